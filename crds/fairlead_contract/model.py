@@ -1,0 +1,77 @@
+"""The base of every contract model and the scalar types they share.
+
+Decided here: how a field is spelled on the wire (camelCase), that models are frozen and closed, how long a name, a text or
+a list may be, and how a duration reads. Nothing here knows a resource; nothing here does I/O.
+"""
+
+import re
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One `x-kubernetes-validations` entry: `self` is the object of the model that carries it."""
+
+    expression: str
+    message: str
+    place: str = ""  # where a person looks for the fault, below the object; the API server names the object only
+
+
+class Model(BaseModel):
+    """A closed, frozen object of the contract. `RULES` becomes the object's CEL rules in the CRD."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True)
+    RULES: ClassVar[tuple[Rule, ...]] = ()
+
+
+SET_LIST: dict[str, Any] = {"x-kubernetes-list-type": "set"}
+"""Field metadata for a list of scalars without duplicates."""
+
+
+def map_list(key: str = "name") -> dict[str, Any]:
+    """Field metadata for a list that is a map by `key` (`x-kubernetes-list-type: map`)."""
+    return {"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": [key]}
+
+
+DURATION_PATTERN = r"^([0-9]+(ms|s|m|h))+$"
+_DURATION_PART = re.compile(r"([0-9]+)(ms|s|m|h)")
+_UNIT_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+def seconds(duration: str) -> float:
+    """The length of a duration such as `1h30m` or `250ms`, in seconds. Go's syntax without fractions, signs or days."""
+    return sum(int(count) * _UNIT_SECONDS[unit] for count, unit in _DURATION_PART.findall(duration))
+
+
+NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
+RESOURCE_NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
+PROPERTY_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
+EVENT_TYPE_PATTERN = r"^[a-z][-a-z0-9]{0,39}[.][a-z][a-zA-Z]{0,39}$"
+HOST_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?$"
+HOST_PORT_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?:[0-9]{1,5}$"
+QUANTITY_PATTERN = r"^[0-9]+([.][0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
+
+Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=32)]
+Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
+ResourceName = Annotated[str, Field(pattern=RESOURCE_NAME_PATTERN, max_length=40)]
+PropertyName = Annotated[str, Field(pattern=PROPERTY_NAME_PATTERN, max_length=63)]
+EventType = Annotated[str, Field(pattern=EVENT_TYPE_PATTERN, max_length=81)]
+Text = Annotated[str, Field(max_length=1024)]
+ShortText = Annotated[str, Field(min_length=1, max_length=253)]
+Host = Annotated[str, Field(pattern=HOST_PATTERN, max_length=253)]
+HostPort = Annotated[str, Field(pattern=HOST_PORT_PATTERN, max_length=259)]
+Port = Annotated[int, Field(ge=1, le=65535)]
+Expression = Annotated[str, Field(min_length=1, max_length=1024)]
+# A structural schema cannot bound the keys of a map, only their number.
+StringMap = Annotated[dict[str, Annotated[str, Field(max_length=4096)]], Field(max_length=64)]
+Quantity = Annotated[str, Field(pattern=QUANTITY_PATTERN, max_length=32)]
+
+
+class SecretName(Model):
+    """A Secret in the resource's own namespace."""
+
+    name: ShortText = Field(description="Name of the Secret, in the namespace of the ApiService.")

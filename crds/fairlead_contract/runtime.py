@@ -1,0 +1,50 @@
+"""The runtime document: what the operator writes into a ConfigMap and the workload reads at start.
+
+Decided here: its version and its shape. Every default is filled in, so the workload never guesses. `fairlead run` derives
+the same document with embedded bindings.
+"""
+
+from typing import Literal
+
+from pydantic import Field
+
+from fairlead_contract.api import Api
+from fairlead_contract.bindings import Cache, Datastore, Queue
+from fairlead_contract.model import Model
+from fairlead_contract.resources import ApiService
+from fairlead_contract.security import Grpc, Security
+from fairlead_contract.worker import Worker
+
+RUNTIME_VERSION = 1
+
+
+class RuntimeDocument(Model):
+    """Everything one workload needs to know about its ApiService."""
+
+    version: Literal[1] = Field(description="Version of this document; a workload refuses one that it does not know.")
+    name: str = Field(description="Name of the ApiService.")
+    namespace: str = Field(description="Namespace of the ApiService.")
+    api: Api
+    datastore: Datastore
+    cache: Cache
+    queue: Queue | None = None
+    worker: Worker | None = None
+    security: Security = Security()
+    grpc: Grpc = Grpc()
+
+
+def derive(resource: ApiService) -> RuntimeDocument:
+    """The runtime document of `resource`."""
+    spec = resource.spec
+    return RuntimeDocument(
+        version=RUNTIME_VERSION,
+        name=resource.metadata.name,
+        namespace=resource.metadata.namespace,
+        api=spec.api,
+        datastore=spec.datastore,
+        cache=spec.cache,
+        queue=spec.queue,
+        worker=(spec.worker or Worker()) if spec.queue is not None else None,
+        security=spec.security or Security(),
+        grpc=spec.grpc or Grpc(),
+    )

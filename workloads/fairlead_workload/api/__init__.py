@@ -1,0 +1,1 @@
+"""The HTTP API: the kernel for resources, Starlette for all around it."""

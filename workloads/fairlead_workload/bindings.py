@@ -1,0 +1,41 @@
+"""What API and worker are given: the runtime document, its resources compiled, and the opened store, caches and queue.
+
+Made in one place (`service.py`), so that API and worker never know an adapter.
+"""
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from fairlead_contract.runtime import RuntimeDocument
+from fairlead_workload.caches.base import Cache
+from fairlead_workload.caches.strategy import DocumentCache
+from fairlead_workload.model.operations import OperationIds
+from fairlead_workload.model.resource import Resource
+from fairlead_workload.queues.base import Queue
+from fairlead_workload.stores.base import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Bindings:
+    """One ApiService, opened. `caches` has an entry for every resource; those with strategy None only pass through."""
+
+    document: RuntimeDocument
+    resources: Mapping[str, Resource]
+    store: Store
+    caches: Mapping[str, DocumentCache]
+    cache: Cache | None
+    queue: Queue | None
+    operations: OperationIds
+    clock: Callable[[], float] = time.time
+
+    @property
+    def source(self) -> str:
+        """`source` of every event of this service."""
+        return f"/{self.document.namespace}/{self.document.name}"
+
+    @property
+    def wanted(self) -> frozenset[str]:
+        """Event types that a handler takes; facts of other types are not queued."""
+        worker = self.document.worker
+        return frozenset(handler.event for handler in worker.handlers) if worker else frozenset()

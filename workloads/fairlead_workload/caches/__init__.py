@@ -1,0 +1,1 @@
+"""Caches: the seam (`base`), the strategies over it, and one module for each adapter."""

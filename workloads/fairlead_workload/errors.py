@@ -1,0 +1,87 @@
+"""The workload's error tree. Adapters convert foreign exceptions here, once; nothing above them knows a driver.
+
+    FairleadError
+    ├── Problem                 what a client is told (RFC 9457); `problems.py` in `model` holds the known types
+    ├── Conflict                a precondition of a commit did not hold; nothing was written
+    ├── DependencyError         a store, cache, queue or service could not do its part
+    │   ├── Unavailable         not reachable, timed out, overloaded: try again later
+    │   └── Refused             reachable, and says no for good (4xx, constraint): trying again does not help
+    └── Misconfigured           the runtime document or the machine cannot be served; carries path and remedy
+"""
+
+from enum import StrEnum
+from typing import Any
+
+
+class FairleadError(Exception):
+    """Root of every error of the workload."""
+
+
+class Problem(FairleadError):  # noqa: N818 - the RFC's word
+    """A problem document (RFC 9457) on its way to the client."""
+
+    def __init__(
+        self,
+        type_: str,
+        status: int,
+        title: str,
+        detail: str | None = None,
+        *,
+        errors: tuple[dict[str, Any], ...] = (),
+        headers: tuple[tuple[str, str], ...] = (),
+        extra: dict[str, Any] | None = None,
+    ) -> None:
+        super().__init__(detail or title)
+        self.type = type_  # the slug in docs/problems.md, such as "not-found"
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.errors = errors  # {"pointer": "/quantity", "detail": "..."}; pointer as RFC 6901
+        self.headers = headers
+        self.extra = extra or {}
+
+
+class ConflictKind(StrEnum):
+    EXISTS = "exists"  # a document was to be absent
+    MISSING = "missing"  # a document was to be present
+    VERSION = "version"  # a document has another version
+    REFERENCE = "reference"  # a required document is absent
+    RECORD = "record"  # a record's condition did not hold
+
+
+class Conflict(FairleadError):  # noqa: N818
+    """A precondition of a unit did not hold. Nothing of the unit was written."""
+
+    def __init__(self, kind: ConflictKind, subject: str, *, position: int = 0, version: int | None = None) -> None:
+        super().__init__(f"{kind}: {subject}")
+        self.kind = kind
+        self.subject = subject  # "orders/KEY" or "space/id"
+        self.position = position  # index in the unit's mutations, requires or records
+        self.version = version  # version found, for VERSION
+
+
+class DependencyError(FairleadError):
+    """A dependency could not do its part. `dependency` is datastore, cache, queue or a service's name."""
+
+    def __init__(self, dependency: str, message: str) -> None:
+        super().__init__(f"{dependency}: {message}")
+        self.dependency = dependency
+        self.message = message
+
+
+class Unavailable(DependencyError):  # noqa: N818
+    """Not reachable, timed out or overloaded. Trying again later may help."""
+
+
+class Refused(DependencyError):  # noqa: N818
+    """Reachable, and says no for good. Trying again does not help."""
+
+
+class Misconfigured(FairleadError):  # noqa: N818
+    """The runtime document, or the machine it runs on, cannot be served."""
+
+    def __init__(self, path: str, message: str, remedy: str = "") -> None:
+        super().__init__(f"{path}: {message}" + (f" ({remedy})" if remedy else ""))
+        self.path = path
+        self.message = message
+        self.remedy = remedy

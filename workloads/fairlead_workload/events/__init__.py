@@ -1,0 +1,1 @@
+"""Events on the wire: CloudEvents, and the commands and facts they carry."""

@@ -1,0 +1,83 @@
+"""Keys: how they read in a URL, in a document, in a cache and on an event.
+
+A key is a tuple of the partition value and, where the resource has one, the sort value. Strings are 1 to 255 UTF-8 bytes
+without control characters, and compare as bytes. Integers are signed 64 bit, in canonical decimal.
+"""
+
+import re
+from collections.abc import Callable
+from urllib.parse import quote
+
+from fairlead_workload.stores.base import Key, Scalar
+
+MAX_KEY_BYTES = 255
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
+_INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
+_NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})([.][0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
+INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+
+
+class InvalidKey(ValueError):
+    """The text or value cannot be a key; the message says why, without repeating the value."""
+
+
+def check(value: Scalar) -> Scalar:
+    """`value` if it may be part of a key. Raises InvalidKey."""
+    if isinstance(value, str):
+        if not value:
+            raise InvalidKey("a key must not be empty")
+        if _CONTROL.search(value):
+            raise InvalidKey("a key must not hold control characters")
+        if len(value) > MAX_KEY_BYTES or len(value.encode()) > MAX_KEY_BYTES:
+            raise InvalidKey(f"a key has at most {MAX_KEY_BYTES} bytes")
+        if value in (".", ".."):
+            raise InvalidKey("a key must not be a dot segment")
+    elif isinstance(value, int) and not INT_MIN <= value <= INT_MAX:
+        raise InvalidKey("an integer key has at most 64 bits")
+    return value
+
+
+def _integer(text: str) -> Scalar:
+    if not _INTEGER.fullmatch(text) or text == "-0":
+        raise InvalidKey("this key is an integer, such as 42")
+    return check(int(text))
+
+
+def _number(text: str) -> Scalar:
+    if not _NUMBER.fullmatch(text):
+        raise InvalidKey("this key is a number, such as 4.2")
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise InvalidKey("this number is too large")
+    return check(int(value)) if value.is_integer() else value
+
+
+def _boolean(text: str) -> Scalar:
+    if text not in ("true", "false"):
+        raise InvalidKey("this key is true or false")
+    return text == "true"
+
+
+Parser = Callable[[str], Scalar]
+PARSERS: dict[str, Parser] = {"string": check, "integer": _integer, "number": _number, "boolean": _boolean}
+
+
+def render(value: Scalar) -> str:
+    """One key value as text, before percent-encoding."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(int(value)) if isinstance(value, float) and value.is_integer() else repr(value)
+
+
+def encode(value: Scalar) -> str:
+    """One key value as a URL segment."""
+    text = render(value)
+    return text if _PLAIN.fullmatch(text) else quote(text, safe="")
+
+
+def path(key: Key) -> str:
+    """The key as URL segments; also its form in caches, events and messages."""
+    return encode(key[0]) if len(key) == 1 else f"{encode(key[0])}/{encode(key[1])}"

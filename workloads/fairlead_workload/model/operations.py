@@ -1,0 +1,72 @@
+"""Operations: the ids of accepted writes, and the record a client polls.
+
+An id carries the UUIDv7 of the write, the path of its document and a MAC over both and the principal: accepting needs no
+database write, a guessed or foreign id is unknown, and the document's URL is there from the start.
+"""
+
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as Base64Error
+from dataclasses import dataclass
+from hashlib import blake2b
+from hmac import compare_digest
+from typing import Any, Literal
+
+from fairlead_workload.model import identifiers, instants
+
+_UUID, _MAC = 16, 12
+MAX_ID_LENGTH = 1200  # two keys of 255 bytes, each byte percent-encoded, and the name of a resource fit
+
+Status = Literal["Pending", "Succeeded", "Failed"]
+
+
+@dataclass(frozen=True, slots=True)
+class OperationRef:
+    """A genuine operation id, taken apart. `uuid` names its record and its event; `path` is `orders/KEY`."""
+
+    uuid: str
+    path: str
+    created_at: float  # unix seconds
+
+
+class OperationIds:
+    """Mints and reads operation ids with one secret, kept in the store."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def mint(self, uuid: bytes, *, principal: str, path: str) -> str:
+        """The public id of the write `uuid` (16 bytes) to the document at `path`."""
+        return urlsafe_b64encode(uuid + self._mac(uuid, principal, path) + path.encode()).rstrip(b"=").decode()
+
+    def read(self, id_: str, *, principal: str) -> OperationRef | None:
+        """What is in the id, or None when it is not ours or not this principal's."""
+        if len(id_) > MAX_ID_LENGTH:
+            return None
+        try:
+            raw = urlsafe_b64decode(id_ + "=" * (-len(id_) % 4))
+            uuid, mac, path = raw[:_UUID], raw[_UUID : _UUID + _MAC], raw[_UUID + _MAC :].decode()
+        except (Base64Error, ValueError):
+            return None
+        if not compare_digest(mac, self._mac(uuid, principal, path)):
+            return None
+        return OperationRef(identifiers.text(uuid), path, identifiers.created_at(uuid))
+
+    def _mac(self, uuid: bytes, principal: str, path: str) -> bytes:
+        who = principal.encode()
+        message = uuid + len(who).to_bytes(4, "big") + who + path.encode()
+        return blake2b(message, key=self._secret, digest_size=_MAC).digest()
+
+
+def body(
+    id_: str, status: Status, *, resource: str, created_at: float, error: dict[str, Any] | None = None
+) -> dict[str, Any]:
+    """The operation as clients see it. `resource` is the URL path of the document."""
+    document: dict[str, Any] = {
+        "id": id_,
+        "status": status,
+        "resource": resource,
+        "createdAt": instants.render(created_at),
+    }
+    if error is not None:
+        document["error"] = error
+    return document

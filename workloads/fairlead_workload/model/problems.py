@@ -1,0 +1,135 @@
+"""Every problem that a client can be told, as one table of functions. docs/problems.md documents each type.
+
+Decided here: slugs, status codes and titles (RFC 9457). A detail never holds text of a foreign exception.
+"""
+
+from typing import Any
+
+from fairlead_workload.errors import Problem
+
+TYPE_BASE = "https://fairlead.dev/problems/"
+
+FieldError = dict[str, Any]  # {"pointer": RFC 6901, "detail": text}
+
+
+def bad_request(detail: str, *, errors: tuple[FieldError, ...] = ()) -> Problem:
+    return Problem("bad-request", 400, "The request is malformed", detail, errors=errors)
+
+
+def malformed_json(detail: str) -> Problem:
+    return Problem("malformed-json", 400, "The body is not valid JSON", detail)
+
+
+def invalid_key(detail: str) -> Problem:
+    return Problem("invalid-key", 400, "The key in the URL is not valid", detail)
+
+
+def invalid_query(detail: str, *, errors: tuple[FieldError, ...] = (), indexes: list[dict[str, Any]] | None = None) -> Problem:
+    extra = {} if indexes is None else {"indexes": indexes}
+    return Problem("invalid-query", 400, "The query is not supported", detail, errors=errors, extra=extra)
+
+
+def not_found(detail: str = "There is no such document.") -> Problem:
+    return Problem("not-found", 404, "Not found", detail)
+
+
+def method_not_allowed(allow: str) -> Problem:
+    return Problem("method-not-allowed", 405, "Method not allowed", f"Allowed here: {allow}.", headers=(("allow", allow),))
+
+
+def not_acceptable() -> Problem:
+    return Problem("not-acceptable", 406, "Not acceptable", "Documents are served as application/json.")
+
+
+def request_timeout() -> Problem:
+    return Problem("request-timeout", 408, "The request took too long to arrive", None, headers=(("connection", "close"),))
+
+
+def already_exists() -> Problem:
+    return Problem("already-exists", 409, "The document exists already", "Use PUT with If-Match to change it.")
+
+
+def conflict() -> Problem:
+    return Problem(
+        "conflict", 409, "The document kept changing", "Other writers changed the document at the same time; try again."
+    )
+
+
+def idempotency_in_progress() -> Problem:
+    return Problem(
+        "idempotency-in-progress",
+        409,
+        "A request with this Idempotency-Key is in progress",
+        "Repeat the request after a moment to get its answer.",
+        headers=(("retry-after", "1"),),
+    )
+
+
+def operation_gone() -> Problem:
+    return Problem("operation-gone", 410, "The operation is no longer known", "Its record has expired.")
+
+
+def precondition_failed(version: int | None) -> Problem:
+    detail = "The document does not exist." if version is None else "The document has another ETag than the request names."
+    return Problem("precondition-failed", 412, "Precondition failed", detail)
+
+
+def body_too_large(limit: int) -> Problem:
+    return Problem("body-too-large", 413, "The body is too large", f"At most {limit} bytes are taken.")
+
+
+def uri_too_long(limit: int) -> Problem:
+    return Problem("uri-too-long", 414, "The URL is too long", f"At most {limit} bytes are taken.")
+
+
+def unsupported_media_type(accepted: str) -> Problem:
+    return Problem(
+        "unsupported-media-type", 415, "Unsupported media type", f"Send {accepted}.", headers=(("accept", accepted),)
+    )
+
+
+def invalid_document(errors: tuple[FieldError, ...]) -> Problem:
+    return Problem("invalid-document", 422, "The document does not fit its schema", None, errors=errors)
+
+
+def reference_not_found(errors: tuple[FieldError, ...]) -> Problem:
+    return Problem("reference-not-found", 422, "The document refers to one that does not exist", None, errors=errors)
+
+
+def idempotency_mismatch() -> Problem:
+    return Problem(
+        "idempotency-mismatch", 422, "The Idempotency-Key was used with another request", "Use a new key for a new request."
+    )
+
+
+def header_fields_too_large(limit: int) -> Problem:
+    return Problem("header-fields-too-large", 431, "The header fields are too large", f"At most {limit} bytes are taken.")
+
+
+def internal_error() -> Problem:
+    return Problem("internal-error", 500, "Internal error", "The error is in the log under this request id.")
+
+
+def unavailable(dependency: str) -> Problem:
+    return Problem(
+        "unavailable",
+        503,
+        "A dependency is not available",
+        f"The {dependency} does not answer; nothing was changed. Try again later.",
+        headers=(("retry-after", "2"),),
+        extra={"dependency": dependency},
+    )
+
+
+def body(problem: Problem, *, instance: str | None = None, request_id: str | None = None) -> dict[str, Any]:
+    """The problem as its JSON object. Members that are None are left out."""
+    document: dict[str, Any] = {"type": TYPE_BASE + problem.type, "title": problem.title, "status": problem.status}
+    if problem.detail is not None:
+        document["detail"] = problem.detail
+    if instance is not None:
+        document["instance"] = instance
+    if request_id is not None:
+        document["requestId"] = request_id
+    if problem.errors:
+        document["errors"] = list(problem.errors)
+    return document | problem.extra

@@ -1,0 +1,194 @@
+"""One resource of the API, compiled: its key, its validator, what clients may set, what the server sets.
+
+Pure and immutable after construction; API and worker share it. Validation is JSON Schema 2020-12 with formats asserted and
+linear-time regular expressions; all errors are listed at once.
+"""
+
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
+from typing import Any
+
+from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+
+from fairlead_contract.api import KeyGeneration
+from fairlead_contract.api import Resource as ResourceSpec
+from fairlead_workload.model import identifiers, instants, keys, problems
+from fairlead_workload.model.problems import FieldError
+from fairlead_workload.stores.base import Document, Key, Scalar
+
+MAX_ERRORS = 100
+
+
+def pointer(path: Iterable[str | int]) -> str:
+    """An RFC 6901 JSON Pointer."""
+    return "".join("/" + str(part).replace("~", "~0").replace("/", "~1") for part in path)
+
+
+class Resource:
+    """A resource as API and worker use it. `spec` is the contract's."""
+
+    def __init__(self, spec: ResourceSpec) -> None:
+        self.spec = spec
+        self.name = spec.name
+        self.schema: dict[str, Any] = spec.schema_.document()
+        self.properties: dict[str, dict[str, Any]] = self.schema["properties"]
+        self.key_names: tuple[str, ...] = (spec.key.partition,) + ((spec.key.sort,) if spec.key.sort else ())
+        self.key_parsers = tuple(keys.PARSERS[self.properties[name].get("type", "string")] for name in self.key_names)
+        self.generated = spec.key.generate is KeyGeneration.UUID_V7
+        self.read_only = frozenset(name for name, schema in self.properties.items() if schema.get("readOnly") is True)
+        self._server_set = frozenset(filter(None, (spec.timestamps.created, spec.timestamps.updated)))
+        self._defaults = {name: schema["default"] for name, schema in self.properties.items() if "default" in schema}
+        self._date_times = tuple(name for name, schema in self.properties.items() if schema.get("format") == "date-time")
+        self._integers = tuple(name for name, schema in self.properties.items() if schema.get("type") == "integer")
+        self._validator = Draft202012Validator(
+            self._input_schema(), validate_formats=True, pattern_options=RegexOptions(), offline=True
+        )
+
+    def _input_schema(self) -> dict[str, Any]:
+        """The schema without requiring what clients do not send: read-only properties, and the key (it is in the URL)."""
+        optional = self.read_only | self._server_set | set(self.key_names)
+        schema = dict(self.schema)
+        schema["required"] = [name for name in schema.get("required", ()) if name not in optional]
+        return schema
+
+    # Keys
+
+    def parse_key(self, segments: tuple[str, ...]) -> Key:
+        """The key in decoded URL segments. Raises Problem `invalid-key`."""
+        try:
+            return tuple(parse(segment) for parse, segment in zip(self.key_parsers, segments, strict=True))
+        except keys.InvalidKey as error:
+            raise problems.invalid_key(f"{error}.") from None
+
+    def document_key(self, document: Mapping[str, Any]) -> Key:
+        """The key inside a document that has passed `check`. Raises Problem `invalid-document`."""
+        found: list[Scalar] = []
+        errors: list[FieldError] = []
+        for name in self.key_names:
+            try:
+                found.append(keys.check(document[name]))
+            except KeyError:
+                errors.append({"pointer": pointer([name]), "detail": "the key is required"})
+            except keys.InvalidKey as error:
+                errors.append({"pointer": pointer([name]), "detail": str(error)})
+        if errors:
+            raise problems.invalid_document(tuple(errors))
+        return tuple(found)
+
+    def path(self, key: Key) -> str:
+        """`orders/KEY`: the document's name in caches, events and operations, and the end of its URL."""
+        return f"{self.name}/{keys.path(key)}"
+
+    # Documents
+
+    def check(self, document: Document) -> None:
+        """Check all of `document` against the schema. Raises Problem `invalid-document` with every error."""
+        if not self._validator.is_valid(document):
+            raise problems.invalid_document(tuple(self._errors(document)))
+
+    def _errors(self, document: Document) -> list[FieldError]:
+        errors: list[FieldError] = []
+        for error in self._validator.iter_errors(document):
+            errors.append({"pointer": pointer(error.instance_path), "detail": _detail(error)})
+            if len(errors) == MAX_ERRORS:
+                break
+        return errors
+
+    def check_new(self, body: Document, *, from_path: Key | None = None) -> None:
+        """Check a client's whole document (POST, or PUT with the key `from_path`) as far as that needs no stored one."""
+        errors: list[FieldError] = []
+        if not self._validator.is_valid(body):
+            errors = self._errors(body)
+        if from_path is None:
+            if self.generated and self.key_names[0] in body:
+                errors.append({"pointer": pointer([self.key_names[0]]), "detail": "the server makes this key; leave it out"})
+            errors += self._read_only_errors(body, {})
+        else:
+            errors += self._key_errors(body, from_path)
+        if errors:
+            raise problems.invalid_document(tuple(errors))
+
+    def check_read_only(self, document: Document, stored: Mapping[str, Any]) -> None:
+        """Check that `document` repeats stored read-only values or leaves them out. Raises `invalid-document`."""
+        errors = self._read_only_errors(document, stored)
+        if errors:
+            raise problems.invalid_document(tuple(errors))
+
+    def _read_only_errors(self, document: Mapping[str, Any], stored: Mapping[str, Any]) -> list[FieldError]:
+        return [
+            {"pointer": pointer([name]), "detail": "the property is read-only"}
+            for name in self.read_only & document.keys()
+            if name not in self.key_names and (name not in stored or stored[name] != document[name])
+        ]
+
+    def check_key(self, document: Mapping[str, Any], key: Key) -> None:
+        """Check that `document` does not name another key than its URL. Raises `invalid-document`."""
+        errors = self._key_errors(document, key)
+        if errors:
+            raise problems.invalid_document(tuple(errors))
+
+    def _key_errors(self, document: Mapping[str, Any], key: Key) -> list[FieldError]:
+        return [
+            {"pointer": pointer([name]), "detail": "the key differs from the one in the URL"}
+            for name, value in zip(self.key_names, key, strict=True)
+            if name in document and (document[name] != value or isinstance(document[name], bool) != isinstance(value, bool))
+        ]
+
+    def check_created_key(self, key: Key) -> None:
+        """Check that a PUT may create a document under `key`: with generated keys, only a UUIDv7."""
+        if self.generated and not (isinstance(key[0], str) and identifiers.is_uuid7(key[0])):
+            detail = "the server makes these keys; only a UUIDv7 may be created by PUT"
+            raise problems.invalid_document(({"pointer": pointer([self.key_names[0]]), "detail": detail},))
+
+    def normalise(self, document: Document) -> Document:
+        """The document in stored form: date-times in fixed-width UTC, integral numbers of integer properties as integers."""
+        result = dict(document)
+        errors: list[FieldError] = []
+        for name in self._date_times:
+            if isinstance(value := result.get(name), str):
+                try:
+                    result[name] = instants.normalise(value)
+                except ValueError as error:
+                    errors.append({"pointer": pointer([name]), "detail": str(error)})
+        for name in self._integers:
+            if isinstance(value := result.get(name), float):
+                result[name] = int(value)
+        if errors:
+            raise problems.invalid_document(tuple(errors))
+        return result
+
+    def created(self, body: Document, key: Key, *, at: float) -> Document:
+        """The new document for a checked `body`: defaults, key and timestamps set, in stored form."""
+        document = deepcopy(self._defaults)
+        document.update(body)
+        document.update(zip(self.key_names, key, strict=True))
+        return self._stamped(document, at, created=True)
+
+    def replaced(self, body: Document, key: Key, stored: Document, *, at: float) -> Document:
+        """The document that replaces `stored`: its read-only values are kept."""
+        document = {name: deepcopy(value) for name, value in self._defaults.items() if name not in self.read_only}
+        document.update(body)
+        document.update((name, stored[name]) for name in self.read_only if name in stored)
+        document.update(zip(self.key_names, key, strict=True))
+        created = self.spec.timestamps.created
+        if created is not None and created in stored:
+            document[created] = stored[created]
+        return self._stamped(document, at, created=False)
+
+    def patched(self, document: Document, *, at: float) -> Document:
+        """A merged, checked document in stored form."""
+        return self._stamped(document, at, created=False)
+
+    def _stamped(self, document: Document, at: float, *, created: bool) -> Document:
+        document = self.normalise(document)
+        stamps = self.spec.timestamps
+        if created and stamps.created is not None:
+            document[stamps.created] = instants.render(at)
+        if stamps.updated is not None:
+            document[stamps.updated] = instants.render(at)
+        return document
+
+
+def _detail(error: ValidationError) -> str:
+    """The validator's message, bounded. It may repeat the client's own value, never anything of ours."""
+    return error.message if len(error.message) <= 300 else error.message[:297] + "..."

@@ -1,0 +1,26 @@
+"""How long our own records live, in seconds. Expiry is compared in code, never left to the store's own deletion."""
+
+from fairlead_contract.bindings import Queue
+from fairlead_contract.model import seconds
+
+DAY = 86_400.0
+HOUR = 3_600.0
+
+IDEMPOTENCY_SECONDS = DAY
+IDEMPOTENCY_TAKEOVER_SECONDS = 60.0
+TOMBSTONE_SECONDS = DAY + HOUR
+
+
+def operation_seconds(queue: Queue) -> float:
+    """Of an operation's final record."""
+    return max(DAY, seconds(queue.retry.max_age)) + HOUR
+
+
+def dead_letter_seconds(queue: Queue) -> float:
+    """Of the records of a dead-lettered event."""
+    return seconds(queue.dead_letter.retention) + HOUR
+
+
+def inbox_seconds(queue: Queue) -> float:
+    """Of a processed event's record: as long as the broker may deliver it again, and an hour."""
+    return seconds(queue.retry.max_age) + DAY + HOUR

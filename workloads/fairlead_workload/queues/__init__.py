@@ -1,0 +1,1 @@
+"""Brokers: the seam (`base`) and one module or folder for each adapter."""

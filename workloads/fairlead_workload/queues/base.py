@@ -1,0 +1,128 @@
+"""The seam to brokers: durable publish, leased delivery, delays and dead letters.
+
+Decided here: what a message, a delivery and a dead letter are, and what every adapter promises. Delivery is at least once;
+nothing here counts attempts for the retry policy (the worker owns retries, brokers only wait).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An encoded event. `key` groups messages whose order matters; `headers` travel beside the body where the broker can."""
+
+    id: str
+    key: str
+    body: bytes
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A leased message. `receipt` is the adapter's own handle; `enqueued_at` is unix seconds of the first publish."""
+
+    message: Message
+    receipt: Any
+    deliveries: int  # how often the broker delivered it, this one included
+    enqueued_at: float
+    redrives: int = 0  # how often it came back from the dead letters
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a message is a dead letter."""
+
+    error_class: str  # Rejected, Exhausted, Expired, Undecodable, CompensationFailed
+    error_code: str  # stable, such as "schema", "http-404", "maxAttempts"
+    error_message: str  # cut to 1,000 characters, no secrets
+    attempts: int
+    first_failed_at: float  # unix seconds
+    last_failed_at: float
+    worker_version: str
+    traceparent: str = ""
+    event_type: str = ""
+    operation: str = ""  # id of the operation it belonged to, if any
+
+
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """A message that could not be handled, its bytes unchanged, with the reason and where it came from."""
+
+    id: str  # handle for redrive and purge, unique in the queue
+    message: Message
+    origin: str  # name of the queue it came from
+    enqueued_at: float
+    redrives: int
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class LetterFilter:
+    """Which dead letters; all given parts must match."""
+
+    event_type: str | None = None
+    error_code: str | None = None
+    since: float | None = None
+    until: float | None = None
+    key: str | None = None
+    ids: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Depth:
+    """How full a queue is. `oldest_seconds` is the age of the oldest message that waits or is leased."""
+
+    ready: int
+    delayed: int
+    leased: int
+    dead: int
+    oldest_seconds: float
+
+
+class Queue(Protocol):
+    """A queue. Calls of one event-loop tick may share a round trip. Raises `Unavailable` / `Refused` ("queue")."""
+
+    async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
+        """Publish durably. One result per message, in order: None, or the error for which it is not in the queue.
+
+        A message whose id is still in the queue is not added twice.
+        """
+
+    async def receive(self, limit: int, *, wait_seconds: float) -> list[Delivery]:
+        """Lease up to `limit` messages, waiting up to `wait_seconds` for the first."""
+
+    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+        """Remove handled messages. A lease that has run out meanwhile is ignored."""
+
+    async def retry(self, delivery: Delivery, *, delay_seconds: float) -> None:
+        """Give the lease back; the message is delivered again after the delay."""
+
+    async def extend(self, deliveries: Sequence[Delivery]) -> None:
+        """Renew the leases for another visibility time-out."""
+
+    async def dead_letter(self, delivery: Delivery, failure: Failure) -> None:
+        """Move the message to the dead letters, durably, then remove it from the queue."""
+
+    async def depth(self) -> Depth:
+        """How full the queue is."""
+
+    async def check(self) -> None:
+        """Return when the queue can be used; raise otherwise. Used by readiness, a cheap call."""
+
+    async def close(self) -> None:
+        """Stop waiting receivers, finish what is under way and let go."""
+
+
+class DeadLetters(Protocol):
+    """Capability: dead letters that can be looked at, sent back and removed."""
+
+    async def letters(self, match: LetterFilter, *, limit: int, after: str | None = None) -> list[DeadLetter]:
+        """Dead letters in order of their last failure; `after` is the id of the last one seen."""
+
+    async def redrive(self, ids: Sequence[str]) -> list[str]:
+        """Send these back to the queue with a redrive count one higher. Returns the ids that were there."""
+
+    async def purge(self, ids: Sequence[str]) -> list[str]:
+        """Remove these for good. Returns the ids that were there."""

@@ -1,0 +1,199 @@
+"""The seam to datastores: one atomic unit of work in, versions out.
+
+Decided here: what a document, a unit and a record are, and what every adapter promises. Documents are the users'; records
+are ours (operations, idempotency, inbox, progress, leases, secrets), all of one shape, so that an adapter needs one table
+for them. Versions: create takes max(unix microseconds, tombstone + 1), update adds 1, delete leaves a tombstone with
+version + 1 that is kept at least 24 h; a recreated document never repeats a version.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+Scalar = str | int | float | bool
+Key = tuple[Scalar, ...]  # (partition,) or (partition, sort)
+Document = dict[str, Any]
+
+
+class Expect(StrEnum):
+    """Precondition of a mutation; a number instead means exactly that version."""
+
+    ANY = "any"
+    ABSENT = "absent"
+    PRESENT = "present"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """A stored document. `version` is the document's, in the sense of the module docstring."""
+
+    key: Key
+    document: Document
+    version: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mutation:
+    """Put `document` at `key`, or delete it when `document` is None."""
+
+    resource: str
+    key: Key
+    document: Document | None
+    expect: Expect | int = Expect.ANY
+    version: int | None = None  # write-back: commit under this version; older or equal than stored is a VERSION conflict
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxEvent:
+    """An event to publish once the unit is committed. The adapter keeps it until `published`.
+
+    `body` is an encoded CloudEvent whose `sequence` is left to the relay: the version of the unit's mutation number
+    `mutation` is stored beside it (0 when `mutation` is None).
+    """
+
+    id: str
+    key: str  # partition key of the event: events of one key are published in order of version
+    body: bytes
+    mutation: int | None = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RecordWrite:
+    """Write (or, with `value` None, delete) one of our records. An expired record counts as absent.
+
+    `expect`: ABSENT creates only, PRESENT replaces only, ANY does either, a number replaces only that revision.
+    Writes within one unit happen in order.
+    """
+
+    space: str
+    id: str
+    value: bytes | None
+    expires_at: float | None = None  # unix seconds, compared in code
+    expect: Expect | int = Expect.ANY
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRecord:
+    """One of our records. `revision` starts at 1 and grows by 1 with each write."""
+
+    space: str
+    id: str
+    value: bytes
+    revision: int
+    expires_at: float | None
+
+
+# The spaces of records.
+OPERATIONS = "operation"
+IDEMPOTENCY = "idempotency"
+INBOX = "inbox"
+PROGRESS = "progress"
+FAILURES = "failure"
+LEASES = "lease"
+SECRETS = "secret"
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """What is committed together, or not at all. `requires` are documents that must exist at commit."""
+
+    mutations: tuple[Mutation, ...] = ()
+    requires: tuple[tuple[str, Key], ...] = ()
+    records: tuple[RecordWrite, ...] = ()
+    outbox: tuple[OutboxEvent, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """Versions of the unit's mutations, in order; of a delete, the tombstone's (0 when there was nothing to delete)."""
+
+    versions: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Bounds on the sort value of a query. Absent bounds are None."""
+
+    gt: Scalar | None = None
+    gte: Scalar | None = None
+    lt: Scalar | None = None
+    lte: Scalar | None = None
+    eq: Scalar | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """One page of a collection. `index` None means the primary key; `partition` None means every document.
+
+    Order: by sort value (if the index or key has one), then by primary key; `after` is a former page's `next`.
+    """
+
+    index: str | None = None
+    partition: Scalar | None = None
+    sort: Range | None = None
+    limit: int = 50
+    descending: bool = False
+    after: tuple[Scalar, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records in order, and the position to go on from (None at the end)."""
+
+    records: list[Record]
+    next: tuple[Scalar, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class OutboxRow:
+    """A committed, unpublished event."""
+
+    position: int  # handle for `published`; says nothing about commit order
+    event: OutboxEvent
+    version: int
+
+
+class Store(Protocol):
+    """Documents and records. Calls of one event-loop tick may share a round trip; each has its own result or error.
+
+    Raises `Conflict` (commit only) and `Unavailable` / `Refused` with dependency "datastore".
+    """
+
+    async def get(self, resource: str, keys: Sequence[Key], *, strong: bool = False) -> list[Record | None]:
+        """The documents at `keys`, in that order. `strong`: from the primary, at least as new as any finished commit."""
+
+    async def query(self, resource: str, query: Query, *, strong: bool = False) -> Page:
+        """One page of documents."""
+
+    async def commit(self, unit: Unit) -> Committed:
+        """Commit all of `unit` durably, or raise and leave nothing of it."""
+
+    async def records(self, ids: Sequence[tuple[str, str]]) -> list[StoredRecord | None]:
+        """Our records by (space, id), in that order, always strong; expired ones are None."""
+
+    async def check(self) -> None:
+        """Return when the store can be read and written; raise otherwise. Used by readiness, a cheap call."""
+
+    async def close(self) -> None:
+        """Finish what is under way and let go."""
+
+
+class OutboxSource(Protocol):
+    """Capability: a store that keeps an outbox for the relay."""
+
+    async def unpublished(self, limit: int) -> list[OutboxRow]:
+        """Committed, unpublished events, per key in order of version, oldest first otherwise."""
+
+    async def published(self, positions: Sequence[int]) -> None:
+        """Forget these events; they were acknowledged by the queue."""
+
+    def on_outbox(self, wake: Callable[[], None]) -> None:
+        """Call `wake` (on the event loop) after each commit of this process that wrote to the outbox."""
+
+
+class Sweeper(Protocol):
+    """Capability: a store that does not expire records and tombstones by itself."""
+
+    async def sweep(self, *, now: float, tombstones_before: float, limit: int = 1000) -> int:
+        """Remove expired records and tombstones written before the given unix seconds. Returns how many went."""

@@ -1,0 +1,1 @@
+"""The queue worker: commands, handlers, retries, dead letters, outbox relay."""
