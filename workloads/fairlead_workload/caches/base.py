@@ -1,14 +1,14 @@
 """The seam to caches: versioned entries, never an older one over a newer one.
 
-Decided here: what an entry is and what every adapter promises. Strategies (read-through, write-back, single flight, early
-refresh) are in `strategy.py` and the same for every adapter. A cache may lose anything at any time and must never lie:
-a put loses against a newer version, an invalidation is a versioned tombstone and not a removal.
+Decided here: what an entry is and what every adapter promises. Strategies (read-through, write-back, single flight,
+early refresh) are in `strategy.py` and the same for every adapter. A cache may lose anything at any time and must never
+lie: a put loses against a newer version, an invalidation is a versioned tombstone and not a removal.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 class State(StrEnum):
@@ -38,16 +38,22 @@ class Cache(Protocol):
         """Entries by key, in order; expired ones are None. INVALID and DIRTY ones are returned as they are."""
 
     async def put(self, key: str, entry: Entry) -> bool:
-        """Store unless what is there has a newer version (or the same version and is DIRTY). Says whether it was stored.
+        """Store unless what is there has a newer version (or the same version and is DIRTY). Says whether it did.
 
         ABSENT with version 0 never replaces anything that has not expired.
         """
 
     async def invalidate(self, key: str, version: int, *, ttl_seconds: float) -> None:
-        """Leave a tombstone of `version` unless what is there is at least that new and not older data."""
+        """Leave a tombstone of `version` unless what is there is at least that new, whatever its state.
+
+        A tombstone of the same version lasts for the longer of the two times.
+        """
 
     async def settle(self, key: str, version: int, *, ttl_seconds: float) -> None:
-        """Write-back: the DIRTY entry of exactly this version has reached the store; give it an expiry and PRESENT/ABSENT."""
+        """Write-back: the DIRTY entry of exactly this version has reached the store.
+
+        It becomes PRESENT or ABSENT and gets an expiry.
+        """
 
     async def discard(self, key: str, version: int) -> None:
         """Write-back: the DIRTY entry of exactly this version was not published; make it INVALID at version 0."""
@@ -62,8 +68,12 @@ class Cache(Protocol):
         """Let go."""
 
 
+@runtime_checkable
 class Peekable(Protocol):
-    """Capability: a cache in this process, which answers without waiting."""
+    """Capability: a cache in this process, which answers without waiting.
+
+    What `invalidate`, `put` and `discard` ask for holds for `peek` too when they have returned, even with an error.
+    """
 
     def peek(self, key: str) -> Entry | None:
         """The unexpired entry, as `get` would return it."""

@@ -1,0 +1,71 @@
+"""The words of the strategies: how a resource is cached, what a fetch brings, what a lookup found. Pure."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from fairlead_contract.api import CacheStrategy, ResourceCache
+from fairlead_contract.model import seconds
+from fairlead_workload.caches.base import Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """How one resource uses the cache. `strong`: reads must not be answered from it, so it is not used at all."""
+
+    strategy: CacheStrategy = CacheStrategy.READ_THROUGH
+    ttl_seconds: float = 60.0
+    negative_ttl_seconds: float = 5.0
+    local_ttl_seconds: float = 0.0  # 0: no layer of its own before a shared cache
+    local_max_entries: int = 10_000
+    strong: bool = False
+
+    @property
+    def caches(self) -> bool:
+        """Whether the cache is used."""
+        return not self.strong and self.strategy is not CacheStrategy.NONE
+
+
+def policy_of(cache: ResourceCache, *, strong: bool) -> Policy:
+    """The policy a resource declares; `strong` is its `reads: Strong`."""
+    return Policy(
+        strategy=cache.strategy,
+        ttl_seconds=seconds(cache.ttl),
+        negative_ttl_seconds=seconds(cache.negative_ttl),
+        local_ttl_seconds=seconds(cache.local.ttl) if cache.local else 0.0,
+        local_max_entries=cache.local.max_entries if cache.local else 1,
+        strong=strong,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """What the store says: the encoded document, its version and quoted etag; or None, 0 and ""."""
+
+    body: bytes | None
+    version: int
+    etag: str
+
+
+Fetch = Callable[[str, bool], Awaitable[Fetched]]
+"""Reads the document of a cache key from the store; the flag asks for a strong read."""
+
+
+class Status(StrEnum):
+    """How a lookup was answered, in the parameters of `Cache-Status` (RFC 9211, section 2)."""
+
+    HIT = "hit"
+    MISS = "fwd=uri-miss"
+    STALE = "fwd=stale"  # what was cached had been invalidated
+    REQUEST = "fwd=request"  # the client asked for revalidation
+    BYPASS = "fwd=bypass"  # the cache is not used for this resource, or is down
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """The answer to a read. There is no document when `entry.body` is None, whatever the state."""
+
+    entry: Entry
+    status: Status
+    stored: bool = False  # the answer is in the cache now
+    collapsed: bool = False  # shared with a read that was already under way
