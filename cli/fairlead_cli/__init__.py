@@ -1,1 +1,1 @@
-"""The command line: run, lint and dlq."""
+"""The command line: run an ApiService on a laptop, check resources, look after dead letters."""
