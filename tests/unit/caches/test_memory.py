@@ -1,0 +1,109 @@
+"""What is particular to the in-process cache: its bounds. What every cache promises is in the conformance suite."""
+
+from math import inf
+
+import pytest
+
+from fairlead_workload.caches.base import Entry, Peekable, State
+from fairlead_workload.caches.memory import MemoryCache
+
+
+class Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def present(version: int, *, body: bytes = b"{}", expires_at: float = 2000.0) -> Entry:
+    return Entry(State.PRESENT, version, body, f'"{version}"', 1000.0, expires_at)
+
+
+def dirty(version: int, body: bytes | None = b"{}") -> Entry:
+    return Entry(State.DIRTY, version, body, f'"{version}"', 1000.0, inf)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+def test_the_least_recently_used_entry_goes_first(clock: Clock) -> None:
+    cache = MemoryCache(2, clock=clock)
+    cache.put_now("a", present(1))
+    cache.put_now("b", present(1))
+    cache.peek("a")
+    cache.put_now("c", present(1))
+    assert [cache.peek(key) is not None for key in "abc"] == [True, False, True]
+    assert cache.evictions == 1
+
+
+def test_a_put_counts_as_a_use(clock: Clock) -> None:
+    cache = MemoryCache(2, clock=clock)
+    cache.put_now("a", present(1))
+    cache.put_now("b", present(1))
+    cache.put_now("a", present(2))
+    cache.put_now("c", present(1))
+    assert cache.peek("b") is None
+    assert cache.peek("a") == present(2)
+
+
+def test_what_is_dirty_is_never_evicted(clock: Clock) -> None:
+    cache = MemoryCache(1, clock=clock)
+    for number in range(5):
+        cache.put_now(f"dirty{number}", dirty(7))
+        cache.put_now(f"clean{number}", present(1))
+    assert cache.dirty == 5
+    assert cache.entries == 6
+    assert cache.peek("dirty0") == dirty(7)
+    assert cache.peek("clean4") is not None
+
+
+def test_bytes_bound_it_as_well_as_entries(clock: Clock) -> None:
+    cache = MemoryCache(1000, max_bytes=10_000, clock=clock)
+    for number in range(20):
+        cache.put_now(str(number), present(1, body=b"x" * 2000))
+        assert cache.bytes <= 10_000
+    assert 3 <= cache.entries <= 5
+    assert cache.peek("19") is not None
+    assert cache.peek("0") is None
+
+
+def test_the_count_of_bytes_returns_to_zero(clock: Clock) -> None:
+    cache = MemoryCache(1000, clock=clock)
+    cache.put_now("a", present(1, body=b"x" * 2000))
+    cache.put_now("a", present(2, body=b"x" * 10))
+    cache.invalidate_now("a", 3, ttl_seconds=5)
+    cache.put_now("b", dirty(3))
+    cache.put_now("c", present(1, expires_at=1001.0))
+    clock.now += 10
+    assert [cache.peek(key) for key in ("a", "c")] == [None, None]
+    assert cache.bytes == 0
+
+
+def test_what_is_larger_than_the_cache_leaves_a_tombstone_instead_of_older_data(clock: Clock) -> None:
+    cache = MemoryCache(10, max_bytes=2000, clock=clock)
+    cache.put_now("a", present(1))
+    assert not cache.put_now("a", present(2, body=b"x" * 5000))
+    entry = cache.peek("a")
+    assert entry is not None
+    assert (entry.state, entry.version, entry.body) == (State.INVALID, 2, None)
+
+
+def test_a_dirty_entry_never_expires_whatever_it_says(clock: Clock) -> None:
+    cache = MemoryCache(10, clock=clock)
+    cache.put_now("a", Entry(State.DIRTY, 1, b"{}", '"1"', 1000.0, 1001.0))
+    clock.now += 1e9
+    assert cache.peek("a") == dirty(1)
+
+
+def test_it_can_be_peeked_into() -> None:
+    assert isinstance(MemoryCache(1), Peekable)
+
+
+async def test_closing_forgets_everything(clock: Clock) -> None:
+    cache = MemoryCache(10, clock=clock)
+    cache.put_now("a", present(1))
+    cache.put_now("b", dirty(1))
+    await cache.close()
+    assert (cache.entries, cache.bytes) == (0, 0)
