@@ -61,7 +61,7 @@ class Schema(Model):
     type: Literal["object"] = Field(description="Always `object`.")
     properties: dict[str, dict[str, Any]] = Field(
         max_length=200,
-        description="The document's properties by name, each a JSON Schema. readOnly ones are never taken from clients.",
+        description="The document's properties by name, each a JSON Schema. Clients cannot write readOnly ones.",
     )
 
     def document(self) -> dict[str, Any]:
@@ -165,10 +165,11 @@ class Resource(Model):
     )
     writes: Writes = Field(
         default=Writes.SYNC,
-        description="Sync: answered when stored (200, 201, 204). Accepted: answered with 202 when queued. Default: Sync.",
+        description="Sync: answered when stored (200, 201, 204). Accepted: answered with 202 when queued.",
     )
     reads: Reads = Field(
-        default=Reads.EVENTUAL, description="Strong: every read asks the store's primary. Default: Eventual."
+        default=Reads.EVENTUAL,
+        description="Strong: every read asks the store's primary. Eventual: caches and replicas may answer.",
     )
     references: tuple[Reference, ...] = Field(
         default=(),
@@ -184,7 +185,8 @@ class Api(Model):
 
     RULES = (
         Rule(
-            "self.resources.all(r, !has(r.references) || r.references.all(f, self.resources.exists(q, q.name == f.resource)))",
+            "self.resources.all(r, !has(r.references)"
+            " || r.references.all(f, self.resources.exists(q, q.name == f.resource)))",
             "a reference must name a resource of this ApiService",
         ),
     )

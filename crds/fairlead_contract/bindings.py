@@ -298,7 +298,7 @@ class Queue(Model):
     format: Format = Field(default=Format.JSON, description="Encoding of the events' data.")
     order: Order = Field(
         default=Order.NONE,
-        description="Key: events of one document are handled in order, a retry blocks the later ones. None: in any order.",
+        description="Key: events of one document in order, a retry blocks the later ones. None: in any order.",
     )
     retry: Retry = Field(default=Retry(), description="Retries.")
     dead_letter: DeadLetter = Field(default=DeadLetter(), description="Dead letters.")

@@ -1,7 +1,7 @@
 """The base of every contract model and the scalar types they share.
 
-Decided here: how a field is spelled on the wire (camelCase), that models are frozen and closed, how long a name, a text or
-a list may be, and how a duration reads. Nothing here knows a resource; nothing here does I/O.
+Decided here: how a field is spelled on the wire (camelCase), that models are frozen and closed, how long a name, a text
+or a list may be, and how a duration reads. Nothing here knows a resource; nothing here does I/O.
 """
 
 import re
@@ -18,7 +18,6 @@ class Rule:
 
     expression: str
     message: str
-    place: str = ""  # where a person looks for the fault, below the object; the API server names the object only
 
 
 class Model(BaseModel):

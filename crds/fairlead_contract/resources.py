@@ -54,7 +54,8 @@ class ApiServiceSpec(Model):
         ),
         Rule(
             "self.?cache.?type.orValue('None') == 'Redis'"
-            " || (self.?cache.?type.orValue('None') == 'Memory' && self.?datastore.?type.orValue('DynamoDB') == 'SQLite')"
+            " || (self.?cache.?type.orValue('None') == 'Memory'"
+            " && self.?datastore.?type.orValue('DynamoDB') == 'SQLite')"
             " || !self.api.resources.exists(r, r.?cache.?strategy.orValue('None') == 'WriteBack')",
             "cache strategy WriteBack needs a Redis cache (or, in development, a Memory cache with datastore SQLite)",
         ),
@@ -75,8 +76,10 @@ class ApiServiceSpec(Model):
         ),
         Rule(
             "!has(self.queue) || !(self.queue.type in ['SQS', 'SNS'])"
-            " || (duration(self.?queue.?sqs.?visibilityTimeout.orValue('60s')) > duration(self.?worker.?timeout.orValue('30s'))"
-            " && duration(self.?queue.?sns.?visibilityTimeout.orValue('60s')) > duration(self.?worker.?timeout.orValue('30s')))",
+            " || (duration(self.?queue.?sqs.?visibilityTimeout.orValue('60s'))"
+            " > duration(self.?worker.?timeout.orValue('30s'))"
+            " && duration(self.?queue.?sns.?visibilityTimeout.orValue('60s'))"
+            " > duration(self.?worker.?timeout.orValue('30s')))",
             "visibilityTimeout must be longer than worker.timeout",
         ),
         Rule(
@@ -89,7 +92,8 @@ class ApiServiceSpec(Model):
             "security.authorization needs security.authentication",
         ),
         Rule(
-            "!has(self.queue) || (self.?datastore.?type.orValue('DynamoDB') == 'SQLite') == (self.queue.type == 'SQLite')",
+            "!has(self.queue)"
+            " || (self.?datastore.?type.orValue('DynamoDB') == 'SQLite') == (self.queue.type == 'SQLite')",
             "datastore SQLite and queue SQLite go together",
         ),
         Rule("has(self.queue) || !has(self.worker)", "a worker needs a queue"),
@@ -209,7 +213,6 @@ class ApiService(Model):
         Rule(
             "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",
             "the name must be at most 40 lower-case letters, digits and dashes, starting with a letter",
-            "metadata.name",
         ),
     )
     api_version: Literal["fairlead.dev/v1alpha1"]
@@ -320,7 +323,6 @@ class ApiServiceClass(Model):
         Rule(
             "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')",
             "the name must be at most 63 lower-case letters, digits and dashes, starting with a letter",
-            "metadata.name",
         ),
     )
     api_version: Literal["fairlead.dev/v1alpha1"]

@@ -1,7 +1,7 @@
 """The runtime document: what the operator writes into a ConfigMap and the workload reads at start.
 
-Decided here: its version and its shape. Every default is filled in, so the workload never guesses. `fairlead run` derives
-the same document with embedded bindings.
+Decided here: its version and its shape. Every default is filled in, so the workload never guesses. `fairlead run`
+derives the same document with embedded bindings.
 """
 
 from typing import Literal

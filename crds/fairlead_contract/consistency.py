@@ -1,0 +1,128 @@
+"""What CEL cannot see in one resource of the API: whether keys, indexes, timestamps and references fit the schema."""
+
+from collections.abc import Iterator
+
+from fairlead_contract.api import Api, KeyGeneration, Operation, Reads, Resource
+from fairlead_contract.bindings import DatastoreType
+from fairlead_contract.findings import Finding, Place, did_you_mean, error, warning
+from fairlead_contract.resources import ApiServiceSpec
+from fairlead_contract.schema import Json
+from fairlead_contract.schemas import property_type, schema_findings
+
+_SCALAR = "must be a property of one scalar type: string, integer, number or boolean"
+
+
+def api_findings(spec: ApiServiceSpec) -> list[Finding]:
+    """Everything about `spec.api` that its schemas and its CEL rules do not say."""
+    found: list[Finding] = []
+    for position, resource in enumerate(spec.api.resources):
+        place = ("spec", "api", "resources", position)
+        broken = schema_findings(resource.schema_.document(), (*place, "schema"))
+        found += broken
+        found += [*_key(resource, place), *_indexes(resource, place), *_timestamps(resource, place)]
+        found += [*_references(resource, spec.api, place), *_read_only(resource, place), *_reads(resource, spec, place)]
+    return found + list(_authorization(spec))
+
+
+def _key(resource: Resource, place: Place) -> Iterator[Finding]:
+    schema, key = resource.schema_.document(), resource.key
+    for word, name in (("partition", key.partition), ("sort", key.sort)):
+        yield from _scalar(schema, name, (*place, "key", word))
+    if key.sort == key.partition:
+        yield error((*place, "key", "sort"), "is the same property as partition", "choose another, or leave sort out")
+    if key.generate is KeyGeneration.UUID_V7 and property_type(schema, key.partition) not in {"string", None}:
+        yield error((*place, "key", "generate"), f"UUIDv7 needs `{key.partition}` to be a string", "make it a string")
+
+
+def _scalar(schema: Json, name: str | None, place: Place) -> Iterator[Finding]:
+    if name in schema["properties"] and property_type(schema, str(name)) is None:
+        yield error(place, f"`{name}` {_SCALAR}", "give it such a type, without null")
+
+
+def _indexes(resource: Resource, place: Place) -> Iterator[Finding]:
+    schema = resource.schema_.document()
+    seen = {(resource.key.partition, resource.key.sort): "the primary key"}
+    for position, index in enumerate(resource.indexes):
+        where = (*place, "indexes", position)
+        yield from _scalar(schema, index.partition, (*where, "partition"))
+        yield from _scalar(schema, index.sort, (*where, "sort"))
+        if index.sort == index.partition:
+            yield error((*where, "sort"), "is the same property as partition", "choose another, or leave sort out")
+        shape = (index.partition, index.sort)
+        if shape in seen:
+            yield warning(where, f"`{index.name}` repeats {seen[shape]}", "remove it")
+        seen.setdefault(shape, f"index `{index.name}`")
+
+
+def _timestamps(resource: Resource, place: Place) -> Iterator[Finding]:
+    properties = resource.schema_.properties
+    for word in ("created", "updated"):
+        name = getattr(resource.timestamps, word)
+        where = (*place, "timestamps", word)
+        if name is None:
+            continue
+        if name not in properties:
+            said = f"`{name}` is no property of the schema{did_you_mean(name, properties)}"
+            yield error(where, said, "declare it: {type: string, format: date-time, readOnly: true}")
+            continue
+        node = properties[name]
+        if (node.get("type"), node.get("format"), node.get("readOnly")) != ("string", "date-time", True):
+            said = f"`{name}` must be a readOnly date-time string"
+            yield error(where, said, "declare it: {type: string, format: date-time, readOnly: true}")
+        if name in {resource.key.partition, resource.key.sort}:
+            yield error(where, f"`{name}` belongs to the key", "choose another property")
+    if resource.timestamps.created and resource.timestamps.created == resource.timestamps.updated:
+        yield error((*place, "timestamps", "updated"), "is the same property as created", "choose another property")
+
+
+def _references(resource: Resource, api: Api, place: Place) -> Iterator[Finding]:
+    targets = {target.name: target for target in api.resources}
+    for position, reference in enumerate(resource.references):
+        target = targets.get(reference.resource)
+        where = (*place, "references", position)
+        if target is None or reference.field not in resource.schema_.properties:
+            continue  # a CEL rule has said so
+        if target.key.sort is not None:
+            said = f"`{target.name}` has a sort key; only resources with a single key can be referred to"
+            yield error((*where, "resource"), said, "remove the reference")
+        have = property_type(resource.schema_.document(), reference.field)
+        want = property_type(target.schema_.document(), target.key.partition)
+        if have != want:
+            said = (
+                f"`{reference.field}` is {have or 'no scalar'}, but the key of `{target.name}` is {want or 'no scalar'}"
+            )
+            yield error((*where, "field"), said, "give both the same type")
+
+
+def _read_only(resource: Resource, place: Place) -> Iterator[Finding]:
+    schema, key = resource.schema_.document(), resource.key
+    served = {resource.timestamps.created, resource.timestamps.updated}
+    served |= {key.partition} if key.generate else set()
+    for name, node in resource.schema_.properties.items():
+        if node.get("readOnly") is not True or name in served:
+            continue
+        where = (*place, "schema", "properties", name)
+        if name in {key.partition, key.sort}:
+            yield error(where, f"the key property `{name}` is readOnly", "remove readOnly, or let `generate` make it")
+        elif name in schema.get("required", ()) and "default" not in node:
+            said = f"`{name}` is required and readOnly, so no client can create a document"
+            yield error(where, said, "give it a default, or do not require it")
+
+
+def _reads(resource: Resource, spec: ApiServiceSpec, place: Place) -> Iterator[Finding]:
+    listed = resource.indexes and Operation.LIST in resource.operations
+    if resource.reads is Reads.STRONG and listed and spec.datastore.type is DatastoreType.DYNAMODB:
+        said = "DynamoDB cannot list an index with strong reads"
+        yield error((*place, "reads"), said, "use Eventual, or remove List or the indexes")
+
+
+def _authorization(spec: ApiServiceSpec) -> Iterator[Finding]:
+    names = [resource.name for resource in spec.api.resources]
+    rules = spec.security.authorization if spec.security else ()
+    for position, rule in enumerate(rules):
+        for index, name in enumerate(rule.resources):
+            if name not in names:
+                place = ("spec", "security", "authorization", position, "resources", index)
+                yield error(
+                    place, f"unknown resource `{name}`{did_you_mean(name, names)}", "name a resource of this API"
+                )

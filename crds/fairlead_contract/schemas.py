@@ -1,0 +1,166 @@
+"""The JSON Schemas that users write: how they are compiled, and what is wrong with one.
+
+Decided here: 2020-12, formats asserted, patterns that match in linear time, no reference outside the schema. The API
+validates with what `compile_schema` returns, so whatever lint takes, serves.
+"""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import jsonschema_rs
+
+from fairlead_contract.findings import Finding, Place, did_you_mean, error, nearest, warning
+from fairlead_contract.schema import Json
+
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+SCALARS = frozenset({"string", "integer", "number", "boolean"})
+TYPES = sorted(SCALARS | {"array", "object", "null"})
+FORMATS = frozenset({
+    "date", "date-time", "duration", "email", "hostname", "idn-email", "idn-hostname", "ipv4", "ipv6", "iri",
+    "iri-reference", "json-pointer", "regex", "relative-json-pointer", "time", "uri", "uri-reference", "uri-template",
+    "uuid",
+})  # fmt: skip
+YAML_BOOLEANS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false"})
+
+_ONE = ("additionalProperties", "contains", "contentSchema", "else", "if", "items", "not", "propertyNames", "then",
+        "unevaluatedItems", "unevaluatedProperties")  # fmt: skip
+_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
+_MAPS = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
+_OTHER = (
+    "$anchor", "$comment", "$dynamicAnchor", "$dynamicRef", "$id", "$ref", "$schema", "$vocabulary", "const",
+    "contentEncoding", "contentMediaType", "default", "dependentRequired", "deprecated", "description", "enum",
+    "examples", "exclusiveMaximum", "exclusiveMinimum", "format", "maxContains", "maxItems", "maxLength",
+    "maxProperties", "maximum", "minContains", "minItems", "minLength", "minProperties", "minimum", "multipleOf",
+    "pattern", "readOnly", "required", "title", "type", "uniqueItems", "writeOnly",
+)  # fmt: skip
+KEYWORDS = frozenset((*_ONE, *_LISTS, *_MAPS, *_OTHER))
+
+
+def compile_schema(schema: Json) -> jsonschema_rs.Draft202012Validator:
+    """The validator of `schema`. Raises jsonschema_rs.ValidationError when it is no valid, self-contained schema."""
+    return jsonschema_rs.Draft202012Validator(
+        schema, pattern_options=jsonschema_rs.RegexOptions(), validate_formats=True, offline=True
+    )
+
+
+def property_type(schema: Json, name: str) -> str | None:
+    """The one scalar type of a property, or None when it is absent, nested, nullable or of several types."""
+    declared = schema["properties"].get(name, {}).get("type")
+    return declared if isinstance(declared, str) and declared in SCALARS else None
+
+
+def schema_findings(schema: Json, place: Place) -> list[Finding]:
+    """What is wrong with a resource's schema, at `place` in its document."""
+    found = [*_dialect(schema, place), *_nulls(schema, place)]
+    try:
+        compile_schema(schema)
+    except (jsonschema_rs.ValidationError, ValueError) as failure:
+        return [*found, _refused(failure, place)]
+    found += _required(schema, place)
+    found += _defaults(schema, place)
+    for node, where in _nodes(schema, place):
+        found += _keywords(node, where)
+        found += _booleans(node, where)
+    return found
+
+
+def _dialect(schema: Json, place: Place) -> Iterator[Finding]:
+    if str(schema.get("$schema", DIALECT)).rstrip("#") != DIALECT:
+        yield error((*place, "$schema"), "only JSON Schema 2020-12 is supported", "leave $schema out")
+
+
+def _nulls(value: Any, place: Place) -> Iterator[Finding]:
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            if item is None:
+                remedy = {"const": 'write `type: "null"`', "default": "leave the default out"}
+                yield error(
+                    (*place, key),
+                    "is null, which client-side `kubectl apply` drops",
+                    remedy.get(key, "leave the field out"),
+                )
+            else:
+                yield from _nulls(item, (*place, key))
+    elif isinstance(value, list):
+        for position, item in enumerate(value):
+            yield from _nulls(item, (*place, position))
+
+
+def _refused(failure: Exception, place: Place) -> Finding:
+    if not isinstance(failure, jsonschema_rs.ValidationError):
+        return error(place, f"is no valid JSON Schema: {failure}", "correct it")
+    where = (*place, *failure.instance_path)
+    kind, value = failure.kind, failure.instance
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Referencing):
+        return error(
+            place, f"a reference cannot be resolved: {_reason(failure)}", "refer to #/$defs/NAME in the schema"
+        )
+    if isinstance(kind, jsonschema_rs.ValidationErrorKind.Format) and kind.format == "regex":
+        said = "is no regular expression that matches in linear time"
+        return error(where, f"`{value}` {said}", "correct it; look-around and back-references are not supported")
+    if where[-1:] == ("type",) and isinstance(value, str):
+        return error(
+            where, f"`{value}` is no JSON Schema type{did_you_mean(value, TYPES)}", f"one of {', '.join(TYPES)}"
+        )
+    return error(where, f"is no valid JSON Schema: {failure.message}", "correct it")
+
+
+def _reason(failure: jsonschema_rs.ValidationError) -> str:
+    return str(failure.message).split(" and retrieving it failed")[0].replace("present in a registry", "in the schema")
+
+
+def _required(schema: Json, place: Place) -> Iterator[Finding]:
+    closed = schema.get("additionalProperties") is False
+    for position, name in enumerate(schema.get("required", ())):
+        if name not in schema["properties"]:
+            said = f"required property `{name}` is not declared{did_you_mean(name, schema['properties'])}"
+            yield (error if closed else warning)((*place, "required", position), said, "declare it under properties")
+
+
+def _defaults(schema: Json, place: Place) -> Iterator[Finding]:
+    definitions = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
+    for name, node in schema["properties"].items():
+        if node.get("default") is None:
+            continue
+        if not compile_schema(definitions | node).is_valid(node["default"]):
+            yield error(
+                (*place, "properties", name, "default"), "the default does not match its own schema", "correct either"
+            )
+
+
+def _nodes(node: Any, place: Place) -> Iterator[tuple[Json, Place]]:
+    """`node` and every schema within it."""
+    if not isinstance(node, dict):
+        return
+    yield node, place
+    for word in _ONE:
+        yield from _nodes(node.get(word), (*place, word))
+    for word in _LISTS:
+        for position, item in enumerate(node.get(word, ())):
+            yield from _nodes(item, (*place, word, position))
+    for word in _MAPS:
+        for name, item in node.get(word, {}).items():
+            yield from _nodes(item, (*place, word, name))
+
+
+def _keywords(node: Json, place: Place) -> Iterator[Finding]:
+    for word in node.keys() - KEYWORDS:
+        if near := nearest(word, KEYWORDS):
+            yield warning((*place, word), f"unknown keyword `{word}` has no effect; did you mean `{near}`?")
+        elif not word.startswith("x-"):
+            yield warning((*place, word), f"unknown keyword `{word}` has no effect", "remove it, or start it with x-")
+    format_ = node.get("format")
+    if isinstance(format_, str) and format_ not in FORMATS:
+        said = f"format `{format_}` is not checked{did_you_mean(format_, FORMATS)}"
+        yield warning((*place, "format"), said, "use a format of JSON Schema 2020-12, or a pattern")
+
+
+def _booleans(node: Json, place: Place) -> Iterator[Finding]:
+    """Words that some YAML readers take for a boolean when they are written without quotes."""
+    for name in node.get("properties", {}):
+        if name.lower() in YAML_BOOLEANS:
+            said = f"YAML 1.1 reads an unquoted `{name}` as a boolean"
+            yield warning((*place, "properties", name), said, "write it in quotes, or choose another name")
+    if node.get("type") == "string" and any(isinstance(value, bool) for value in node.get("enum", ())):
+        said = "the enum of a string holds a boolean: YAML 1.1 reads unquoted yes, no, on and off so"
+        yield warning((*place, "enum"), said, "write the values in quotes")

@@ -1,0 +1,55 @@
+"""What a resource can ask for and no code serves yet. One table: serving something is one line removed.
+
+A field that changes behaviour must never be ignored, a security field never be open. So `run` and the workload refuse
+these by name, and `lint` warns of them. What only matters on a cluster is not here.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from fairlead_contract.bindings import Format
+from fairlead_contract.findings import Finding, Severity
+from fairlead_contract.resources import ApiService
+from fairlead_contract.runtime import RuntimeDocument
+from fairlead_contract.security import Anonymous, FilterMode
+
+Part = Any  # ApiServiceSpec or RuntimeDocument: both have api, queue, security and grpc
+
+
+def _authentication(part: Part) -> Any:
+    return part.security.authentication if part.security else None
+
+
+_UNSERVED: tuple[tuple[str, Callable[[Part], bool], str], ...] = (
+    (
+        "security.authentication.anonymous",
+        lambda part: bool((a := _authentication(part)) and a.anonymous is Anonymous.DENY),
+        "authentication other than `anonymous: Allow`",
+    ),
+    ("security.authentication.jwt", lambda part: bool((a := _authentication(part)) and a.jwt), "jwt"),
+    ("security.authentication.apiKeys", lambda part: bool((a := _authentication(part)) and a.api_keys), "apiKeys"),
+    ("security.authorization", lambda part: bool(part.security and part.security.authorization), "authorization"),
+    ("security.rateLimit", lambda part: bool(part.security and part.security.rate_limit), "rateLimit"),
+    (
+        "security.requestFilter",
+        lambda part: bool(part.security and (f := part.security.request_filter) and f.mode is not FilterMode.DISABLED),
+        "requestFilter other than `mode: Disabled`",
+    ),
+    ("security.tls", lambda part: bool(part.security and part.security.tls), "tls"),
+    ("grpc.enabled", lambda part: bool(part.grpc and part.grpc.enabled), "grpc"),
+    (
+        "queue.format",
+        lambda part: bool(part.queue and part.queue.format is not Format.JSON),
+        "a queue format other than JSON",
+    ),
+)
+
+
+def unserved(asked: ApiService | RuntimeDocument, *, severity: Severity = Severity.ERROR) -> list[Finding]:
+    """What `asked` asks for that is not served yet, each named by its path."""
+    part, prefix = (asked.spec, "spec.") if isinstance(asked, ApiService) else (asked, "")
+    return [
+        Finding(prefix + path, f"{what} is not served yet", severity, "leave it out")
+        for path, asks, what in _UNSERVED
+        if asks(part)
+    ]
