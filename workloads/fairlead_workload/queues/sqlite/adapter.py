@@ -1,0 +1,171 @@
+"""The adapter: a `Queue` with dead letters that can be looked at, on the shared database.
+
+A receiver that finds nothing waits until something is published or due. Publishes of this process wake it; those of
+another one (`fairlead dlq redrive`) are found by looking twice a second.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from fairlead_contract.bindings import Order
+from fairlead_workload.errors import FairleadError, Unavailable
+from fairlead_workload.queues.base import DeadLetter, Delivery, Depth, Failure, LetterFilter, Message
+from fairlead_workload.queues.sqlite import letters
+from fairlead_workload.queues.sqlite.messages import Leased, LeaseRequest, Messages, Row, row
+from fairlead_workload.queues.sqlite.tables import migrate
+from fairlead_workload.sqlite import Database, Lane
+
+_QUEUE = "queue"
+_POLL_SECONDS = 0.5  # how long a publish of another process may go unnoticed
+
+
+class SqliteQueue:
+    """A queue called `name` in `database`; one queue per file. Capability: `DeadLetters`.
+
+    Makes its tables when made (blocks). `order` is that of a server; beside one, the file's is kept. `clock` gives unix
+    seconds. The database is closed by whoever opened it.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        *,
+        name: str = "queue",
+        order: Order = Order.NONE,
+        visibility_seconds: float = 60.0,
+        retention_seconds: float = 14 * 24 * 3600.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        wanted = order if database.exclusive else None
+        found = database.migrate(lambda connection: migrate(connection, wanted))
+        messages = Messages(found, clock)
+        dead = letters.Letters(messages, origin=name, clock=clock)
+        self._database = database
+        self._clock = clock
+        self._visibility_seconds = visibility_seconds
+        self._retention_seconds = retention_seconds
+        self._closed = False
+        self._waiting: set[asyncio.Future[None]] = set()
+        self._publishes = Lane(_QUEUE, messages.publish)
+        self._leases = Lane(_QUEUE, messages.lease)
+        self._acks = Lane(_QUEUE, messages.acknowledge)
+        self._extends = Lane(_QUEUE, messages.extend)
+        self._releases = Lane(_QUEUE, messages.release)
+        self._depths = Lane(_QUEUE, messages.depth)
+        self._burials = Lane(_QUEUE, dead.bury)
+        self._redrives = Lane(_QUEUE, dead.redrive)
+        self._purges = Lane(_QUEUE, dead.purge)
+        self._sweeps = Lane(_QUEUE, dead.sweep)
+        self._reads = Lane(_QUEUE, letters.read)
+
+    async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
+        now = self._clock()
+        results: list[Exception | None] = []
+        rows: list[Row] = []
+        for message in messages:
+            try:
+                rows.append(row(message, enqueued_at=now, redrives=0, visible_at=now + delay_seconds))
+                results.append(None)
+            except FairleadError as error:
+                results.append(error)
+        try:
+            self._require_open()
+            await self._database.writer.submit(self._publishes, rows)
+        except FairleadError as error:
+            return [result or error for result in results]
+        self._wake()
+        return results
+
+    async def receive(self, limit: int, *, wait_seconds: float) -> list[Delivery]:
+        deadline = asyncio.get_running_loop().time() + wait_seconds
+        while not self._closed:
+            woken = self._register()
+            try:
+                leased = await self._lease(limit)
+                left = deadline - asyncio.get_running_loop().time()
+                if leased.deliveries or left <= 0:
+                    return leased.deliveries
+                due = leased.next_due - self._clock() if leased.next_due is not None else _POLL_SECONDS
+                await asyncio.wait([woken], timeout=max(0.0, min(left, due, _POLL_SECONDS)))
+            finally:
+                self._waiting.discard(woken)
+        return []
+
+    async def _lease(self, limit: int) -> Leased:
+        """Lease messages. If the caller is cancelled meanwhile, they go back at once."""
+        future = self._database.writer.submit(self._leases, LeaseRequest(limit, self._visibility_seconds))
+        try:
+            leased: Leased = await asyncio.shield(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(self._give_back)
+            raise
+        return leased
+
+    def _give_back(self, future: "asyncio.Future[Leased]") -> None:
+        if not future.cancelled() and future.exception() is None and future.result().deliveries:
+            try:
+                self._database.writer.submit(self._releases, (future.result().deliveries, 0.0))
+            except Unavailable:
+                return  # closed meanwhile: the leases run out by themselves
+
+    async def ack(self, deliveries: Sequence[Delivery]) -> None:
+        await self._database.writer.submit(self._acks, deliveries)
+        self._wake()
+
+    async def retry(self, delivery: Delivery, *, delay_seconds: float) -> None:
+        await self._database.writer.submit(self._releases, ([delivery], delay_seconds))
+        self._wake()
+
+    async def extend(self, deliveries: Sequence[Delivery]) -> None:
+        await self._database.writer.submit(self._extends, (deliveries, self._visibility_seconds))
+
+    async def dead_letter(self, delivery: Delivery, failure: Failure) -> None:
+        await self._database.writer.submit(self._burials, (delivery, failure))
+        self._wake()
+
+    async def depth(self) -> Depth:
+        depth: Depth = await self._database.reader.submit(self._depths, None)
+        return depth
+
+    async def check(self) -> None:
+        self._require_open()
+        await self._database.check(_QUEUE)
+
+    async def close(self) -> None:
+        self._closed = True
+        self._wake()
+
+    async def letters(self, match: LetterFilter, *, limit: int, after: str | None = None) -> list[DeadLetter]:
+        found: list[DeadLetter] = await self._database.reader.submit(self._reads, (match, limit, after))
+        return found
+
+    async def redrive(self, ids: Sequence[str]) -> list[str]:
+        found: list[str] = await self._database.writer.submit(self._redrives, ids)
+        self._wake()
+        return found
+
+    async def purge(self, ids: Sequence[str]) -> list[str]:
+        found: list[str] = await self._database.writer.submit(self._purges, ids)
+        return found
+
+    async def sweep(self, *, limit: int = 1000) -> int:
+        """Remove dead letters older than the retention. Returns how many went."""
+        before = self._clock() - self._retention_seconds
+        count: int = await self._database.writer.submit(self._sweeps, (before, limit))
+        return count
+
+    def _register(self) -> "asyncio.Future[None]":
+        """A future that the next wake-up resolves; taken before looking, so that no publish falls in between."""
+        woken: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.add(woken)
+        return woken
+
+    def _wake(self) -> None:
+        for woken in self._waiting:
+            if not woken.done():
+                woken.set_result(None)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise Unavailable(_QUEUE, "the queue is closed")

@@ -1,0 +1,112 @@
+"""Operations on dead letters, each for many callers in one transaction.
+
+Their order is that in which they failed for good, which is the order of their positions; an id is a position in
+decimal.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import astuple
+from typing import Any
+
+import msgspec
+
+from fairlead_workload.queues.base import DeadLetter, Delivery, Failure, LetterFilter, Message
+from fairlead_workload.queues.sqlite.messages import Messages, Row
+
+_FAILURE = (
+    "error_class, error_code, error_message, attempts, first_failed_at, last_failed_at, worker_version, traceparent,"
+    " event_type, operation"
+)
+_BURY = (
+    f"INSERT INTO _letters (id, key, headers, body, enqueued_at, redrives, origin, {_FAILURE})"  # noqa: S608
+    " SELECT id, key, headers, body, enqueued_at, redrives, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM _messages"
+    " WHERE position = ? AND deliveries = ? AND leased"
+)
+_READ = f"SELECT position, id, key, body, headers, origin, enqueued_at, redrives, {_FAILURE} FROM _letters"  # noqa: S608
+_TAKE = "DELETE FROM _letters WHERE position = ? RETURNING id, key, headers, body, enqueued_at, redrives + 1"
+_MESSAGE_LIMIT = 1000  # characters of `error_message` kept
+
+
+class Letters:
+    """The operations, with what they depend on: `clock` gives unix seconds, `origin` is the name of the queue."""
+
+    def __init__(self, messages: Messages, *, origin: str, clock: Callable[[], float]) -> None:
+        self._messages = messages
+        self._origin = origin
+        self._clock = clock
+
+    def bury(self, connection: sqlite3.Connection, requests: Sequence[tuple[Delivery, Failure]]) -> list[None]:
+        """Move leased messages to the dead letters."""
+        connection.executemany(_BURY, ((self._origin, *_cut(failure), *one.receipt) for one, failure in requests))
+        self._messages.acknowledge(connection, [[delivery for delivery, _ in requests]])
+        return [None] * len(requests)
+
+    def redrive(self, connection: sqlite3.Connection, requests: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Send letters back to the queue; the ids that were there."""
+        return [[id_ for id_ in ids if self._redrive(connection, id_)] for ids in requests]
+
+    def _redrive(self, connection: sqlite3.Connection, id_: str) -> bool:
+        taken = _take(connection, id_)
+        if taken is None:
+            return False
+        self._messages.publish(connection, [[(*taken, self._clock())]])
+        return True
+
+    def purge(self, connection: sqlite3.Connection, requests: Sequence[Sequence[str]]) -> list[list[str]]:
+        """Remove letters; the ids that were there."""
+        return [[id_ for id_ in ids if _take(connection, id_) is not None] for ids in requests]
+
+    def sweep(self, connection: sqlite3.Connection, requests: Sequence[tuple[float, int]]) -> list[int]:
+        """Remove letters that failed before the given unix seconds, at most so many."""
+        old = "SELECT position FROM _letters WHERE last_failed_at < ? ORDER BY last_failed_at LIMIT ?"
+        delete = f"DELETE FROM _letters WHERE position IN ({old})"  # noqa: S608
+        return [connection.execute(delete, request).rowcount for request in requests]
+
+
+def read(
+    connection: sqlite3.Connection, requests: Sequence[tuple[LetterFilter, int, str | None]]
+) -> list[list[DeadLetter]]:
+    """Pages of dead letters."""
+    return [_page(connection, *request) for request in requests]
+
+
+def _page(connection: sqlite3.Connection, match: LetterFilter, limit: int, after: str | None) -> list[DeadLetter]:
+    terms = [
+        ("position > ?", _position(after) if after is not None else None),
+        ("event_type = ?", match.event_type),
+        ("error_code = ?", match.error_code),
+        ("last_failed_at >= ?", match.since),
+        ("last_failed_at <= ?", match.until),
+        ("key = ?", match.key),
+        ("position IN (SELECT value FROM json_each(?))", _positions(match.ids)),
+    ]
+    used = [(term, value) for term, value in terms if value is not None]
+    where = " WHERE " + " AND ".join(term for term, _ in used) if used else ""
+    values = [value for _, value in used]
+    return [_letter(row) for row in connection.execute(f"{_READ}{where} ORDER BY position LIMIT ?", (*values, limit))]
+
+
+def _letter(row: Row) -> DeadLetter:
+    position, id_, key, body, headers, origin, enqueued_at, redrives, *failure = row
+    message = Message(id_, key, body, {} if headers is None else msgspec.json.decode(headers))
+    return DeadLetter(str(position), message, origin, enqueued_at, redrives, Failure(*failure))
+
+
+def _take(connection: sqlite3.Connection, id_: str) -> Row | None:
+    found: list[Row] = connection.execute(_TAKE, (_position(id_),)).fetchall()
+    return found[0] if found else None
+
+
+def _position(id_: str) -> int:
+    """The position an id stands for; -1, which no letter has, for text that is none."""
+    return int(id_) if id_.isascii() and id_.isdecimal() and len(id_) < 19 else -1
+
+
+def _positions(ids: Iterable[str] | None) -> str | None:
+    return None if ids is None else msgspec.json.encode([_position(id_) for id_ in ids]).decode()
+
+
+def _cut(failure: Failure) -> tuple[Any, ...]:
+    values = astuple(failure)
+    return (*values[:2], failure.error_message[:_MESSAGE_LIMIT], *values[3:])

@@ -1,0 +1,52 @@
+"""The tables of the queue.
+
+A message is deliverable when `visible_at` has come and nothing of its key blocks it; one column serves delays, leases
+and retries alike. Positions are never used twice, so position and number of deliveries together tell one lease from
+every other. With `order: Key` a message behind another of its key is `blocked` until that one has left the queue.
+"""
+
+import sqlite3
+
+from fairlead_contract.bindings import Order
+
+_TABLES = """
+CREATE TABLE IF NOT EXISTS _messages (
+  position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, key TEXT NOT NULL, headers TEXT,
+  enqueued_at REAL NOT NULL, redrives INTEGER NOT NULL, visible_at REAL NOT NULL, leased INTEGER NOT NULL DEFAULT 0,
+  deliveries INTEGER NOT NULL DEFAULT 0, blocked INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS _messages_due ON _messages (blocked, visible_at, leased, enqueued_at);
+CREATE TABLE IF NOT EXISTS _letters (
+  position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, key TEXT NOT NULL, headers TEXT,
+  enqueued_at REAL NOT NULL, redrives INTEGER NOT NULL, origin TEXT NOT NULL, error_class TEXT NOT NULL,
+  error_code TEXT NOT NULL, error_message TEXT NOT NULL, attempts INTEGER NOT NULL, first_failed_at REAL NOT NULL,
+  last_failed_at REAL NOT NULL, worker_version TEXT NOT NULL, traceparent TEXT NOT NULL, event_type TEXT NOT NULL,
+  operation TEXT NOT NULL, body BLOB NOT NULL
+) STRICT;
+CREATE INDEX IF NOT EXISTS _letters_failed ON _letters (last_failed_at);
+"""
+_ORDER = "queue order"
+_BY_KEY = "CREATE INDEX IF NOT EXISTS _messages_key ON _messages (key, position)"
+_BLOCK = (
+    "UPDATE _messages SET blocked = EXISTS ("
+    "SELECT 1 FROM _messages AS earlier WHERE earlier.key = _messages.key AND earlier.position < _messages.position)"
+)
+
+
+def migrate(connection: sqlite3.Connection, order: Order | None) -> Order:
+    """Make the tables and the order of delivery fit, inside the open transaction. `order` None keeps the file's."""
+    for statement in filter(str.strip, _TABLES.split(";")):
+        connection.execute(statement)
+    row = connection.execute("SELECT value FROM _marks WHERE name = ?", (_ORDER,)).fetchone()
+    former = Order(row[0]) if row else None
+    if former is not None and order in (None, former):
+        return former
+    order = order or Order.NONE
+    if order is Order.KEY:
+        connection.execute(_BY_KEY)
+        connection.execute(_BLOCK)
+    else:
+        connection.execute("UPDATE _messages SET blocked = 0 WHERE blocked")
+        connection.execute("DROP INDEX IF EXISTS _messages_key")
+    connection.execute("INSERT OR REPLACE INTO _marks VALUES (?, ?)", (_ORDER, str(order)))
+    return order

@@ -1,0 +1,209 @@
+"""The adapter: a `Store` with an outbox and a sweep, on the shared database.
+
+Versions of new documents never go back: they follow the clock, and a mark in the file keeps them above every tombstone
+that was swept, so a clock set back does no harm either.
+"""
+
+import sqlite3
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fairlead_contract.api import Resource
+from fairlead_workload.errors import Conflict, FairleadError, Refused
+from fairlead_workload.sqlite import Database, Lane
+from fairlead_workload.stores.base import (
+    Committed,
+    Key,
+    OutboxEvent,
+    OutboxRow,
+    Page,
+    Query,
+    Record,
+    StoredRecord,
+    Unit,
+)
+from fairlead_workload.stores.sqlite.migration import migrate
+from fairlead_workload.stores.sqlite.queries import read_page
+from fairlead_workload.stores.sqlite.units import PreparedUnit, Table, commit, prepare
+
+_DATASTORE = "datastore"
+_FLOOR = "highest swept version"
+_SETTINGS = "SELECT value FROM _marks WHERE name = ?"
+_SET = "INSERT INTO _marks VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
+
+
+class SqliteStore:
+    """Documents and records of `resources` in `database`. Capabilities: `OutboxSource`, `Sweeper`.
+
+    Brings the file to `resources` when made (blocks; raises `Misconfigured` when it cannot). `clock` gives unix
+    seconds. The database is closed by whoever opened it.
+    """
+
+    def __init__(
+        self, database: Database, resources: Sequence[Resource], *, clock: Callable[[], float] = time.time
+    ) -> None:
+        layouts = database.migrate(lambda connection: migrate(connection, resources))
+        self._database = database
+        self._tables = {name: Table(layout) for name, layout in layouts.items()}
+        self._clock = clock
+        self._latest = database.migrate(_read_floor)
+        self._wake: Callable[[], None] = _nobody
+        self._commits = Lane(_DATASTORE, self._commit_all)
+        self._gets = Lane(_DATASTORE, self._get_all)
+        self._queries = Lane(_DATASTORE, self._query_all)
+        self._record_reads = Lane(_DATASTORE, self._records_all)
+
+    async def get(self, resource: str, keys: Sequence[Key], *, strong: bool = False) -> list[Record | None]:  # noqa: ARG002 - always strong
+        found: list[Record | None] = await self._database.reader.submit(self._gets, (self._table(resource), keys))
+        return found
+
+    async def query(self, resource: str, query: Query, *, strong: bool = False) -> Page:  # noqa: ARG002 - always strong
+        page: Page = await self._database.reader.submit(self._queries, (self._table(resource), query))
+        return page
+
+    async def commit(self, unit: Unit) -> Committed:
+        for mutation in unit.mutations:
+            self._table(mutation.resource)
+        for resource, _ in unit.requires:
+            self._table(resource)
+        future = self._database.writer.submit(self._commits, prepare(unit, self._tables))
+        if unit.outbox:
+            future.add_done_callback(lambda _: self._wake())
+        committed: Committed = await future
+        return committed
+
+    async def records(self, ids: Sequence[tuple[str, str]]) -> list[StoredRecord | None]:
+        found: list[StoredRecord | None] = await self._database.reader.submit(self._record_reads, ids)
+        return found
+
+    async def check(self) -> None:
+        await self._database.check(_DATASTORE)
+
+    async def close(self) -> None:
+        await self._database.writer.submit(Lane(_DATASTORE, _nothing), None)
+
+    async def unpublished(self, limit: int) -> list[OutboxRow]:
+        rows: list[OutboxRow] = await self._database.reader.submit(_UNPUBLISHED, limit)
+        return rows
+
+    async def published(self, positions: Sequence[int]) -> None:
+        await self._database.writer.submit(_PUBLISHED, positions)
+
+    def on_outbox(self, wake: Callable[[], None]) -> None:
+        self._wake = wake
+
+    async def sweep(self, *, now: float, tombstones_before: float, limit: int = 1000) -> int:
+        lane = Lane(_DATASTORE, self._sweep_all)
+        count: int = await self._database.writer.submit(lane, (now, tombstones_before, limit))
+        return count
+
+    def _table(self, name: str) -> Table:
+        table = self._tables.get(name)
+        if table is None:
+            raise Refused(_DATASTORE, f"there is no resource '{name}'")
+        return table
+
+    def _commit_all(self, connection: sqlite3.Connection, units: list[PreparedUnit]) -> list[Committed | Conflict]:
+        now = self._clock()
+        return commit(connection, units, self._tables, now=now, create_version=self._create_version)
+
+    def _create_version(self, now: float) -> int:
+        """Unix microseconds, or the latest there was if the clock went back."""
+        self._latest = max(self._latest, int(now * 1_000_000))
+        return self._latest
+
+    def _get_all(
+        self, connection: sqlite3.Connection, requests: list[tuple[Table, Sequence[Key]]]
+    ) -> list[list[Record | None]]:
+        return [[_get(connection, table, key) for key in keys] for table, keys in requests]
+
+    def _query_all(
+        self, connection: sqlite3.Connection, requests: list[tuple[Table, Query]]
+    ) -> list[Page | FairleadError]:
+        pages: list[Page | FairleadError] = []
+        for table, query in requests:
+            try:
+                pages.append(read_page(connection, table, query))
+            except FairleadError as error:
+                pages.append(error)
+        return pages
+
+    def _records_all(
+        self, connection: sqlite3.Connection, requests: list[Sequence[tuple[str, str]]]
+    ) -> list[list[StoredRecord | None]]:
+        now = self._clock()
+        return [[_record(connection, place, now) for place in ids] for ids in requests]
+
+    def _sweep_all(self, connection: sqlite3.Connection, requests: list[tuple[float, float, int]]) -> list[int]:
+        return [self._sweep(connection, *request) for request in requests]
+
+    def _sweep(self, connection: sqlite3.Connection, now: float, before: float, limit: int) -> int:
+        expired = "SELECT space, id FROM _records WHERE expires_at <= ? LIMIT ?"
+        swept = connection.execute(
+            f"DELETE FROM _records WHERE (space, id) IN ({expired})",  # noqa: S608
+            (now, limit),
+        ).rowcount
+        for table in self._tables.values():
+            if swept >= limit:
+                break
+            keys = ", ".join(table.key_columns)
+            old = f"SELECT {keys} FROM {table.name} WHERE _deleted_at < ? ORDER BY _deleted_at LIMIT ?"  # noqa: S608
+            versions = connection.execute(
+                f"DELETE FROM {table.name} WHERE ({keys}) IN ({old}) RETURNING _version",  # noqa: S608
+                (before, limit - swept),
+            ).fetchall()
+            if versions:
+                swept += len(versions)
+                self._latest = max(self._latest, *(version + 1 for (version,) in versions))
+                connection.execute(_SET, (_FLOOR, self._latest))
+        return swept
+
+
+def _get(connection: sqlite3.Connection, table: Table, key: Key) -> Record | None:
+    comparable = table.codec.key(key)
+    row = None if comparable is None else connection.execute(table.read, comparable).fetchone()
+    return None if row is None else table.codec.record(row)
+
+
+def _record(connection: sqlite3.Connection, place: tuple[str, str], now: float) -> StoredRecord | None:
+    row = connection.execute(
+        "SELECT space, id, value, revision, expires_at FROM _records WHERE space = ? AND id = ?", place
+    ).fetchone()
+    if row is None or (row[4] is not None and row[4] <= now):
+        return None
+    return StoredRecord(*row)
+
+
+def _read_floor(connection: sqlite3.Connection) -> int:
+    row = connection.execute(_SETTINGS, (_FLOOR,)).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _unpublished(connection: sqlite3.Connection, limits: list[int]) -> list[list[OutboxRow]]:
+    statement = "SELECT position, version, id, key, body, mutation FROM _outbox ORDER BY position LIMIT ?"
+    return [
+        [
+            OutboxRow(position, OutboxEvent(*event), version)
+            for position, version, *event in connection.execute(statement, (n,))
+        ]
+        for n in limits
+    ]
+
+
+def _published(connection: sqlite3.Connection, requests: list[Sequence[int]]) -> list[None]:
+    positions = [(position,) for request in requests for position in request]
+    connection.executemany("DELETE FROM _outbox WHERE position = ?", positions)
+    return [None] * len(requests)
+
+
+def _nothing(_: sqlite3.Connection, requests: list[Any]) -> list[None]:
+    return [None] * len(requests)
+
+
+def _nobody() -> None:
+    """Nobody waits for the outbox."""
+
+
+_UNPUBLISHED = Lane(_DATASTORE, _unpublished)
+_PUBLISHED = Lane(_DATASTORE, _published)

@@ -1,0 +1,110 @@
+"""Reading pages: a query of the seam to one SQL statement that an index answers.
+
+Pages go on from the values of the last document in the order's own columns, so that inserts between pages neither
+repeat nor skip what was there. With a partition the order is the sort value, then the primary key; without one it is
+the primary key's own order.
+"""
+
+import sqlite3
+from typing import Any
+
+from fairlead_workload.errors import Refused
+from fairlead_workload.stores.base import Page, Query, Range, Scalar
+from fairlead_workload.stores.sqlite.layout import Column, Index, quoted
+from fairlead_workload.stores.sqlite.rows import comparable
+from fairlead_workload.stores.sqlite.units import Table
+
+_OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "eq": "="}
+_NOTHING = Page([], None)
+
+
+def read_page(connection: sqlite3.Connection, table: Table, query: Query) -> Page:
+    """One page of `query`. Raises `Refused` for an index the resource does not have."""
+    statement = _Statement(table, query)
+    if statement.empty:
+        return _NOTHING
+    rows = connection.execute(statement.sql(), statement.values).fetchall()
+    page = rows[: query.limit]
+    following = statement.position(page[-1]) if len(rows) > query.limit else None
+    return Page([table.codec.record(row) for row in page], following)
+
+
+class _Statement:
+    """The terms of one query. `empty` when a bound is of a type that no value of its column has."""
+
+    def __init__(self, table: Table, query: Query) -> None:
+        self._table = table
+        self._query = query
+        self.empty = False
+        self.values: list[Scalar] = []
+        self._terms = ["_deleted_at IS NULL"]
+        partition, sort = self._columns()
+        if query.index is not None:
+            self._terms += [f"{quoted(column.name)} IS NOT NULL" for column in (partition, sort) if column]
+        if query.partition is not None:
+            self._compare(partition, "=", query.partition)
+        if query.sort is not None:
+            self._bound(sort, query.sort)
+        self._order = self._ordering(sort)
+        self._selected = list(table.layout.columns)
+        if query.after is not None:
+            self._continue(query.after)
+
+    def _columns(self) -> tuple[Column, Column | None]:
+        layout = self._table.layout
+        if self._query.index is None:
+            names = (*layout.key, None)
+        else:
+            index = self._index(self._query.index)
+            names = (index.partition, index.sort)
+        return layout.column(names[0]), layout.column(names[1]) if names[1] else None  # type: ignore[arg-type]
+
+    def _index(self, name: str) -> Index:
+        for index in self._table.layout.indexes:
+            if index.name == name:
+                return index
+        raise Refused("datastore", f"{self._table.layout.table} has no index '{name}'")
+
+    def _ordering(self, sort: Column | None) -> list[Column]:
+        layout = self._table.layout
+        key = [layout.column(property_) for property_ in layout.key]
+        leading = [sort] if sort is not None and self._query.partition is not None else []
+        return list(dict.fromkeys(leading + key))
+
+    def _bound(self, sort: Column | None, bounds: Range) -> None:
+        if sort is None:
+            raise Refused(
+                "datastore", f"{self._table.layout.table}: a range needs an index or key with a sort property"
+            )
+        for name, operator in _OPERATORS.items():
+            value = getattr(bounds, name)
+            if value is not None:
+                self._compare(sort, operator, value)
+
+    def _compare(self, column: Column, operator: str, value: Scalar) -> None:
+        bound = comparable(value, column.kind)
+        if bound is None:
+            self.empty = True
+            return
+        self._terms.append(f"{quoted(column.name)} {operator} ?")
+        self.values.append(bound)
+
+    def _continue(self, after: tuple[Scalar, ...]) -> None:
+        if len(after) != len(self._order):
+            raise Refused("datastore", "the position to go on from is not one of this query")
+        names = ", ".join(quoted(column.name) for column in self._order)
+        operator = "<" if self._query.descending else ">"
+        self._terms.append(f"({names}) {operator} ({', '.join('?' * len(after))})")
+        self.values.extend(after)
+
+    def sql(self) -> str:
+        direction = " DESC" if self._query.descending else ""
+        order = ", ".join(quoted(column.name) + direction for column in self._order)
+        return (
+            f"SELECT {self._table.columns} FROM {self._table.name} WHERE {' AND '.join(self._terms)}"  # noqa: S608
+            f" ORDER BY {order} LIMIT {self._query.limit + 1:d}"
+        )
+
+    def position(self, row: Any) -> tuple[Scalar, ...]:
+        """Where the page after `row` starts."""
+        return tuple(row[self._selected.index(column)] for column in self._order)

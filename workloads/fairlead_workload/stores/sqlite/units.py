@@ -1,0 +1,240 @@
+"""Committing units: check against what is stored and what the batch has already settled, then write everything at once.
+
+A unit's conditions are checked before anything of it is written, in the order records, requires, mutations, so a
+conflict leaves nothing to undo and units in one transaction see each other. Each key is read at most once and written
+at most once per batch, with one statement per table.
+"""
+
+import sqlite3
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead_workload.errors import Conflict, ConflictKind
+from fairlead_workload.stores.base import Committed, Expect, Key, Mutation, OutboxEvent, RecordWrite, Unit
+from fairlead_workload.stores.sqlite.layout import OWN_COLUMNS, Layout, quoted
+from fairlead_workload.stores.sqlite.migration import column_list
+from fairlead_workload.stores.sqlite.rows import Row, RowCodec
+
+_RECORD_WRITE = (
+    "INSERT INTO _records (space, id, value, revision, expires_at) VALUES (?, ?, ?, ?, ?) ON CONFLICT (space, id)"
+    " DO UPDATE SET value = excluded.value, revision = excluded.revision, expires_at = excluded.expires_at"
+)
+_RECORD_DELETE = "DELETE FROM _records WHERE space = ? AND id = ?"
+_RECORD_READ = "SELECT revision, expires_at FROM _records WHERE space = ? AND id = ?"
+_OUTBOX_WRITE = "INSERT INTO _outbox (id, key, body, mutation, version) VALUES (?, ?, ?, ?, ?)"
+
+
+class Table:
+    """A resource's codec and statements."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.layout = layout
+        self.codec = RowCodec(layout)
+        self.name = quoted(layout.table)
+        self.columns = column_list(layout)
+        self.key_columns = tuple(quoted(layout.column(property_).name) for property_ in layout.key)
+        matched = " AND ".join(f"{column} = ?" for column in self.key_columns)
+        self.read = f"SELECT {self.columns} FROM {self.name} WHERE {matched} AND _deleted_at IS NULL"  # noqa: S608
+        self.read_version = f"SELECT _version, _deleted_at IS NULL FROM {self.name} WHERE {matched}"  # noqa: S608
+        self.write = self._upsert()
+
+    def _upsert(self) -> str:
+        values = ", ".join("?" * (len(self.layout.columns) + len(OWN_COLUMNS)))
+        changed = [name for name in self.columns.split(", ") if name not in self.key_columns]
+        assigned = ", ".join(f"{name} = excluded.{name}" for name in changed)
+        return (
+            f"INSERT INTO {self.name} ({self.columns}) VALUES ({values})"  # noqa: S608
+            f" ON CONFLICT ({', '.join(self.key_columns)}) DO UPDATE SET {assigned}"
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedUnit:
+    """A unit with the rows of its mutations, the tombstone's for a delete."""
+
+    unit: Unit
+    rows: tuple[Row, ...]
+
+
+def prepare(unit: Unit, tables: dict[str, Table]) -> PreparedUnit:
+    """Encode the unit's documents. Raises `Refused` for keys and values that cannot be stored."""
+    rows = []
+    for mutation in unit.mutations:
+        codec = tables[mutation.resource].codec
+        key = codec.storable_key(mutation.key)
+        document = mutation.document
+        rows.append(codec.tombstone(key) if document is None else codec.encode(key, document))
+    return PreparedUnit(unit, tuple(rows))
+
+
+_Stored = tuple[int, bool]  # a document's version, and whether it is there (else a tombstone)
+_Held = tuple[int, float | None]  # a record's revision and expiry
+_ABSENT: _Stored = (0, False)
+
+
+class Batch:
+    """Units of one transaction. `create_version` gives the least version a new document may have."""
+
+    def __init__(
+        self, connection: sqlite3.Connection, tables: dict[str, Table], *, now: float, create_version: int
+    ) -> None:
+        self._connection = connection
+        self._tables = tables
+        self._now = now
+        self._create_version = create_version
+        self._documents: dict[tuple[str, Key], _Stored] = {}
+        self._rows: dict[str, dict[Key, Row]] = {}
+        self._records: dict[tuple[str, str], _Held | None] = {}
+        self._record_writes: dict[tuple[str, str], tuple[Any, ...] | None] = {}
+        self._outbox: list[tuple[Any, ...]] = []
+
+    def add(self, prepared: PreparedUnit) -> Committed:
+        """Settle one unit. Raises `Conflict`, and then nothing of the unit will be written."""
+        unit = prepared.unit
+        records = self._settle_records(unit.records)
+        self._check_required(unit.requires)
+        documents: dict[tuple[str, Key], _Stored] = {}
+        rows: list[tuple[Mutation, Row]] = []
+        versions: list[int] = []
+        for position, (mutation, row) in enumerate(zip(unit.mutations, prepared.rows, strict=True)):
+            place = (mutation.resource, mutation.key)
+            stored = documents.get(place) or self._document(place)
+            _check_expected(mutation, stored, position)
+            version = self._next_version(mutation, stored)
+            versions.append(version)
+            if version:
+                documents[place] = (version, mutation.document is not None)
+                rows.append((mutation, (*row, version, self._now if mutation.document is None else None)))
+        self._accept(documents, rows, records, unit.outbox, versions)
+        return Committed(tuple(versions))
+
+    def _accept(
+        self,
+        documents: dict[tuple[str, Key], _Stored],
+        rows: Iterable[tuple[Mutation, Row]],
+        records: dict[tuple[str, str], tuple[Any, ...] | None],
+        outbox: Iterable[OutboxEvent],
+        versions: list[int],
+    ) -> None:
+        self._documents.update(documents)
+        for mutation, row in rows:
+            self._rows.setdefault(mutation.resource, {})[mutation.key] = row
+        for place, written in records.items():
+            self._records[place] = None if written is None else (written[3], written[4])
+        self._record_writes.update(records)
+        for event in outbox:
+            version = 0 if event.mutation is None else versions[event.mutation]
+            self._outbox.append((event.id, event.key, event.body, event.mutation, version))
+
+    def _settle_records(self, writes: tuple[RecordWrite, ...]) -> dict[tuple[str, str], tuple[Any, ...] | None]:
+        settled: dict[tuple[str, str], tuple[Any, ...] | None] = {}
+        for position, write in enumerate(writes):
+            place = (write.space, write.id)
+            if place in settled:
+                former = settled[place]
+                held = None if former is None else (former[3], former[4])
+            else:
+                held = self._record(place)
+            live = held is not None and (held[1] is None or held[1] > self._now)
+            if not _record_holds(write.expect, held[0] if held and live else None):
+                raise Conflict(ConflictKind.RECORD, f"{write.space}/{write.id}", position=position)
+            revision = held[0] + 1 if held else 1  # an expired record's too, so that its former owner stays fenced off
+            settled[place] = (*place, write.value, revision, write.expires_at) if write.value is not None else None
+        return settled
+
+    def _check_required(self, requires: tuple[tuple[str, Key], ...]) -> None:
+        for position, place in enumerate(requires):
+            key = self._tables[place[0]].codec.key(place[1])
+            if key is None or not self._document((place[0], key))[1]:
+                raise Conflict(ConflictKind.REFERENCE, subject(*place), position=position)
+
+    def _next_version(self, mutation: Mutation, stored: _Stored) -> int:
+        version, live = stored
+        if mutation.version is not None:
+            return mutation.version
+        if live:
+            return version + 1
+        return 0 if mutation.document is None else max(self._create_version, version + 1)
+
+    def _document(self, place: tuple[str, Key]) -> _Stored:
+        stored = self._documents.get(place)
+        if stored is None:
+            row = self._connection.execute(self._tables[place[0]].read_version, place[1]).fetchone()
+            stored = self._documents[place] = _ABSENT if row is None else (row[0], bool(row[1]))
+        return stored
+
+    def _record(self, place: tuple[str, str]) -> _Held | None:
+        try:
+            return self._records[place]
+        except KeyError:
+            held: _Held | None = self._connection.execute(_RECORD_READ, place).fetchone()
+            self._records[place] = held
+            return held
+
+    def write(self) -> None:
+        """Write what the units settled on."""
+        execute = self._connection.executemany
+        for resource, rows in self._rows.items():
+            execute(self._tables[resource].write, rows.values())
+        deleted = [place for place, row in self._record_writes.items() if row is None]
+        written = [row for row in self._record_writes.values() if row is not None]
+        if deleted:
+            execute(_RECORD_DELETE, deleted)
+        if written:
+            execute(_RECORD_WRITE, written)
+        if self._outbox:
+            execute(_OUTBOX_WRITE, self._outbox)
+
+
+def commit(
+    connection: sqlite3.Connection,
+    units: list[PreparedUnit],
+    tables: dict[str, Table],
+    *,
+    now: float,
+    create_version: Callable[[float], int],
+) -> list[Committed | Conflict]:
+    """Commit many units in the open transaction; those in conflict leave nothing."""
+    batch = Batch(connection, tables, now=now, create_version=create_version(now))
+    outcomes: list[Committed | Conflict] = []
+    for unit in units:
+        try:
+            outcomes.append(batch.add(unit))
+        except Conflict as conflict:
+            outcomes.append(conflict)
+    batch.write()
+    return outcomes
+
+
+def subject(resource: str, key: Key) -> str:
+    """How a conflict names a document."""
+    return "/".join([resource, *map(str, key)])
+
+
+def _record_holds(expect: Expect | int, revision: int | None) -> bool:
+    if expect is Expect.ANY:
+        return True
+    if expect is Expect.ABSENT:
+        return revision is None
+    if expect is Expect.PRESENT:
+        return revision is not None
+    return revision == expect
+
+
+def _check_expected(mutation: Mutation, stored: _Stored, position: int) -> None:
+    version, live = stored
+    expect = mutation.expect
+    if expect is Expect.ABSENT:
+        kind = ConflictKind.EXISTS if live else None
+    elif expect is Expect.ANY:
+        kind = None
+    elif not live:
+        kind = ConflictKind.MISSING
+    else:
+        kind = None if expect is Expect.PRESENT or expect == version else ConflictKind.VERSION
+    if kind is None and mutation.version is not None and mutation.version <= version:
+        kind = ConflictKind.VERSION
+    if kind is not None:
+        found = version if kind is ConflictKind.VERSION else None
+        raise Conflict(kind, subject(mutation.resource, mutation.key), position=position, version=found)
