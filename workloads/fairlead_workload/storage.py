@@ -1,0 +1,125 @@
+"""Opening what an ApiService is bound to: the one place that knows which adapter serves which type.
+
+Decided here: the embedded store, queue and cache share one data directory; the secret behind operation ids is made once
+and kept in the store.
+"""
+
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import msgspec
+
+from fairlead_contract.api import Resource as ResourceSpec
+from fairlead_contract.bindings import CacheType, DatastoreType, QueueType
+from fairlead_contract.model import seconds
+from fairlead_contract.runtime import RuntimeDocument
+from fairlead_workload.bindings import Bindings
+from fairlead_workload.caches.memory import MemoryCache
+from fairlead_workload.caches.policy import Fetch, Fetched, policy_of
+from fairlead_workload.caches.strategy import DocumentCache
+from fairlead_workload.errors import Conflict, Misconfigured
+from fairlead_workload.model.operations import OperationIds
+from fairlead_workload.model.resource import Resource
+from fairlead_workload.queues.sqlite import SqliteQueue
+from fairlead_workload.sqlite import Database
+from fairlead_workload.stores.base import SECRETS, Expect, RecordWrite, Store, Unit
+from fairlead_workload.stores.sqlite import SqliteStore
+
+CACHE_ENTRIES = 100_000  # of the in-process cache as a whole; its bytes are bounded too
+_SECRET = (SECRETS, "operation-ids")
+
+
+@dataclass(frozen=True, slots=True)
+class Storage:
+    """The adapters of one ApiService. `close` lets go of all of them."""
+
+    store: SqliteStore
+    queue: SqliteQueue | None
+    cache: MemoryCache | None
+    close: Callable[[], Awaitable[None]]
+
+
+def open_storage(document: RuntimeDocument, *, data_dir: Path, exclusive: bool = True) -> Storage:
+    """Open the adapters that `document` names. Blocks; raises Misconfigured.
+
+    `exclusive` False opens beside a running server, for tools.
+    """
+    _require_served(document)
+    database = Database.open(data_dir, exclusive=exclusive)
+    store = SqliteStore(database, document.api.resources)
+    queue = None
+    if document.queue is not None:
+        retention_seconds = seconds(document.queue.dead_letter.retention)
+        queue = SqliteQueue(database, order=document.queue.order, retention_seconds=retention_seconds)
+    cache = MemoryCache(CACHE_ENTRIES) if document.cache.type is CacheType.MEMORY else None
+
+    async def close() -> None:
+        if queue is not None:
+            await queue.close()
+        await store.close()
+        await database.close()
+
+    return Storage(store, queue, cache, close)
+
+
+def _require_served(document: RuntimeDocument) -> None:
+    """Refuse bindings that no adapter serves, by name."""
+    if document.datastore.type is not DatastoreType.SQLITE:
+        raise Misconfigured("datastore.type", f"{document.datastore.type} is not served", "use SQLite")
+    if document.cache.type not in (CacheType.MEMORY, CacheType.NONE):
+        raise Misconfigured("cache.type", f"{document.cache.type} is not served", "use Memory or None")
+    if document.queue is not None and document.queue.type is not QueueType.SQLITE:
+        raise Misconfigured("queue.type", f"{document.queue.type} is not served", "use SQLite")
+
+
+async def bind(document: RuntimeDocument, storage: Storage) -> Bindings:
+    """What API and worker are given. Raises Unavailable."""
+    resources = {spec.name: Resource(spec) for spec in document.api.resources}
+    return Bindings(
+        document=document,
+        resources=resources,
+        store=storage.store,
+        caches={name: _document_cache(resource, storage) for name, resource in resources.items()},
+        cache=storage.cache,
+        queue=storage.queue,
+        operations=OperationIds(await _secret(storage.store)),
+    )
+
+
+def _document_cache(resource: Resource, storage: Storage) -> DocumentCache:
+    spec: ResourceSpec = resource.spec
+    policy = policy_of(spec.cache, strong=spec.reads == "Strong")
+    return DocumentCache(resource.name, policy, storage.cache, fetcher(resource, storage.store))
+
+
+def fetcher(resource: Resource, store: Store) -> Fetch:
+    """Reads the document of a cache key (`orders/KEY`) from the store, encoded as it is served."""
+    skip = len(resource.name) + 1
+
+    async def fetch(path: str, strong: bool) -> Fetched:
+        segments: Sequence[str] = [unquote(segment) for segment in path[skip:].split("/")]
+        [record] = await store.get(resource.name, [resource.parse_key(tuple(segments))], strong=strong)
+        if record is None:
+            return Fetched(None, 0, "")
+        return Fetched(msgspec.json.encode(record.document), record.version, f'"{record.version}"')
+
+    return fetch
+
+
+async def _secret(store: Store) -> bytes:
+    """The key behind operation ids: made by whoever comes first, then kept."""
+    for _ in range(2):
+        [found] = await store.records([_SECRET])
+        if found is not None:
+            return found.value
+        try:
+            await store.commit(Unit(records=(RecordWrite(*_SECRET, os.urandom(32), expect=Expect.ABSENT),)))
+        except Conflict:
+            continue  # another process was faster
+    [found] = await store.records([_SECRET])
+    if found is None:
+        raise Misconfigured("datastore", "the secret of operation ids could not be kept", "look at the store's log")
+    return found.value
