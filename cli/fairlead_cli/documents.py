@@ -1,24 +1,23 @@
 """Which documents a command is about: reads files, folders and standard input.
 
-Decided here: a folder means the YAML and JSON files directly in it (with `recursive`, below it too); what is larger than
-`MAX_FILE_BYTES` is not read; a document is ours by its group or kind. Nothing is raised: what cannot be read is a notice, so that
-one broken file does not hide the faults of the others.
+Decided here: a folder means the YAML and JSON files directly in it (with `recursive`, below it too); what is larger
+than `MAX_FILE_BYTES` is not read. Nothing is raised: what cannot be read is a notice, so that one broken file does not
+hide the faults of the others.
 """
 
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from fairlead_cli import notices, syntax
 from fairlead_cli.notices import Notice
-from fairlead_contract import names
+from fairlead_contract import rules
 from fairlead_contract.findings import Finding
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 SUFFIXES = (".yaml", ".yml", ".json")
-KINDS = ("ApiService", "ApiServiceClass", "DeadLetterRedrive")
 STDIN = "-"
 
 
@@ -44,7 +43,7 @@ class Document:
 
     @property
     def is_ours(self) -> bool:
-        return _text(self.value.get("apiVersion")).split("/")[0] == names.GROUP or self.kind in KINDS
+        return rules.is_ours(self.value)
 
     def notice(self, finding: Finding) -> Notice:
         """`finding`, said of this document."""
@@ -59,7 +58,7 @@ class Loaded:
     notices: list[Notice] = field(default_factory=list)
 
 
-def load(sources: Iterable[str], *, recursive: bool = False) -> Loaded:
+def load(sources: Sequence[str], *, recursive: bool = False) -> Loaded:
     """Read every document of `sources`: files, folders, or `-` for standard input."""
     loaded = Loaded()
     for source in sources:
@@ -69,8 +68,13 @@ def load(sources: Iterable[str], *, recursive: bool = False) -> Loaded:
         for file in _files(loaded, Path(source), recursive=recursive):
             _read(loaded, str(file), file)
     if not loaded.documents and not loaded.notices:
-        loaded.notices.append(notices.error(", ".join(sources), "no document found", "name a file with an ApiService"))
+        loaded.notices.append(nothing(sources, "no document found"))
     return loaded
+
+
+def nothing(sources: Sequence[str], message: str) -> Notice:
+    """The notice that none of `sources` has what a command needs."""
+    return notices.error(", ".join(sources), message, "name a file with an ApiService")
 
 
 def _files(loaded: Loaded, source: Path, *, recursive: bool) -> Iterator[Path]:
@@ -108,7 +112,7 @@ def _read(loaded: Loaded, name: str, file: Path | None) -> None:
     _add(loaded, name, parsed)
 
 
-class _TooLarge(Exception):
+class _TooLarge(Exception):  # noqa: N818 - the file is, nothing went wrong
     pass
 
 
@@ -128,12 +132,16 @@ def _add(loaded: Loaded, name: str, parsed: list[syntax.Parsed]) -> None:
     if not filled:
         loaded.notices.append(notices.error(name, "the file is empty", "write an ApiService into it"))
     for position, each in filled:
-        if isinstance(each.value, dict) and each.value.get("kind") and each.value.get("apiVersion"):
+        if isinstance(each.value, dict) and (rules.is_ours(each.value) or _is_object(each.value)):
             loaded.documents.append(Document(name, position, each.value, tuple(each.findings)))
         else:
             message = "not a Kubernetes object: it needs apiVersion and kind"
             remedy = "start it with `apiVersion: fairlead.dev/v1alpha1` and `kind: ApiService`"
             loaded.notices.append(notices.error(name, message, remedy, document=position))
+
+
+def _is_object(value: dict[str, Any]) -> bool:
+    return bool(value.get("kind") and value.get("apiVersion"))
 
 
 def _syntax_notice(name: str, fault: syntax.SyntaxFault) -> Notice:

@@ -19,7 +19,9 @@ MAX_NODES = 200_000  # after aliases are expanded: an alias of an alias of an al
 _BOOLEAN_WORDS = frozenset({"y", "n", "yes", "no", "on", "off"})
 _TRUE_WORDS = frozenset({"yes", "on", "true"})
 _PREFIX = "tag:yaml.org,2002:"
-_FLOAT = re.compile(r"^[-+]?([0-9][0-9_]*([.][0-9_]*)?([eE][-+]?[0-9]+)?|[.][0-9]+([eE][-+]?[0-9]+)?|[.](inf|Inf|INF|nan|NaN|NAN))$")
+_FLOAT = re.compile(
+    r"^[-+]?([0-9][0-9_]*([.][0-9_]*)?([eE][-+]?[0-9]+)?|[.][0-9]+([eE][-+]?[0-9]+)?|[.](inf|Inf|INF|nan|NaN|NAN))$"
+)
 _DECIMAL = re.compile(r"^[-+]?(0|[1-9][0-9_]*)$")
 
 
@@ -93,13 +95,20 @@ def _fault(error: yaml.YAMLError, text: str, document: int) -> SyntaxFault:
         reason = ", ".join(part for part in (error.context, error.problem) if part)
         mark = error.problem_mark or error.context_mark
         if mark is not None:
-            return _at(mark, f"not valid YAML: {reason}", document)
+            line, column = _within(text, mark.line + 1, mark.column + 1)
+            return SyntaxFault(f"not valid YAML: {reason}", line=line, column=column, document=document)
     position = getattr(error, "position", None)
     if isinstance(position, int):  # a character that YAML does not allow
         before = text.encode("utf-8")[:position].decode("utf-8", "replace")
         line, column = before.count("\n") + 1, len(before) - before.rfind("\n")
         return SyntaxFault("not valid YAML: a control character", line=line, column=column, document=document)
     return SyntaxFault(f"not valid YAML: {error}", document=document)
+
+
+def _within(text: str, line: int, column: int) -> tuple[int, int]:
+    """The parser finds the end of a cut-off file on a line that no editor shows: name the end of the last one."""
+    lines = text.splitlines()
+    return (line, column) if line <= len(lines) else (len(lines), len(lines[-1]) + 1)
 
 
 class _Converter:

@@ -42,8 +42,8 @@ def test_a_folder_is_read_one_level_deep_unless_told_otherwise(tmp_path: Path) -
         ("# only a comment\n", "the file is empty"),
         (b"a: \xff\xfe", "not UTF-8 (byte 4); save the file as UTF-8"),
         ("- a list\n", "document 1: not a Kubernetes object: it needs apiVersion and kind"),
-        ("kind: ApiService\n", "document 1: not a Kubernetes object"),
-        (f"{SERVICE}---\nkind: [", "document 2: line 5, column 1: not valid YAML"),
+        ("kind: ConfigMap\n", "document 1: not a Kubernetes object"),
+        (f"{SERVICE}---\nkind: [", "document 2: line 5, column 8: not valid YAML"),
         (b" " * (documents.MAX_FILE_BYTES + 1), f"larger than {documents.MAX_FILE_BYTES} bytes"),
     ],
 )
@@ -64,7 +64,9 @@ def test_one_broken_file_does_not_hide_the_others(tmp_path: Path) -> None:
     assert [Path(notice.file).name for notice in loaded.notices] == ["broken.yaml", "empty.yaml"]
 
 
-@pytest.mark.parametrize(("name", "said"), [("absent.yaml", "cannot be read: No such file"), (".", "no .yaml, .yml or .json file")])
+@pytest.mark.parametrize(
+    ("name", "said"), [("absent.yaml", "cannot be read: No such file"), (".", "no .yaml, .yml or .json file")]
+)
 def test_a_source_without_files_is_one_notice(tmp_path: Path, name: str, said: str) -> None:
     (notice,) = documents.load([str(tmp_path / name)]).notices
     assert said in str(notice)

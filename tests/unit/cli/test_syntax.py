@@ -38,11 +38,11 @@ def test_several_documents_keep_their_order_and_empty_ones_count() -> None:
 @pytest.mark.parametrize(
     ("text", "message", "line", "column", "document"),
     [
-        ("a: {b: 1", "not valid YAML", 2, 1, 1),
+        ("a: {b: 1", "not valid YAML", 1, 9, 1),
         ("a:\n  b: 'half", "not valid YAML", 2, 11, 1),
         ("a: b: c", "mapping values are not allowed", 1, 5, 1),
         ("a:\n\t- b", "cannot start any token", 2, 1, 1),
-        ("ok: 1\n---\na: [\n", "not valid YAML", 4, 1, 2),
+        ("ok: 1\n---\na: [\n", "not valid YAML", 3, 5, 2),
         ("ok: 1\n---\na: 1\na: 2\n", "the key `a` appears twice", 4, 1, 2),
         ("a: 1\nb: \x01", "a control character", 2, 4, 1),
         ("a: *nope", "undefined alias", 1, 4, 1),

@@ -1,0 +1,119 @@
+"""The commands and their options; every command is carried out elsewhere, and imported when it is chosen.
+
+Importing is most of the start-up time of `fairlead run`, so nothing heavy is imported here.
+"""
+
+import importlib.metadata
+import re
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(
+    name="fairlead",
+    help="Run, check and look after ApiServices.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Files = Annotated[
+    list[str],
+    typer.Option("--file", "-f", metavar="FILE|FOLDER", help="What to read; - for standard input. May be repeated."),
+]
+Recursive = Annotated[bool, typer.Option("--recursive", "-R", help="Read the folders inside a folder too.")]
+Port = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Port of the API; 0: any free one.")]
+AdminPort = Annotated[
+    int, typer.Option(min=0, max=65535, metavar="PORT", help="Port of /health, /ready and /metrics; 0: any free one.")
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="Where documents and queued events are kept. Default: .fairlead/NAMESPACE/NAME."),
+]
+_SERVICE = re.compile(r"(?P<name>[a-z]([-a-z0-9]{0,61}[a-z0-9])?)=(?P<url>https?://[^\s/?#]+(/[^\s?#]*)?)")
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"fairlead {importlib.metadata.version('fairlead')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None: ...
+
+
+@app.command()
+def run(
+    files: Files,
+    recursive: Recursive = False,
+    port: Port = 8080,
+    admin_port: AdminPort = 9090,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Address to listen on.")] = "127.0.0.1",
+    data_dir: DataDir = None,
+    service: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME=URL", help="Where a service is that handlers call. May be repeated."),
+    ] = None,
+    log_format: Annotated[Literal["console", "json"], typer.Option(help="How log lines look.")] = "console",
+) -> None:
+    """Serve ApiServices on this machine.
+
+    API and worker run in one process, on an embedded datastore, cache and queue, whatever the resource binds. Several ApiServices take consecutive ports. Ctrl-C finishes what is under way and exits; a second one exits at once.
+    """
+    from fairlead_cli import running
+
+    services = _services(service or [])
+    admitted = running.admit(files, recursive=recursive, mapped=frozenset(services))
+    if admitted is None:
+        raise typer.Exit(1)
+    from fairlead_cli import serving
+
+    options = serving.Options(
+        host=host, port=port, admin_port=admin_port, data_dir=data_dir, services=services, log_format=log_format
+    )
+    raise typer.Exit(serving.serve(serving.plan(admitted, options), options))
+
+
+@app.command()
+def lint(
+    files: Files,
+    recursive: Recursive = False,
+    output: Annotated[Literal["text", "json"], typer.Option(help="How findings are printed.")] = "text",
+) -> None:
+    """Check resources, without a cluster.
+
+    Finds what the API server would refuse, what would not work, and what is not served yet. Errors exit 1; warnings are printed and exit 0. A folder means the .yaml, .yml and .json files directly in it.
+    """
+    from fairlead_cli import linting
+
+    raise typer.Exit(linting.lint(files, recursive=recursive, output=output))
+
+
+def _services(given: list[str]) -> dict[str, str]:
+    services: dict[str, str] = {}
+    for text in given:
+        match = _SERVICE.fullmatch(text)
+        if match is None:
+            message = f"{text!r} is not NAME=URL, such as payments=http://127.0.0.1:9000"
+            raise typer.BadParameter(message, param_hint="--service")
+        if match["name"] in services:
+            raise typer.BadParameter(f"{match['name']} is given twice", param_hint="--service")
+        services[match["name"]] = match["url"]
+    return services
+
+
+def main() -> None:
+    """The `fairlead` command."""
+    app(prog_name="fairlead")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,65 @@
+"""Which resources a command works on: every rule applied to what was read, all findings at once. Pure."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from fairlead_cli import notices
+from fairlead_cli.documents import Document, Loaded
+from fairlead_cli.notices import Notice
+from fairlead_contract import rules
+from fairlead_contract.findings import Finding, Severity
+from fairlead_contract.resources import ApiService
+from fairlead_contract.rules import AnyResource
+
+
+@dataclass(slots=True)
+class Checked:
+    """The sound resources with the documents they came from, the documents of other kinds, and what was found."""
+
+    resources: list[tuple[Document, AnyResource]] = field(default_factory=list)
+    foreign: list[Document] = field(default_factory=list)
+    notices: list[Notice] = field(default_factory=list)
+
+    @property
+    def has_errors(self) -> bool:
+        return notices.has_errors(self.notices)
+
+    @property
+    def services(self) -> list[tuple[Document, ApiService]]:
+        return [(document, each) for document, each in self.resources if isinstance(each, ApiService)]
+
+
+def check(loaded: Loaded) -> Checked:
+    """Check every document of ours in `loaded`."""
+    checked = Checked(notices=list(loaded.notices))
+    for document in loaded.documents:
+        if not document.is_ours:
+            checked.foreign.append(document)
+            continue
+        result = rules.check(document.value)
+        checked.notices += [document.notice(finding) for finding in (*document.findings, *result.findings)]
+        if result.resource is not None:
+            checked.resources.append((document, result.resource))
+    checked.notices += _repeated(checked.resources)
+    return checked
+
+
+def unserved(services: Iterable[tuple[Document, ApiService]], *, severity: Severity) -> list[Notice]:
+    """What the ApiServices ask for that no code serves yet."""
+    return [
+        document.notice(finding)
+        for document, resource in services
+        for finding in rules.unserved(resource, severity=severity)
+    ]
+
+
+def _repeated(resources: Iterable[tuple[Document, AnyResource]]) -> list[Notice]:
+    seen: dict[tuple[str, str, str], Document] = {}
+    found: list[Notice] = []
+    for document, resource in resources:
+        name = (resource.kind, resource.metadata.namespace, resource.metadata.name)
+        first = seen.setdefault(name, document)
+        if first is not document:
+            message = f"the same resource is in {first.file}, document {first.position}"
+            found.append(document.notice(Finding("metadata.name", message, remedy="keep one of them")))
+    return found

@@ -1,0 +1,67 @@
+"""The runtime document of a laptop: the same API and worker on bindings inside the process. Pure.
+
+Decided here: every datastore becomes SQLite, every cache the in-process one (where there is a cache at all), every queue
+SQLite with the retries, order, dead letters and format that the resource asks for.
+"""
+
+from fairlead_contract.bindings import Cache, CacheType, Datastore, DatastoreType, Queue, QueueType
+from fairlead_contract.findings import Finding, path
+from fairlead_contract.resources import ApiService
+from fairlead_contract.runtime import RuntimeDocument, derive
+from fairlead_contract.worker import Call, Handler
+
+_BROKERS: dict[str, None] = dict.fromkeys(("sqs", "sns", "kinesis", "kafka", "sqlite"))
+
+
+def embed(resource: ApiService) -> RuntimeDocument:
+    """The runtime document of `resource` with embedded bindings."""
+    document = derive(resource)
+    bindings = {
+        "datastore": Datastore(type=DatastoreType.SQLITE),
+        "cache": document.cache if document.cache.type is CacheType.NONE else Cache(type=CacheType.MEMORY),
+        "queue": document.queue and _embedded_queue(document.queue),
+    }
+    return document.model_copy(update=bindings)
+
+
+def _embedded_queue(queue: Queue) -> Queue:
+    return queue.model_copy(update={"type": QueueType.SQLITE, **_BROKERS})
+
+
+def replacements(resource: ApiService) -> list[str]:
+    """What `embed` replaces, such as `PostgreSQL by SQLite`; empty when the resource binds the embedded ones."""
+    spec = resource.spec
+    bound = [
+        ("datastore", spec.datastore.type.value, "SQLite"),
+        ("cache", spec.cache.type.value, spec.cache.type.value if spec.cache.type is CacheType.NONE else "Memory"),
+        ("queue", spec.queue.type.value if spec.queue else "SQLite", "SQLite"),
+    ]
+    return [f"{role} {asked} by {embedded}" for role, asked, embedded in bound if asked != embedded]
+
+
+def unmapped(resource: ApiService, mapped: frozenset[str]) -> list[Finding]:
+    """Every service that a handler calls and that has no URL here, each once."""
+    found: dict[str, Finding] = {}
+    for place, call in _calls(resource):
+        name = call.service.name
+        if name not in mapped and name not in found:
+            remedy = f"add --service {name}=http://HOST:PORT"
+            found[name] = Finding(place, f"the service `{name}` is called, and has no address here", remedy=remedy)
+    return list(found.values())
+
+
+def _calls(resource: ApiService) -> list[tuple[str, Call]]:
+    handlers = resource.spec.worker.handlers if resource.spec.worker else ()
+    return [found for position, handler in enumerate(handlers) for found in _handler_calls(position, handler)]
+
+
+def _handler_calls(position: int, handler: Handler) -> list[tuple[str, Call]]:
+    found: list[tuple[str, Call]] = []
+    for member, steps in (("steps", handler.steps), ("onFailure", handler.on_failure)):
+        for number, step in enumerate(steps):
+            place = ("spec", "worker", "handlers", position, member, number)
+            if step.call:
+                found.append((path((*place, "call", "service", "name")), step.call))
+            if step.compensate and step.compensate.call:
+                found.append((path((*place, "compensate", "call", "service", "name")), step.compensate.call))
+    return found

@@ -1,0 +1,40 @@
+"""`fairlead lint`: every finding about the resources of some files. Errors exit 1, warnings do not."""
+
+import json
+from collections.abc import Sequence
+from typing import Literal
+
+from fairlead_cli import checking, documents
+from fairlead_cli.notices import Notice, has_errors
+from fairlead_contract.findings import Severity
+
+Output = Literal["text", "json"]
+
+
+def lint(sources: Sequence[str], *, recursive: bool, output: Output) -> int:
+    """Print what was found in `sources`. Returns the exit code."""
+    checked = checking.check(documents.load(sources, recursive=recursive))
+    found = checked.notices + checking.unserved(checked.services, severity=Severity.WARNING)
+    if not checked.resources and not has_errors(found):
+        found.append(_nothing(sources, len(checked.foreign)))
+    if output == "json":
+        print(json.dumps({"findings": [notice.as_json() for notice in found]}, indent=2))  # noqa: T201
+    else:
+        _print_text(found, sound=len(checked.resources))
+    return 1 if has_errors(found) else 0
+
+
+def _nothing(sources: Sequence[str], foreign: int) -> Notice:
+    others = f"; {foreign} documents of other kinds" if foreign else ""
+    return documents.nothing(sources, f"no resource of fairlead.dev found{others}")
+
+
+def _print_text(found: Sequence[Notice], *, sound: int) -> None:
+    for notice in found:
+        print(notice)  # noqa: T201
+    errors = sum(notice.is_error for notice in found)
+    print(f"{_count(sound, 'resource')} sound, {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}")  # noqa: T201
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

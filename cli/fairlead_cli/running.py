@@ -1,0 +1,54 @@
+"""What `fairlead run` does before it serves: read, check, refuse, and say what it replaces.
+
+Kept apart from serving, so that a resource with a fault is refused without loading a server.
+"""
+
+import sys
+from collections.abc import Sequence
+
+from fairlead_cli import checking, documents, embedded
+from fairlead_cli.checking import Checked
+from fairlead_cli.documents import Document
+from fairlead_cli.notices import Notice, has_errors
+from fairlead_contract.findings import Severity
+from fairlead_contract.resources import ApiService
+
+Services = Sequence[tuple[Document, ApiService]]
+
+
+def admit(sources: Sequence[str], *, recursive: bool, mapped: frozenset[str]) -> Services | None:
+    """The ApiServices of `sources`, or None when something stands against serving them; says what on standard error."""
+    checked = checking.check(documents.load(sources, recursive=recursive))
+    found = checked.notices + checking.unserved(checked.services, severity=Severity.ERROR)
+    found += [
+        origin.notice(each) for origin, resource in checked.services for each in embedded.unmapped(resource, mapped)
+    ]
+    if not checked.services and not has_errors(found):
+        found.append(documents.nothing(sources, "no ApiService found"))
+    for notice in found:
+        _say(notice)
+    if has_errors(found):
+        return None
+    _say_skipped(checked)
+    for origin, resource in checked.services:
+        _say_replaced(origin, resource)
+    return checked.services
+
+
+def _say_skipped(checked: Checked) -> None:
+    served = {id(origin) for origin, _ in checked.services}
+    others = [*checked.foreign, *(origin for origin, _ in checked.resources if id(origin) not in served)]
+    for document in others:
+        _say(
+            f"{document.file}: document {document.position} ({document.subject}): skipped, only an ApiService is served"
+        )
+
+
+def _say_replaced(origin: Document, resource: ApiService) -> None:
+    replaced = embedded.replacements(resource)
+    if replaced:
+        _say(f"{origin.file}: document {origin.position} ({origin.subject}): embedded here: {', '.join(replaced)}")
+
+
+def _say(line: Notice | str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
