@@ -1,6 +1,6 @@
 """Write the custom resource definitions, or check that those on disk are fresh.
 
-`python scripts/manifests.py` writes `crds/*.yaml`; `--check` writes nothing, prints a diff and exits 1 when one is stale.
+`python scripts/manifests.py` writes `crds/*.yaml`; `--check` only prints a diff and exits 1 when one is stale.
 """
 
 import difflib
@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import yaml
+
 from fairlead_contract.definitions import KINDS, custom_resource_definition
 from fairlead_contract.names import GROUP
 

@@ -1,8 +1,8 @@
 """What the API server does with a document that has the right shape: defaults, lists without duplicates, CEL rules.
 
 Decided here: the order (defaults are filled in before rules see the object) and which rules run. A transition rule runs
-only where the old value is known; a rule does not run on an object that holds a structural fault, because its failure would
-be a consequence of that.
+only where the old value is known; a rule does not run on an object that holds a structural fault, because its failure
+would be a consequence of that.
 """
 
 import copy
@@ -34,7 +34,7 @@ def defaulted(value: Any, schema: Json) -> Any:
 def violations(
     document: Json, schema: Json, *, faults: Collection[Place] = (), old: Json | None = None
 ) -> list[Finding]:
-    """What the API server would refuse. `faults` are the places of structural faults; `old` is what `document` replaces."""
+    """What the API server would refuse, given the places of structural `faults` and the `old` document, if any."""
     before = _UNKNOWN if old is None else defaulted(old, schema)
     return list(_Walk(tuple(faults)).walk(defaulted(document, schema), schema, (), before))
 
@@ -77,14 +77,16 @@ def _broken(validation: Json, value: Json, place: Place, old: Any) -> Iterator[F
     transition = "oldSelf" in validation["rule"]
     if transition and old is _UNKNOWN:
         return
-    where = place or ("metadata", "name")  # at the root, CEL sees nothing else of the envelope
+    field = tuple(name for name in validation.get("fieldPath", "").split(".") if name)
+    where = (*place, *field) or ("metadata", "name")  # at the root, CEL sees nothing else of the envelope
+    message, _, remedy = validation["message"].partition("; ")
     try:
         holds = _program(validation["rule"])({"self": value, "oldSelf": old} if transition else {"self": value})
     except ExpressionError as failure:
-        yield error(where, f"{validation['message']} (cannot be evaluated: {failure})", "correct the values")
+        yield error(where, f"{message} (cannot be evaluated: {failure})", remedy)
         return
     if holds is not True:
-        yield error(where, validation["message"], "undo the change" if transition else "")
+        yield error(where, message, remedy)
 
 
 def _identity(item: Any, keys: Collection[str]) -> str:

@@ -41,7 +41,7 @@ class KeyGeneration(StrEnum):
 class Key(Model):
     """The primary key of a resource. It cannot change once the resource exists."""
 
-    RULES = (Rule("self == oldSelf", "the key of a resource cannot change; give the new shape a new resource name"),)
+    RULES = (Rule("self == oldSelf", "the key of a resource cannot change; give the new key to a new resource"),)
     partition: PropertyName = Field(
         description="Property that is the partition key: a string, integer, number or boolean."
     )
@@ -129,23 +129,31 @@ class Resource(Model):
     """One REST resource: a collection at /VERSION/NAME and its documents below it."""
 
     RULES = (
-        Rule("self.key.partition in self.schema.properties", "key.partition must be a property of the schema"),
+        Rule(
+            "self.key.partition in self.schema.properties",
+            "the partition key must be a property of the schema; declare it there",
+            ".key.partition",
+        ),
         Rule(
             "!has(self.key.sort) || self.key.sort in self.schema.properties",
-            "key.sort must be a property of the schema",
+            "the sort key must be a property of the schema; declare it there",
+            ".key.sort",
         ),
         Rule(
             "!has(self.indexes) || self.indexes.all(i, i.partition in self.schema.properties"
             " && (!has(i.sort) || i.sort in self.schema.properties))",
-            "the partition and sort of an index must be properties of the schema",
+            "the partition and sort of an index must be properties of the schema; declare them there",
+            ".indexes",
         ),
         Rule(
             "!has(self.references) || self.references.all(f, f.field in self.schema.properties)",
-            "the field of a reference must be a property of the schema",
+            "the field of a reference must be a property of the schema; declare it there",
+            ".references",
         ),
         Rule(
             "self.name != 'operations'",
             "'operations' is the collection of accepted writes; name the resource otherwise",
+            ".name",
         ),
     )
     name: ResourceName = Field(description="Plural name in the URL, such as `orders`. `operations` is reserved.")
@@ -187,7 +195,8 @@ class Api(Model):
         Rule(
             "self.resources.all(r, !has(r.references)"
             " || r.references.all(f, self.resources.exists(q, q.name == f.resource)))",
-            "a reference must name a resource of this ApiService",
+            "a reference must name a resource of this ApiService; add the resource, or correct the name",
+            ".resources",
         ),
     )
     version: str = Field(

@@ -89,17 +89,23 @@ class Datastore(Model):
     """Where documents are stored."""
 
     RULES = (
-        Rule("self.type == oldSelf.type", "datastore.type cannot change; make a new ApiService and migrate"),
-        Rule("self.type == 'DynamoDB' || !has(self.dynamodb)", "dynamodb belongs to type DynamoDB"),
+        Rule("self.type == oldSelf.type", "datastore.type cannot change; make a new ApiService and migrate", ".type"),
+        Rule(
+            "self.type == 'DynamoDB' || !has(self.dynamodb)",
+            "dynamodb belongs to type DynamoDB; remove it",
+            ".dynamodb",
+        ),
         Rule(
             "self.type == 'PostgreSQL' ? has(self.postgresql) : !has(self.postgresql)",
-            "type PostgreSQL needs postgresql, and no other type takes it",
+            "type PostgreSQL needs postgresql, and no other type takes it; add or remove it",
+            ".postgresql",
         ),
         Rule(
             "self.type == 'MySQL' ? has(self.mysql) : !has(self.mysql)",
-            "type MySQL needs mysql, and no other type takes it",
+            "type MySQL needs mysql, and no other type takes it; add or remove it",
+            ".mysql",
         ),
-        Rule("self.type == 'SQLite' || !has(self.sqlite)", "sqlite belongs to type SQLite"),
+        Rule("self.type == 'SQLite' || !has(self.sqlite)", "sqlite belongs to type SQLite; remove it", ".sqlite"),
     )
     type: DatastoreType = Field(default=DatastoreType.DYNAMODB, description="Which store. SQLite is for development.")
     provision: Provision = Field(
@@ -140,9 +146,21 @@ class Redis(Model):
     """A Redis (or Valkey) server."""
 
     RULES = (
-        Rule("self.mode == 'Single' ? has(self.address) : !has(self.address)", "address belongs to mode Single"),
-        Rule("self.mode == 'Sentinel' ? has(self.sentinel) : !has(self.sentinel)", "sentinel belongs to mode Sentinel"),
-        Rule("self.mode == 'Cluster' ? has(self.cluster) : !has(self.cluster)", "cluster belongs to mode Cluster"),
+        Rule(
+            "self.mode == 'Single' ? has(self.address) : !has(self.address)",
+            "mode Single needs address, and no other mode takes it; add or remove it",
+            ".address",
+        ),
+        Rule(
+            "self.mode == 'Sentinel' ? has(self.sentinel) : !has(self.sentinel)",
+            "mode Sentinel needs sentinel, and no other mode takes it; add or remove it",
+            ".sentinel",
+        ),
+        Rule(
+            "self.mode == 'Cluster' ? has(self.cluster) : !has(self.cluster)",
+            "mode Cluster needs cluster, and no other mode takes it; add or remove it",
+            ".cluster",
+        ),
     )
     mode: RedisMode = Field(default=RedisMode.SINGLE, description="Single, Sentinel or Cluster.")
     address: HostPort | None = Field(default=None, description="host:port of the server, for mode Single.")
@@ -162,9 +180,10 @@ class Cache(Model):
     RULES = (
         Rule(
             "self.type == 'Redis' ? has(self.redis) : !has(self.redis)",
-            "type Redis needs redis, and no other type takes it",
+            "type Redis needs redis, and no other type takes it; add or remove it",
+            ".redis",
         ),
-        Rule("self.type == 'Memory' || !has(self.memory)", "memory belongs to type Memory"),
+        Rule("self.type == 'Memory' || !has(self.memory)", "memory belongs to type Memory; remove it", ".memory"),
     )
     type: CacheType = Field(
         default=CacheType.NONE,
@@ -274,17 +293,27 @@ class Queue(Model):
     """The queue between the API and the worker."""
 
     RULES = (
-        Rule("self.type == 'SQS' ? has(self.sqs) : !has(self.sqs)", "type SQS needs sqs, and no other type takes it"),
-        Rule("self.type == 'SNS' ? has(self.sns) : !has(self.sns)", "type SNS needs sns, and no other type takes it"),
+        Rule(
+            "self.type == 'SQS' ? has(self.sqs) : !has(self.sqs)",
+            "type SQS needs sqs, and no other type takes it; add or remove it",
+            ".sqs",
+        ),
+        Rule(
+            "self.type == 'SNS' ? has(self.sns) : !has(self.sns)",
+            "type SNS needs sns, and no other type takes it; add or remove it",
+            ".sns",
+        ),
         Rule(
             "self.type == 'Kinesis' ? has(self.kinesis) : !has(self.kinesis)",
-            "type Kinesis needs kinesis, and no other type takes it",
+            "type Kinesis needs kinesis, and no other type takes it; add or remove it",
+            ".kinesis",
         ),
         Rule(
             "self.type == 'Kafka' ? has(self.kafka) : !has(self.kafka)",
-            "type Kafka needs kafka, and no other type takes it",
+            "type Kafka needs kafka, and no other type takes it; add or remove it",
+            ".kafka",
         ),
-        Rule("self.type == 'SQLite' || !has(self.sqlite)", "sqlite belongs to type SQLite"),
+        Rule("self.type == 'SQLite' || !has(self.sqlite)", "sqlite belongs to type SQLite; remove it", ".sqlite"),
     )
     type: QueueType = Field(description="Which broker. SQLite is for development.")
     provision: Provision = Field(

@@ -14,10 +14,14 @@ from pydantic.alias_generators import to_camel
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One `x-kubernetes-validations` entry: `self` is the object of the model that carries it."""
+    """One `x-kubernetes-validations` entry: `self` is the object of the model that carries it.
+
+    `message` reads `FAULT; REMEDY`. `field` is where a person looks, from the object: `.key.partition`.
+    """
 
     expression: str
     message: str
+    field: str = ""
 
 
 class Model(BaseModel):

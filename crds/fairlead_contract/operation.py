@@ -47,7 +47,7 @@ class ScalingBackend(StrEnum):
     NONE = "None"
 
 
-_MIN_MAX = Rule("self.?min.orValue(1) <= self.?max.orValue(10)", "min must not be above max")
+_MIN_MAX = Rule("self.?min.orValue(1) <= self.?max.orValue(10)", "min must not be above max; lower it", ".min")
 
 
 class ApiScaling(Model):
@@ -117,8 +117,16 @@ class Exposure(Model):
     """How the API is reached from outside the cluster."""
 
     RULES = (
-        Rule("self.type == 'Gateway' ? has(self.gateway) : !has(self.gateway)", "gateway belongs to type Gateway"),
-        Rule("self.type == 'Ingress' ? has(self.ingress) : !has(self.ingress)", "ingress belongs to type Ingress"),
+        Rule(
+            "self.type == 'Gateway' ? has(self.gateway) : !has(self.gateway)",
+            "type Gateway needs gateway, and no other type takes it; add or remove it",
+            ".gateway",
+        ),
+        Rule(
+            "self.type == 'Ingress' ? has(self.ingress) : !has(self.ingress)",
+            "type Ingress needs ingress, and no other type takes it; add or remove it",
+            ".ingress",
+        ),
     )
     type: ExposureType = Field(default=ExposureType.NONE, description="Gateway, Ingress or None.")
     gateway: GatewayExposure | None = Field(default=None, description="Settings for type Gateway.")

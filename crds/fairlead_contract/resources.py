@@ -46,33 +46,39 @@ class ApiServiceSpec(Model):
     RULES = (
         Rule(
             "has(self.queue) || !self.api.resources.exists(r, r.?writes.orValue('Sync') == 'Accepted')",
-            "a resource with writes: Accepted needs a queue",
+            "a resource with writes: Accepted needs a queue; add spec.queue, or use Sync",
+            ".queue",
         ),
         Rule(
             "has(self.queue) || !self.api.resources.exists(r, r.?cache.?strategy.orValue('None') == 'WriteBack')",
-            "a resource with cache strategy WriteBack needs a queue",
+            "a resource with cache strategy WriteBack needs a queue; add spec.queue, or use another strategy",
+            ".queue",
         ),
         Rule(
             "self.?cache.?type.orValue('None') == 'Redis'"
             " || (self.?cache.?type.orValue('None') == 'Memory'"
             " && self.?datastore.?type.orValue('DynamoDB') == 'SQLite')"
             " || !self.api.resources.exists(r, r.?cache.?strategy.orValue('None') == 'WriteBack')",
-            "cache strategy WriteBack needs a Redis cache (or, in development, a Memory cache with datastore SQLite)",
+            "cache strategy WriteBack needs a Redis cache, or Memory with datastore SQLite; use WriteThrough",
+            ".cache",
         ),
         Rule(
             "!self.api.resources.exists(r, r.?cache.?strategy.orValue('None') == 'WriteBack'"
             " && (r.?writes.orValue('Sync') != 'Sync' || r.?reads.orValue('Eventual') == 'Strong'))",
-            "cache strategy WriteBack needs writes: Sync and reads: Eventual",
+            "cache strategy WriteBack needs writes: Sync and reads: Eventual; change them, or use WriteThrough",
+            ".api.resources",
         ),
         Rule(
             "self.?queue.?order.orValue('None') == 'Key'"
             " || !self.api.resources.exists(r, r.?cache.?strategy.orValue('None') == 'WriteBack')",
-            "cache strategy WriteBack needs a queue with order: Key",
+            "cache strategy WriteBack needs a queue with order: Key; set it, or use WriteThrough",
+            ".queue",
         ),
         Rule(
             "self.?cache.?type.orValue('None') != 'None'"
             " || !self.api.resources.exists(r, r.?cache.?strategy.orValue('None') != 'None')",
-            "a resource with a cache strategy needs a cache",
+            "a resource with a cache strategy needs a cache; add spec.cache, or remove the strategy",
+            ".cache",
         ),
         Rule(
             "!has(self.queue) || !(self.queue.type in ['SQS', 'SNS'])"
@@ -80,23 +86,27 @@ class ApiServiceSpec(Model):
             " > duration(self.?worker.?timeout.orValue('30s'))"
             " && duration(self.?queue.?sns.?visibilityTimeout.orValue('60s'))"
             " > duration(self.?worker.?timeout.orValue('30s')))",
-            "visibilityTimeout must be longer than worker.timeout",
+            "visibilityTimeout must be longer than worker.timeout; raise it, or lower worker.timeout",
+            ".queue",
         ),
         Rule(
             "!has(self.worker) || !has(self.worker.handlers)"
             " || self.worker.handlers.all(h, self.api.resources.exists(r, h.event.startsWith(r.name + '.')))",
-            "the event of a handler must start with the name of a resource",
+            "the event of a handler must start with the name of a resource; write RESOURCE.created or the like",
+            ".worker.handlers",
         ),
         Rule(
             "!has(self.security) || !has(self.security.authorization) || has(self.security.authentication)",
-            "security.authorization needs security.authentication",
+            "security.authorization needs security.authentication; add it",
+            ".security.authentication",
         ),
         Rule(
             "!has(self.queue)"
             " || (self.?datastore.?type.orValue('DynamoDB') == 'SQLite') == (self.queue.type == 'SQLite')",
-            "datastore SQLite and queue SQLite go together",
+            "datastore SQLite and queue SQLite go together; change one of them",
+            ".queue.type",
         ),
-        Rule("has(self.queue) || !has(self.worker)", "a worker needs a queue"),
+        Rule("has(self.queue) || !has(self.worker)", "a worker needs a queue; add spec.queue", ".queue"),
     )
     class_name: Name | None = Field(default=None, description="ApiServiceClass. Default: the one marked as default.")
     deletion_policy: Literal["Retain", "Delete"] = Field(
@@ -212,7 +222,7 @@ class ApiService(Model):
     RULES = (
         Rule(
             "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$')",
-            "the name must be at most 40 lower-case letters, digits and dashes, starting with a letter",
+            "the name must be at most 40 lower-case letters, digits and dashes, starting with a letter; rename it",
         ),
     )
     api_version: Literal["fairlead.dev/v1alpha1"]
@@ -322,7 +332,7 @@ class ApiServiceClass(Model):
     RULES = (
         Rule(
             "self.metadata.name.matches('^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$')",
-            "the name must be at most 63 lower-case letters, digits and dashes, starting with a letter",
+            "the name must be at most 63 lower-case letters, digits and dashes, starting with a letter; rename it",
         ),
     )
     api_version: Literal["fairlead.dev/v1alpha1"]

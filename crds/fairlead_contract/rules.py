@@ -1,8 +1,8 @@
-"""Every check of a resource, in one place: used by `fairlead lint`, `fairlead run`, the operator and the workload. Pure.
+"""Every check of a resource, in one place: for `fairlead lint`, `fairlead run`, the operator and the workload. Pure.
 
 Decided here: the order. First JSON, then the kind, then the shape (structure.py), then what the API server would refuse
-(admission.py), then what only we can see (consistency.py, handlers.py). A later check runs only on what the earlier ones left
-sound, so that one mistake is told once.
+(admission.py), then what only we can see (consistency.py, handlers.py). A later check runs only on what the earlier
+ones left sound, so that one mistake is told once.
 """
 
 from collections.abc import Mapping

@@ -1,9 +1,9 @@
 """From a pydantic model to the structural schema of a CRD. Pure.
 
-Decided here: what a structural schema may say. References are inlined, null is folded into optional, titles are dropped,
-`RULES` become `x-kubernetes-validations`. Whatever cannot be said exactly (see `_keywords` and `_bounds`) raises
-Unsayable, so that a model that drifts fails the build instead of an API server. Defaults below a list are left out (appliers
-never settle on them) and told in the description; those below `status` and empty ones are left out too.
+Decided here: what a structural schema may say. References are inlined, null is folded into optional, titles are
+dropped, `RULES` become `x-kubernetes-validations`. Whatever cannot be said exactly (see `_keywords` and `_bounds`)
+raises Unsayable, so that a model that drifts fails the build instead of an API server. Defaults below a list are left
+out (appliers never settle on them) and told in the description; those below `status` and empty ones are left out too.
 """
 
 import re
@@ -14,6 +14,8 @@ from typing import Any
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
+
+from fairlead_contract.model import Rule
 
 Json = dict[str, Any]
 
@@ -54,8 +56,13 @@ class _WithRules(GenerateJsonSchema):
         result = super().model_schema(schema)
         rules = getattr(schema["cls"], "RULES", ())
         if rules:
-            result["x-kubernetes-validations"] = [{"rule": r.expression, "message": r.message} for r in rules]
+            result["x-kubernetes-validations"] = [_validation(rule) for rule in rules]
         return result
+
+
+def _validation(rule: Rule) -> Json:
+    words = {"rule": rule.expression, "message": rule.message, "fieldPath": rule.field}
+    return {word: text for word, text in words.items() if text}
 
 
 def structural(model: type[BaseModel], *, without: Collection[str] = ()) -> Json:
@@ -185,5 +192,15 @@ def _bounds(result: Json, position: _Position) -> None:
 
 def _rules(result: Json, position: _Position) -> None:
     for rule in result.get("x-kubernetes-validations", ()):
+        if not _has_field(result, rule.get("fieldPath", "")):
+            raise Unsayable(f"{position.path}: no field {rule['fieldPath']} for a rule")
         if re.search(r"\boldSelf\b", rule["rule"]) and not position.correlated:
             raise Unsayable(f"{position.path}: a transition rule below a list that is no map")
+
+
+def _has_field(node: Json, path: str) -> bool:
+    for name in filter(None, path.split(".")):
+        if name not in node.get("properties", {}):
+            return False
+        node = node["properties"][name]
+    return True

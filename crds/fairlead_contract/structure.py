@@ -1,7 +1,7 @@
 """Whether a document has the shape of its kind: JSON, no unknown field, every value of its type and within its bounds.
 
-Decided here: how a person is told. Validation is strict and by wire name, as the API server's is; the nearest known name is
-offered for an unknown one.
+Decided here: how a person is told. Validation is strict and by wire name, as the API server's is; the nearest known
+name is offered for an unknown one.
 """
 
 import datetime
@@ -104,7 +104,7 @@ def parse(document: Json, model: type[Model], schema: Json) -> tuple[Model | Non
 
 
 def _nulls(value: Any, place: Place) -> Iterator[tuple[Place, Finding]]:
-    """Nulls where the API server takes none. Metadata and status are written by machines; schemas have their own check."""
+    """Nulls where the API server takes none. Machines write metadata and status; schemas have their own check."""
     if place in {("metadata",), ("status",)} or place[-1:] == ("schema",):
         return
     if value is None:

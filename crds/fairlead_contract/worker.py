@@ -49,7 +49,11 @@ Assignments = Annotated[dict[str, Expression], Field(min_length=1, max_length=32
 class Compensation(Model):
     """What undoes a finished step when a later one fails for good."""
 
-    RULES = (Rule("[has(self.call), has(self.set)].exists_one(x, x)", "compensate needs exactly one of call and set"),)
+    RULES = (
+        Rule(
+            "[has(self.call), has(self.set)].exists_one(x, x)", "compensate needs exactly one of call and set; keep one"
+        ),
+    )
     call: Call | None = Field(default=None, description="HTTP request that undoes the step.")
     set: Assignments | None = Field(default=None, description="Properties set to CEL results.")
 
@@ -60,7 +64,7 @@ class Step(Model):
     RULES = (
         Rule(
             "[has(self.call), has(self.set), has(self.publish)].exists_one(x, x)",
-            "a step needs exactly one of call, set and publish",
+            "a step needs exactly one of call, set and publish; keep one, or make two steps",
         ),
     )
     name: Name = Field(description="Name of the step, unique in the handler; results.NAME is its answer.")
