@@ -66,7 +66,8 @@ def run(
 ) -> None:
     """Serve ApiServices on this machine.
 
-    API and worker run in one process, on an embedded datastore, cache and queue, whatever the resource binds. Several ApiServices take consecutive ports. Ctrl-C finishes what is under way and exits; a second one exits at once.
+    API and worker run in one process, on an embedded datastore, cache and queue, whatever the resource binds. Several
+    ApiServices take consecutive ports. Ctrl-C finishes what is under way and exits; a second one exits at once.
     """
     from fairlead_cli import running
 
@@ -90,7 +91,8 @@ def lint(
 ) -> None:
     """Check resources, without a cluster.
 
-    Finds what the API server would refuse, what would not work, and what is not served yet. Errors exit 1; warnings are printed and exit 0. A folder means the .yaml, .yml and .json files directly in it.
+    Finds what the API server would refuse, what would not work, and what is not served yet. Errors exit 1; warnings are
+    printed and exit 0. A folder means the .yaml, .yml and .json files directly in it.
     """
     from fairlead_cli import linting
 

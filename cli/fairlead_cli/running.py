@@ -20,9 +20,8 @@ def admit(sources: Sequence[str], *, recursive: bool, mapped: frozenset[str]) ->
     """The ApiServices of `sources`, or None when something stands against serving them; says what on standard error."""
     checked = checking.check(documents.load(sources, recursive=recursive))
     found = checked.notices + checking.unserved(checked.services, severity=Severity.ERROR)
-    found += [
-        origin.notice(each) for origin, resource in checked.services for each in embedded.unmapped(resource, mapped)
-    ]
+    for origin, resource in checked.services:
+        found += [origin.notice(finding) for finding in embedded.unmapped(resource, mapped)]
     if not checked.services and not has_errors(found):
         found.append(documents.nothing(sources, "no ApiService found"))
     for notice in found:
@@ -39,15 +38,17 @@ def _say_skipped(checked: Checked) -> None:
     served = {id(origin) for origin, _ in checked.services}
     others = [*checked.foreign, *(origin for origin, _ in checked.resources if id(origin) not in served)]
     for document in others:
-        _say(
-            f"{document.file}: document {document.position} ({document.subject}): skipped, only an ApiService is served"
-        )
+        _say(f"{_where(document)}: skipped; only an ApiService is served")
 
 
 def _say_replaced(origin: Document, resource: ApiService) -> None:
     replaced = embedded.replacements(resource)
     if replaced:
-        _say(f"{origin.file}: document {origin.position} ({origin.subject}): embedded here: {', '.join(replaced)}")
+        _say(f"{_where(origin)}: embedded here: {', '.join(replaced)}")
+
+
+def _where(document: Document) -> str:
+    return f"{document.file}: document {document.position} ({document.subject})"
 
 
 def _say(line: Notice | str) -> None:

@@ -1,7 +1,7 @@
 """A valid document for a resource, made from its schema, so that a first request needs no reading. Pure.
 
-Not every schema can be met by looking at it (patterns, conditions); the result is checked with the validator that serves the
-resource, and where it fails there is no sample.
+Not every schema can be met by looking at it (patterns, conditions); the result is checked with the validator that
+serves the resource, and where it fails there is no sample.
 """
 
 from typing import Any

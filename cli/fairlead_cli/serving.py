@@ -1,7 +1,7 @@
 """`fairlead run`: one process that serves every ApiService of the files, until a signal.
 
-Decided here: services open in order and start together; ports count up; the first signal drains, a second one ends the process at
-once with 128 + its number; whatever cannot be served is one message and exit code 1.
+Decided here: services open in order and start together; ports count up; the first signal drains, a second one ends the
+process at once with 128 + its number; whatever cannot be served is one message and exit code 1.
 """
 
 import asyncio
@@ -14,7 +14,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import uvloop
 
@@ -165,20 +165,20 @@ def _announce(running: Sequence[tuple[Plan, Service]], options: Options) -> None
 
 async def _until(stopping: asyncio.Event, running: Sequence[tuple[Plan, Service]]) -> None:
     """Return on a signal; raise NotServed when a service ends by itself."""
-    stop = asyncio.create_task(stopping.wait())
-    waits = {asyncio.create_task(service.wait()): each for each, service in running}
-    done, pending = await asyncio.wait([stop, *waits], return_when=asyncio.FIRST_COMPLETED)
+    stop: asyncio.Task[Any] = asyncio.create_task(stopping.wait())
+    waits: dict[asyncio.Task[Any], Plan] = {asyncio.create_task(service.wait()): each for each, service in running}
+    done, pending = await asyncio.wait({stop, *waits}, return_when=asyncio.FIRST_COMPLETED)
     for task in pending:
         task.cancel()
     await asyncio.gather(*pending, return_exceptions=True)
     if stop in done:
         return
-    task = done.pop()
+    task = next(task for task in waits if task in done)
     failure = task.exception()
     if failure is not None and not isinstance(failure, FairleadError):
         raise failure
     message = str(failure) if failure else "the service ended by itself; its log says why"
-    raise NotServed(waits[task].origin.notice(Finding("", message)))  # type: ignore[index]
+    raise NotServed(waits[task].origin.notice(Finding("", message)))
 
 
 def _stop_on_signals() -> asyncio.Event:

@@ -1,8 +1,8 @@
 """YAML text into JSON values, as the API server would read them, with every fault named by line and column.
 
-Decided here: keys are strings and appear once; a value is what JSON can say; dates stay text and `1e3` is a number, as in
-kubectl; depth and size are bounded, so that no document exhausts memory or the stack. Names and list items that YAML 1.1 reads
-as booleans (`on`, `no`, ...) are noticed: kubectl turns them into `true` and `false`. Pure.
+Decided here: keys are strings and appear once; a value is what JSON can say; dates stay text and `1e3` is a number, as
+in kubectl; depth and size are bounded, so that no document exhausts memory or the stack. Names and list items that YAML
+1.1 reads as booleans (`on`, `no`, ...) are noticed: kubectl turns them into `true` and `false`. Pure.
 """
 
 import re
@@ -62,7 +62,8 @@ def parse(text: str) -> list[Parsed]:
     loader = _Loader(text)
     try:
         while loader.check_node():
-            documents.append(_Converter().convert(loader.get_node()))
+            if (node := loader.get_node()) is not None:
+                documents.append(_Converter().convert(node))
     except SyntaxFault as fault:
         fault.document = len(documents) + 1
         raise
@@ -132,8 +133,10 @@ class _Converter:
         if isinstance(node, yaml.SequenceNode):
             _expect_tag(node, "seq")
             return [self._item(child, (*place, position)) for position, child in enumerate(node.value)]
-        _expect_tag(node, "map")
-        return self._mapping(node, place)
+        if isinstance(node, yaml.MappingNode):
+            _expect_tag(node, "map")
+            return self._mapping(node, place)
+        raise TypeError(f"a YAML node of an unknown kind: {type(node).__name__}")
 
     def _item(self, node: yaml.Node, place: Place) -> Any:
         if _is_boolean_word(node):
