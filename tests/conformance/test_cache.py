@@ -293,8 +293,9 @@ async def test_settling_what_is_not_staged_changes_nothing(cache: Cache, make: M
 async def test_discarding_leaves_only_a_mark(cache: Cache, make: Maker) -> None:
     await cache.put(KEY, make.dirty(5))
     await cache.discard(KEY, 5)
-    assert await state_of(cache) == (State.INVALID, 0)
+    assert await state_of(cache) == (State.INVALID, 4)
     assert not await cache.put(KEY, make.absent())
+    assert not await cache.put(KEY, make.present(3))
     assert await cache.put(KEY, make.present(4))
 
 

@@ -56,7 +56,10 @@ class Cache(Protocol):
         """
 
     async def discard(self, key: str, version: int) -> None:
-        """Write-back: the DIRTY entry of exactly this version was not published; make it INVALID at version 0."""
+        """Write-back: the DIRTY entry of exactly this version was not published.
+
+        It becomes INVALID at `version` - 1, so that what is older than its predecessor stays out for a minute.
+        """
 
     async def flush(self, prefix: str) -> None:
         """Forget everything below `prefix`, DIRTY entries excepted."""

@@ -79,7 +79,7 @@ class MemoryCache:
     async def discard(self, key: str, version: int) -> None:
         entry = self._dirty.get(key)
         if entry is not None and entry.version == version:
-            self._set(key, self._tombstone(0, _DISCARDED_SECONDS))
+            self._set(key, self._tombstone(version - 1, _DISCARDED_SECONDS))
 
     async def flush(self, prefix: str) -> None:
         self.flush_now(prefix)

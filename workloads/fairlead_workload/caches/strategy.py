@@ -73,7 +73,9 @@ class DocumentCache:
         self._clock = clock
         self._random = random
         self._flights: dict[str, asyncio.Task[Lookup]] = {}
+        self._tasks: set[asyncio.Task[Lookup]] = set()  # those that no longer belong to their key, too
         self._pending = Marks(PENDING_SECONDS, clock=clock)
+        self._recent = Marks(TOMBSTONE_SECONDS, clock=clock)  # writes heard of, which a replica may not have yet
         # Invalidations the shared cache may not have got: what it has below these versions is not believed.
         self._floors = Marks(max(TOMBSTONE_SECONDS, policy.ttl_seconds * (1 + JITTER)), clock=clock)
         self._gate = asyncio.Semaphore(degraded_concurrency)
@@ -169,10 +171,10 @@ class DocumentCache:
 
     async def close(self) -> None:
         """Abandon the fetches that are under way. The shared cache belongs to who made it."""
-        flights = list(self._flights.values())
-        for flight in flights:
-            flight.cancel()
-        await asyncio.gather(*flights, return_exceptions=True)
+        tasks = list(self._tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     # Write-back
 
@@ -180,7 +182,7 @@ class DocumentCache:
         """Show a write (None: a deletion) before the store has it. False: it is not shown and must not be published.
 
         That is so when the cache has something newer, or is down. Then publish: `settle` follows when the store has it,
-        `discard` when publishing failed.
+        `discard` when publishing failed. Shield the three together from cancellation: what is staged does not expire.
         """
         if self._shared is None:
             return False
@@ -218,17 +220,19 @@ class DocumentCache:
         flight = asyncio.get_running_loop().create_task(run())
         flight.add_done_callback(partial(self._landed, key))
         self._flights[key] = flight
+        self._tasks.add(flight)
         return flight
 
     def _landed(self, key: str, flight: asyncio.Task[Lookup]) -> None:
+        self._tasks.discard(flight)
         if self._flights.get(key) is flight:
             del self._flights[key]
         if not flight.cancelled():
             flight.exception()  # a refresh has nobody waiting who would take it
 
     def _is_written(self, key: str) -> bool:
-        """Whether a write is known of that a replica may not have, nor the cache."""
-        return self._pending.get(key) is not None or self._floors.get(key) is not None
+        """Whether a write is known of that a replica may not have, so that a fetch must be strong."""
+        return any(marks.get(key) is not None for marks in (self._recent, self._pending, self._floors))
 
     def _is_ours(self, key: str) -> bool:
         return self._flights.get(key) is asyncio.current_task()
@@ -305,7 +309,8 @@ class DocumentCache:
     def _keep_near(self, key: str, entry: Entry) -> None:
         # A staged write may yet be discarded, by whom we would not hear of it.
         if self._local is not None and entry.state is not State.DIRTY and self._is_ours(key):
-            expires_at = min(entry.expires_at, self._clock() + self._jittered(self._policy.local_ttl_seconds))
+            ttl_seconds = self._policy.local_ttl_seconds * (1 - JITTER * self._random())
+            expires_at = min(entry.expires_at, self._clock() + ttl_seconds)
             self._local.put_now(key, replace(entry, expires_at=expires_at, fetch_seconds=0.0))
 
     def _jittered(self, ttl_seconds: float) -> float:
@@ -330,6 +335,7 @@ class DocumentCache:
         finally:  # cancelled, too: whether the cache has heard is then unknown
             if answer is _NO_ANSWER:
                 self._floors.set(key, version)
+            self._recent.set(key, version)
             self._let_go(key, version)
 
     def _let_go(self, key: str, version: int) -> None:

@@ -1,0 +1,157 @@
+"""A stage for the strategies: a store, a far cache and a clock whose every move the test decides."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from fairlead_workload.caches.base import Cache, Entry
+from fairlead_workload.caches.memory import MemoryCache
+from fairlead_workload.caches.policy import Fetched, Policy
+from fairlead_workload.caches.strategy import DocumentCache
+from fairlead_workload.errors import Unavailable
+
+T = TypeVar("T")
+KEY = "orders/1"
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+async def settle_down() -> None:
+    """Let every task run until it waits for the test."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+def body_of(version: int) -> bytes:
+    return b'{"version":%d}' % version
+
+
+@dataclass
+class Store:
+    """Documents by key. With `held`, a fetch waits at a gate, and brings what was there when it began."""
+
+    clock: Clock
+    versions: dict[str, int] = field(default_factory=dict)  # absent keys have no document
+    fetches: list[tuple[str, bool]] = field(default_factory=list)
+    gates: list[asyncio.Future[None]] = field(default_factory=list)
+    held: bool = False
+    seconds: float = 0.0
+    error: Exception | None = None
+    running: int = 0
+    most_running: int = 0
+
+    async def fetch(self, key: str, strong: bool) -> Fetched:
+        self.fetches.append((key, strong))
+        self.running += 1
+        self.most_running = max(self.most_running, self.running)
+        version = self.versions.get(key, 0)
+        try:
+            if self.held:
+                gate = asyncio.get_running_loop().create_future()
+                self.gates.append(gate)
+                await gate
+        finally:
+            self.running -= 1
+        if self.error is not None:
+            raise self.error
+        self.clock.now += self.seconds
+        return Fetched(body_of(version), version, f'"{version}"') if version else Fetched(None, 0, "")
+
+    async def release(self) -> None:
+        for gate in self.gates:
+            if not gate.done():
+                gate.set_result(None)
+        self.gates.clear()
+        await settle_down()
+
+
+class FarCache:
+    """A cache in another process: each call waits before and after it takes effect if `held`, and fails if `down`."""
+
+    def __init__(self, inner: MemoryCache) -> None:
+        self.inner = inner
+        self.down = False
+        self.held = False
+        self.gates: list[asyncio.Future[None]] = []
+        self.calls: list[str] = []
+
+    async def _do(self, name: str, effect: Callable[[], Awaitable[T]]) -> T:
+        self.calls.append(name)
+        await self._travel()
+        answer = await effect()
+        await self._travel()
+        return answer
+
+    async def _travel(self) -> None:
+        if self.held:
+            gate = asyncio.get_running_loop().create_future()
+            self.gates.append(gate)
+            await gate
+        if self.down:
+            raise Unavailable("cache", "connection refused")
+
+    async def get(self, keys: Sequence[str]) -> list[Entry | None]:
+        return await self._do("get", lambda: self.inner.get(keys))
+
+    async def put(self, key: str, entry: Entry) -> bool:
+        return await self._do("put", lambda: self.inner.put(key, entry))
+
+    async def invalidate(self, key: str, version: int, *, ttl_seconds: float) -> None:
+        await self._do("invalidate", lambda: self.inner.invalidate(key, version, ttl_seconds=ttl_seconds))
+
+    async def settle(self, key: str, version: int, *, ttl_seconds: float) -> None:
+        await self._do("settle", lambda: self.inner.settle(key, version, ttl_seconds=ttl_seconds))
+
+    async def discard(self, key: str, version: int) -> None:
+        await self._do("discard", lambda: self.inner.discard(key, version))
+
+    async def flush(self, prefix: str) -> None:
+        await self._do("flush", lambda: self.inner.flush(prefix))
+
+    async def check(self) -> None:
+        await self._do("check", self.inner.check)
+
+    async def close(self) -> None:
+        await self.inner.close()
+
+    async def release(self) -> None:
+        while self.gates:
+            self.gates.pop(0).set_result(None)
+            await settle_down()
+
+
+@dataclass
+class Stage:
+    clock: Clock
+    store: Store
+    memory: MemoryCache
+    far: FarCache
+    documents: DocumentCache
+    random: list[float]  # what the next draws give; the middle (no jitter) when empty
+
+
+def set_stage(policy: Policy, *, far: bool = False, degraded_concurrency: int = 32) -> Stage:
+    """The document cache over an in-process cache, or over one in another process if `far`."""
+    clock = Clock()
+    store = Store(clock)
+    memory = MemoryCache(1000, clock=clock)
+    far_cache = FarCache(memory)
+    draws: list[float] = []
+    shared: Cache = far_cache if far else memory
+    documents = DocumentCache(
+        "orders",
+        policy,
+        shared,
+        store.fetch,
+        clock=clock,
+        random=lambda: draws.pop(0) if draws else 0.5,
+        degraded_concurrency=degraded_concurrency,
+    )
+    return Stage(clock, store, memory, far_cache, documents, draws)
