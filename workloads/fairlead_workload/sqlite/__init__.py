@@ -6,5 +6,6 @@ SQLite means. What is in the tables is decided by `stores.sqlite` and `queues.sq
 
 from fairlead_workload.sqlite.batches import Batcher, Lane
 from fairlead_workload.sqlite.database import Database
+from fairlead_workload.sqlite.lookup import Lookup
 
-__all__ = ["Batcher", "Database", "Lane"]
+__all__ = ["Batcher", "Database", "Lane", "Lookup"]

@@ -11,7 +11,7 @@ from typing import Any
 
 from fairlead_contract.api import Resource
 from fairlead_workload.errors import Conflict, FairleadError, Refused
-from fairlead_workload.sqlite import Database, Lane
+from fairlead_workload.sqlite import Database, Lane, Lookup
 from fairlead_workload.stores.base import (
     Committed,
     Key,
@@ -29,6 +29,7 @@ from fairlead_workload.stores.sqlite.units import PreparedUnit, Table, commit, p
 
 _DATASTORE = "datastore"
 _FLOOR = "highest swept version"
+_RECORDS = Lookup("space, id, value, revision, expires_at", table="_records", key_columns=("space", "id"))
 _SETTINGS = "SELECT value FROM _marks WHERE name = ?"
 _SET = "INSERT INTO _marks VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = max(value, excluded.value)"
 
@@ -116,7 +117,12 @@ class SqliteStore:
     def _get_all(
         self, connection: sqlite3.Connection, requests: list[tuple[Table, Sequence[Key]]]
     ) -> list[list[Record | None]]:
-        return [[_get(connection, table, key) for key in keys] for table, keys in requests]
+        wanted: dict[Table, set[Key]] = {}
+        for table, keys in requests:
+            comparable = map(table.codec.key, keys)
+            wanted.setdefault(table, set()).update(key for key in comparable if key is not None)
+        found = {table: _get(connection, table, keys) for table, keys in wanted.items()}
+        return [[found[table].get(key) for key in keys] for table, keys in requests]
 
     def _query_all(
         self, connection: sqlite3.Connection, requests: list[tuple[Table, Query]]
@@ -133,7 +139,10 @@ class SqliteStore:
         self, connection: sqlite3.Connection, requests: list[Sequence[tuple[str, str]]]
     ) -> list[list[StoredRecord | None]]:
         now = self._clock()
-        return [[_record(connection, place, now) for place in ids] for ids in requests]
+        places = sorted({place for ids in requests for place in ids})
+        rows = (StoredRecord(*row) for row in _RECORDS.rows(connection, places))
+        live = {(one.space, one.id): one for one in rows if one.expires_at is None or one.expires_at > now}
+        return [[live.get(place) for place in ids] for ids in requests]
 
     def _sweep_all(self, connection: sqlite3.Connection, requests: list[tuple[float, float, int]]) -> list[int]:
         return [self._sweep(connection, *request) for request in requests]
@@ -160,19 +169,9 @@ class SqliteStore:
         return swept
 
 
-def _get(connection: sqlite3.Connection, table: Table, key: Key) -> Record | None:
-    comparable = table.codec.key(key)
-    row = None if comparable is None else connection.execute(table.read, comparable).fetchone()
-    return None if row is None else table.codec.record(row)
-
-
-def _record(connection: sqlite3.Connection, place: tuple[str, str], now: float) -> StoredRecord | None:
-    row = connection.execute(
-        "SELECT space, id, value, revision, expires_at FROM _records WHERE space = ? AND id = ?", place
-    ).fetchone()
-    if row is None or (row[4] is not None and row[4] <= now):
-        return None
-    return StoredRecord(*row)
+def _get(connection: sqlite3.Connection, table: Table, keys: set[Key]) -> dict[Key, Record]:
+    records = map(table.codec.record, table.documents.rows(connection, sorted(keys)))
+    return {record.key: record for record in records}
 
 
 def _read_floor(connection: sqlite3.Connection) -> int:

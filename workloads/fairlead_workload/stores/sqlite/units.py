@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead_workload.errors import Conflict, ConflictKind
+from fairlead_workload.sqlite import Lookup
 from fairlead_workload.stores.base import Committed, Expect, Key, Mutation, OutboxEvent, RecordWrite, Unit
 from fairlead_workload.stores.sqlite.layout import OWN_COLUMNS, Layout, quoted
 from fairlead_workload.stores.sqlite.migration import column_list
@@ -21,7 +22,7 @@ _RECORD_WRITE = (
     " DO UPDATE SET value = excluded.value, revision = excluded.revision, expires_at = excluded.expires_at"
 )
 _RECORD_DELETE = "DELETE FROM _records WHERE space = ? AND id = ?"
-_RECORD_READ = "SELECT revision, expires_at FROM _records WHERE space = ? AND id = ?"
+_RECORDS = Lookup("space, id, revision, expires_at", table="_records", key_columns=("space", "id"))
 _OUTBOX_WRITE = "INSERT INTO _outbox (id, key, body, mutation, version) VALUES (?, ?, ?, ?, ?)"
 
 
@@ -34,9 +35,14 @@ class Table:
         self.name = quoted(layout.table)
         self.columns = column_list(layout)
         self.key_columns = tuple(quoted(layout.column(property_).name) for property_ in layout.key)
-        matched = " AND ".join(f"{column} = ?" for column in self.key_columns)
-        self.read = f"SELECT {self.columns} FROM {self.name} WHERE {matched} AND _deleted_at IS NULL"  # noqa: S608
-        self.read_version = f"SELECT _version, _deleted_at IS NULL FROM {self.name} WHERE {matched}"  # noqa: S608
+        self.documents = Lookup(
+            self.columns, table=self.name, key_columns=self.key_columns, condition="_deleted_at IS NULL"
+        )
+        self.versions = Lookup(
+            f"_version, _deleted_at IS NULL, {', '.join(self.key_columns)}",
+            table=self.name,
+            key_columns=self.key_columns,
+        )
         self.write = self._upsert()
 
     def _upsert(self) -> str:
@@ -89,6 +95,24 @@ class Batch:
         self._record_writes: dict[tuple[str, str], tuple[Any, ...] | None] = {}
         self._outbox: list[tuple[Any, ...]] = []
 
+    def load(self, units: Iterable[Unit]) -> None:
+        """Read what the units touch."""
+        keys: dict[str, set[Key]] = {}
+        records: set[tuple[str, str]] = set()
+        for unit in units:
+            records.update((write.space, write.id) for write in unit.records)
+            for mutation in unit.mutations:
+                keys.setdefault(mutation.resource, set()).add(mutation.key)
+            for resource, key in unit.requires:
+                comparable = self._tables[resource].codec.key(key)
+                if comparable is not None:
+                    keys.setdefault(resource, set()).add(comparable)
+        for resource, wanted in keys.items():
+            for version, live, *found in self._tables[resource].versions.rows(self._connection, sorted(wanted)):
+                self._documents[resource, tuple(found)] = (version, bool(live))
+        for space, id_, revision, expires_at in _RECORDS.rows(self._connection, sorted(records)):
+            self._records[space, id_] = (revision, expires_at)
+
     def add(self, prepared: PreparedUnit) -> Committed:
         """Settle one unit. Raises `Conflict`, and then nothing of the unit will be written."""
         unit = prepared.unit
@@ -99,7 +123,7 @@ class Batch:
         versions: list[int] = []
         for position, (mutation, row) in enumerate(zip(unit.mutations, prepared.rows, strict=True)):
             place = (mutation.resource, mutation.key)
-            stored = documents.get(place) or self._document(place)
+            stored = documents.get(place) or self._documents.get(place, _ABSENT)
             _check_expected(mutation, stored, position)
             version = self._next_version(mutation, stored)
             versions.append(version)
@@ -135,7 +159,7 @@ class Batch:
                 former = settled[place]
                 held = None if former is None else (former[3], former[4])
             else:
-                held = self._record(place)
+                held = self._records.get(place)
             live = held is not None and (held[1] is None or held[1] > self._now)
             if not _record_holds(write.expect, held[0] if held and live else None):
                 raise Conflict(ConflictKind.RECORD, f"{write.space}/{write.id}", position=position)
@@ -145,8 +169,7 @@ class Batch:
 
     def _check_required(self, requires: tuple[tuple[str, Key], ...]) -> None:
         for position, place in enumerate(requires):
-            key = self._tables[place[0]].codec.key(place[1])
-            if key is None or not self._document((place[0], key))[1]:
+            if not self._documents.get(place, _ABSENT)[1]:
                 raise Conflict(ConflictKind.REFERENCE, subject(*place), position=position)
 
     def _next_version(self, mutation: Mutation, stored: _Stored) -> int:
@@ -156,21 +179,6 @@ class Batch:
         if live:
             return version + 1
         return 0 if mutation.document is None else max(self._create_version, version + 1)
-
-    def _document(self, place: tuple[str, Key]) -> _Stored:
-        stored = self._documents.get(place)
-        if stored is None:
-            row = self._connection.execute(self._tables[place[0]].read_version, place[1]).fetchone()
-            stored = self._documents[place] = _ABSENT if row is None else (row[0], bool(row[1]))
-        return stored
-
-    def _record(self, place: tuple[str, str]) -> _Held | None:
-        try:
-            return self._records[place]
-        except KeyError:
-            held: _Held | None = self._connection.execute(_RECORD_READ, place).fetchone()
-            self._records[place] = held
-            return held
 
     def write(self) -> None:
         """Write what the units settled on."""
@@ -197,6 +205,7 @@ def commit(
 ) -> list[Committed | Conflict]:
     """Commit many units in the open transaction; those in conflict leave nothing."""
     batch = Batch(connection, tables, now=now, create_version=create_version(now))
+    batch.load(prepared.unit for prepared in units)
     outcomes: list[Committed | Conflict] = []
     for unit in units:
         try:
