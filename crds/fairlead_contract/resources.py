@@ -82,10 +82,9 @@ class ApiServiceSpec(Model):
         ),
         Rule(
             "!has(self.queue) || !(self.queue.type in ['SQS', 'SNS'])"
-            " || (duration(self.?queue.?sqs.?visibilityTimeout.orValue('60s'))"
-            " > duration(self.?worker.?timeout.orValue('30s'))"
-            " && duration(self.?queue.?sns.?visibilityTimeout.orValue('60s'))"
-            " > duration(self.?worker.?timeout.orValue('30s')))",
+            " || duration(self.queue.type == 'SQS' ? self.?queue.?sqs.?visibilityTimeout.orValue('60s')"
+            " : self.?queue.?sns.?visibilityTimeout.orValue('60s'))"
+            " > duration(self.?worker.?timeout.orValue('30s'))",
             "visibilityTimeout must be longer than worker.timeout; raise it, or lower worker.timeout",
             ".queue",
         ),

@@ -187,7 +187,7 @@ def _bounds(result: Json, position: _Position) -> None:
         "object": "additionalProperties" not in result or "maxProperties" in result or open_object,
     }
     if not bounded.get(result["type"], True):
-        raise Unsayable(f"{position.path}: a {result['type']} without upper bound")
+        raise Unsayable(f"{position.path}: no upper bound for this {result['type']}")
 
 
 def _rules(result: Json, position: _Position) -> None:

@@ -1,0 +1,227 @@
+"""Every problem type (RFC 9457) that a client can be told: slug, status, title, when it comes and what to do.
+
+The table is what the OpenAPI document and docs/problems.md are made from; a test compares it with what the workload raises.
+Slugs are stable; a new situation gets a new one.
+"""
+
+from dataclasses import dataclass
+
+TYPE_BASE = "https://fairlead.dev/problems/"
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemType:
+    """One type of problem. `cause` and `remedy` are sentences for people; `headers` are sent with it."""
+
+    slug: str
+    status: int
+    title: str
+    cause: str
+    remedy: str
+    headers: tuple[str, ...] = ()
+
+    @property
+    def uri(self) -> str:
+        """The `type` member."""
+        return TYPE_BASE + self.slug
+
+
+PROBLEMS = (
+    ProblemType(
+        "bad-request",
+        400,
+        "The request is malformed",
+        "A header field has a value that cannot be read, or the request is no valid HTTP.",
+        "Correct what `detail` and `errors` name.",
+    ),
+    ProblemType(
+        "malformed-json",
+        400,
+        "The body is not valid JSON",
+        "The body is empty, is not JSON (RFC 8259) in UTF-8, repeats a name, nests too deeply, or holds U+0000 or a number "
+        "that does not fit 64 bits.",
+        "Send one JSON object; `detail` says where the body breaks.",
+    ),
+    ProblemType(
+        "invalid-key",
+        400,
+        "The key in the URL is not valid",
+        "The key is not of the type that the resource declares, is longer than 255 bytes, or holds control characters.",
+        "Use the key as the service returned it, percent-encoded.",
+    ),
+    ProblemType(
+        "invalid-query",
+        400,
+        "The query is not supported",
+        "The list has a filter without an index, a filter without a value of its type, a foreign cursor, a limit out of "
+        "range, or no filter where one is needed.",
+        "Filter by one of the `indexes` that the problem names; take cursors from `next` only.",
+    ),
+    ProblemType(
+        "not-found",
+        404,
+        "Not found",
+        "There is no document, operation or resource at the URL.",
+        "Check the URL; a document accepted with 202 is there once its operation has succeeded.",
+    ),
+    ProblemType(
+        "method-not-allowed",
+        405,
+        "Method not allowed",
+        "The resource does not offer this method.",
+        "Use one of the methods in the `Allow` field.",
+        ("Allow",),
+    ),
+    ProblemType(
+        "not-acceptable",
+        406,
+        "Not acceptable",
+        "The `Accept` field excludes the media types that the service has.",
+        "Accept `application/json`.",
+    ),
+    ProblemType(
+        "request-timeout",
+        408,
+        "The request took too long to arrive",
+        "The request head or the body was not complete in time.",
+        "Send the request again, on a new connection.",
+        ("Connection",),
+    ),
+    ProblemType(
+        "already-exists",
+        409,
+        "The document exists already",
+        "A document with this key is there.",
+        "Change it with PUT or PATCH, or choose another key.",
+    ),
+    ProblemType(
+        "conflict",
+        409,
+        "The document kept changing",
+        "Other writers changed the document again and again while this request was carried out. Nothing was changed.",
+        "Try again; with `If-Match`, read the document first.",
+    ),
+    ProblemType(
+        "idempotency-in-progress",
+        409,
+        "A request with this Idempotency-Key is in progress",
+        "The same request is being handled at this moment.",
+        "Repeat the request after `Retry-After` seconds to get its answer.",
+        ("Retry-After",),
+    ),
+    ProblemType(
+        "operation-gone",
+        410,
+        "The operation is no longer known",
+        "The record of the operation has expired.",
+        "Read the document that the operation was about.",
+    ),
+    ProblemType(
+        "precondition-failed",
+        412,
+        "Precondition failed",
+        "`If-Match` names another ETag than the document has, or `If-None-Match: *` met a document. Nothing was changed.",
+        "Read the document, decide again, and send its present ETag.",
+    ),
+    ProblemType(
+        "body-too-large",
+        413,
+        "The body is too large",
+        "The body has more bytes than the service takes.",
+        "Send at most the number of bytes in `detail`; `spec.security.maxBodyBytes` sets it.",
+    ),
+    ProblemType(
+        "uri-too-long",
+        414,
+        "The URL is too long",
+        "Path and query have more bytes than the service takes.",
+        "Send at most the number of bytes in `detail`.",
+    ),
+    ProblemType(
+        "unsupported-media-type",
+        415,
+        "Unsupported media type",
+        "The body's `Content-Type` or `Content-Encoding` is not one that the operation takes.",
+        "Use what `detail` names.",
+        ("Accept",),
+    ),
+    ProblemType(
+        "invalid-document",
+        422,
+        "The document does not fit its schema",
+        "The document breaks its JSON Schema, names another key than the URL, or sets a read-only property.",
+        "Correct every entry of `errors`; each has a JSON Pointer and a reason.",
+    ),
+    ProblemType(
+        "reference-not-found",
+        422,
+        "The document refers to one that does not exist",
+        "A property holds the key of a document that is not there.",
+        "Create that document first, or correct the properties in `errors`.",
+    ),
+    ProblemType(
+        "idempotency-mismatch",
+        422,
+        "The Idempotency-Key was used with another request",
+        "The key belongs to a request with another body or target, in the last 24 hours.",
+        "Use a new key for a new request.",
+    ),
+    ProblemType(
+        "header-fields-too-large",
+        431,
+        "The header fields are too large",
+        "The header fields have more bytes, or are more, than the service takes.",
+        "Send fewer or shorter header fields, cookies first.",
+    ),
+    ProblemType(
+        "internal-error",
+        500,
+        "Internal error",
+        "The service has a fault.",
+        "Tell the operators of the service the `requestId`; the log has the rest under it.",
+    ),
+    ProblemType(
+        "unavailable",
+        503,
+        "A dependency is not available",
+        "The datastore, the queue or another dependency does not answer, or the service is shutting down. Nothing was "
+        "changed.",
+        "Try again after `Retry-After` seconds; give writes an `Idempotency-Key`.",
+        ("Retry-After",),
+    ),
+)
+BY_SLUG = {problem.slug: problem for problem in PROBLEMS}
+
+
+def markdown() -> str:
+    """The text of docs/problems.md."""
+    lines = [
+        "# Problems",
+        "",
+        "Every error that the API answers is a problem document (RFC 9457), `application/problem+json`:",
+        "",
+        "```json",
+        "{",
+        f'  "type": "{TYPE_BASE}invalid-document",',
+        '  "title": "The document does not fit its schema",',
+        '  "status": 422,',
+        '  "instance": "/v1/orders",',
+        '  "requestId": "5f3c1b8e9a7d4c2fb1e0a6d3c8f7b290",',
+        '  "errors": [{"pointer": "/quantity", "detail": "0 is less than the minimum of 1"}]',
+        "}",
+        "```",
+        "",
+        "`type` is stable and says what happened; `detail` is for people and may change. `errors`, where there are any, "
+        "name places in the body by JSON Pointer (RFC 6901). `requestId` is the `X-Request-ID` of the answer, under which "
+        "the log has more. A problem of an accepted write is the `error` of its operation.",
+        "",
+        "| type | status | title |",
+        "|---|---|---|",
+    ]
+    lines += [f"| [`{problem.slug}`](#{problem.slug}) | {problem.status} | {problem.title} |" for problem in PROBLEMS]
+    for problem in PROBLEMS:
+        lines += ["", f"## {problem.slug}", "", f"Status {problem.status}: {problem.title}.", ""]
+        lines += [f"- When: {problem.cause}", f"- What to do: {problem.remedy}"]
+        if problem.headers:
+            lines.append(f"- Header fields: {', '.join(f'`{name}`' for name in problem.headers)}")
+    return "\n".join(lines) + "\n"
