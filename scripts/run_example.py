@@ -1,7 +1,7 @@
 """Serve examples/orders.yaml together with the payments service that its handler calls.
 
-Payments runs in a session of its own, so that Ctrl-C reaches only `fairlead run`: draining still needs payments, which is
-stopped afterwards. Arguments go to `fairlead run`.
+Both run in sessions of their own, so that Ctrl-C reaches only this script, which passes it on to `fairlead run`: draining
+still needs payments, which is stopped afterwards. Arguments go to `fairlead run`.
 """
 
 import signal
@@ -18,9 +18,7 @@ START_SECONDS = 20.0
 
 def main() -> int:
     port = free_port()
-    payments = subprocess.Popen(
-        [sys.executable, EXAMPLES / "payments.py", "--port", str(port)], start_new_session=True
-    )
+    payments = subprocess.Popen([sys.executable, EXAMPLES / "payments.py", "--port", str(port)], start_new_session=True)
     try:
         wait_for(payments, port)
         return serve(port, sys.argv[1:])
@@ -48,24 +46,18 @@ def wait_for(payments: "subprocess.Popen[bytes]", port: int) -> None:
 
 
 def serve(payments_port: int, arguments: list[str]) -> int:
-    """Run `fairlead run` until it ends. Signals are its business: they are passed on, never acted on here."""
+    """Run `fairlead run` until it ends. Signals are its business: each is passed on once, never acted on here."""
     command = [sys.executable, "-m", "fairlead_cli", "run", "-f", str(EXAMPLES / "orders.yaml")]
     command += ["--service", f"payments=http://127.0.0.1:{payments_port}", *arguments]
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to fairlead run as well
-    fairlead = subprocess.Popen(command, preexec_fn=restore_interrupt)
+    fairlead = subprocess.Popen(command, start_new_session=True)
 
     def pass_on(number: int, _frame: FrameType | None) -> None:
-        fairlead.send_signal(number)
+        fairlead.send_signal(signal.SIGTERM if number == signal.SIGHUP else number)
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, pass_on)
     code = fairlead.wait()
     return code if code >= 0 else 128 - code
-
-
-def restore_interrupt() -> None:
-    """A child inherits ignored signals."""
-    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 if __name__ == "__main__":

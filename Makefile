@@ -1,0 +1,39 @@
+# Everything a newcomer needs. `make help` lists the verbs; each needs only git, make and Python >= 3.11.
+.DEFAULT_GOAL := help
+.PHONY: help setup run test check manifests golden bench
+
+PYTHON_BIN := .venv/bin/python
+READY := .venv/.ready
+
+help: ## List these verbs
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: ## Set up .venv with everything (gets uv when there is none)
+	@scripts/setup.sh
+
+$(READY): uv.lock pyproject.toml scripts/setup.sh
+	@scripts/setup.sh
+
+run: $(READY) ## Serve examples/orders.yaml with its payments service; ARGS="--port 8081" for options
+	@$(PYTHON_BIN) scripts/run_example.py $(ARGS)
+
+test: $(READY) ## Run every test: unit, golden, conformance, integration
+	$(PYTHON_BIN) -m pytest tests
+
+check: $(READY) ## Check format, lint, types, imports, and that generated files are fresh
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/lint-imports
+	$(PYTHON_BIN) scripts/manifests.py --check
+	$(PYTHON_BIN) scripts/golden.py --check
+
+manifests: $(READY) ## Generate the CRDs from the contract
+	$(PYTHON_BIN) scripts/manifests.py
+
+golden: $(READY) ## Refresh the golden files; look at the diff
+	$(PYTHON_BIN) scripts/golden.py
+
+bench: $(READY) ## Measure against a bare server, here and now; prints ratios
+	@scripts/wrk.sh
+	$(PYTHON_BIN) -m bench
