@@ -1,8 +1,8 @@
 """A stand-in for the payments service that the orders example calls: POST /charge and POST /refund.
 
-It keeps every answer under its Idempotency-Key, so that a repeated request gets the first answer and charges nothing twice.
-A charge for more than 100 pieces is declined with 402: the order's handler then rejects the order. Nothing is stored; run it
-with `python examples/payments.py --port 9000`.
+It keeps every answer under its Idempotency-Key, so that a repeated request gets the first answer and charges nothing
+twice. A charge for more than 100 pieces is declined with 402: the order's handler then rejects the order. Nothing is
+stored; run it with `python examples/payments.py --port 9000`.
 """
 
 import argparse

@@ -1,7 +1,7 @@
 """Serve examples/orders.yaml together with the payments service that its handler calls.
 
-Both run in sessions of their own, so that Ctrl-C reaches only this script, which passes it on to `fairlead run`: draining
-still needs payments, which is stopped afterwards. Arguments go to `fairlead run`.
+Both run in sessions of their own, so that Ctrl-C reaches only this script, which passes it on to `fairlead run`:
+draining still needs payments, which is stopped afterwards. Arguments go to `fairlead run`.
 """
 
 import signal

@@ -27,7 +27,7 @@ find_python() {
 
 # uv older than the lock file's format cannot read it.
 is_good_uv() {
-    "$1" lock --check --offline --quiet >/dev/null 2>&1 || "$1" export --frozen --quiet --no-hashes >/dev/null 2>&1
+    "$1" export --frozen --quiet --no-hashes --python "$python" >/dev/null 2>&1
 }
 
 find_uv() {
