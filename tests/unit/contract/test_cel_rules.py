@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import yaml
+
 from fairlead_contract.definitions import KINDS, object_schema
 from fairlead_contract.rules import check
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+
 from fairlead_contract.rules import Severity, check, unserved
 
 EXAMPLES = Path(__file__).parents[3] / "examples"

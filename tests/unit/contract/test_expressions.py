@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 import pytest
-from fairlead_contract import expressions
-from fairlead_contract.expressions import ExpressionError
 from hypothesis import given
 from hypothesis import strategies as st
+
+from fairlead_contract import expressions
+from fairlead_contract.expressions import ExpressionError
 
 VARIABLES: dict[str, Any] = {
     "document": {"id": "o1", "quantity": 3, "tags": ["a", "b"], "note": None, "price": 1.5, "paid": True},

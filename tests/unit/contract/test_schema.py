@@ -8,10 +8,11 @@ from typing import Annotated, Any, Literal
 
 import pytest
 import yaml
+from pydantic import Field
+
 from fairlead_contract.definitions import KINDS, Kind, custom_resource_definition, object_schema
 from fairlead_contract.model import Model, Rule, map_list
 from fairlead_contract.schema import Unsayable, structural
-from pydantic import Field
 
 ROOT = Path(__file__).parents[3]
 YAML_BOOLEANS = {"y", "n", "yes", "no", "on", "off", "true", "false"}
