@@ -22,8 +22,12 @@ def document_event(
     hops: int = 0,
     mutation: int | None = 0,
     id_: str | None = None,
+    sequence: str = "",
 ) -> OutboxEvent:
-    """An event about a document, ready for the outbox; its data is the document (the last one, for a delete)."""
+    """An event about a document, ready for the outbox; its data is the document (the last one, for a delete).
+
+    `sequence` is given only for an event without a mutation; otherwise the relay adds it.
+    """
     subject = f"{resource}/{path(key)}"
     event = Event(
         id=id_ or identifiers.uuid7(),
@@ -34,6 +38,7 @@ def document_event(
         time=instants.render(at),
         datacontenttype="application/json",
         partitionkey=subject,
+        sequence=sequence,
         traceparent=traceparent,
         hops=hops,
         data=document,

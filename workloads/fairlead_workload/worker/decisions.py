@@ -1,0 +1,48 @@
+"""What handling an event comes to. `Decision` is a unit to commit, `Ending` what becomes of the delivery."""
+
+from dataclasses import dataclass
+
+from fairlead_workload.queues.base import Failure
+from fairlead_workload.stores.base import Document, Unit
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Acknowledge it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later:
+    """Give it back; it is delivered again after the delay."""
+
+    delay_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Dead:
+    """Move it to the dead letters; the inbox knows already."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class ByStep:
+    """It takes more than one unit: let `handlers` run its steps one after the other."""
+
+
+Ending = Done | Later | Dead | ByStep
+DONE = Done()
+BY_STEP = ByStep()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """A unit and the document after it. `writes`: its only mutation is of the event's document, which is then `document`.
+
+    `settles`: a staged (write-back) version that has reached the store, or was overtaken, with this unit.
+    """
+
+    unit: Unit
+    document: Document | None = None
+    writes: bool = False
+    settles: int | None = None

@@ -1,0 +1,156 @@
+"""What a delivery is: a command, an event for a handler, one that nobody handles, or one that cannot be handled. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from urllib.parse import unquote
+
+import msgspec
+
+from fairlead_workload.errors import Problem
+from fairlead_workload.events import cloudevents
+from fairlead_workload.events.cloudevents import MAX_HOPS, Event, UndecodableEvent
+from fairlead_workload.events.commands import CommandData, action_of, command_of
+from fairlead_workload.model.effects import Action, Command, Fact
+from fairlead_workload.model.resource import Resource
+from fairlead_workload.queues.base import Delivery
+from fairlead_workload.stores.base import Key
+from fairlead_workload.worker.inbox import History
+from fairlead_workload.worker.plans import HandlerPlan
+from fairlead_workload.worker.retries import Rejected
+
+Place = tuple[str, Key]
+
+
+@dataclass(slots=True, eq=False)
+class Item:
+    """A delivery with its decoded event. `id` names its records; `place` is the document it is about."""
+
+    delivery: Delivery
+    event: Event
+    id: str
+    resource: Resource
+    key: Key
+    history: History = field(default_factory=History)
+
+    @property
+    def place(self) -> Place:
+        return self.resource.name, self.key
+
+    @property
+    def fresh(self) -> bool:
+        """Whether nothing can be on record about it, as far as the broker knows."""
+        return self.delivery.deliveries <= 1 and self.delivery.redrives == 0
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class CommandItem(Item):
+    """A write to apply. `floor` is the lowest version that a creation may take; `missing` a reference found absent."""
+
+    command: Command
+    data: CommandData
+    floor: int = 0
+    missing: int | None = None
+
+
+@dataclass(slots=True, eq=False, kw_only=True)
+class FactItem(Item):
+    """An event for a handler."""
+
+    plan: HandlerPlan
+
+
+@dataclass(slots=True, eq=False)
+class Ignored:
+    """A known event that nobody handles."""
+
+    delivery: Delivery
+    event: Event
+
+
+@dataclass(slots=True, eq=False)
+class Refusal:
+    """A delivery that cannot be handled, now or later. `operation` has the id and path of the write that ends with it."""
+
+    delivery: Delivery
+    event: Event | None
+    error: Exception
+    data: CommandData | None = None
+
+
+Dispatched = CommandItem | FactItem | Ignored | Refusal
+
+
+class Dispatch:
+    """Knows the service's resources and handlers."""
+
+    def __init__(self, source: str, resources: Mapping[str, Resource], plans: Mapping[str, HandlerPlan]) -> None:
+        self._source = source
+        self._resources = resources
+        self._plans = plans
+        facts = {f"{name}.{fact}" for name in resources for fact in Fact}
+        commands = {f"{name}.{action}" for name in resources for action in Action}
+        published = {step.publish for plan in plans.values() for step in plan.every_step() if step.publish}
+        self.declared = frozenset(facts | commands | published | plans.keys())
+
+    def read(self, delivery: Delivery) -> Dispatched:
+        """Decode and find who handles it."""
+        event: Event | None = None
+        data: CommandData | None = None
+        try:
+            event = cloudevents.decode(delivery.message.body)
+            command = action_of(event.type)
+            if command is None:
+                return self._fact(delivery, event)
+            data = _command_data(event)
+            if event.hops > MAX_HOPS:
+                raise Rejected("hops", f"the event has come through more than {MAX_HOPS} handlers")
+            return self._command(delivery, event, data, *command)
+        except (UndecodableEvent, Rejected) as error:
+            return Refusal(delivery, event, error, data)
+
+    def record_id(self, event: Event) -> str:
+        """The id of the event's records: its own id, with the source of a foreign one."""
+        return event.id if event.source == self._source else f"{event.source} {event.id}"
+
+    def _command(
+        self, delivery: Delivery, event: Event, data: CommandData, resource_name: str, action: Action
+    ) -> CommandItem:
+        resource = self._resources.get(resource_name)
+        if resource is None:
+            raise Rejected("unknown-type", f"there is no resource for {event.type}")
+        if len(data.key) != len(resource.key_names) or (data.body is None) is not (action is Action.DELETE):
+            raise UndecodableEvent("the command's key or body does not fit its type")
+        try:
+            command = command_of(resource_name, action, data)
+        except ValueError as error:
+            raise UndecodableEvent(str(error)) from None
+        return CommandItem(delivery, event, self.record_id(event), resource, command.key, command=command, data=data)
+
+    def _fact(self, delivery: Delivery, event: Event) -> FactItem | Ignored:
+        plan = self._plans.get(event.type)
+        if plan is None:
+            if event.type in self.declared:
+                return Ignored(delivery, event)
+            raise Rejected("unknown-type", "no resource or handler declares this type of event")
+        if event.hops > MAX_HOPS:
+            raise Rejected("hops", f"the event has come through more than {MAX_HOPS} handlers")
+        key = _subject_key(plan.resource, event.subject)
+        return FactItem(delivery, event, self.record_id(event), plan.resource, key, plan=plan)
+
+
+def _command_data(event: Event) -> CommandData:
+    try:
+        return msgspec.convert(event.data, CommandData)
+    except msgspec.ValidationError as error:
+        raise UndecodableEvent(f"the command's data: {error}") from None
+
+
+def _subject_key(resource: Resource, subject: str) -> Key:
+    name, _, path = subject.partition("/")
+    segments = tuple(unquote(segment) for segment in path.split("/"))
+    if name != resource.name or len(segments) != len(resource.key_names):
+        raise UndecodableEvent(f"the subject does not name a document of {resource.name}")
+    try:
+        return resource.parse_key(segments)
+    except Problem as error:
+        raise UndecodableEvent(f"the subject: {error}") from None

@@ -1,0 +1,285 @@
+"""Handling an event step by step: calls, progress after each, compensation in reverse, `onFailure`, the dead letter.
+
+Finished steps are not repeated. Consecutive steps without a call share a commit, the last of them with the inbox entry.
+When the handler has failed for good, finished steps and one of unknown outcome are undone in reverse, then `onFailure`
+runs, and the event becomes a dead letter with the reason of the failure. Undoing has retries of its own; when it fails
+for good the dead letter says CompensationFailed, and a redrive resumes it.
+"""
+
+import asyncio
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from itertools import takewhile
+from typing import Any
+
+from msgspec import structs
+
+from fairlead_contract.bindings import Queue as QueueSpec
+from fairlead_contract.expressions import ExpressionError
+from fairlead_workload.caches.strategy import DocumentCache
+from fairlead_workload.errors import Conflict, ConflictKind, FairleadError
+from fairlead_workload.model import retention
+from fairlead_workload.queues.base import Failure
+from fairlead_workload.stores.base import FAILURES, Committed, Record, RecordWrite, Store, Unit
+from fairlead_workload.worker import inbox, steps
+from fairlead_workload.worker.calls import Caller
+from fairlead_workload.worker.decisions import DONE, Dead, Done, Ending, Later
+from fairlead_workload.worker.dispatch import FactItem
+from fairlead_workload.worker.failing import Failing
+from fairlead_workload.worker.plans import CallPlan, StepPlan
+from fairlead_workload.worker.progress import Course, Phase, Progress, Superseded
+from fairlead_workload.worker.retries import Again, CallFailed, ErrorClass, GiveUp, Rejected
+from fairlead_workload.worker.stats import WorkerStats
+
+MAX_DECISIONS = 10
+SUPERSEDED_DELAY_SECONDS = 1.0
+_FAILURES = (FairleadError, ExpressionError, Rejected, TimeoutError)
+
+
+class Handlers:
+    """Runs the steps of one service's events. Each call of `handle` is one attempt, within `timeout_seconds`."""
+
+    def __init__(
+        self,
+        store: Store,
+        caches: Mapping[str, DocumentCache],
+        caller: Caller,
+        failing: Failing,
+        queue: QueueSpec,
+        *,
+        source: str,
+        wanted: Collection[str],
+        timeout_seconds: float,
+        stats: WorkerStats,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._caches = caches
+        self._caller = caller
+        self._failing = failing
+        self._source = source
+        self._wanted = wanted
+        self._timeout_seconds = timeout_seconds
+        self._stats = stats
+        self._clock = clock
+        self._inbox_seconds = retention.inbox_seconds(queue)
+        self._progress_seconds = retention.dead_letter_seconds(queue)
+
+    async def handle(self, item: FactItem) -> Ending:
+        """One attempt. An attempt that finds the handler failed for good goes on with undoing it."""
+        course: Course | None = None
+        while True:
+            try:
+                async with asyncio.timeout(self._timeout_seconds):
+                    if course is None:
+                        (item.history,) = await inbox.read_histories(self._store, [item.id])
+                        ended = item.history.ended(item.delivery.redrives)
+                        if ended is not None:
+                            return self._before(item, ended)
+                        course = Course(item)
+                    return await self._attempt(course)
+            except Superseded:
+                return Later(SUPERSEDED_DELAY_SECONDS)
+            except _FAILURES as error:
+                if course is None:
+                    return await self._failing.fact(item, error)
+                ending = await self._failed(course, error)
+                if ending is not None:
+                    return ending
+
+    def _before(self, item: FactItem, ended: inbox.InboxEntry) -> Done | Dead:
+        if ended.dead is not None:
+            return Dead(ended.dead)
+        self._stats.duplicates[self._stats.label(item.event.type)] += 1
+        return DONE
+
+    # The course
+
+    async def _attempt(self, course: Course) -> Ending:
+        plan = course.item.plan
+        if course.progress.phase is Phase.FORWARD:
+            await self._run(course, plan.steps)
+            self._stats.succeeded[self._stats.label(course.item.event.type)] += 1
+            return DONE
+        if course.progress.phase is Phase.UNDOING:
+            await self._run(course, _undoing(course))
+            await self._enter(course, Phase.AFTERWARDS)
+        await self._run(course, plan.on_failure)
+        return await self._bury(course)
+
+    async def _run(self, course: Course, plan: tuple[StepPlan, ...]) -> None:
+        """Run what is left of `plan`. Forward, the last commit ends the event."""
+        forward = course.progress.phase is Phase.FORWARD
+        left = _left(course, plan)
+        if forward and not left:  # the handler has fewer steps than when the event began
+            await self._commit(course, course.progress, last=True)
+        while left:
+            span = _span(left)
+            last = forward and len(span) == len(left)
+            if span[0].call is not None:
+                await self._call_step(course, span[0], span[0].call, last=last)
+            else:
+                await self._commit_span(course, span, last=last)
+            left = _left(course, plan)
+
+    async def _call_step(self, course: Course, step: StepPlan, call: CallPlan, *, last: bool) -> None:
+        item, progress = course.item, course.progress
+        record = await self._document(item) if step.when or call.body else None
+        seen = steps.variables(item.event, None if record is None else record.document, progress.results)
+        if not steps.applies(step, seen):
+            await self._commit(course, _passing(progress, skipped=(step.id,)), last=last)
+            return
+        body = item.event.data if call.body is None else call.body(seen)
+        try:
+            result = await self._caller.call(call, body, headers=self._headers(course, step))
+        except (CallFailed, asyncio.CancelledError) as error:
+            unknown = not isinstance(error, CallFailed) or error.unknown
+            if unknown and progress.phase is Phase.FORWARD:
+                course.progress = structs.replace(progress, unknown=step.id)
+            raise
+        results = {**progress.results, step.id: result}
+        await self._commit(course, _passing(progress, done=(step.id,), results=results), last=last)
+
+    def _headers(self, course: Course, step: StepPlan) -> dict[str, str]:
+        item = course.item
+        headers = {
+            "idempotency-key": f"{item.event.id}/{course.progress.run}/{step.id}",
+            "x-request-id": item.delivery.message.headers.get("x-request-id", item.event.id),
+        }
+        if item.event.traceparent:
+            headers["traceparent"] = item.event.traceparent
+        return headers
+
+    async def _commit_span(self, course: Course, span: tuple[StepPlan, ...], *, last: bool) -> None:
+        """Evaluate and commit steps without a call; once more when the document changed meanwhile."""
+        item = course.item
+        lenient = course.progress.phase is not Phase.FORWARD
+        for decision in range(MAX_DECISIONS):
+            record = await self._document(item)
+            result = steps.draft(span, item, record, course.progress.results, lenient=lenient)
+            unit = Unit(
+                steps.mutations(item, record, result),
+                outbox=steps.outbox(
+                    item, record, result, wanted=self._wanted, source=self._source, run=course.progress.run
+                ),
+            )
+            progress = _passing(course.progress, done=result.done, skipped=result.skipped)
+            try:
+                committed = await self._commit(course, progress, last=last, unit=unit)
+            except Conflict:
+                if decision == MAX_DECISIONS - 1:
+                    raise
+                continue
+            if result.changed and result.document is not None:
+                await self._caches[item.resource.name].written(
+                    item.resource.path(item.key),
+                    committed.versions[0],
+                    item.resource.encode(result.document),
+                    f'"{committed.versions[0]}"',
+                )
+            return
+
+    async def _commit(
+        self,
+        course: Course,
+        progress: Progress,
+        *,
+        last: bool = False,
+        unit: Unit | None = None,
+        others: tuple[RecordWrite, ...] = (),
+    ) -> Committed:
+        """Commit `unit` with the event's progress, or with its end. Raises Superseded when another worker was first."""
+        unit = unit or Unit()
+        item, now = course.item, self._clock()
+        if last:
+            records = inbox.processed(item.id, item.history, expires_at=now + self._inbox_seconds) + course.ended()
+        else:
+            records = course.moved(progress, expires_at=now + self._progress_seconds)
+        try:
+            committed = await self._store.commit(replace(unit, records=(*records, *others)))
+        except Conflict as conflict:
+            if conflict.kind is ConflictKind.RECORD:
+                raise Superseded(conflict.subject) from None
+            raise
+        course.accept(progress)
+        return committed
+
+    async def _document(self, item: FactItem) -> Record | None:
+        (record,) = await self._store.get(item.resource.name, [item.key], strong=True)
+        return record
+
+    # Failure
+
+    async def _failed(self, course: Course, error: BaseException) -> Ending | None:
+        """What follows a failed attempt; None: the handler has failed for good, and this attempt goes on to undo it."""
+        item = course.item
+        forward = course.progress.phase is Phase.FORWARD
+        failures, decision = self._failing.weigh(item, error, anew=not forward)
+        try:
+            if isinstance(decision, Again):
+                fenced = course.moved(course.progress, expires_at=self._clock() + self._progress_seconds)
+                await self._failing.remember(item, failures, *(fenced if course.progress.unknown else ()))
+                return Later(decision.delay_seconds)
+            failure = self._failing.failure(item, failures, decision)
+            if not forward:
+                stuck = GiveUp(ErrorClass.COMPENSATION_FAILED, decision.code, decision.message)
+                return await self._failing.bury(item, self._failing.failure(item, failures, stuck))
+            await self._give_up(course, failure)
+        except Superseded:
+            return Later(SUPERSEDED_DELAY_SECONDS)
+        except FairleadError:  # the store cannot be written now; the next attempt comes to the same end
+            return Later(self._failing.delay_seconds(item))
+        return None
+
+    async def _give_up(self, course: Course, failure: Failure) -> None:
+        progress = course.progress
+        if course.worker_died and not progress.unknown:
+            began = next((step for step in course.item.plan.steps if not progress.passed(step.id)), None)
+            if began is not None and began.call is not None:
+                progress = structs.replace(progress, unknown=began.id)
+        await self._enter(course, Phase.UNDOING, structs.replace(progress, failure=failure))
+
+    async def _enter(self, course: Course, phase: Phase, progress: Progress | None = None) -> None:
+        """Begin a phase, with attempts of its own."""
+        forget = RecordWrite(FAILURES, course.item.id, None)
+        await self._commit(course, structs.replace(progress or course.progress, phase=phase), others=(forget,))
+        course.item.history = replace(course.item.history, failures=None)
+
+    async def _bury(self, course: Course) -> Ending:
+        item, failure = course.item, course.progress.failure
+        assert failure is not None  # noqa: S101 - entering UNDOING sets it
+        over = Progress(run=course.progress.run, phase=Phase.OVER)
+        record = course.moved(over, expires_at=self._clock() + self._progress_seconds)[0]
+        return await self._failing.bury(item, failure, record)
+
+
+def _undoing(course: Course) -> tuple[StepPlan, ...]:
+    """What undoes the steps that are done or may be, the last one first."""
+    done = {*course.progress.done, course.progress.unknown}
+    plan = course.item.plan
+    return tuple(
+        plan.compensations[step.id] for step in reversed(plan.steps) if step.id in done & plan.compensations.keys()
+    )
+
+
+def _left(course: Course, plan: tuple[StepPlan, ...]) -> list[StepPlan]:
+    return [step for step in plan if not course.progress.passed(step.id)]
+
+
+def _span(left: list[StepPlan]) -> tuple[StepPlan, ...]:
+    """What is done next: one call, or the steps up to the next call."""
+    return (left[0],) if left[0].call is not None else tuple(takewhile(lambda step: step.call is None, left))
+
+
+def _passing(
+    progress: Progress, *, done: Iterable[str] = (), skipped: Iterable[str] = (), results: dict[str, Any] | None = None
+) -> Progress:
+    """`progress` with more steps behind it; one that has its answer is not unknown any more."""
+    done = (*progress.done, *done)
+    return structs.replace(
+        progress,
+        done=done,
+        skipped=(*progress.skipped, *skipped),
+        results=progress.results if results is None else results,
+        unknown="" if progress.unknown in done else progress.unknown,
+    )

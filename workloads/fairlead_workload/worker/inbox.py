@@ -1,0 +1,79 @@
+"""What is on record about an event: whether it was processed, became a dead letter, failed before, how far its steps are.
+
+An entry of the inbox is written in the transaction of the event's effect, so an event has its effect once. An entry of a
+dead letter holds the reason and the redrive count, and is written before the message is moved: a crash in between moves
+it again, and a redriven message (with a higher count) is processed anew.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from fairlead_workload.queues.base import Failure
+from fairlead_workload.stores.base import FAILURES, INBOX, PROGRESS, Expect, RecordWrite, Store, StoredRecord
+from fairlead_workload.worker.retries import Failures
+
+
+class InboxEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How an event ended. `dead` is the reason of a dead letter, `redrives` its redrive count."""
+
+    dead: Failure | None = None
+    redrives: int = 0
+
+
+_encoder = msgspec.json.Encoder()
+_PROCESSED = _encoder.encode(InboxEntry())
+_entry_decoder = msgspec.json.Decoder(InboxEntry)
+_failures_decoder = msgspec.json.Decoder(Failures)
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """The records of one event, as read."""
+
+    inbox: StoredRecord | None = None
+    progress: StoredRecord | None = None
+    failures: Failures | None = None
+
+    def ended(self, redrives: int) -> InboxEntry | None:
+        """How the event ended, or None when it is to be processed. A dead letter that was redriven since is open again."""
+        if self.inbox is None:
+            return None
+        entry = _entry_decoder.decode(self.inbox.value)
+        return None if entry.dead is not None and entry.redrives < redrives else entry
+
+    @property
+    def inbox_expect(self) -> Expect | int:
+        return Expect.ABSENT if self.inbox is None else self.inbox.revision
+
+
+async def read_histories(store: Store, ids: Sequence[str]) -> list[History]:
+    """The histories of events, by the ids of their records."""
+    spaces = (INBOX, PROGRESS, FAILURES)
+    found = await store.records([(space, id_) for id_ in ids for space in spaces])
+    return [History(*_opened(found[at : at + 3])) for at in range(0, len(found), 3)]
+
+
+def _opened(
+    records: list[StoredRecord | None],
+) -> tuple[StoredRecord | None, StoredRecord | None, Failures | None]:
+    inbox, progress, failures = records
+    return inbox, progress, None if failures is None else _failures_decoder.decode(failures.value)
+
+
+def processed(id_: str, history: History, *, expires_at: float) -> tuple[RecordWrite, ...]:
+    """The event has had its effect. First in its unit, so that a conflict at position 0 means that it was done before."""
+    entry = RecordWrite(INBOX, id_, _PROCESSED, expires_at, history.inbox_expect)
+    return (entry,) if history.failures is None else (entry, RecordWrite(FAILURES, id_, None))
+
+
+def dead(id_: str, history: History, failure: Failure, *, redrives: int, expires_at: float) -> tuple[RecordWrite, ...]:
+    """The event is on its way to the dead letters."""
+    value = _encoder.encode(InboxEntry(failure, redrives))
+    return (RecordWrite(INBOX, id_, value, expires_at, history.inbox_expect), RecordWrite(FAILURES, id_, None))
+
+
+def failed(id_: str, failures: Failures, *, expires_at: float) -> RecordWrite:
+    """The event has failed once more and is tried again."""
+    return RecordWrite(FAILURES, id_, _encoder.encode(failures), expires_at)

@@ -1,0 +1,281 @@
+"""The worker: fetch, dispatch, apply, acknowledge, until drained. The only place of the room that wires and runs tasks.
+
+Commands, and facts whose steps make no call, are applied in batches, several at once. Facts whose steps make calls run as
+tasks of their own, at most `worker.concurrency` at a time. In outage mode one event is tried at a time.
+"""
+
+import asyncio
+import contextlib
+import logging
+import random as randomness
+from collections.abc import Callable, Iterable, Sequence
+from uuid import uuid4
+
+from fairlead_contract.model import seconds
+from fairlead_workload.bindings import Bindings
+from fairlead_workload.errors import DependencyError, Misconfigured
+from fairlead_workload.events.cloudevents import Event
+from fairlead_workload.queues.base import Delivery, Queue
+from fairlead_workload.worker.batch import Batches
+from fairlead_workload.worker.calls import Caller, ServiceMap
+from fairlead_workload.worker.commands import CommandRules
+from fairlead_workload.worker.decisions import ByStep, Dead, Done, Ending, Later
+from fairlead_workload.worker.dispatch import Dispatch, FactItem, Ignored, Item, Refusal
+from fairlead_workload.worker.failing import Failing
+from fairlead_workload.worker.handlers import Handlers
+from fairlead_workload.worker.holding import Holding
+from fairlead_workload.worker.outage import Outage
+from fairlead_workload.worker.plans import build_plans
+from fairlead_workload.worker.reactions import FactRules
+from fairlead_workload.worker.relay import OutboxStore, Relay
+from fairlead_workload.worker.retries import Policy
+from fairlead_workload.worker.stats import WorkerStats
+from fairlead_workload.worker.sweep import Housekeeping
+
+BATCH = 256
+FETCHERS = 2
+WAIT_SECONDS = 1.0
+FLUSH_SECONDS = 2.0
+QUEUE_DOWN_SECONDS = 1.0
+BACKLOG = 4  # events with calls that may wait here, per one that runs
+
+_log = logging.getLogger(__name__)
+
+
+class Worker:
+    """The worker of one ApiService. `visibility_seconds` is the queue's; leases are renewed at half of it."""
+
+    def __init__(
+        self,
+        bindings: Bindings,
+        *,
+        services: ServiceMap | None = None,
+        caller: Caller | None = None,
+        visibility_seconds: float = 60.0,
+        random: Callable[[], float] = randomness.random,
+        batch: int = BATCH,
+        fetchers: int = FETCHERS,
+    ) -> None:
+        document = bindings.document
+        if bindings.queue is None or document.queue is None or document.worker is None:
+            raise Misconfigured("queue", "a worker needs a queue", "add spec.queue")
+        self._queue: Queue = bindings.queue
+        self._clock = bindings.clock
+        self._batch = batch
+        self._fetchers = fetchers
+        concurrency = document.worker.concurrency
+        self._slots = asyncio.Semaphore(concurrency)
+        self._backlog = asyncio.Semaphore(concurrency * (1 + BACKLOG))
+        plans = build_plans(document.worker, bindings.resources)
+        self._dispatch = Dispatch(bindings.source, bindings.resources, plans)
+        self.stats = WorkerStats(self._dispatch.declared)
+        self._outage = Outage()
+        wanted = bindings.wanted
+        rules = CommandRules(document.queue, source=bindings.source, wanted=wanted)
+        facts = FactRules(document.queue, source=bindings.source, wanted=wanted)
+        policy = Policy(document.queue.retry, random=random)
+        self._failing = Failing(
+            bindings.store, policy, rules, document.queue, outage=self._outage, stats=self.stats, clock=self._clock
+        )
+        self._batches = Batches(
+            bindings.store, bindings.caches, rules, facts, self._failing, stats=self.stats, clock=self._clock
+        )
+        self._caller = caller or Caller(services or ServiceMap(document.namespace))
+        self._handlers = Handlers(
+            bindings.store,
+            bindings.caches,
+            self._caller,
+            self._failing,
+            document.queue,
+            source=bindings.source,
+            wanted=wanted,
+            timeout_seconds=seconds(document.worker.timeout),
+            stats=self.stats,
+            clock=self._clock,
+        )
+        self._relay = _relay(bindings, self.stats)
+        self._housekeeping = Housekeeping(bindings.store, self._queue, clock=self._clock, random=random)
+        self._holding = Holding(self._queue, visibility_seconds=visibility_seconds, stats=self.stats)
+        self._stopping = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+        self._single = asyncio.Lock()
+        self._fetching: list[asyncio.Task[None]] = []
+
+    async def run(self) -> None:
+        """Handle events until `drain`. Outages are waited out; a defect of one event harms no other."""
+        background = [asyncio.create_task(self._holding.run()), asyncio.create_task(self._housekeeping.run())]
+        if self._relay is not None:
+            background.append(asyncio.create_task(self._relay.run()))
+        self._fetching = [asyncio.create_task(self._fetch(number)) for number in range(self._fetchers)]
+        try:
+            await asyncio.gather(*self._fetching)
+            await self._stopping.wait()
+        finally:
+            await _cancelled([*background, *self._fetching])
+
+    async def drain(self, deadline_seconds: float) -> None:
+        """Fetch no more, finish what runs, give back the rest, publish the outbox, close connections.
+
+        Returns within about `deadline_seconds` (plus two for the outbox); what could not be finished is delivered again.
+        """
+        self._stopping.set()
+        tasks = [*self._fetching, *self._running]
+        if tasks:
+            await asyncio.wait(tasks, timeout=deadline_seconds)
+        await _cancelled([*self._fetching, *self._running])
+        with contextlib.suppress(DependencyError):
+            await self._holding.release()
+        if self._relay is not None:
+            with contextlib.suppress(DependencyError, TimeoutError):
+                async with asyncio.timeout(FLUSH_SECONDS):
+                    await self._relay.flush()
+                    await self._relay.release()
+        await self._caller.close()
+
+    # Fetching
+
+    async def _fetch(self, number: int) -> None:
+        while not self._stopping.is_set():
+            if self._outage.active:
+                if number > 0:
+                    await asyncio.sleep(WAIT_SECONDS)
+                    continue
+                await self._probe()
+                continue
+            deliveries = await self._receive(self._batch)
+            if deliveries:
+                await self._work(deliveries)
+
+    async def _probe(self) -> None:
+        """Outage mode: when everything that runs has ended, one event, after a pause."""
+        if self._running:
+            await asyncio.wait(self._running)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self._outage.pause_seconds):
+                await self._stopping.wait()
+        deliveries = [] if self._stopping.is_set() else await self._receive(1)
+        if deliveries:
+            await self._work(deliveries)
+            if self._running:
+                await asyncio.wait(self._running)
+
+    async def _receive(self, limit: int) -> list[Delivery]:
+        try:
+            deliveries = await self._queue.receive(limit, wait_seconds=WAIT_SECONDS)
+        except DependencyError:
+            await asyncio.sleep(QUEUE_DOWN_SECONDS)
+            return []
+        self._holding.add(deliveries)
+        return deliveries
+
+    # Handling
+
+    async def _work(self, deliveries: Sequence[Delivery]) -> None:
+        """Apply a batch, end its deliveries, and start a task for each event that goes step by step."""
+        endings: list[tuple[Delivery, Event | None, Ending]] = []
+        batch: list[Item] = []
+        stepwise: list[FactItem] = []
+        for delivery in deliveries:
+            found = self._dispatch.read(delivery)
+            event_type = found.event.type if found.event is not None else ""
+            self.stats.received[self.stats.label(event_type)] += 1
+            if isinstance(found, Refusal):
+                endings.append((delivery, found.event, await self._failing.refuse(found)))
+            elif isinstance(found, Ignored):
+                endings.append((delivery, found.event, Done()))
+            elif isinstance(found, FactItem) and found.plan.calls:
+                stepwise.append(found)
+            else:
+                batch.append(found)
+        for item, ending in (await self._applied(batch)).items():
+            if isinstance(ending, ByStep) and isinstance(item, FactItem):
+                stepwise.append(item)
+            else:
+                endings.append((item.delivery, item.event, ending))
+        await self._end(endings)
+        for fact in stepwise:
+            await self._start(fact)
+
+    async def _applied(self, items: list[Item]) -> dict[Item, Ending]:
+        if not items:
+            return {}
+        try:
+            return await self._batches.apply(items)
+        except (
+            Exception
+        ) as error:  # the outermost place for a batch: a defect met by one event must not stop the others
+            if len(items) == 1:
+                _log.exception("unforeseen error", extra={"event_type": items[0].event.type, "event_id": items[0].id})
+                return {items[0]: await self._failing.single(items[0], error)}
+            endings: dict[Item, Ending] = {}
+            for item in items:
+                endings |= await self._applied([item])
+            return endings
+
+    async def _start(self, item: FactItem) -> None:
+        await self._backlog.acquire()
+        task = asyncio.create_task(self._steps(item))
+        self._running.add(task)
+        task.add_done_callback(self._running.discard)
+
+    async def _steps(self, item: FactItem) -> None:
+        try:
+            async with self._slots:
+                began = asyncio.get_running_loop().time()
+                try:
+                    ending = await self._handlers.handle(item)
+                except Exception as error:  # the outermost place for an event with calls
+                    _log.exception("unforeseen error", extra={"event_type": item.event.type, "event_id": item.id})
+                    ending = await self._failing.single(item, error)
+                self.stats.took(item.event.type, asyncio.get_running_loop().time() - began)
+            await self._end([(item.delivery, item.event, ending)])
+        finally:
+            self._backlog.release()
+
+    # Ending
+
+    async def _end(self, endings: Sequence[tuple[Delivery, Event | None, Ending]]) -> None:
+        """Acknowledge, give back or bury. What the queue does not hear is delivered again, and the inbox knows it."""
+        done = [delivery for delivery, _, ending in endings if isinstance(ending, Done)]
+        others = [self._send_back(*one) for one in endings if not isinstance(one[2], Done)]
+        if done:
+            self._outage.succeeded()
+            others.append(self._queue.ack(done))
+        elif any(isinstance(ending, Dead) for _, _, ending in endings):
+            self._outage.succeeded()
+        self.stats.outage = self._outage.active
+        results = await asyncio.gather(*others, return_exceptions=True)
+        self._holding.remove([delivery for delivery, _, _ in endings])
+        for result in results:
+            if isinstance(result, BaseException) and not isinstance(result, DependencyError):
+                raise result
+
+    async def _send_back(self, delivery: Delivery, event: Event | None, ending: Ending) -> None:
+        label = self.stats.label(event.type if event is not None else "")
+        if isinstance(ending, Dead):
+            failure = ending.failure
+            await self._queue.dead_letter(delivery, failure)
+            self.stats.dead_lettered[label, failure.error_class] += 1
+        elif isinstance(ending, Later):
+            self.stats.retried[label] += 1
+            await self._queue.retry(delivery, delay_seconds=ending.delay_seconds)
+
+
+def _relay(bindings: Bindings, stats: WorkerStats) -> Relay | None:
+    store, queue = bindings.store, bindings.queue
+    if queue is None or not isinstance(store, OutboxStore):
+        return None
+
+    async def invalidate(path: str, version: int) -> None:
+        cache = bindings.caches.get(path.partition("/")[0])
+        if cache is not None:
+            await cache.invalidate(path, version)
+
+    return Relay(store, queue, owner=uuid4().hex, invalidate=invalidate, stats=stats, clock=bindings.clock)
+
+
+async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:
+    tasks = list(tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)

@@ -1,0 +1,89 @@
+"""How far the steps of an event are, and the commit that moves them on. A commit holds only for who read the last state.
+
+The fence is the record's revision, and the absence of an inbox entry: of two workers that hold the same event, one commits
+a step and the other gets a Conflict. A course has runs: a redrive after a finished compensation begins the next one, with
+new idempotency keys.
+"""
+
+from enum import StrEnum
+from typing import Any
+
+import msgspec
+
+from fairlead_workload.errors import FairleadError
+from fairlead_workload.queues.base import Failure
+from fairlead_workload.stores.base import INBOX, PROGRESS, Expect, RecordWrite
+from fairlead_workload.worker.dispatch import FactItem
+
+
+class Phase(StrEnum):
+    FORWARD = "forward"  # the handler's steps
+    UNDOING = "undoing"  # compensation, in reverse
+    AFTERWARDS = "afterwards"  # onFailure
+    OVER = "over"  # a dead letter; a redrive begins a new run
+
+
+class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The state of one event's course. Steps are named by their ids."""
+
+    run: int = 1
+    phase: Phase = Phase.FORWARD
+    done: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    unknown: str = ""  # a call that may have been carried out although it has no answer
+    results: dict[str, Any] = {}
+    failure: Failure | None = None  # why the course is being undone
+    deliveries: int = 0  # the broker's count when the run began
+
+    def passed(self, id_: str) -> bool:
+        return id_ in self.done or id_ in self.skipped
+
+
+class Superseded(FairleadError):  # noqa: N818
+    """Another worker has moved the event on; what this one was about to commit does not hold any more."""
+
+
+_encode = msgspec.json.Encoder().encode
+_decoder = msgspec.json.Decoder(Progress)
+
+
+class Course:
+    """One event on its way through its steps, as this worker knows it."""
+
+    def __init__(self, item: FactItem) -> None:
+        stored = item.history.progress
+        self.item = item
+        self.progress = Progress() if stored is None else _decoder.decode(stored.value)
+        self._revision = 0 if stored is None else stored.revision
+        if self.progress.phase is Phase.OVER:
+            self.progress = Progress(run=self.progress.run + 1, deliveries=item.delivery.deliveries - 1)
+
+    @property
+    def worker_died(self) -> bool:
+        """Whether an earlier delivery ended without a word, so that a call may have been made that nobody remembers."""
+        failures = self.item.history.failures
+        told = max(self.progress.deliveries, failures.deliveries if failures is not None else 0)
+        return self.item.delivery.deliveries - 1 > told
+
+    def moved(self, progress: Progress, *, expires_at: float) -> tuple[RecordWrite, ...]:
+        """The records of a commit that leaves the event at `progress`."""
+        write = RecordWrite(PROGRESS, self.item.id, _encode(progress), expires_at, self._expect)
+        return (write,) if self.item.history.inbox is not None else (write, _unfinished(self.item.id))
+
+    def ended(self) -> tuple[RecordWrite, ...]:
+        """The record of a commit that ends the event well: nothing is left to remember."""
+        return (RecordWrite(PROGRESS, self.item.id, None, None, self._expect),)
+
+    def accept(self, progress: Progress) -> None:
+        """The commit of `moved` succeeded."""
+        self.progress = progress
+        self._revision += 1
+
+    @property
+    def _expect(self) -> Expect | int:
+        return self._revision or Expect.ABSENT
+
+
+def _unfinished(id_: str) -> RecordWrite:
+    """Nobody has ended the event: removes nothing, and is a conflict when there is an entry."""
+    return RecordWrite(INBOX, id_, None, None, Expect.ABSENT)

@@ -1,0 +1,173 @@
+"""The outbox relay: committed events on their way to the queue, per document in order of version.
+
+One holder of a lease publishes; the lease is taken when there is something to publish, so an idle relay writes nothing.
+Unpublished rows are read, never a watermark, so late commits are found. A row goes when the queue has acknowledged its
+event: after a crash in between it is published again under the same id, and the inbox notices. The cache is told too, for
+whoever committed may have died before doing so.
+"""
+
+import asyncio
+import contextlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Protocol, runtime_checkable
+
+import msgspec
+
+from fairlead_workload.errors import Conflict, DependencyError
+from fairlead_workload.events.cloudevents import CONTENT_TYPE, with_sequence
+from fairlead_workload.queues.base import Message, Queue
+from fairlead_workload.stores.base import (
+    LEASES,
+    Expect,
+    OutboxRow,
+    OutboxSource,
+    RecordWrite,
+    Store,
+    StoredRecord,
+    Unit,
+)
+from fairlead_workload.worker.stats import WorkerStats
+
+LEASE_ID = "outbox-relay"
+LEASE_SECONDS = 15.0
+RENEW_BEFORE_SECONDS = 8.0
+POLL_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 15.0
+PAGE = 500
+HEADERS = {"content-type": CONTENT_TYPE}
+
+
+@runtime_checkable
+class OutboxStore(Store, OutboxSource, Protocol):
+    """A store with an outbox."""
+
+
+class LeaseValue(msgspec.Struct, frozen=True):
+    """Who holds the lease."""
+
+    owner: str
+
+
+class Relay:
+    """Publishes the outbox of one store. `owner` is unique to this process; `invalidate` tells the cache of a document."""
+
+    def __init__(
+        self,
+        store: OutboxStore,
+        queue: Queue,
+        *,
+        owner: str,
+        invalidate: Callable[[str, int], Awaitable[None]],
+        stats: WorkerStats,
+        clock: Callable[[], float],
+        poll_seconds: float = POLL_SECONDS,
+    ) -> None:
+        self._store = store
+        self._queue = queue
+        self._owner = owner
+        self._invalidate = invalidate
+        self._stats = stats
+        self._clock = clock
+        self._poll_seconds = poll_seconds
+        self._woken = asyncio.Event()
+        self._lease_until = 0.0
+        self._revision = 0
+        self._waiting_since: dict[int, float] = {}
+        store.on_outbox(self._woken.set)
+
+    async def run(self) -> None:
+        """Publish until cancelled: at once after a commit of this process, and every poll for those of others."""
+        pause = 0.0
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause or self._poll_seconds):
+                    await (self._woken.wait() if not pause else asyncio.sleep(pause))
+            self._woken.clear()
+            try:
+                held_back = await self.flush()
+            except (DependencyError, Conflict):
+                held_back = True
+            pause = min(max(pause * 2, 0.5), MAX_PAUSE_SECONDS) if held_back else 0.0
+
+    async def flush(self) -> bool:
+        """Publish what is in the outbox. True: something has to wait (another holder has the lease, or it failed)."""
+        while rows := await self._store.unpublished(PAGE):
+            self._note_lag(rows)
+            if not await self._hold():
+                return True
+            published = await self._publish(rows)
+            await self._store.published([row.position for row in published])
+            if len(published) < len(rows):
+                return True
+            if len(rows) < PAGE:
+                break
+        self._note_lag(())
+        return False
+
+    async def _publish(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+        """One event of each document at a time; a failure holds back the later ones of its document."""
+        chains: dict[str, deque[OutboxRow]] = {}
+        for row in rows:
+            chains.setdefault(row.event.key, deque()).append(row)
+        published: list[OutboxRow] = []
+        while chains and await self._hold():
+            heads = [chain.popleft() for chain in chains.values()]
+            results = await self._queue.publish([_message(row) for row in heads])
+            for row, error in zip(heads, results, strict=True):
+                if error is None:
+                    published.append(row)
+                if error is not None or not chains[row.event.key]:
+                    del chains[row.event.key]
+        self._stats.published += len(published)
+        await self._tell_cache(published)
+        return published
+
+    async def _tell_cache(self, rows: Sequence[OutboxRow]) -> None:
+        latest = {row.event.key: row.version for row in rows if row.version}
+        for path, version in latest.items():
+            await self._invalidate(path, version)
+
+    async def _hold(self) -> bool:
+        """Whether this process holds the lease for a while; takes or renews it when need be."""
+        now = self._clock()
+        if self._lease_until - now > RENEW_BEFORE_SECONDS:
+            return True
+        (stored,) = await self._store.records([(LEASES, LEASE_ID)])
+        if stored is not None and not self._mine(stored):
+            return False
+        try:
+            await self._store.commit(Unit(records=(self._lease(stored, now + LEASE_SECONDS),)))
+        except Conflict:
+            self._lease_until = 0.0
+            return False
+        self._lease_until = now + LEASE_SECONDS
+        return True
+
+    def _mine(self, stored: StoredRecord) -> bool:
+        return msgspec.json.decode(stored.value, type=LeaseValue).owner == self._owner
+
+    def _lease(self, stored: StoredRecord | None, expires_at: float) -> RecordWrite:
+        expect = Expect.ABSENT if stored is None else stored.revision
+        return RecordWrite(LEASES, LEASE_ID, msgspec.json.encode(LeaseValue(self._owner)), expires_at, expect)
+
+    async def release(self) -> None:
+        """Let another process take over at once."""
+        if self._lease_until <= self._clock():
+            return
+        self._lease_until = 0.0
+        (stored,) = await self._store.records([(LEASES, LEASE_ID)])
+        if stored is not None and self._mine(stored):
+            with contextlib.suppress(Conflict):
+                await self._store.commit(Unit(records=(RecordWrite(LEASES, LEASE_ID, None, None, stored.revision),)))
+
+    def _note_lag(self, rows: Sequence[OutboxRow]) -> None:
+        now = self._clock()
+        self._waiting_since = {row.position: self._waiting_since.get(row.position, now) for row in rows}
+        self._stats.relay_lag_seconds = now - min(self._waiting_since.values(), default=now)
+
+
+def _message(row: OutboxRow) -> Message:
+    """The event as a message. One without a mutation has its sequence already."""
+    body = with_sequence(row.event.body, row.version) if row.version else row.event.body
+    return Message(row.event.id, row.event.key, body, HEADERS)

@@ -1,0 +1,177 @@
+"""When an event is tried again, and when it becomes a dead letter. Pure.
+
+The worker is the only owner of retries; brokers only wait. Three kinds of failure:
+
+- DEPENDENCY: store, cache, queue or a called service could not do its part (network, time-out, 5xx, 408, 425, 429), or
+  other writers kept changing the document. Only the age of the event counts, so an outage leaves the dead letters empty.
+- COUNTED: it may go better next time, but not for ever: a called service's 409, an expression without a value (it reads
+  the document as stored now, which other writers change), a defect. `maxAttempts` and `maxAge` count.
+- REJECTED: trying again cannot help: bytes that are no event, a schema, another 4xx, a document that is gone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from fairlead_contract.bindings import Backoff, Retry
+from fairlead_contract.expressions import ExpressionError
+from fairlead_contract.model import seconds
+from fairlead_workload.errors import Conflict, DependencyError, Problem, Refused
+from fairlead_workload.events.cloudevents import UndecodableEvent
+
+MAX_MESSAGE = 1_000
+MAX_RETRY_AFTER_SECONDS = 3_600.0
+
+
+class Kind(StrEnum):
+    DEPENDENCY = "dependency"
+    COUNTED = "counted"
+    REJECTED = "rejected"
+
+
+class ErrorClass(StrEnum):
+    """`error_class` of a dead letter."""
+
+    REJECTED = "Rejected"
+    EXHAUSTED = "Exhausted"
+    EXPIRED = "Expired"
+    UNDECODABLE = "Undecodable"
+    COMPENSATION_FAILED = "CompensationFailed"
+
+
+class Rejected(Exception):  # noqa: N818 - a decision, not a defect
+    """The event cannot be handled, now or later. `code` is stable."""
+
+    def __init__(self, code: str, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class CallFailed(DependencyError):  # noqa: N818
+    """A service did not answer a call with 2xx. `unknown`: it may have done what was asked."""
+
+    def __init__(
+        self, service: str, code: str, message: str, *, kind: Kind, unknown: bool, retry_after_seconds: float = 0.0
+    ) -> None:
+        super().__init__(service, message)
+        self.code = code
+        self.kind = kind
+        self.unknown = unknown
+        self.retry_after_seconds = retry_after_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A failure, classified. `retry_after_seconds` is what the dependency asked for (0: nothing)."""
+
+    kind: Kind
+    code: str
+    message: str
+    retry_after_seconds: float = 0.0
+
+
+def classify(error: BaseException) -> Verdict:
+    """The kind and the stable code of a failure; the message is bounded and names no secret."""
+    if isinstance(error, CallFailed):
+        return Verdict(error.kind, error.code, bounded(error), error.retry_after_seconds)
+    if isinstance(error, Rejected):
+        return Verdict(Kind.REJECTED, error.code, bounded(error))
+    if isinstance(error, UndecodableEvent):
+        return Verdict(Kind.REJECTED, "decode", bounded(error))
+    if isinstance(error, Problem):
+        return Verdict(Kind.REJECTED, "schema" if error.type == "invalid-document" else error.type, problem_text(error))
+    if isinstance(error, ExpressionError):
+        return Verdict(Kind.COUNTED, "expression", bounded(error))
+    if isinstance(error, Refused):
+        return Verdict(Kind.REJECTED, "refused", bounded(error))
+    if isinstance(error, DependencyError):
+        return Verdict(Kind.DEPENDENCY, "unavailable", bounded(error))
+    if isinstance(error, Conflict):
+        return Verdict(Kind.DEPENDENCY, "contention", bounded(error))
+    if isinstance(error, TimeoutError):
+        return Verdict(Kind.DEPENDENCY, "timeout", "the event took longer than worker.timeout")
+    return Verdict(Kind.COUNTED, "internal", f"an unexpected {type(error).__name__}; the worker's log has the details")
+
+
+def bounded(error: object) -> str:
+    """A message of at most 1,000 characters."""
+    text = str(error)
+    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 3] + "..."
+
+
+def problem_text(problem: Problem) -> str:
+    """A problem in one line. The validator's details are left out: they may repeat the client's data."""
+    places = ", ".join(str(error.get("pointer") or "/") for error in problem.errors[:10])
+    return bounded(f"{problem.title}: {places}" if places else problem.detail or problem.title)
+
+
+class Failures(msgspec.Struct, frozen=True, kw_only=True):
+    """What is remembered of an event's failures (space FAILURES), since its last redrive."""
+
+    counted: int = 0  # that consume maxAttempts
+    total: int = 0
+    deliveries: int = 0  # the broker's count at the last failure: a gap means that a worker died
+    first_failed_at: float = 0.0
+    redrives: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Again:
+    """Try again after `delay_seconds`."""
+
+    delay_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """Do not try again."""
+
+    error_class: ErrorClass
+    code: str
+    message: str
+
+
+class Policy:
+    """`queue.retry`, ready to decide. `random` gives numbers in [0, 1)."""
+
+    def __init__(self, retry: Retry, *, random: Callable[[], float]) -> None:
+        self.max_attempts = retry.max_attempts
+        self.max_age_seconds = seconds(retry.max_age)
+        self._backoff: Backoff = retry.backoff
+        self._initial = seconds(retry.backoff.initial)
+        self._max = seconds(retry.backoff.max)
+        self._random = random
+
+    def delay_seconds(self, failures: int) -> float:
+        """Delay after failure number `failures` (from 1): initial * factor^(n-1), at most max, plus or minus the jitter."""
+        exponent = min(max(failures, 1) - 1, 64)
+        delay = min(self._initial * self._backoff.factor**exponent, self._max)
+        jitter = self._backoff.jitter_percent / 100
+        return float(delay * (1 + jitter * (2 * self._random() - 1)))
+
+    def decide(self, verdict: Verdict, failures: Failures, *, age_seconds: float) -> Again | GiveUp:
+        """What follows a failure. `failures` includes it; `age_seconds` is the event's, or since its last redrive."""
+        if verdict.kind is Kind.REJECTED:
+            return GiveUp(ErrorClass.REJECTED, verdict.code, verdict.message)
+        cause = bounded(f"{verdict.code}: {verdict.message}")
+        if verdict.kind is Kind.COUNTED and failures.counted >= self.max_attempts:
+            return GiveUp(ErrorClass.EXHAUSTED, "maxAttempts", cause)
+        if age_seconds >= self.max_age_seconds:
+            return GiveUp(ErrorClass.EXPIRED, "maxAge", cause)
+        asked = min(verdict.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
+        return Again(max(self.delay_seconds(failures.total), asked))
+
+
+def count(failures: Failures | None, verdict: Verdict, *, now: float, deliveries: int, redrives: int) -> Failures:
+    """`failures` with one more; those from before a redrive are forgotten."""
+    if failures is None or failures.redrives < redrives:
+        failures = Failures(first_failed_at=now, redrives=redrives)
+    return Failures(
+        counted=failures.counted + (verdict.kind is not Kind.DEPENDENCY),
+        total=failures.total + 1,
+        deliveries=deliveries,
+        first_failed_at=failures.first_failed_at,
+        redrives=redrives,
+    )
