@@ -1,7 +1,8 @@
 """The schemas of the OpenAPI document: each resource's document, and what clients send to create, replace and patch it.
 
-Decided here: how the user's schema becomes those four. Properties that the server sets are read-only; a property that a
-request must not hold at all is `false`, so that an open schema refuses it too; a patch lets optional properties be null.
+Decided here: how the user's schema becomes those four. Properties that the server sets are read-only; a property that
+a request must not hold at all is `false`, so that an open schema refuses it too; a patch lets optional properties be
+null.
 """
 
 from copy import deepcopy

@@ -1,6 +1,6 @@
 """Every problem type (RFC 9457) that a client can be told: slug, status, title, when it comes and what to do.
 
-The table is what the OpenAPI document and docs/problems.md are made from; a test compares it with what the workload raises.
+The OpenAPI document and docs/problems.md are made from the table; a test compares it with what the workload raises.
 Slugs are stable; a new situation gets a new one.
 """
 
@@ -38,8 +38,8 @@ PROBLEMS = (
         "malformed-json",
         400,
         "The body is not valid JSON",
-        "The body is empty, is not JSON (RFC 8259) in UTF-8, repeats a name, nests too deeply, or holds U+0000 or a number "
-        "that does not fit 64 bits.",
+        "The body is empty, is not JSON (RFC 8259) in UTF-8, repeats a name, nests too deeply, or holds U+0000 or a "
+        "number that does not fit 64 bits.",
         "Send one JSON object; `detail` says where the body breaks.",
     ),
     ProblemType(
@@ -53,9 +53,16 @@ PROBLEMS = (
         "invalid-query",
         400,
         "The query is not supported",
-        "The list has a filter without an index, a filter without a value of its type, a foreign cursor, a limit out of "
-        "range, or no filter where one is needed.",
+        "The list has a filter without an index, a filter without a value of its type, a foreign cursor, a limit out "
+        "of range, or no filter where one is needed.",
         "Filter by one of the `indexes` that the problem names; take cursors from `next` only.",
+    ),
+    ProblemType(
+        "condition-not-supported",
+        400,
+        "Conditions are not supported here",
+        "`If-Match` or `If-None-Match` came with a write to a resource that is written back from its cache.",
+        "Leave both out; only the datastore could decide them.",
     ),
     ProblemType(
         "not-found",
@@ -120,7 +127,8 @@ PROBLEMS = (
         "precondition-failed",
         412,
         "Precondition failed",
-        "`If-Match` names another ETag than the document has, or `If-None-Match: *` met a document. Nothing was changed.",
+        "`If-Match` names another ETag than the document has, or `If-None-Match: *` met a document. Nothing was "
+        "changed.",
         "Read the document, decide again, and send its present ETag.",
     ),
     ProblemType(
@@ -129,6 +137,7 @@ PROBLEMS = (
         "The body is too large",
         "The body has more bytes than the service takes.",
         "Send at most the number of bytes in `detail`; `spec.security.maxBodyBytes` sets it.",
+        ("Connection",),
     ),
     ProblemType(
         "uri-too-long",
@@ -181,6 +190,13 @@ PROBLEMS = (
         "Tell the operators of the service the `requestId`; the log has the rest under it.",
     ),
     ProblemType(
+        "dependency-refused",
+        500,
+        "A dependency refused the request",
+        "The datastore or the queue answers, and says no for good. Nothing was changed.",
+        "Tell the operators of the service the `requestId`; trying again does not help.",
+    ),
+    ProblemType(
         "unavailable",
         503,
         "A dependency is not available",
@@ -193,35 +209,41 @@ PROBLEMS = (
 BY_SLUG = {problem.slug: problem for problem in PROBLEMS}
 
 
+_INTRODUCTION = f"""# Problems
+
+Every error that the API answers is a problem document (RFC 9457), `application/problem+json`:
+
+```json
+{{
+  "type": "{TYPE_BASE}invalid-document",
+  "title": "The document does not fit its schema",
+  "status": 422,
+  "instance": "/v1/orders",
+  "requestId": "5f3c1b8e9a7d4c2fb1e0a6d3c8f7b290",
+  "errors": [{{"pointer": "/quantity", "detail": "0 is less than the minimum of 1"}}]
+}}
+```
+
+`type` is stable and says what happened; `detail` is for people and may change. `errors`, where there are any, name
+places in the body by JSON Pointer (RFC 6901), or query parameters. `requestId` is the `X-Request-ID` of the answer;
+the log has more under it. The problem of an accepted write is the `error` of its operation.
+
+A request that is no HTTP at all may be answered by a closed connection, or by an empty 400, instead.
+
+| type | status | title |
+|---|---|---|
+"""
+
+
 def markdown() -> str:
     """The text of docs/problems.md."""
-    lines = [
-        "# Problems",
-        "",
-        "Every error that the API answers is a problem document (RFC 9457), `application/problem+json`:",
-        "",
-        "```json",
-        "{",
-        f'  "type": "{TYPE_BASE}invalid-document",',
-        '  "title": "The document does not fit its schema",',
-        '  "status": 422,',
-        '  "instance": "/v1/orders",',
-        '  "requestId": "5f3c1b8e9a7d4c2fb1e0a6d3c8f7b290",',
-        '  "errors": [{"pointer": "/quantity", "detail": "0 is less than the minimum of 1"}]',
-        "}",
-        "```",
-        "",
-        "`type` is stable and says what happened; `detail` is for people and may change. `errors`, where there are any, "
-        "name places in the body by JSON Pointer (RFC 6901). `requestId` is the `X-Request-ID` of the answer, under which "
-        "the log has more. A problem of an accepted write is the `error` of its operation.",
-        "",
-        "| type | status | title |",
-        "|---|---|---|",
-    ]
-    lines += [f"| [`{problem.slug}`](#{problem.slug}) | {problem.status} | {problem.title} |" for problem in PROBLEMS]
-    for problem in PROBLEMS:
-        lines += ["", f"## {problem.slug}", "", f"Status {problem.status}: {problem.title}.", ""]
-        lines += [f"- When: {problem.cause}", f"- What to do: {problem.remedy}"]
-        if problem.headers:
-            lines.append(f"- Header fields: {', '.join(f'`{name}`' for name in problem.headers)}")
-    return "\n".join(lines) + "\n"
+    rows = [f"| [`{problem.slug}`](#{problem.slug}) | {problem.status} | {problem.title} |" for problem in PROBLEMS]
+    return _INTRODUCTION + "\n".join(rows) + "\n" + "".join(map(_section, PROBLEMS))
+
+
+def _section(problem: ProblemType) -> str:
+    text = f"\n## {problem.slug}\n\nStatus {problem.status}: {problem.title}.\n\n"
+    text += f"- When: {problem.cause}\n- What to do: {problem.remedy}\n"
+    if problem.headers:
+        text += f"- Header fields: {', '.join(f'`{name}`' for name in problem.headers)}\n"
+    return text

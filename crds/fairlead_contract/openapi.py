@@ -1,0 +1,448 @@
+"""The OpenAPI 3.1 document of a service, derived from its runtime document. Pure.
+
+Decided here: paths, operations, parameters and answers, exactly as the API serves them; the schemas are in
+`openapi_schemas.py`, the problems in `openapi_problems.py`. Every GET is there as HEAD too.
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from fairlead_contract import openapi_problems as problems
+from fairlead_contract import openapi_schemas as schemas
+from fairlead_contract.api import CacheStrategy, Resource, Writes
+from fairlead_contract.openapi_schemas import component, key_names, reference
+from fairlead_contract.runtime import RuntimeDocument
+
+Json = dict[str, Any]
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+MAX_LIMIT, DEFAULT_LIMIT = 200, 50
+_COMPARISONS = {"gt": "greater than", "gte": "at least", "lt": "less than", "lte": "at most"}
+_WRITTEN = ("Idempotency-Replayed", "X-Request-ID")
+_JSON, _PATCH = "application/json", "application/merge-patch+json"
+
+
+def openapi(document: RuntimeDocument) -> Json:
+    """The OpenAPI 3.1 document of the service that `document` describes."""
+    service = _Service(document)
+    return {
+        "openapi": "3.1.0",
+        "jsonSchemaDialect": DIALECT,
+        "info": {
+            "title": document.api.title or document.name,
+            "version": document.api.version,
+            "description": _description(document),
+        },
+        "servers": [{"url": "/", "description": "Where this document comes from."}],
+        "tags": service.tags(),
+        "paths": service.paths(),
+        "components": service.components(),
+    }
+
+
+def _description(document: RuntimeDocument) -> str:
+    return (
+        f"The {document.name} service. Errors are problem documents (RFC 9457). JSON bodies are UTF-8 without U+0000, "
+        f"with integers of at most 64 bits, and have at most {document.security.max_body_bytes} bytes. Every answer "
+        "carries `X-Request-ID`. What a resource does not offer is answered with 405 and `Allow`."
+    )
+
+
+class _Service:
+    """Collects the parts of one document; the shared problem responses come from the operations that use them."""
+
+    def __init__(self, document: RuntimeDocument) -> None:
+        self._document = document
+        self._version = document.api.version
+        self._queued = document.queue is not None
+        self._problems: set[tuple[str, ...]] = set()
+
+    def tags(self) -> list[Json]:
+        names = [{"name": resource.name, "description": _about(resource)} for resource in self._document.api.resources]
+        return [*names, {"name": "operations", "description": "Accepted writes (202) and what became of them."}]
+
+    def paths(self) -> Json:
+        paths: Json = {}
+        for resource in self._document.api.resources:
+            collection, single = self._collection(resource), self._single(resource)
+            path = f"/{self._version}/{resource.name}"
+            if collection:
+                paths[path] = collection
+            if single:
+                paths[path + "".join(f"/{{{name}}}" for name in key_names(resource))] = single
+        paths[f"/{self._version}/operations/{{id}}"] = self._operations()
+        return paths
+
+    def components(self) -> Json:
+        declared: Json = {}
+        parameters: Json = dict(_PARAMETERS)
+        for resource in self._document.api.resources:
+            declared |= schemas.resource_schemas(resource)
+            parameters |= {_key_component(resource, name): _key(resource, name) for name in key_names(resource)}
+        declared |= {"Operation": _OPERATION, "Problem": problems.PROBLEM_SCHEMA}
+        return {
+            "schemas": declared,
+            "parameters": parameters,
+            "headers": _HEADERS,
+            "responses": {
+                problems.component_name(slugs): problems.response(slugs, extra_headers=_headers("X-Request-ID"))
+                for slugs in sorted(self._problems, key=problems.component_name)
+            },
+        }
+
+    # Paths
+
+    def _collection(self, resource: Resource) -> Json:
+        served = set(map(str, resource.operations))
+        path: Json = {"parameters": [reference("parameters", "RequestId")]}
+        if "List" in served:
+            path["get"] = self._list(resource)
+            path["head"] = _head(path["get"])
+        if "Create" in served:
+            path["post"] = self._create(resource)
+        return path if len(path) > 1 else {}
+
+    def _single(self, resource: Resource) -> Json:
+        served = set(map(str, resource.operations))
+        keys = [reference("parameters", _key_component(resource, name)) for name in key_names(resource)]
+        path: Json = {"parameters": [*keys, reference("parameters", "RequestId")]}
+        if "Get" in served:
+            path["get"] = self._get(resource)
+            path["head"] = _head(path["get"])
+        if "Update" in served:
+            path["put"] = self._replace(resource)
+        if "Patch" in served:
+            path["patch"] = self._patch(resource)
+        if "Delete" in served:
+            path["delete"] = self._delete(resource)
+        return path if len(path) > 1 else {}
+
+    def _operations(self) -> Json:
+        answer = {
+            "description": "What became of the write.",
+            "headers": _headers("Retry-After", "X-Request-ID"),
+            "content": {_JSON: {"schema": reference("schemas", "Operation")}},
+        }
+        get = {
+            "operationId": "getOperation",
+            "summary": "Ask what became of an accepted write",
+            "tags": ["operations"],
+            "responses": {"200": answer} | self._refusals((*problems.READ, "not-found", "operation-gone")),
+        }
+        identity = {
+            "name": "id",
+            "in": "path",
+            "required": True,
+            "description": "The id of the operation.",
+            "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": 1200},
+        }
+        return {"parameters": [identity, reference("parameters", "RequestId")], "get": get, "head": _head(get)}
+
+    # Operations
+
+    def _list(self, resource: Resource) -> Json:
+        answer = {
+            "description": "One page.",
+            "headers": _headers("Link", "X-Request-ID"),
+            "content": {_JSON: {"schema": reference("schemas", f"{component(resource)}Page")}},
+        }
+        shared = [reference("parameters", name) for name in ("Limit", "Cursor", "SortOrder")]
+        return {
+            "operationId": f"list{component(resource)}",
+            "summary": f"List {resource.name}",
+            "description": _listing(resource),
+            "tags": [resource.name],
+            "parameters": [*_filters(resource), *shared],
+            "responses": {"200": answer} | self._refusals((*problems.READ, "invalid-query")),
+        }
+
+    def _get(self, resource: Resource) -> Json:
+        cached = ("Age", "Cache-Status", "Cache-Control", "ETag", "X-Request-ID")
+        responses = {
+            "200": self._document_answer(resource, "The document.", *cached),
+            "304": {"description": "The client's copy is current.", "headers": _headers(*cached)},
+        }
+        return {
+            "operationId": f"get{component(resource)}",
+            "summary": f"Read one of {resource.name}",
+            "tags": [resource.name],
+            "parameters": [reference("parameters", name) for name in ("IfNoneMatch", "CacheControl")],
+            "responses": responses | self._refusals((*problems.READ, "invalid-key", "not-found")),
+        }
+
+    def _create(self, resource: Resource) -> Json:
+        slugs = (*problems.WRITE, *problems.BODY, "already-exists", *_referring(resource))
+        answer = self._document_answer(resource, "Created.", "ETag", "Location", *_WRITTEN)
+        answer |= self._links(resource)
+        body = self._body(resource, "Create", (_JSON,))
+        return self._write(resource, "create", "Create one of", body, {"201": answer}, slugs)
+
+    def _replace(self, resource: Resource) -> Json:
+        slugs = (*problems.WRITE, *problems.BODY, "invalid-key", *_conditional(resource), *_referring(resource))
+        answers = {
+            "200": self._document_answer(resource, "Replaced.", "ETag", *_WRITTEN),
+            "201": self._document_answer(resource, "Created.", "ETag", "Location", *_WRITTEN),
+        }
+        body = self._body(resource, "Replace", (_JSON,))
+        return self._write(resource, "replace", "Create or replace one of", body, answers, slugs)
+
+    def _patch(self, resource: Resource) -> Json:
+        late = ("not-found", *_conditional(resource), *_referring(resource))
+        slugs = (*problems.WRITE, *problems.BODY, "invalid-key", *late)
+        answers = {"200": self._document_answer(resource, "Changed.", "ETag", *_WRITTEN)}
+        body = self._body(resource, "Patch", (_PATCH, _JSON))
+        return self._write(resource, "patch", "Change one of", body, answers, slugs)
+
+    def _delete(self, resource: Resource) -> Json:
+        slugs = (*problems.WRITE, "invalid-key", "not-found", *_conditional(resource))
+        answers = {"204": {"description": "Deleted.", "headers": _headers(*_WRITTEN)}}
+        return self._write(resource, "delete", "Delete one of", {}, answers, slugs)
+
+    def _write(
+        self, resource: Resource, verb: str, summary: str, body: Json, answers: Json, slugs: tuple[str, ...]
+    ) -> Json:
+        queued = self._queued and not _written_back(resource)
+        names = ["IdempotencyKey"]
+        if verb != "create" and not _written_back(resource):
+            names += ["IfMatch", "IfNoneMatchAny"]
+        if queued:
+            names.append("Prefer")
+            answers = {} if resource.writes is Writes.ACCEPTED else answers
+            answers = answers | {"202": _accepted()}
+        return {
+            "operationId": f"{verb}{component(resource)}",
+            "summary": f"{summary} {resource.name}",
+            "tags": [resource.name],
+            "parameters": [reference("parameters", name) for name in names],
+            **body,
+            "responses": answers | self._refusals(slugs),
+        }
+
+    # Parts
+
+    def _refusals(self, slugs: tuple[str, ...]) -> Json:
+        grouped = problems.group(slugs)
+        self._problems |= set(grouped.values())
+        return {
+            str(status): reference("responses", problems.component_name(names)) for status, names in grouped.items()
+        }
+
+    def _document_answer(self, resource: Resource, description: str, *headers: str) -> Json:
+        name = component(resource)
+        media: Json = {"schema": reference("schemas", name)}
+        declared = schemas.resource_schemas(resource)
+        sample = schemas.example(declared[name], declared)
+        if sample is not None:
+            media["example"] = sample
+        return {"description": description, "headers": _headers(*headers), "content": {_JSON: media}}
+
+    def _body(self, resource: Resource, kind: str, types: Iterable[str]) -> Json:
+        name = component(resource) + kind
+        declared = schemas.resource_schemas(resource)
+        media: Json = {"schema": reference("schemas", name)}
+        sample = schemas.example(_writable(declared[name]), declared)
+        if sample is not None:
+            media["example"] = sample
+        return {"requestBody": {"required": True, "content": dict.fromkeys(types, media)}}
+
+    def _links(self, resource: Resource) -> Json:
+        if "Get" not in set(map(str, resource.operations)):
+            return {}
+        parameters = {name: f"$response.body#/{name}" for name in key_names(resource)}
+        link = {
+            "operationId": f"get{component(resource)}",
+            "parameters": parameters,
+            "description": "The new document.",
+        }
+        return {"links": {f"Get{component(resource)}": link}}
+
+
+def _about(resource: Resource) -> str:
+    if resource.writes is Writes.ACCEPTED:
+        return "Writes are accepted (202) and carried out by a worker; the operation tells what became of them."
+    return "Writes are carried out before they are answered."
+
+
+def _referring(resource: Resource) -> tuple[str, ...]:
+    return ("reference-not-found",) if resource.references else ()
+
+
+def _writable(schema: Json) -> Json:
+    properties = {
+        name: value
+        for name, value in schema["properties"].items()
+        if isinstance(value, dict) and not value.get("readOnly")
+    }
+    return schema | {"properties": properties}
+
+
+def _head(get: Json) -> Json:
+    """The same without bodies."""
+    answers = {
+        status: {
+            "description": answer.get("description", "A problem, without its document."),
+            "headers": answer.get("headers", _headers("X-Request-ID")),
+        }
+        for status, answer in get["responses"].items()
+    }
+    return get | {"operationId": f"head{get['operationId'][0].upper()}{get['operationId'][1:]}", "responses": answers}
+
+
+def _written_back(resource: Resource) -> bool:
+    return resource.cache.strategy is CacheStrategy.WRITE_BACK
+
+
+def _conditional(resource: Resource) -> tuple[str, ...]:
+    return ("condition-not-supported",) if _written_back(resource) else ("precondition-failed",)
+
+
+def _accepted() -> Json:
+    link = {
+        "operationId": "getOperation",
+        "parameters": {"id": "$response.body#/id"},
+        "description": "What became of the write.",
+    }
+    return {
+        "description": "Accepted: durably queued. `Location` is the operation to ask.",
+        "headers": _headers("Location", "Preference-Applied", "Idempotency-Replayed", "X-Request-ID"),
+        "content": {_JSON: {"schema": reference("schemas", "Operation")}},
+        "links": {"GetOperation": link},
+    }
+
+
+def _key_component(resource: Resource, name: str) -> str:
+    return f"{component(resource)}.{name}"
+
+
+def _key(resource: Resource, name: str) -> Json:
+    return {
+        "name": name,
+        "in": "path",
+        "required": True,
+        "description": f"{name} of the document, percent-encoded.",
+        "schema": schemas.key_schema(resource, name),
+    }
+
+
+def _indexes(resource: Resource) -> list[tuple[str, str | None]]:
+    """(partition, sort) of the primary key and of each index."""
+    return [
+        (resource.key.partition, resource.key.sort),
+        *((index.partition, index.sort) for index in resource.indexes),
+    ]
+
+
+def _listing(resource: Resource) -> str:
+    ways = [f"`{partition}`" + (f" (and `{sort}`)" if sort else "") for partition, sort in _indexes(resource)]
+    rest = "Without a filter, every document." if resource.list_.unfiltered else "A filter is required."
+    return f"Filter by {' or '.join(ways)}. {rest} Sorted by the second property where there is one, then by key."
+
+
+def _filters(resource: Resource) -> list[Json]:
+    indexes = _indexes(resource)
+    found: dict[str, Json] = {}
+    for partition, sort in indexes:
+        found.setdefault(partition, _filter(resource, partition, partition, f"{partition} is equal to this."))
+        if sort is None:
+            continue
+        found.setdefault(sort, _filter(resource, sort, sort, f"{sort} is equal to this; needs {partition}."))
+        for comparison, words in _COMPARISONS.items():
+            name = f"{sort}.{comparison}"
+            found.setdefault(name, _filter(resource, sort, name, f"{sort} is {words} this; needs {partition}."))
+    reserved = {"limit", "order", "cursor"}
+    return [parameter for name, parameter in found.items() if name not in reserved]
+
+
+def _filter(resource: Resource, property_: str, name: str, description: str) -> Json:
+    declared = resource.schema_.properties[property_]
+    schema: Json = {"type": declared.get("type", "string")}
+    if declared.get("format") == "date-time":
+        schema["format"] = "date-time"
+    elif schema["type"] == "integer":
+        schema |= schemas.INT64
+    return {"name": name, "in": "query", "description": description, "schema": schema}
+
+
+def _headers(*names: str) -> Json:
+    return {name: reference("headers", name) for name in names}
+
+
+def _header(description: str, example: str | int, *, required: bool = True) -> Json:
+    schema: Json = {"type": "integer", "minimum": 0} if isinstance(example, int) else {"type": "string"}
+    return {"description": description, "required": required, "schema": schema, "example": example}
+
+
+def _parameter(name: str, place: str, description: str, schema: Json) -> Json:
+    return {"name": name, "in": place, "description": description, "schema": schema}
+
+
+_TAG_SCHEMA: Json = {"type": "string", "pattern": '^(\\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'}
+_PARAMETERS: Json = {
+    "Limit": _parameter(
+        "limit",
+        "query",
+        "Most documents of the page.",
+        {"type": "integer", "minimum": 1, "maximum": MAX_LIMIT, "default": DEFAULT_LIMIT},
+    ),
+    "Cursor": _parameter(
+        "cursor", "query", "`next` of the page before; the other parameters stay the same.", {"type": "string"}
+    ),
+    "SortOrder": _parameter(
+        "order", "query", "Ascending or descending.", {"type": "string", "enum": ["asc", "desc"], "default": "asc"}
+    ),
+    "RequestId": _parameter(
+        "X-Request-ID",
+        "header",
+        "Id of the request in logs and answers; another one is made when it is left out or of another form.",
+        {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+    ),
+    "IdempotencyKey": _parameter(
+        "Idempotency-Key",
+        "header",
+        "Makes the write safe to repeat: for 24 hours the same key gets the same answer. Bare or quoted.",
+        {"type": "string", "pattern": '^("[!#-~]{1,255}"|[!#-~]{1,255})$'},
+    ),
+    "IfMatch": _parameter(
+        "If-Match", "header", "Write only if the document has one of these ETags, or (*) exists.", _TAG_SCHEMA
+    ),
+    "IfNoneMatch": _parameter(
+        "If-None-Match", "header", "Answer 304 if the document has one of these ETags.", _TAG_SCHEMA
+    ),
+    "IfNoneMatchAny": _parameter(
+        "If-None-Match", "header", "*: write only if there is no document yet.", {"type": "string", "enum": ["*"]}
+    ),
+    "CacheControl": _parameter(
+        "Cache-Control", "header", "no-cache: ask the datastore.", {"type": "string", "pattern": "^[a-z-]+(=[0-9]+)?$"}
+    ),
+    "Prefer": _parameter(
+        "Prefer",
+        "header",
+        "respond-async: accept the write (202) instead of carrying it out (RFC 7240).",
+        {"type": "string", "enum": ["respond-async"]},
+    ),
+}
+
+_HEADERS: Json = {
+    "ETag": _header("Version of the document, a strong entity tag.", '"1767225600000000"'),
+    "Location": _header("Where the document, or the operation, is.", "/v1/operations/..."),
+    "Age": _header("Seconds since the answer was read from the datastore.", 0),
+    "Cache-Status": _header("What the cache did (RFC 9211).", "fairlead; hit; ttl=42"),
+    "Cache-Control": _header("Keep a copy, but revalidate it.", "private, no-cache"),
+    "Link": _header('The next page, rel="next"; absent on the last one.', '</v1/...>; rel="next"', required=False),
+    "Preference-Applied": _header("The preference that was followed.", "respond-async", required=False),
+    "Idempotency-Replayed": _header("The answer of an earlier request with this key.", "true", required=False),
+    "Retry-After": _header("Seconds to wait before asking again, while Pending.", 1, required=False),
+    "X-Request-ID": _header("Id of the request, in the log too.", "5f3c1b8e9a7d4c2fb1e0a6d3c8f7b290"),
+}
+
+_OPERATION: Json = {
+    "type": "object",
+    "description": "An accepted write.",
+    "required": ["id", "status", "resource", "createdAt"],
+    "properties": {
+        "id": {"type": "string"},
+        "status": {"type": "string", "enum": ["Pending", "Succeeded", "Failed"]},
+        "resource": {"type": "string", "description": "Path of the document."},
+        "createdAt": {"type": "string", "format": "date-time"},
+        "error": reference("schemas", "Problem") | {"description": "Why it failed."},
+    },
+}
