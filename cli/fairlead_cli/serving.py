@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import uvloop
+from fairlead_workload.service import Service
 
 from fairlead_cli import announcement, embedded
 from fairlead_cli.documents import Document
@@ -26,7 +27,6 @@ from fairlead_contract.model import seconds
 from fairlead_contract.resources import ApiService
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload.errors import FairleadError, Misconfigured
-from fairlead_workload.service import Service
 
 LogFormat = Literal["console", "json"]
 DATA_ROOT = Path(".fairlead")

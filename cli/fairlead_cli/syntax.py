@@ -1,8 +1,8 @@
 """YAML text into JSON values, as the API server would read them, with every fault named by line and column.
 
 Decided here: keys are strings and appear once; a value is what JSON can say; dates stay text and `1e3` is a number, as
-in kubectl; depth and size are bounded, so that no document exhausts memory or the stack. Names and list items that YAML
-1.1 reads as booleans (`on`, `no`, ...) are noticed: kubectl turns them into `true` and `false`. Pure.
+in kubectl; depth and size are bounded, so that no document exhausts memory or the stack. Names that YAML 1.1 reads as
+booleans (`on`, `no`, ...) are refused, such list items noticed: kubectl turns them into `true` and `false`. Pure.
 """
 
 import re
@@ -17,7 +17,7 @@ from fairlead_contract.findings import Finding, Place, Severity, path
 MAX_DEPTH = 64
 MAX_NODES = 200_000  # after aliases are expanded: an alias of an alias of an alias grows fast
 _BOOLEAN_WORDS = frozenset({"y", "n", "yes", "no", "on", "off"})
-_TRUE_WORDS = frozenset({"yes", "on", "true"})
+_TRUE_WORDS = frozenset({"y", "yes", "on", "true"})
 _PREFIX = "tag:yaml.org,2002:"
 _FLOAT = re.compile(
     r"^[-+]?([0-9][0-9_]*([.][0-9_]*)?([eE][-+]?[0-9]+)?|[.][0-9]+([eE][-+]?[0-9]+)?|[.](inf|Inf|INF|nan|NaN|NAN))$"
@@ -140,7 +140,8 @@ class _Converter:
 
     def _item(self, node: yaml.Node, place: Place) -> Any:
         if _is_boolean_word(node):
-            self._notice(place, f"an unquoted `{node.value}` is read as a boolean")
+            said = f"the unquoted `{node.value}` is read as the boolean {str(_truth(node.value)).lower()}"
+            self._findings.append(Finding(path(place), said, Severity.WARNING, "put it in quotes"))
         return self._value(node, place)
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
@@ -170,18 +171,20 @@ class _Converter:
             raise _at(node.start_mark, "a key must be text")
         key: str = node.value
         if _is_boolean_word(node):
-            self._notice((*place, key), f"kubectl reads the unquoted name `{key}` as a boolean")
+            said = f"has a name that is the boolean {str(_truth(key)).lower()}: kubectl reads the unquoted `{key}` so"
+            self._findings.append(Finding(path(place), said, Severity.ERROR, "put the name in quotes"))
         elif node.tag != _PREFIX + "str":
             raise _at(node.start_mark, f'the key `{key}` is not text; write "{key}"')
         return key
-
-    def _notice(self, place: Place, message: str) -> None:
-        self._findings.append(Finding(path(place), message, Severity.WARNING, "put it in quotes"))
 
 
 def _is_boolean_word(node: yaml.Node) -> bool:
     plain = isinstance(node, yaml.ScalarNode) and not node.style
     return plain and node.value.lower() in _BOOLEAN_WORDS
+
+
+def _truth(word: str) -> bool:
+    return word.lower() in _TRUE_WORDS
 
 
 def _expect_tag(node: yaml.Node, kind: str) -> None:
@@ -199,7 +202,7 @@ def _scalar(node: yaml.ScalarNode) -> Any:
             case "null":
                 return None
             case "bool":
-                return text.lower() in _TRUE_WORDS
+                return _truth(text)
             case "int":
                 return _integer(text)
             case "float":

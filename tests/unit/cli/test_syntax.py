@@ -3,6 +3,7 @@
 import pytest
 
 from fairlead_cli.syntax import MAX_DEPTH, SyntaxFault, parse
+from fairlead_contract.findings import Severity
 
 
 @pytest.mark.parametrize(
@@ -73,17 +74,19 @@ def test_aliases_that_multiply_are_refused() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "value", "paths"),
+    ("text", "value", "found"),
     [
-        ("on: 1", {"on": 1}, ["on"]),
-        ("properties: {y: 1, n: 2}", {"properties": {"y": 1, "n": 2}}, ["properties.y", "properties.n"]),
-        ("enum: [OK, NO]", {"enum": ["OK", False]}, ["enum[1]"]),
+        ("on: 1", {"on": 1}, [("", Severity.ERROR)]),
+        ("a: {y: 1, n: 2}", {"a": {"y": 1, "n": 2}}, [("a", Severity.ERROR), ("a", Severity.ERROR)]),
+        ("enum: [OK, NO]", {"enum": ["OK", False]}, [("enum[1]", Severity.WARNING)]),
         ("'on': 1", {"on": 1}, []),
         ("enum: ['NO']", {"enum": ["NO"]}, []),
         ("flag: yes", {"flag": True}, []),
     ],
 )
-def test_words_that_yaml_reads_as_booleans_are_noticed(text: str, value: object, paths: list[str]) -> None:
+def test_words_that_yaml_reads_as_booleans_are_noticed(
+    text: str, value: object, found: list[tuple[str, Severity]]
+) -> None:
     (parsed,) = parse(text)
     assert parsed.value == value
-    assert [finding.path for finding in parsed.findings] == paths
+    assert [(finding.path, finding.severity) for finding in parsed.findings] == found

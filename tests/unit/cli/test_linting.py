@@ -1,0 +1,67 @@
+"""The examples are sound, and every invalid example is refused for the reason that it names."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from fairlead_cli import linting
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
+INVALID = sorted((EXAMPLES / "invalid").iterdir())
+
+
+def test_the_examples_are_sound(capsys: pytest.CaptureFixture[str]) -> None:
+    assert linting.lint([str(EXAMPLES)], recursive=False, output="text") == 0
+    assert "2 resources sound, 0 errors" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("file", INVALID, ids=lambda file: file.stem)
+def test_an_invalid_example_is_refused_as_its_comment_expects(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = file.read_text().splitlines()[0].removeprefix("# expect: ")
+    assert linting.lint([str(file)], recursive=False, output="text") == 1
+    printed = capsys.readouterr().out
+    assert expected in printed
+    assert all(line.startswith(str(file)) for line in printed.splitlines()[:-1])
+
+
+def test_findings_as_json_carry_their_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(EXAMPLES.joinpath("products.yaml").read_text().replace("datastore:", "datastor:"))
+    assert linting.lint([str(file)], recursive=False, output="json") == 1
+    found = json.loads(capsys.readouterr().out)["findings"]
+    (error,) = [finding for finding in found if finding["severity"] == "Error"]
+    assert (error["file"], error["document"], error["subject"]) == (str(file), 1, "ApiService products")
+    assert error["path"] == "spec.datastor"
+    assert "datastore" in error["message"] + error["remedy"]
+
+
+@pytest.mark.parametrize(
+    ("change", "path"),
+    [
+        ("security: {rateLimit: {requests: 1}}", "spec.security.rateLimit"),
+        ("security: {authentication: {anonymous: Deny}}", "spec.security.authentication.anonymous"),
+        ("grpc: {enabled: true}", "spec.grpc.enabled"),
+    ],
+)
+def test_what_is_not_served_yet_is_a_warning(
+    change: str, path: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(f"{EXAMPLES.joinpath('products.yaml').read_text()}\n  {change}\n")
+    assert linting.lint([str(file)], recursive=False, output="text") == 0
+    assert f"warning: {path}: " in capsys.readouterr().out
+
+
+def test_one_name_twice_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    content = EXAMPLES.joinpath("products.yaml").read_text()
+    for name in ("a.yaml", "b.yaml"):
+        (tmp_path / name).write_text(content)
+    assert linting.lint([str(tmp_path)], recursive=False, output="text") == 1
+    assert f"the same resource is in {tmp_path / 'a.yaml'}, document 1" in capsys.readouterr().out
+
+
+def test_files_without_a_resource_of_ours_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n")
+    assert linting.lint([str(tmp_path)], recursive=False, output="text") == 1
+    assert "no resource of fairlead.dev found; 1 documents of other kinds" in capsys.readouterr().out
