@@ -10,7 +10,7 @@ from typing import Any
 
 from fairlead_workload.errors import Refused
 from fairlead_workload.stores.base import Page, Query, Range, Scalar
-from fairlead_workload.stores.sqlite.layout import Column, Index, quoted
+from fairlead_workload.stores.sqlite.layout import Column, Index, Kind, quoted
 from fairlead_workload.stores.sqlite.rows import comparable
 from fairlead_workload.stores.sqlite.units import Table
 
@@ -90,12 +90,13 @@ class _Statement:
         self.values.append(bound)
 
     def _continue(self, after: tuple[Scalar, ...]) -> None:
-        if len(after) != len(self._order):
+        bounds = tuple(comparable(value, column.kind) for value, column in zip(after, self._order, strict=False))
+        if len(after) != len(self._order) or None in bounds:
             raise Refused("datastore", "the position to go on from is not one of this query")
         names = ", ".join(quoted(column.name) for column in self._order)
         operator = "<" if self._query.descending else ">"
         self._terms.append(f"({names}) {operator} ({', '.join('?' * len(after))})")
-        self.values.extend(after)
+        self.values.extend(bounds)  # type: ignore[arg-type]  # None was ruled out
 
     def sql(self) -> str:
         direction = " DESC" if self._query.descending else ""
@@ -107,4 +108,5 @@ class _Statement:
 
     def position(self, row: Any) -> tuple[Scalar, ...]:
         """Where the page after `row` starts."""
-        return tuple(row[self._selected.index(column)] for column in self._order)
+        values = ((row[self._selected.index(column)], column.kind) for column in self._order)
+        return tuple(bool(value) if kind is Kind.BOOLEAN else value for value, kind in values)

@@ -32,21 +32,26 @@ _COMPARABLE = _TYPES | {Kind.INTEGER: frozenset({int, float}), Kind.SCALAR: froz
 
 
 def as_json(value: Any) -> str:
-    """JSON text. Raises `Refused` for what JSON or the file cannot hold, such as an infinite number."""
-    if not _is_finite(value):
-        raise Refused("datastore", "a number is not finite")
+    """JSON text. Raises `Refused` for numbers and text that would not come back as they are."""
     try:
+        _check_numbers(value)
         return _encode(value).decode()
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+    except (TypeError, ValueError, RecursionError) as error:
         raise Refused("datastore", f"a value cannot be stored as JSON: {error}") from None
 
 
-def _is_finite(value: Any) -> bool:
+def _check_numbers(value: Any) -> None:
     if isinstance(value, dict):
-        return all(_is_finite(item) for item in value.values())
-    if isinstance(value, list):
-        return all(_is_finite(item) for item in value)
-    return not isinstance(value, float) or math.isfinite(value)
+        for item in value.values():
+            _check_numbers(item)
+    elif isinstance(value, list):
+        for item in value:
+            _check_numbers(item)
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            raise ValueError("a number is not finite")
+    elif isinstance(value, int) and not -_LARGEST - 1 <= value <= _LARGEST:
+        raise ValueError("an integer has more than 64 bits")
 
 
 def comparable(value: Scalar, kind: Kind) -> Scalar | None:

@@ -1,0 +1,54 @@
+"""The stores under conformance, one row each: how one is opened, and what it declares it can do."""
+
+import tempfile
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from fairlead_contract.api import Resource
+from fairlead_workload.sqlite import Database
+from fairlead_workload.stores.base import Store
+from fairlead_workload.stores.sqlite import SqliteStore
+
+
+class Clock:
+    """Unix seconds that a case sets."""
+
+    def __init__(self, now: float = 1_800_000_000.0) -> None:
+        self.now = now
+
+    def __call__(self) -> float:
+        return self.now
+
+
+Open = Callable[[Sequence[Resource], Clock], AbstractAsyncContextManager[Store]]
+
+
+@dataclass(frozen=True)
+class StoreRow:
+    """One adapter.
+
+    `outbox`: it keeps an outbox for the relay (`OutboxSource`). `sweeper`: it does not expire records and tombstones by
+    itself (`Sweeper`).
+    """
+
+    name: str
+    open: Open
+    outbox: bool
+    sweeper: bool
+
+
+@asynccontextmanager
+async def open_sqlite(resources: Sequence[Resource], clock: Clock) -> AsyncIterator[Store]:
+    with tempfile.TemporaryDirectory() as data_dir:
+        database = Database.open(Path(data_dir))
+        store = SqliteStore(database, resources, clock=clock)
+        yield store
+        await store.close()
+        await database.close()
+
+
+STORES = [
+    StoreRow("sqlite", open_sqlite, outbox=True, sweeper=True),
+]

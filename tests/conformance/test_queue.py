@@ -1,0 +1,445 @@
+"""What every queue promises (`queues/base.py`): durable publish, leases, delays, order and dead letters.
+
+A new adapter adds its row and passes unchanged. A case that needs a capability is collected for the rows that have it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+import pytest
+
+from fairlead_contract.bindings import Order
+from fairlead_workload.errors import Unavailable
+from fairlead_workload.queues.base import DeadLetters, Delivery, Failure, LetterFilter, Message, Queue
+
+from .queue_capabilities import NAME, QUEUES, VISIBILITY_SECONDS, Clock, QueueRow
+
+PATIENCE_SECONDS = 10.0  # how long a case waits for what must come; a working queue takes milliseconds
+
+
+class Letterbox(Queue, DeadLetters, Protocol):
+    """A queue whose dead letters can be looked at."""
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=QUEUES, ids=lambda row: row.name)
+async def queue(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Queue]:
+    row: QueueRow = request.param
+    async with row.open(Order.NONE, clock) as queue:
+        yield queue
+
+
+@pytest.fixture(params=[row for row in QUEUES if row.clock], ids=lambda row: row.name)
+async def timed(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Queue]:
+    row: QueueRow = request.param
+    async with row.open(Order.NONE, clock) as queue:
+        yield queue
+
+
+@pytest.fixture(params=[row for row in QUEUES if row.deduplicates], ids=lambda row: row.name)
+async def deduplicating(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Queue]:
+    row: QueueRow = request.param
+    async with row.open(Order.NONE, clock) as queue:
+        yield queue
+
+
+@pytest.fixture(params=[row for row in QUEUES if row.dead_letters], ids=lambda row: row.name)
+async def letterbox(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Letterbox]:
+    row: QueueRow = request.param
+    async with row.open(Order.NONE, clock) as queue:
+        yield queue  # type: ignore[misc]  # declared by its row
+
+
+@pytest.fixture(params=[row for row in QUEUES if row.ordered and row.clock], ids=lambda row: row.name)
+async def ordered(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Queue]:
+    row: QueueRow = request.param
+    async with row.open(Order.KEY, clock) as queue:
+        yield queue
+
+
+def message(id_: str, *, key: str = "k") -> Message:
+    return Message(id_, key, b"\x00\xff" + id_.encode(), {"ce_type": "orders.create", "note": "ä"})
+
+
+def failure(**changes: object) -> Failure:
+    values = {
+        "error_class": "Rejected", "error_code": "schema", "error_message": "no such property", "attempts": 3,
+        "first_failed_at": 1_799_999_000.5, "last_failed_at": 1_800_000_000.25, "worker_version": "0.1.0",
+        "traceparent": "00-1-2-01", "event_type": "orders.create", "operation": "op",
+    }  # fmt: skip
+    return Failure(**{**values, **changes})  # type: ignore[arg-type]
+
+
+async def publish(queue: Queue, *ids: str, key: str = "k", delay_seconds: float = 0) -> None:
+    results = await queue.publish([message(id_, key=key) for id_ in ids], delay_seconds=delay_seconds)
+    assert results == [None] * len(ids)
+
+
+async def take(queue: Queue, limit: int = 100) -> list[Delivery]:
+    return await queue.receive(limit, wait_seconds=0)
+
+
+async def taken(queue: Queue, limit: int = 100) -> list[str]:
+    return [delivery.message.id for delivery in await take(queue, limit)]
+
+
+# Publish and receive
+
+
+async def test_a_message_arrives_as_it_was_published(queue: Queue, clock: Clock) -> None:
+    await publish(queue, "1")
+    (delivery,) = await take(queue)
+    assert delivery.message == message("1")
+    assert (delivery.deliveries, delivery.enqueued_at, delivery.redrives) == (1, clock.now, 0)
+
+
+async def test_messages_come_oldest_first_up_to_the_limit(queue: Queue) -> None:
+    await publish(queue, *map(str, range(10)))
+    assert await taken(queue, 3) == ["0", "1", "2"]
+    assert await taken(queue, 100) == [str(n) for n in range(3, 10)]
+    assert await taken(queue) == []
+
+
+async def test_many_publishers_and_receivers_lose_and_repeat_nothing(queue: Queue) -> None:
+    async def produce(producer: int) -> None:
+        for n in range(20):
+            await publish(queue, f"{producer}/{n}")
+
+    async def consume() -> list[str]:
+        found = []
+        while deliveries := await queue.receive(7, wait_seconds=0.2):
+            found += [delivery.message.id for delivery in deliveries]
+            await queue.ack(deliveries)
+        return found
+
+    consumers = [asyncio.create_task(consume()) for _ in range(3)]
+    await asyncio.gather(*(produce(n) for n in range(8)))
+    found = [id_ for ids in await asyncio.gather(*consumers) for id_ in ids]
+    found += await taken(queue, 1000)
+    assert sorted(found) == sorted(f"{producer}/{n}" for producer in range(8) for n in range(20))
+
+
+async def test_what_is_acknowledged_is_gone(queue: Queue) -> None:
+    await publish(queue, "1", "2", "3")
+    deliveries = await take(queue)
+    await queue.ack(deliveries[:2])
+    await queue.ack(deliveries[:2])
+    depth = await queue.depth()
+    assert (depth.ready, depth.delayed, depth.leased) == (0, 0, 1)
+
+
+async def test_a_bad_message_fails_alone(queue: Queue) -> None:
+    results = await queue.publish([message("1"), Message("\ud800", "k", b""), message("2")])
+    assert [result is None for result in results] == [True, False, True]
+    assert await taken(queue) == ["1", "2"]
+
+
+async def test_an_id_still_in_the_queue_is_not_added_twice(deduplicating: Queue) -> None:
+    await publish(deduplicating, "1", "1")
+    await publish(deduplicating, "1")
+    deliveries = await take(deduplicating)
+    assert [delivery.message.id for delivery in deliveries] == ["1"]
+    await publish(deduplicating, "1")  # leased is still in the queue
+    await deduplicating.ack(deliveries)
+    assert await taken(deduplicating) == []
+    await publish(deduplicating, "1")
+    assert await taken(deduplicating) == ["1"]
+
+
+# Leases and delays
+
+
+async def test_a_lease_that_runs_out_is_delivered_again(timed: Queue, clock: Clock) -> None:
+    await publish(timed, "1")
+    await take(timed)
+    clock.now += VISIBILITY_SECONDS - 1
+    assert await taken(timed) == []
+    clock.now += 1
+    (again,) = await take(timed)
+    assert (again.deliveries, again.message) == (2, message("1"))
+    assert again.enqueued_at == clock.now - VISIBILITY_SECONDS
+
+
+async def test_a_renewed_lease_lasts(timed: Queue, clock: Clock) -> None:
+    await publish(timed, "1", "2")
+    first, _ = await take(timed)
+    clock.now += VISIBILITY_SECONDS - 1
+    await timed.extend([first])
+    clock.now += VISIBILITY_SECONDS - 1
+    assert await taken(timed) == ["2"]
+
+
+async def test_who_held_an_earlier_lease_changes_nothing(timed: Queue, clock: Clock) -> None:
+    await publish(timed, "1")
+    (old,) = await take(timed)
+    clock.now += VISIBILITY_SECONDS
+    (new,) = await take(timed)
+    await timed.ack([old])
+    await timed.retry(old, delay_seconds=0)
+    await timed.dead_letter(old, failure())
+    clock.now += VISIBILITY_SECONDS - 1
+    await timed.extend([old])
+    depth = await timed.depth()
+    assert (depth.ready, depth.delayed, depth.leased, depth.dead) == (0, 0, 1, 0)
+    clock.now += 1
+    assert await taken(timed) == ["1"], "the lease was extended by a former holder"
+    await timed.ack([new])
+    assert (await timed.depth()).leased == 1
+
+
+async def test_a_delay_passes_before_the_first_delivery(timed: Queue, clock: Clock) -> None:
+    await publish(timed, "late", delay_seconds=30)
+    await publish(timed, "soon")
+    assert await taken(timed) == ["soon"]
+    clock.now += 29
+    assert await taken(timed) == []
+    clock.now += 1
+    (delivery,) = await take(timed)
+    assert (delivery.message.id, delivery.enqueued_at) == ("late", clock.now - 30)
+
+
+async def test_a_retry_waits_for_its_delay(timed: Queue, clock: Clock) -> None:
+    await publish(timed, "1", "2")
+    first, second = await take(timed)
+    await timed.retry(first, delay_seconds=5)
+    await timed.retry(second, delay_seconds=0)
+    assert await taken(timed) == ["2"]
+    clock.now += 5
+    (again,) = await take(timed)
+    assert (again.message.id, again.deliveries) == ("1", 2)
+
+
+async def test_depth_tells_what_waits(timed: Queue, clock: Clock) -> None:
+    empty = await timed.depth()
+    assert (empty.ready, empty.delayed, empty.leased, empty.dead, empty.oldest_seconds) == (0, 0, 0, 0, 0)
+    await publish(timed, "1")
+    clock.now += 10
+    await publish(timed, "2", "3", "4")
+    first, second = await take(timed, 2)
+    await publish(timed, "5", delay_seconds=100)
+    await timed.dead_letter(second, failure())
+    depth = await timed.depth()
+    assert (depth.ready, depth.delayed, depth.leased, depth.dead, depth.oldest_seconds) == (2, 1, 1, 1, 10)
+    await timed.ack([first])
+    assert (await timed.depth()).oldest_seconds == 0
+    clock.now += VISIBILITY_SECONDS
+    assert (await timed.depth()).ready == 2
+
+
+# Waiting
+
+
+async def test_a_waiting_receiver_is_woken_by_a_publish(queue: Queue) -> None:
+    waiting = asyncio.create_task(queue.receive(10, wait_seconds=PATIENCE_SECONDS))
+    await asyncio.sleep(0)
+    await publish(queue, "1")
+    (delivery,) = await waiting
+    assert delivery.message.id == "1"
+
+
+async def test_a_waiting_receiver_is_woken_by_a_retry(queue: Queue) -> None:
+    await publish(queue, "1")
+    (delivery,) = await take(queue)
+    waiting = asyncio.create_task(queue.receive(10, wait_seconds=PATIENCE_SECONDS))
+    await asyncio.sleep(0)
+    await queue.retry(delivery, delay_seconds=0)
+    assert [again.deliveries for again in await waiting] == [2]
+
+
+async def test_nothing_to_receive_is_an_empty_list(queue: Queue) -> None:
+    assert await queue.receive(10, wait_seconds=0) == []
+    assert await queue.receive(10, wait_seconds=0.01) == []
+
+
+async def test_a_cancelled_receiver_keeps_nothing(queue: Queue) -> None:
+    for n in range(20):
+        waiting = asyncio.create_task(queue.receive(10, wait_seconds=PATIENCE_SECONDS))
+        await asyncio.sleep(0)
+        publishing = asyncio.create_task(publish(queue, str(n)))
+        for _ in range(n):
+            await asyncio.sleep(0)
+        waiting.cancel()
+        received = (await asyncio.gather(waiting, return_exceptions=True))[0]
+        await publishing
+        deliveries = received if isinstance(received, list) else await queue.receive(10, wait_seconds=PATIENCE_SECONDS)
+        assert [delivery.message.id for delivery in deliveries] == [str(n)]
+        await queue.ack(deliveries)
+
+
+async def test_closing_ends_the_waiting_and_the_publishing(queue: Queue) -> None:
+    waiting = asyncio.create_task(queue.receive(10, wait_seconds=PATIENCE_SECONDS))
+    await asyncio.sleep(0)
+    await queue.check()
+    await queue.close()
+    assert await asyncio.wait_for(waiting, PATIENCE_SECONDS / 2) == []
+    assert await queue.receive(10, wait_seconds=PATIENCE_SECONDS) == []
+    (result,) = await queue.publish([message("1")])
+    assert isinstance(result, Unavailable)
+    with pytest.raises(Unavailable):
+        await queue.check()
+
+
+# Order by key
+
+
+async def test_only_the_oldest_message_of_a_key_is_delivered(ordered: Queue) -> None:
+    await publish(ordered, "a1", "a2", "a3", key="a")
+    await publish(ordered, "b1", "b2", key="b")
+    first = await take(ordered)
+    assert [delivery.message.id for delivery in first] == ["a1", "b1"]
+    assert await taken(ordered) == []
+    await ordered.ack(first[:1])
+    assert await taken(ordered) == ["a2"]
+
+
+async def test_a_delayed_or_retried_message_holds_back_its_key(ordered: Queue, clock: Clock) -> None:
+    await publish(ordered, "a1", key="a", delay_seconds=10)
+    await publish(ordered, "a2", key="a")
+    assert await taken(ordered) == []
+    clock.now += 10
+    (first,) = await take(ordered)
+    await ordered.retry(first, delay_seconds=10)
+    assert await taken(ordered) == []
+    clock.now += 10
+    (again,) = await take(ordered)
+    assert again.message.id == "a1"
+    clock.now += VISIBILITY_SECONDS  # the lease runs out
+    (once_more,) = await take(ordered)
+    assert once_more.message.id == "a1"
+    await ordered.ack([once_more])
+    assert await taken(ordered) == ["a2"]
+
+
+async def test_after_a_dead_letter_the_key_goes_on(ordered: Queue) -> None:
+    await publish(ordered, "a1", "a2", key="a")
+    (first,) = await take(ordered)
+    await ordered.dead_letter(first, failure())
+    assert await taken(ordered) == ["a2"]
+
+
+async def test_each_key_keeps_its_order_with_many_receivers(ordered: Queue) -> None:
+    for n in range(60):
+        await publish(ordered, f"{n % 4}-{n:03}", key=f"{n % 4}")
+    seen: list[str] = []
+
+    async def consume() -> None:
+        while deliveries := await ordered.receive(3, wait_seconds=0.2):
+            seen.extend(delivery.message.id for delivery in deliveries)
+            await ordered.ack(deliveries)
+
+    await asyncio.gather(*(consume() for _ in range(4)))
+    assert len(seen) == 60
+    assert sorted(seen) == sorted(seen, key=lambda id_: id_[0]), "messages of one key out of order"
+
+
+# Dead letters
+
+
+async def bury(letterbox: Letterbox, id_: str, *, key: str = "k", **changes: object) -> str:
+    """Publish a message and make it a dead letter; the letter's id."""
+    await publish(letterbox, id_, key=key)
+    (delivery,) = await take(letterbox)
+    await letterbox.dead_letter(delivery, failure(**changes))
+    letters = await letterbox.letters(LetterFilter(), limit=1000)
+    return letters[-1].id
+
+
+async def test_a_dead_letter_has_its_bytes_and_everything_known_of_it(letterbox: Letterbox, clock: Clock) -> None:
+    await bury(letterbox, "1")
+    (letter,) = await letterbox.letters(LetterFilter(), limit=10)
+    assert letter.message == message("1")
+    assert letter.failure == failure()
+    assert (letter.origin, letter.enqueued_at, letter.redrives) == (NAME, clock.now, 0)
+    assert await taken(letterbox) == []
+
+
+async def test_error_messages_are_cut(letterbox: Letterbox) -> None:
+    await bury(letterbox, "1", error_message="x" * 5000)
+    (letter,) = await letterbox.letters(LetterFilter(), limit=10)
+    assert letter.failure.error_message == "x" * 1000
+
+
+@pytest.mark.parametrize(
+    ("match", "expected"),
+    [
+        (LetterFilter(), "abcd"),
+        (LetterFilter(event_type="orders.update"), "b"),
+        (LetterFilter(error_code="http-404"), "cd"),
+        (LetterFilter(key="x"), "ad"),
+        (LetterFilter(since=20, until=30), "bc"),
+        (LetterFilter(since=40.5), ""),
+        (LetterFilter(key="x", error_code="http-404"), "d"),
+        (LetterFilter(ids=()), ""),
+        (LetterFilter(ids=("nothing", "-1", "\u0663")), ""),
+    ],
+)
+async def test_filters_of_letters(letterbox: Letterbox, match: LetterFilter, expected: str) -> None:
+    await bury(letterbox, "a", key="x", last_failed_at=10.0)
+    await bury(letterbox, "b", event_type="orders.update", last_failed_at=20.0)
+    await bury(letterbox, "c", error_code="http-404", last_failed_at=30.0)
+    await bury(letterbox, "d", key="x", error_code="http-404", last_failed_at=40.0)
+    letters = await letterbox.letters(match, limit=10)
+    assert [letter.message.id for letter in letters] == list(expected)
+    known = tuple(letter.id for letter in letters)
+    assert [letter.id for letter in await letterbox.letters(LetterFilter(ids=known), limit=10)] == list(known)
+
+
+async def test_letters_come_in_pages_that_go_on_although_the_former_ones_left(letterbox: Letterbox) -> None:
+    for n in range(5):
+        await bury(letterbox, str(n), last_failed_at=float(n))
+    found, after = [], None
+    while page := await letterbox.letters(LetterFilter(), limit=2, after=after):
+        found += [letter.message.id for letter in page]
+        after = page[-1].id
+        await letterbox.purge([letter.id for letter in page])
+    assert found == list("01234")
+
+
+async def test_a_redriven_letter_returns_with_its_bytes_and_one_redrive_more(
+    letterbox: Letterbox, clock: Clock
+) -> None:
+    id_ = await bury(letterbox, "1")
+    published = clock.now
+    for redrives in (1, 2):
+        clock.now += 100
+        assert await letterbox.redrive([id_, "none"]) == [id_]
+        assert await letterbox.letters(LetterFilter(), limit=10) == []
+        (delivery,) = await take(letterbox)
+        assert delivery.message == message("1")
+        assert (delivery.redrives, delivery.enqueued_at) == (redrives, published)
+        await letterbox.dead_letter(delivery, failure())
+        (letter,) = await letterbox.letters(LetterFilter(), limit=10)
+        assert letter.redrives == redrives
+        id_ = letter.id
+
+
+async def test_a_redrive_wakes_a_waiting_receiver(letterbox: Letterbox) -> None:
+    id_ = await bury(letterbox, "1")
+    waiting = asyncio.create_task(letterbox.receive(10, wait_seconds=PATIENCE_SECONDS))
+    await asyncio.sleep(0)
+    await letterbox.redrive([id_])
+    assert [delivery.redrives for delivery in await waiting] == [1]
+
+
+async def test_a_purged_letter_is_gone(letterbox: Letterbox) -> None:
+    ids = [await bury(letterbox, str(n)) for n in range(3)]
+    assert await letterbox.purge([ids[0], "none", ids[2]]) == [ids[0], ids[2]]
+    assert [letter.id for letter in await letterbox.letters(LetterFilter(), limit=10)] == [ids[1]]
+    assert await letterbox.purge(ids) == [ids[1]]
+    assert (await letterbox.depth()).dead == 0
+
+
+async def test_the_same_event_can_be_a_dead_letter_twice(letterbox: Letterbox) -> None:
+    first, second = await bury(letterbox, "1"), await bury(letterbox, "1")
+    assert first != second
+    assert await letterbox.redrive([first, second]) == [first, second]
+
+
+def test_every_capability_is_declared_by_some_queue() -> None:
+    capabilities = ("clock", "ordered", "dead_letters", "deduplicates")
+    assert all(any(getattr(row, name) for row in QUEUES) for name in capabilities)
