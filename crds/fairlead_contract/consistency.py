@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from fairlead_contract.api import Api, KeyGeneration, Operation, Reads, Resource
 from fairlead_contract.bindings import DatastoreType
-from fairlead_contract.findings import Finding, Place, did_you_mean, error, warning
+from fairlead_contract.findings import Finding, Place, Severity, did_you_mean, error, warning
 from fairlead_contract.resources import ApiServiceSpec
 from fairlead_contract.schema import Json
 from fairlead_contract.schemas import property_type, schema_findings
@@ -17,8 +17,10 @@ def api_findings(spec: ApiServiceSpec) -> list[Finding]:
     found: list[Finding] = []
     for position, resource in enumerate(spec.api.resources):
         place = ("spec", "api", "resources", position)
-        broken = schema_findings(resource.schema_.document(), (*place, "schema"))
-        found += broken
+        of_schema = schema_findings(resource.schema_.document(), (*place, "schema"))
+        found += of_schema
+        if any(finding.severity is Severity.ERROR for finding in of_schema):
+            continue  # the checks below read the schema
         found += [*_key(resource, place), *_indexes(resource, place), *_timestamps(resource, place)]
         found += [*_references(resource, spec.api, place), *_read_only(resource, place), *_reads(resource, spec, place)]
     return found + list(_authorization(spec))

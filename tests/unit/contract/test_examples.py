@@ -28,12 +28,11 @@ def test_an_invalid_example_is_refused_as_its_comment_says(path: Path) -> None:
     first, text = path.read_text().split("\n", 1)
     assert first.startswith("# expect: ")
     expected = first.removeprefix("# expect: ")
-    try:
-        document = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        assert expected in str(error)
+    if path.stem == "truncated":
+        with pytest.raises(yaml.YAMLError, match=expected):
+            yaml.safe_load(text)
         return
-    checked = check(document)
+    checked = check(yaml.safe_load(text))
     said = [f"{finding.path}: {finding.message}" for finding in checked.findings if finding.severity is Severity.ERROR]
     assert any(expected in line for line in said), said
     assert checked.resource is None

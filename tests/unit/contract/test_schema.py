@@ -137,7 +137,8 @@ def test_the_plural_is_not_the_one_that_kubectl_resolves_to_the_built_in_kind() 
         (Text, Field(json_schema_extra={"pattern": "^(?=a)"}, description="x"), "look-around"),
         (frozenset[Text], Field(max_length=3, description="x"), "uniqueItems"),
         (tuple[Text, Text], Field(max_length=2, description="x"), "prefixItems"),
-        (dict[str, Text], Field(json_schema_extra={"additionalProperties": False}, description="x"), "additionalProperties false"),
+        (dict[str, Text], Field(json_schema_extra={"additionalProperties": False}, description="x"),
+         "additionalProperties false"),
         (dict[Text, Text], Field(max_length=3, description="x"), "propertyNames"),
     ],
 )  # fmt: skip

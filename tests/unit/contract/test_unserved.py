@@ -12,6 +12,7 @@ from fairlead_contract.rules import Severity, check, unserved
 from fairlead_contract.runtime import derive
 
 ORDERS = yaml.safe_load((Path(__file__).parents[3] / "examples" / "orders.yaml").read_text())
+JWT = {"issuer": "https://id.example.com", "audiences": ["a"]}
 ALLOW = {"authentication": {"anonymous": "Allow"}}
 
 
@@ -27,7 +28,7 @@ def service(**spec: Any) -> ApiService:
     ("spec", "path"),
     [
         ({"security": {"authentication": {}}}, "security.authentication.anonymous"),
-        ({"security": {"authentication": {"anonymous": "Allow", "jwt": {"issuer": "https://id.example.com", "audiences": ["a"]}}}},
+        ({"security": {"authentication": {"anonymous": "Allow", "jwt": JWT}}},
          "security.authentication.jwt"),
         ({"security": {"authentication": {"anonymous": "Allow", "apiKeys": {"secret": {"name": "keys"}}}}},
          "security.authentication.apiKeys"),
