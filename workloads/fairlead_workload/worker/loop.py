@@ -132,6 +132,21 @@ class Worker:
                     await self._relay.release()
         await self._caller.close()
 
+    async def handle_once(self) -> int:
+        """One round without waiting: what can be fetched now is handled to its end, then the outbox is published.
+
+        Returns how many deliveries there were. `run` is this, for ever and with several batches at once.
+        """
+        deliveries = await self._queue.receive(self._batch, wait_seconds=0)
+        self._holding.add(deliveries)
+        if deliveries:
+            await self._work(deliveries)
+        if self._running:
+            await asyncio.gather(*self._running)
+        if self._relay is not None:
+            await self._relay.flush()
+        return len(deliveries)
+
     # Fetching
 
     async def _fetch(self, number: int) -> None:

@@ -1,0 +1,367 @@
+"""A service on real SQLite with a clock of its own, a service to call on loopback, and deaths on order."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead_contract.bindings import Order
+from fairlead_contract.resources import ApiService
+from fairlead_contract.runtime import RuntimeDocument, derive
+from fairlead_workload.bindings import Bindings
+from fairlead_workload.caches.memory import MemoryCache
+from fairlead_workload.caches.policy import Fetched, policy_of
+from fairlead_workload.caches.strategy import DocumentCache
+from fairlead_workload.events import cloudevents
+from fairlead_workload.events.commands import command_event
+from fairlead_workload.model import identifiers, keys
+from fairlead_workload.model.effects import Action, Command
+from fairlead_workload.model.operations import OperationIds
+from fairlead_workload.model.resource import Resource
+from fairlead_workload.queues.base import LetterFilter, Message
+from fairlead_workload.queues.sqlite import SqliteQueue
+from fairlead_workload.sqlite import Database
+from fairlead_workload.stores.base import OPERATIONS, Expect, Key
+from fairlead_workload.stores.sqlite import SqliteStore
+from fairlead_workload.worker.calls import Caller, ServiceMap
+from fairlead_workload.worker.loop import Worker
+
+START = 1_800_000_000.0
+VISIBILITY_SECONDS = 60.0
+
+PRODUCTS = {
+    "name": "products",
+    "key": {"partition": "id"},
+    "schema": {"type": "object", "properties": {"id": {"type": "string"}}},
+}
+ORDERS = {
+    "name": "orders",
+    "key": {"partition": "id"},
+    "writes": "Accepted",
+    "references": [{"field": "productId", "resource": "products"}],
+    "cache": {"strategy": "ReadThrough"},
+    "timestamps": {"updated": "changedAt"},
+    "schema": {
+        "type": "object",
+        "required": ["quantity"],
+        "additionalProperties": False,
+        "properties": {
+            "id": {"type": "string"},
+            "productId": {"type": "string"},
+            "quantity": {"type": "integer", "minimum": 1},
+            "receipt": {"type": "string", "readOnly": True},
+            "status": {"type": "string", "default": "PENDING", "readOnly": True},
+            "changedAt": {"type": "string", "format": "date-time", "readOnly": True},
+        },
+    },
+}
+
+
+class Clock:
+    """Unix seconds that pass only when told."""
+
+    def __init__(self) -> None:
+        self.now = START
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Deaths:
+    """Counts durable writes; from the given one on, this process does nothing more, as after kill -9."""
+
+    def __init__(self) -> None:
+        self.after: int | None = None  # die right after this many writes
+        self.before: int | None = None  # die right before this write
+        self.writes = 0
+        self.dead = asyncio.Event()
+
+    async def die(self) -> None:
+        self.dead.set()
+        await asyncio.Event().wait()
+
+    async def around(self, write: Callable[[], Any]) -> Any:
+        if self.dead.is_set() or self.writes + 1 == self.before:
+            await self.die()
+        self.writes += 1
+        number = self.writes
+        result = await write()
+        if number == self.after:
+            await self.die()
+        return result
+
+
+class Mortal:
+    """An adapter whose durable writes are counted, and stop at the death of the process."""
+
+    def __init__(self, inner: Any, deaths: Deaths, writes: frozenset[str]) -> None:
+        self._inner = inner
+        self._deaths = deaths
+        self._writes = writes
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._inner, name)
+        if name not in self._writes:
+            return found
+        return lambda *args, **options: self._deaths.around(lambda: found(*args, **options))
+
+
+class MortalStore(Mortal):
+    async def unpublished(self, limit: int) -> Any:
+        return await self._inner.unpublished(limit)
+
+    async def published(self, positions: Any) -> None:
+        await self._deaths.around(lambda: self._inner.published(positions))
+
+    def on_outbox(self, wake: Callable[[], None]) -> None:
+        self._inner.on_outbox(wake)
+
+
+STORE_WRITES = frozenset({"commit"})
+QUEUE_WRITES = frozenset({"publish", "ack", "retry", "dead_letter"})
+
+
+@dataclass
+class Request:
+    """What the service was asked."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: Any
+
+
+@dataclass
+class Answer:
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+    hang: bool = False
+
+
+class Payments:
+    """A service on loopback. `answer` decides; default is 200 with a receipt that depends on the idempotency key only."""
+
+    def __init__(self) -> None:
+        self.requests: list[Request] = []
+        self.answer: Callable[[Request], Answer] = lambda request: Answer(
+            200, {"receipt": request.headers["idempotency-key"].rpartition("/")[2]}
+        )
+        self._server: asyncio.Server | None = None
+        self.url = ""
+
+    async def start(self) -> None:
+        self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+        self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    async def stop(self) -> None:
+        assert self._server is not None
+        self._server.close()
+
+    @property
+    def keys(self) -> list[str]:
+        return [request.headers["idempotency-key"] for request in self.requests]
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+            content = await reader.readexactly(int(headers.get("content-length", "0")))
+            method, path, _ = head[0].split(" ")
+            request = Request(method, path, headers, json.loads(content) if content else None)
+            self.requests.append(request)
+            answer = self.answer(request)
+            if not answer.hang:
+                body = b"" if answer.body is None else json.dumps(answer.body).encode()
+                extra = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
+                writer.write(
+                    f"HTTP/1.1 {answer.status} X\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{extra}\r\n".encode()
+                    + body
+                )
+                await writer.drain()
+            else:
+                await reader.read()
+        except (asyncio.IncompleteReadError, ConnectionError):
+            return
+        finally:
+            writer.close()
+
+
+class Lab:
+    """One ApiService on one data directory, which outlives the processes that serve it."""
+
+    def __init__(self, directory: Path, payments: Payments) -> None:
+        self.directory = directory
+        self.payments = payments
+        self.clock = Clock()
+        self.random = lambda: 0.5
+        self.worker_spec: dict[str, Any] = {}
+        self.queue_spec: dict[str, Any] = {"type": "SQLite"}
+        self.deaths = Deaths()
+        self.resources = [PRODUCTS, ORDERS]
+
+    def document(self) -> RuntimeDocument:
+        resource = ApiService.model_validate(
+            {
+                "apiVersion": "fairlead.dev/v1alpha1",
+                "kind": "ApiService",
+                "metadata": {"name": "shop", "namespace": "lab"},
+                "spec": {
+                    "api": {"version": "v1", "resources": self.resources},
+                    "datastore": {"type": "SQLite"},
+                    "cache": {"type": "Memory"},
+                    "queue": self.queue_spec,
+                    "worker": self.worker_spec,
+                },
+            }
+        )
+        return derive(resource)
+
+    def open(self) -> "Lab":
+        document = self.document()
+        assert document.queue is not None
+        self.deaths = Deaths()
+        self.compiled = {spec.name: Resource(spec) for spec in document.api.resources}
+        self.database = Database.open(self.directory)
+        self.real_store = SqliteStore(self.database, document.api.resources, clock=self.clock)
+        self.real_queue = SqliteQueue(
+            self.database,
+            order=document.queue.order or Order.NONE,
+            visibility_seconds=VISIBILITY_SECONDS,
+            clock=self.clock,
+        )
+        self.store: Any = MortalStore(self.real_store, self.deaths, STORE_WRITES)
+        self.queue: Any = Mortal(self.real_queue, self.deaths, QUEUE_WRITES)
+        self.cache = MemoryCache(1000, clock=self.clock)
+        caches = {
+            name: DocumentCache(
+                name,
+                policy_of(resource.spec.cache, strong=False),
+                self.cache,
+                lambda path, strong: self.fetch(path),
+                clock=self.clock,
+                random=self.random,
+            )
+            for name, resource in self.compiled.items()
+        }
+        self.bindings = Bindings(
+            document, self.compiled, self.store, caches, self.cache, self.queue, OperationIds(b"s" * 32), self.clock
+        )
+        self.worker = self.new_worker()
+        return self
+
+    def new_worker(self) -> Worker:
+        services = ServiceMap("lab", {"payments": self.payments.url})
+        return Worker(self.bindings, caller=Caller(services), random=self.random, visibility_seconds=VISIBILITY_SECONDS)
+
+    async def close(self) -> None:
+        await self.worker.drain(0)
+        await self.database.close()
+
+    async def fetch(self, path: str) -> Fetched:
+        name, _, key = path.partition("/")
+        (record,) = await self.real_store.get(name, [self.compiled[name].parse_key((key,))])
+        if record is None:
+            return Fetched(None, 0, "")
+        return Fetched(self.compiled[name].encode(record.document), record.version, f'"{record.version}"')
+
+    # What clients do
+
+    def command(
+        self,
+        action: Action,
+        id_: str,
+        body: dict[str, Any] | None = None,
+        *,
+        resource: str = "orders",
+        expect: Expect | int = Expect.ANY,
+        version: int | None = None,
+    ) -> Message:
+        uuid = identifiers.uuid7(self.clock)
+        command = Command(resource, action, (id_,), body, expect, self.clock.now, version)
+        operation = "" if version is not None else f"op-{uuid}"
+        event = command_event(
+            command, id_=uuid, source="/lab/shop", principal="me", operation=operation, traceparent="00-ab-cd-01"
+        )
+        return Message(uuid, f"{resource}/{id_}", cloudevents.encode(event))
+
+    async def send(self, *messages: Message) -> None:
+        assert await self.real_queue.publish(messages) == [None] * len(messages)
+
+    async def create(self, id_: str, **body: Any) -> str:
+        """Accept a creation; the id of its operation."""
+        message = self.command(Action.CREATE, id_, {"quantity": 1} | body)
+        await self.send(message)
+        return message.id
+
+    # What becomes of it
+
+    async def settle(self, *, rounds: int = 100) -> None:
+        """Let everything come to its end, the clock passing over every delay."""
+        for _ in range(rounds):
+            if await self.worker.handle_once():
+                continue
+            depth = await self.real_queue.depth()
+            if not depth.ready + depth.delayed + depth.leased and not await self.real_store.unpublished(1):
+                return
+            self.clock.now += VISIBILITY_SECONDS + 1
+        raise AssertionError(f"it does not come to an end: {await self.real_queue.depth()}")
+
+    async def until_death(self) -> bool:
+        """Settle, or die on the way. Then the process is gone; says whether it died."""
+        settling = asyncio.create_task(self.settle())
+        dying = asyncio.create_task(self.deaths.dead.wait())
+        await asyncio.wait([settling, dying], return_when=asyncio.FIRST_COMPLETED)
+        died = self.deaths.dead.is_set()
+        for task in (settling, dying, *self.worker._running):
+            task.cancel()
+        results = await asyncio.gather(settling, dying, return_exceptions=True)
+        if not died and isinstance(results[0], AssertionError):
+            raise results[0]
+        await self.database.close()
+        self.clock.now += VISIBILITY_SECONDS + 1
+        return died
+
+    async def document_of(self, id_: str, resource: str = "orders") -> dict[str, Any] | None:
+        (record,) = await self.real_store.get(resource, [(id_,)])
+        return None if record is None else record.document
+
+    async def version_of(self, id_: str) -> int:
+        (record,) = await self.real_store.get("orders", [(id_,)])
+        assert record is not None
+        return record.version
+
+    async def operation(self, id_: str) -> dict[str, Any] | None:
+        (record,) = await self.real_store.records([(OPERATIONS, id_)])
+        return None if record is None else json.loads(record.value)
+
+    async def record(self, space: str, id_: str) -> Any:
+        (record,) = await self.real_store.records([(space, id_)])
+        return record
+
+    async def letters(self) -> list[Any]:
+        return await self.real_queue.letters(LetterFilter(), limit=100)
+
+
+@pytest.fixture
+async def payments() -> AsyncIterator[Payments]:
+    service = Payments()
+    await service.start()
+    yield service
+    await service.stop()
+
+
+@pytest.fixture
+async def lab(tmp_path: Path, payments: Payments) -> AsyncIterator[Lab]:
+    """Not open yet: a test says first what the service is."""
+    lab = Lab(tmp_path, payments)
+    yield lab
+    if hasattr(lab, "database"):
+        await lab.close()
+
+
+__all__ = ["Answer", "Key", "Lab", "Payments", "Request", "keys"]
