@@ -50,6 +50,8 @@ class Program:
 
         Timestamps become RFC 3339 text in UTC, durations seconds such as `1.5s`, bytes base64 (as in protobuf's JSON).
         """
+        if "\\x00" in repr(variables) and _has_nul(variables):
+            raise ExpressionError("a text of the variables holds a NUL character")
         try:
             return _plain(self._expression.eval(data=variables))
         except _FAILURES as error:
@@ -71,6 +73,15 @@ def _environment(variables: tuple[str, ...]) -> cel.Env:
         variables=dict.fromkeys(variables, cel.Type.DYN),
         extensions=[ext_optional.ExtOptional()],
     )
+
+
+def _has_nul(value: Any) -> bool:
+    """Whether a text of `value` holds a NUL: the library would silently cut it off there."""
+    if isinstance(value, str):
+        return "\0" in value
+    if isinstance(value, Mapping):
+        return any(_has_nul(key) or _has_nul(item) for key, item in value.items())
+    return isinstance(value, list) and any(_has_nul(item) for item in value)
 
 
 def _plain(value: cel.Value) -> Any:

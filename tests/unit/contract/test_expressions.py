@@ -116,6 +116,16 @@ def test_a_variable_that_is_no_json_never_comes_through_as_it_is(value: Any, res
     assert isinstance(outcome(program, {"document": {"value": value}}), result)
 
 
+@pytest.mark.parametrize("value", ["a\0b", ["a\0b"], {"a\0b": 1}, {"a": {"b": "\0"}}])
+def test_a_nul_is_refused_instead_of_cut_off(value: Any) -> None:
+    with pytest.raises(ExpressionError, match="NUL"):
+        expressions.compile("document")({"document": value})
+
+
+def test_a_text_that_spells_a_nul_passes() -> None:
+    assert expressions.compile("document")({"document": "a\\x00b"}) == "a\\x00b"
+
+
 def test_a_variable_that_is_absent_is_an_error() -> None:
     with pytest.raises(ExpressionError, match="results"):
         expressions.compile("results.charge")({"document": {}})
