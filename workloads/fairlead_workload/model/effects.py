@@ -29,9 +29,9 @@ class Fact(StrEnum):
 class Command:
     """A client's write, checked as far as that needs no stored document.
 
-    `body` is the client's document (create, replace), the merge patch (patch) or None (delete). `expect` is the client's
-    condition: a version (If-Match), PRESENT (If-Match: *), ABSENT (If-None-Match: *) or ANY. `at` (unix seconds) becomes the
-    timestamps. `version` fixes the version of the result (write-back).
+    `body` is the client's document (create, replace), the merge patch (patch) or None (delete). `expect` is the
+    client's condition: a version (If-Match), PRESENT (If-Match: *), ABSENT (If-None-Match: *) or ANY. `at` (unix
+    seconds) becomes the timestamps. `version` fixes the version of the result (write-back).
     """
 
     resource: str
@@ -56,8 +56,12 @@ class Effect:
 def effect(resource: Resource, command: Command, current: Record | None) -> Effect:
     """Decide what `command` does to `current`. Raises Problem: 404, 409 exists, 412, 422.
 
-    The mutation expects exactly the state that was decided on; on a Conflict read again and decide again.
+    The mutation expects exactly the state that was decided on; on a Conflict read again and decide again. A command
+    with a `version` was decided before (write-back): its body is the whole document and is taken as it is, and a
+    VERSION conflict means that something newer is stored.
     """
+    if command.version is not None:
+        return _as_decided(command, current)
     _check_condition(command, current)
     if command.action is Action.CREATE:
         if current is not None:
@@ -70,15 +74,24 @@ def effect(resource: Resource, command: Command, current: Record | None) -> Effe
     if current is None:
         raise problems.not_found()
     if command.action is Action.DELETE:
-        mutation = Mutation(resource.name, command.key, None, current.version, command.version)
+        mutation = Mutation(resource.name, command.key, None, current.version)
         return Effect(mutation, None, current.document, Fact.DELETED)
     if command.action is Action.REPLACE:
         resource.check_read_only(resource.normalise(_body(command)), current.document)
         document = resource.replaced(_body(command), command.key, current.document, at=command.at)
     else:
         document = _patched(resource, command, current)
-    mutation = Mutation(resource.name, command.key, document, current.version, command.version)
+    mutation = Mutation(resource.name, command.key, document, current.version)
     return Effect(mutation, document, current.document, Fact.UPDATED)
+
+
+def _as_decided(command: Command, current: Record | None) -> Effect:
+    deletes = command.action is Action.DELETE
+    document = None if deletes else _body(command)
+    mutation = Mutation(command.resource, command.key, document, Expect.ANY, command.version)
+    before = None if current is None else current.document
+    fact = Fact.DELETED if deletes else Fact.CREATED if before is None else Fact.UPDATED
+    return Effect(mutation, document, before, fact)
 
 
 def _check_condition(command: Command, current: Record | None) -> None:
@@ -94,7 +107,7 @@ def _check_condition(command: Command, current: Record | None) -> None:
 
 def _created(resource: Resource, command: Command) -> Effect:
     document = resource.created(_body(command), command.key, at=command.at)
-    mutation = Mutation(resource.name, command.key, document, Expect.ABSENT, command.version)
+    mutation = Mutation(resource.name, command.key, document, Expect.ABSENT)
     return Effect(mutation, document, None, Fact.CREATED)
 
 

@@ -1,13 +1,16 @@
 """Keys: how they read in a URL, in a document, in a cache and on an event.
 
-A key is a tuple of the partition value and, where the resource has one, the sort value. Strings are 1 to 255 UTF-8 bytes
-without control characters, and compare as bytes. Integers are signed 64 bit, in canonical decimal.
+A key is a tuple of the partition value and, where the resource has one, the sort value. Strings are 1 to 255 UTF-8
+bytes without control characters, and compare as bytes. Integers are signed 64 bit, in canonical decimal.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from math import isfinite
+from typing import Any
 from urllib.parse import quote
 
+from fairlead_workload.model import instants
 from fairlead_workload.stores.base import Key, Scalar
 
 MAX_KEY_BYTES = 255
@@ -18,7 +21,7 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})([.][0-9]{1,20})?([eE][+-]?[0-9]{1,
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 
-class InvalidKey(ValueError):
+class InvalidKey(ValueError):  # noqa: N818 - says what the text is
     """The text or value cannot be a key; the message says why, without repeating the value."""
 
 
@@ -59,8 +62,32 @@ def _boolean(text: str) -> Scalar:
     return text == "true"
 
 
+def _instant(text: str) -> Scalar:
+    try:
+        return instants.normalise(text)
+    except ValueError:
+        raise InvalidKey("this key is a date-time with an offset, such as 2026-01-31T09:05:00Z") from None
+
+
 Parser = Callable[[str], Scalar]
 PARSERS: dict[str, Parser] = {"string": check, "integer": _integer, "number": _number, "boolean": _boolean}
+
+
+def parser(schema: Mapping[str, Any]) -> Parser:
+    """How a key with this schema is read from a URL."""
+    kind = schema.get("type", "string")
+    return _instant if kind == "string" and schema.get("format") == "date-time" else PARSERS[kind]
+
+
+def fits(value: object, kind: str) -> bool:
+    """Whether `value`, as JSON has it, is a scalar of the JSON type `kind`."""
+    if isinstance(value, bool):
+        return kind == "boolean"
+    if isinstance(value, str):
+        return kind == "string"
+    if isinstance(value, int):
+        return kind in ("integer", "number") and INT_MIN <= value <= INT_MAX
+    return isinstance(value, float) and kind == "number" and isfinite(value)
 
 
 def render(value: Scalar) -> str:

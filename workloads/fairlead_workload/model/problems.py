@@ -24,9 +24,20 @@ def invalid_key(detail: str) -> Problem:
     return Problem("invalid-key", 400, "The key in the URL is not valid", detail)
 
 
-def invalid_query(detail: str, *, errors: tuple[FieldError, ...] = (), indexes: list[dict[str, Any]] | None = None) -> Problem:
+def invalid_query(
+    detail: str, *, errors: tuple[FieldError, ...] = (), indexes: list[dict[str, Any]] | None = None
+) -> Problem:
     extra = {} if indexes is None else {"indexes": indexes}
     return Problem("invalid-query", 400, "The query is not supported", detail, errors=errors, extra=extra)
+
+
+def condition_not_supported() -> Problem:
+    return Problem(
+        "condition-not-supported",
+        400,
+        "Conditions are not supported here",
+        "This resource is written back from its cache; leave If-Match and If-None-Match out.",
+    )
 
 
 def not_found(detail: str = "There is no such document.") -> Problem:
@@ -34,7 +45,9 @@ def not_found(detail: str = "There is no such document.") -> Problem:
 
 
 def method_not_allowed(allow: str) -> Problem:
-    return Problem("method-not-allowed", 405, "Method not allowed", f"Allowed here: {allow}.", headers=(("allow", allow),))
+    return Problem(
+        "method-not-allowed", 405, "Method not allowed", f"Allowed here: {allow}.", headers=(("allow", allow),)
+    )
 
 
 def not_acceptable() -> Problem:
@@ -42,7 +55,9 @@ def not_acceptable() -> Problem:
 
 
 def request_timeout() -> Problem:
-    return Problem("request-timeout", 408, "The request took too long to arrive", None, headers=(("connection", "close"),))
+    return Problem(
+        "request-timeout", 408, "The request took too long to arrive", None, headers=(("connection", "close"),)
+    )
 
 
 def already_exists() -> Problem:
@@ -70,12 +85,20 @@ def operation_gone() -> Problem:
 
 
 def precondition_failed(version: int | None) -> Problem:
-    detail = "The document does not exist." if version is None else "The document has another ETag than the request names."
+    detail = (
+        "The document does not exist." if version is None else "The document has another ETag than the request names."
+    )
     return Problem("precondition-failed", 412, "Precondition failed", detail)
 
 
 def body_too_large(limit: int) -> Problem:
-    return Problem("body-too-large", 413, "The body is too large", f"At most {limit} bytes are taken.")
+    return Problem(
+        "body-too-large",
+        413,
+        "The body is too large",
+        f"At most {limit} bytes are taken.",
+        headers=(("connection", "close"),),
+    )
 
 
 def uri_too_long(limit: int) -> Problem:
@@ -98,16 +121,31 @@ def reference_not_found(errors: tuple[FieldError, ...]) -> Problem:
 
 def idempotency_mismatch() -> Problem:
     return Problem(
-        "idempotency-mismatch", 422, "The Idempotency-Key was used with another request", "Use a new key for a new request."
+        "idempotency-mismatch",
+        422,
+        "The Idempotency-Key was used with another request",
+        "Use a new key for a new request.",
     )
 
 
 def header_fields_too_large(limit: int) -> Problem:
-    return Problem("header-fields-too-large", 431, "The header fields are too large", f"At most {limit} bytes are taken.")
+    return Problem(
+        "header-fields-too-large", 431, "The header fields are too large", f"At most {limit} bytes are taken."
+    )
 
 
 def internal_error() -> Problem:
     return Problem("internal-error", 500, "Internal error", "The error is in the log under this request id.")
+
+
+def dependency_refused(dependency: str) -> Problem:
+    return Problem(
+        "dependency-refused",
+        500,
+        "A dependency refused the request",
+        f"The {dependency} does not take this request; nothing was changed. The reason is in the log.",
+        extra={"dependency": dependency},
+    )
 
 
 def unavailable(dependency: str) -> Problem:

@@ -1,13 +1,15 @@
+# ruff: noqa: A005 - always imported by its full name
 """One resource of the API, compiled: its key, its validator, what clients may set, what the server sets.
 
-Pure and immutable after construction; API and worker share it. Validation is JSON Schema 2020-12 with formats asserted and
-linear-time regular expressions; all errors are listed at once.
+Pure and immutable after construction; API and worker share it. Validation is JSON Schema 2020-12 with formats asserted
+and linear-time regular expressions; all errors are listed at once.
 """
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
+import msgspec
 from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
 
 from fairlead_contract.api import KeyGeneration
@@ -17,6 +19,8 @@ from fairlead_workload.model.problems import FieldError
 from fairlead_workload.stores.base import Document, Key, Scalar
 
 MAX_ERRORS = 100
+_EXACT = 2**53  # above, a float has no fraction that could be told from an integer's
+_encode = msgspec.json.Encoder().encode
 
 
 def pointer(path: Iterable[str | int]) -> str:
@@ -33,19 +37,22 @@ class Resource:
         self.schema: dict[str, Any] = spec.schema_.document()
         self.properties: dict[str, dict[str, Any]] = self.schema["properties"]
         self.key_names: tuple[str, ...] = (spec.key.partition,) + ((spec.key.sort,) if spec.key.sort else ())
-        self.key_parsers = tuple(keys.PARSERS[self.properties[name].get("type", "string")] for name in self.key_names)
+        self.key_parsers = tuple(keys.parser(self.properties[name]) for name in self.key_names)
         self.generated = spec.key.generate is KeyGeneration.UUID_V7
         self.read_only = frozenset(name for name, schema in self.properties.items() if schema.get("readOnly") is True)
         self._server_set = frozenset(filter(None, (spec.timestamps.created, spec.timestamps.updated)))
         self._defaults = {name: schema["default"] for name, schema in self.properties.items() if "default" in schema}
-        self._date_times = tuple(name for name, schema in self.properties.items() if schema.get("format") == "date-time")
+        self._date_times = tuple(
+            name for name, schema in self.properties.items() if schema.get("format") == "date-time"
+        )
+        self._numbers = tuple(name for name, schema in self.properties.items() if schema.get("type") == "number")
         self._integers = tuple(name for name, schema in self.properties.items() if schema.get("type") == "integer")
         self._validator = Draft202012Validator(
             self._input_schema(), validate_formats=True, pattern_options=RegexOptions(), offline=True
         )
 
     def _input_schema(self) -> dict[str, Any]:
-        """The schema without requiring what clients do not send: read-only properties, and the key (it is in the URL)."""
+        """The schema without requiring what clients do not send: read-only properties, and the key (in the URL)."""
         optional = self.read_only | self._server_set | set(self.key_names)
         schema = dict(self.schema)
         schema["required"] = [name for name in schema.get("required", ()) if name not in optional]
@@ -95,13 +102,15 @@ class Resource:
         return errors
 
     def check_new(self, body: Document, *, from_path: Key | None = None) -> None:
-        """Check a client's whole document (POST, or PUT with the key `from_path`) as far as that needs no stored one."""
+        """Check a client's whole document (POST, or PUT with the key `from_path`) without looking at a stored one."""
         errors: list[FieldError] = []
         if not self._validator.is_valid(body):
             errors = self._errors(body)
         if from_path is None:
             if self.generated and self.key_names[0] in body:
-                errors.append({"pointer": pointer([self.key_names[0]]), "detail": "the server makes this key; leave it out"})
+                errors.append(
+                    {"pointer": pointer([self.key_names[0]]), "detail": "the server makes this key; leave it out"}
+                )
             errors += self._read_only_errors(body, {})
         else:
             errors += self._key_errors(body, from_path)
@@ -131,8 +140,16 @@ class Resource:
         return [
             {"pointer": pointer([name]), "detail": "the key differs from the one in the URL"}
             for name, value in zip(self.key_names, key, strict=True)
-            if name in document and (document[name] != value or isinstance(document[name], bool) != isinstance(value, bool))
+            if name in document and not self._is_key_value(name, document[name], value)
         ]
+
+    def _is_key_value(self, name: str, given: Any, value: Scalar) -> bool:
+        if name in self._date_times and isinstance(given, str):
+            try:
+                return instants.normalise(given) == value
+            except ValueError:
+                return False
+        return bool(given == value) and isinstance(given, bool) == isinstance(value, bool)
 
     def check_created_key(self, key: Key) -> None:
         """Check that a PUT may create a document under `key`: with generated keys, only a UUIDv7."""
@@ -141,7 +158,7 @@ class Resource:
             raise problems.invalid_document(({"pointer": pointer([self.key_names[0]]), "detail": detail},))
 
     def normalise(self, document: Document) -> Document:
-        """The document in stored form: date-times in fixed-width UTC, integral numbers of integer properties as integers."""
+        """The document in stored form: date-times in fixed-width UTC, integer properties as integers (not 1.0)."""
         result = dict(document)
         errors: list[FieldError] = []
         for name in self._date_times:
@@ -156,6 +173,20 @@ class Resource:
         if errors:
             raise problems.invalid_document(tuple(errors))
         return result
+
+    def encode(self, document: Mapping[str, Any]) -> bytes:
+        """The one JSON representation of a stored document: the same bytes whatever store or write it comes from.
+
+        Declared properties come first, in the schema's order; names of nested objects are sorted.
+        """
+        ordered = {name: document[name] for name in self.properties if name in document}
+        if len(ordered) != len(document):
+            ordered.update((name, document[name]) for name in sorted(document.keys() - ordered.keys()))
+        for name in self._numbers:
+            value = ordered.get(name)
+            if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
+                ordered[name] = int(value)
+        return _encode({name: _sorted(value) for name, value in ordered.items()})
 
     def created(self, body: Document, key: Key, *, at: float) -> Document:
         """The new document for a checked `body`: defaults, key and timestamps set, in stored form."""
@@ -192,3 +223,10 @@ class Resource:
 def _detail(error: ValidationError) -> str:
     """The validator's message, bounded. It may repeat the client's own value, never anything of ours."""
     return error.message if len(error.message) <= 300 else error.message[:297] + "..."
+
+
+def _sorted(value: Any) -> Any:
+    """`value` with the names of its objects in order."""
+    if isinstance(value, dict):
+        return {name: _sorted(value[name]) for name in sorted(value)}
+    return [_sorted(item) for item in value] if isinstance(value, list) else value

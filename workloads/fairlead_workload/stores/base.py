@@ -139,7 +139,11 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Records in order, and the position to go on from (None at the end)."""
+    """Records in order, and the position to go on from (None at the end).
+
+    A position has the values of the order's properties: the sort value (of a query with a partition), then the key's,
+    each property once.
+    """
 
     records: list[Record]
     next: tuple[Scalar, ...] | None

@@ -1,0 +1,132 @@
+"""Request bodies: read within bounds of size and time, then decoded strictly.
+
+Decided here: what JSON is taken (RFC 8259 and RFC 7493: UTF-8 without BOM, no duplicate names, no lone surrogates,
+integers of 64 bit, finite numbers, at most 64 levels, and no U+0000, which not every store can hold). The common small
+body is decided by two counts; everything else is walked.
+"""
+
+import asyncio
+import re
+from math import isfinite
+from typing import Any
+
+import msgspec
+
+from fairlead_workload.api.request import Disconnected, Request
+from fairlead_workload.model import problems
+from fairlead_workload.model.keys import INT_MAX, INT_MIN
+from fairlead_workload.stores.base import Document
+
+READ_SECONDS = 30.0
+MAX_DEPTH = 64
+JSON_TYPES = ("application/json",)
+PATCH_TYPES = ("application/merge-patch+json", "application/json")
+
+_decode = msgspec.json.Decoder().decode
+_STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
+_SUSPECT = re.compile(rb"[0-9]{19}|\\u0000")  # may be an integer beyond 64 bit, or U+0000
+_CHARSET = re.compile(r'\s*charset\s*=\s*"?utf-?8"?\s*', re.IGNORECASE)
+_LENGTH = re.compile(rb"[0-9]{1,19}")
+
+
+def check_type(request: Request, accepted: tuple[str, ...]) -> None:
+    """Check Content-Type and Content-Encoding. Raises Problem `unsupported-media-type`."""
+    given = request.headers.get(b"content-type")
+    if given == b"application/json" and b"content-encoding" not in request.headers:
+        return
+    if request.headers.get(b"content-encoding", b"identity").lower() != b"identity":
+        raise problems.unsupported_media_type("the body without Content-Encoding")
+    essence, _, parameters = (given or b"").decode("latin-1").partition(";")
+    if essence.strip().lower() not in accepted or (parameters.strip() and not _CHARSET.fullmatch(parameters)):
+        raise problems.unsupported_media_type(" or ".join(accepted))
+
+
+async def read_body(request: Request, *, limit: int) -> bytes:
+    """The body. Raises Problem `body-too-large` or `request-timeout`, and Disconnected."""
+    declared = request.headers.get(b"content-length")
+    if declared is not None and (not _LENGTH.fullmatch(declared) or int(declared) > limit):
+        raise problems.body_too_large(limit)
+    message = await _next(request, READ_SECONDS)
+    if not message.get("more_body"):
+        return _bounded(message.get("body", b""), limit)
+    chunks = [message.get("body", b"")]
+    size = len(_bounded(chunks[0], limit))
+    ends_at = asyncio.get_running_loop().time() + READ_SECONDS
+    while message.get("more_body"):
+        if declared is not None and size == int(declared):
+            break  # all of it is here; some servers say so one message later
+        message = await _next(request, ends_at - asyncio.get_running_loop().time())
+        chunks.append(message.get("body", b""))
+        size += len(chunks[-1])
+        if size > limit:
+            raise problems.body_too_large(limit)
+    return b"".join(chunks)
+
+
+def _bounded(chunk: bytes, limit: int) -> bytes:
+    if len(chunk) > limit:
+        raise problems.body_too_large(limit)
+    return chunk
+
+
+async def _next(request: Request, seconds: float) -> Any:
+    try:
+        async with asyncio.timeout(seconds):
+            message = await request.receive()
+    except TimeoutError:
+        raise problems.request_timeout() from None
+    if message["type"] == "http.disconnect":
+        raise Disconnected
+    return message
+
+
+def decode_object(data: bytes) -> Document:
+    """The JSON object in `data`. Raises Problem `malformed-json`, or `invalid-document` for another JSON value."""
+    if not data:
+        raise problems.malformed_json("The body is empty.")
+    try:
+        value = _decode(data)
+    except UnicodeDecodeError:
+        raise problems.malformed_json("The body is not UTF-8.") from None
+    except RecursionError:
+        raise problems.malformed_json(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
+    except msgspec.MsgspecError as error:
+        raise problems.malformed_json(_reason(data, str(error))) from None
+    flat = isinstance(value, dict) and data.count(b":") == len(value) and b"[" not in data
+    if not flat or _SUSPECT.search(data):
+        names = _walk(value, 1)
+        if names != _STRING.sub(b"", data).count(b":"):
+            raise problems.malformed_json("An object has the same name more than once.")
+    if not isinstance(value, dict):
+        raise problems.invalid_document(({"pointer": "", "detail": "the body must be a JSON object"},))
+    return value
+
+
+def _reason(data: bytes, message: str) -> str:
+    if data.startswith(b"\xef\xbb\xbf"):
+        return "The body starts with a byte order mark."
+    detail = message.removeprefix("JSON is malformed: ")
+    return f"{detail[:1].upper()}{detail[1:]}."
+
+
+def _walk(value: Any, depth: int) -> int:
+    """Check every value and name below `value`; returns how many names there are."""
+    if isinstance(value, str):
+        if "\0" in value:
+            raise problems.malformed_json("A string holds U+0000.")
+        return 0
+    if isinstance(value, int):
+        if not INT_MIN <= value <= INT_MAX:
+            raise problems.malformed_json("An integer has more than 64 bit.")
+        return 0
+    if isinstance(value, float):
+        if not isfinite(value):
+            raise problems.malformed_json("A number is out of range.")
+        return 0
+    if not isinstance(value, dict | list):
+        return 0
+    if depth > MAX_DEPTH:
+        raise problems.malformed_json(f"The body is nested deeper than {MAX_DEPTH} levels.")
+    if isinstance(value, list):
+        return sum(_walk(item, depth + 1) for item in value)
+    return sum(_walk(name, depth) + _walk(item, depth + 1) for name, item in value.items()) + len(value)

@@ -1,0 +1,133 @@
+"""One HTTP request as the kernel sees it: head limits, the header fields we read, request id and trace context.
+
+Decided here: header fields are walked once, in order; only the known ones are kept; a repeated list field is joined,
+any other repeated one is refused. The path is split raw and decoded once, segment by segment: a key may hold `%2F`.
+"""
+
+import re
+from random import getrandbits
+from typing import Any
+from urllib.parse import quote, unquote_to_bytes
+
+from fairlead_workload.api.server import Receive, Scope
+from fairlead_workload.errors import Problem
+from fairlead_workload.model import problems
+
+MAX_URL_BYTES = 8 * 1024
+MAX_HEADER_BYTES = 16 * 1024
+MAX_HEADERS = 100
+_HEADER_OVERHEAD_BYTES = 4  # ": " and the line end
+
+_LISTS = frozenset((b"accept", b"cache-control", b"if-match", b"if-none-match", b"prefer"))
+_SINGLES = frozenset(
+    (
+        b"content-encoding",
+        b"content-length",
+        b"content-type",
+        b"idempotency-key",
+        b"traceparent",
+        b"x-request-id",
+    )
+)
+_KNOWN = _LISTS | _SINGLES
+_REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
+_TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
+
+
+class Disconnected(Exception):  # noqa: N818 - it is an event, not a fault
+    """The client went away before its request had arrived."""
+
+
+class Request:
+    """The context of one request. `headers` holds the known fields only, by lower-case name."""
+
+    __slots__ = (
+        "headers",
+        "id",
+        "method",
+        "principal",
+        "raw_path",
+        "receive",
+        "refusal",
+        "trace_id",
+        "traceparent",
+        "url_query",
+    )
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.method: str = scope["method"]
+        self.raw_path: str = _raw_path(scope)
+        self.url_query: bytes = scope["query_string"]
+        self.receive = receive
+        self.principal = ""  # nobody is known yet
+        self.refusal: Problem | None = None  # what is wrong with the head, told once the route is known
+        self.headers: dict[bytes, bytes] = self._walk(scope["headers"])
+        self.id = self._request_id()
+        self.traceparent = ""
+        self.trace_id = ""
+        if b"traceparent" in self.headers:
+            self._trace(self.headers[b"traceparent"])
+        if len(self.raw_path) + len(self.url_query) + 1 > MAX_URL_BYTES:
+            self.refusal = problems.uri_too_long(MAX_URL_BYTES)
+
+    def _walk(self, fields: Any) -> dict[bytes, bytes]:
+        found: dict[bytes, bytes] = {}
+        size = 0
+        for name, value in fields:
+            size += len(name) + len(value)
+            if name in _KNOWN:
+                if name in found:
+                    value = self._joined(name, found[name], value)
+                found[name] = value
+        if len(fields) > MAX_HEADERS or size + _HEADER_OVERHEAD_BYTES * len(fields) > MAX_HEADER_BYTES:
+            self.refusal = problems.header_fields_too_large(MAX_HEADER_BYTES)
+        return found
+
+    def _joined(self, name: bytes, first: bytes, second: bytes) -> bytes:
+        if name in _LISTS:
+            return first + b", " + second
+        if first != second and name not in (b"traceparent", b"x-request-id"):
+            self.refusal = problems.bad_request(f"The header field {name.decode()} is given more than once.")
+        return first
+
+    def _request_id(self) -> str:
+        given = self.headers.get(b"x-request-id")
+        if given is not None and _REQUEST_ID.fullmatch(given):
+            return given.decode()
+        return f"{getrandbits(128):032x}"
+
+    def _trace(self, given: bytes) -> None:
+        """Keep a valid trace context, but never its flags: whether to sample is not the client's to say."""
+        match = _TRACEPARENT.fullmatch(given)
+        if match is not None and (given[:2] != b"00" or match[3] is None):
+            self.trace_id = match[1].decode()
+            self.traceparent = f"00-{self.trace_id}-{match[2].decode()}-00"
+
+    def trace_context(self) -> str:
+        """`traceparent` for what follows from this request: the client's trace, or a new one."""
+        if not self.traceparent:
+            self.trace_id = f"{getrandbits(128) | 1:032x}"
+            self.traceparent = f"00-{self.trace_id}-{getrandbits(64) | 1:016x}-00"
+        return self.traceparent
+
+    def header(self, name: bytes) -> str | None:
+        """A known header field as text."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+
+def _raw_path(scope: Scope) -> str:
+    raw: bytes | None = scope.get("raw_path")
+    if raw is None:  # optional in ASGI
+        return quote(scope["path"], safe="/%:@!$&'()*+,;=~")
+    return raw.partition(b"?")[0].decode("latin-1") if b"?" in raw else raw.decode("latin-1")
+
+
+def decode_segment(raw: str) -> str:
+    """One path segment without its percent-encoding. Raises Problem `invalid-key` for what is not UTF-8."""
+    if "%" not in raw and raw.isascii():
+        return raw
+    try:
+        return unquote_to_bytes(raw.encode("latin-1")).decode()
+    except UnicodeDecodeError:
+        raise problems.invalid_key("The URL is not UTF-8.") from None

@@ -1,0 +1,47 @@
+"""A write on its way: what the client asked for, and the seam to the ways in which it is carried out."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from fairlead_workload.api.conditions import Condition
+from fairlead_workload.api.idempotency import Claim
+from fairlead_workload.api.request import Request
+from fairlead_workload.api.responses import JSON, REVALIDATE, Response
+from fairlead_workload.model.effects import Action
+from fairlead_workload.stores.base import Document, Key
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """A client's write, statically checked. `fresh`: its key was generated just now, so nothing can be stored there."""
+
+    request: Request
+    action: Action
+    key: Key
+    body: Document | None
+    condition: Condition
+    at: float  # unix seconds
+    fresh: bool = False
+
+
+class Way(Protocol):
+    """One way of carrying out writes. Raises Problem, DependencyError, and Conflict RECORD when the claim is lost."""
+
+    async def apply(self, write: Write, claim: Claim | None) -> Response:
+        """Carry out the write; `claim` is its Idempotency-Key's."""
+
+    async def resume(self, claim: Claim) -> Response:
+        """Finish what a former attempt under this key has left behind, and give its answer."""
+
+
+def written(status: int, *, location: str, etag: str, body: bytes) -> Response:
+    """201 or 200 with the document."""
+    headers = [JSON, REVALIDATE, (b"etag", etag.encode())]
+    if status == 201:
+        headers.append((b"location", location.encode()))
+    return Response(status, headers, body)
+
+
+def deleted() -> Response:
+    """204."""
+    return Response(204, [])

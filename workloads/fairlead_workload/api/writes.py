@@ -1,0 +1,121 @@
+"""POST, PUT, PATCH and DELETE: what a client sent becomes a `Write`, checked as far as that needs no stored document.
+
+Decided here: in which order a write is checked (negotiation, key, body, schema, then its Idempotency-Key) and which of
+the three ways it goes: at once (`sync`), through the queue (`accepted`), or through the cache (`writeback`).
+"""
+
+from fairlead_contract.api import CacheStrategy, Writes
+from fairlead_workload.api import bodies, conditions
+from fairlead_workload.api.accepted import AcceptedWrites
+from fairlead_workload.api.conditions import UNCONDITIONAL
+from fairlead_workload.api.idempotency import HEADER, Claim, IdempotencyKeys, is_taken
+from fairlead_workload.api.request import Request, decode_segment
+from fairlead_workload.api.responses import Response, problem_response
+from fairlead_workload.api.sync import SyncWrites
+from fairlead_workload.api.write import Way, Write
+from fairlead_workload.api.writeback import WriteBacks
+from fairlead_workload.bindings import Bindings
+from fairlead_workload.errors import Conflict, Problem
+from fairlead_workload.model import identifiers, problems
+from fairlead_workload.model.effects import Action
+from fairlead_workload.model.resource import Resource
+from fairlead_workload.stores.base import Document, Key
+
+
+class Writer:
+    """Takes the writes of one resource."""
+
+    def __init__(self, resource: Resource, bindings: Bindings) -> None:
+        self._resource = resource
+        self._clock = bindings.clock
+        self._max_body_bytes = bindings.document.security.max_body_bytes
+        self._keys = IdempotencyKeys(bindings.store, bindings.clock)
+        self._accepted = AcceptedWrites(resource, bindings, self._keys) if bindings.queue is not None else None
+        self._default = self._default_way(bindings)
+
+    def _default_way(self, bindings: Bindings) -> Way:
+        spec = self._resource.spec
+        if spec.cache.strategy is CacheStrategy.WRITE_BACK and bindings.queue is not None:
+            return WriteBacks(self._resource, bindings, self._keys)
+        if spec.writes is Writes.ACCEPTED and self._accepted is not None:
+            return self._accepted
+        return SyncWrites(self._resource, bindings, self._keys)
+
+    async def post(self, request: Request, segments: list[str]) -> Response:
+        """Create a document; its key is generated, or in the body."""
+        del segments
+        conditions.check_accept(request)
+        body, raw = await self._body(request, bodies.JSON_TYPES)
+        self._resource.check_new(body)
+        fresh = self._resource.generated
+        if fresh:
+            body[self._resource.key_names[0]] = identifiers.uuid7(self._clock)
+        body = self._resource.normalise(body)
+        key = self._resource.document_key(body)
+        return await self._take(Write(request, Action.CREATE, key, body, UNCONDITIONAL, self._clock(), fresh), raw)
+
+    async def put(self, request: Request, segments: list[str]) -> Response:
+        """Create or replace the document at the URL's key."""
+        conditions.check_accept(request)
+        key = self._key(segments)
+        condition = conditions.write_condition(request)
+        body, raw = await self._body(request, bodies.JSON_TYPES)
+        self._resource.check_new(body, from_path=key)
+        return await self._take(Write(request, Action.REPLACE, key, body, condition, self._clock()), raw)
+
+    async def patch(self, request: Request, segments: list[str]) -> Response:
+        """Apply a JSON Merge Patch to the document at the URL's key."""
+        conditions.check_accept(request)
+        key = self._key(segments)
+        condition = conditions.write_condition(request)
+        body, raw = await self._body(request, bodies.PATCH_TYPES)
+        self._resource.check_key({name: value for name, value in body.items() if value is not None}, key)
+        return await self._take(Write(request, Action.PATCH, key, body, condition, self._clock()), raw)
+
+    async def delete(self, request: Request, segments: list[str]) -> Response:
+        """Delete the document at the URL's key."""
+        key = self._key(segments)
+        condition = conditions.write_condition(request)
+        return await self._take(Write(request, Action.DELETE, key, None, condition, self._clock()), b"")
+
+    def _key(self, segments: list[str]) -> Key:
+        return self._resource.parse_key(tuple(decode_segment(segment) for segment in segments))
+
+    async def _body(self, request: Request, types: tuple[str, ...]) -> tuple[Document, bytes]:
+        bodies.check_type(request, types)
+        raw = await bodies.read_body(request, limit=self._max_body_bytes)
+        return bodies.decode_object(raw), raw
+
+    def _way(self, request: Request) -> Way:
+        wanted = (
+            self._accepted is not None and isinstance(self._default, SyncWrites) and conditions.prefers_async(request)
+        )
+        return self._accepted if wanted and self._accepted is not None else self._default
+
+    async def _take(self, write: Write, raw: bytes) -> Response:
+        way = self._way(write.request)
+        if HEADER not in write.request.headers:
+            return await way.apply(write, None)
+        claim = await self._keys.claim(write.request, raw)
+        try:
+            return await self._claimed(way, write, claim)
+        except Conflict as conflict:
+            if not is_taken(conflict):
+                raise
+        claim = await self._keys.claim(write.request, raw)  # somebody else was faster: theirs is the answer
+        if claim.answer is None:
+            raise problems.idempotency_in_progress()
+        return await self._claimed(way, write, claim)
+
+    async def _claimed(self, way: Way, write: Write, claim: Claim) -> Response:
+        if claim.message is not None:
+            return await way.resume(claim)
+        if claim.answer is not None:
+            return claim.answer
+        try:
+            return await way.apply(write, claim)
+        except Problem as problem:
+            request = write.request
+            response = problem_response(problem, instance=request.raw_path, request_id=request.id)
+            await self._keys.remember(claim, response)
+            return response
