@@ -23,7 +23,7 @@ _KIND = (
 _ENVELOPE: Json = {
     "apiVersion": {"description": _API_VERSION, "type": "string"},
     "kind": {"description": _KIND, "type": "string"},
-    "metadata": {"description": "Standard object metadata.", "type": "object"},
+    "metadata": {"type": "object"},  # the API server knows it, and refuses any more words here
 }
 
 

@@ -71,8 +71,8 @@ def structural(model: type[BaseModel], *, without: Collection[str] = ()) -> Json
     definitions = generated.pop("$defs", {})
     for name in without:
         generated["properties"].pop(name, None)
-    if "required" in generated:
-        generated["required"] = [name for name in generated["required"] if name not in without]
+    if required := [name for name in generated.pop("required", ()) if name not in without]:
+        generated["required"] = required
     return _convert(generated, _Position(path="", definitions=definitions))
 
 
