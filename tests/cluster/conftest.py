@@ -1,0 +1,93 @@
+"""One control plane for the whole run, started when the first test asks for it.
+
+FAIRLEAD_TEST_KUBECONFIG names a cluster to use instead: its user must be an administrator, and the custom resource
+definitions are installed there and stay.
+"""
+
+import os
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from .binaries import binaries
+from .client import Client, Manifest
+from .controlplane import ADMINS, Cluster, ControlPlane, ForeignCluster, install_definitions
+
+OWN_DEFINITIONS = sorted((Path(__file__).resolve().parents[2] / "crds").glob("*.yaml"))
+RUNNING = pytest.StashKey[Cluster]()
+
+
+@pytest.fixture(scope="session")
+def tools() -> dict[str, Path]:
+    """The kubectl binary, and the folder of other projects' definitions."""
+    return binaries("kubectl", "crds")
+
+
+@pytest.fixture(scope="session")
+def foreign_definitions(tools: dict[str, Path]) -> list[Path]:
+    """The CRD files of prometheus-operator, KEDA, Gateway API and cert-manager."""
+    return sorted(tools["crds"].glob("*.yaml"))
+
+
+@pytest.fixture(scope="session")
+def cluster(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, foreign_definitions: list[Path]
+) -> Iterator[Cluster]:
+    """A running cluster where our definitions and those of others are served."""
+    definitions = [*OWN_DEFINITIONS, *foreign_definitions]
+    scratch, admin = tmp_path_factory.mktemp("cluster"), os.environ.get("FAIRLEAD_TEST_KUBECONFIG")
+    if admin:
+        foreign = ForeignCluster(Path(admin).resolve(), scratch)
+        with Client(foreign.admin) as client:
+            install_definitions(client, definitions)
+        yield foreign
+        return
+    plane = ControlPlane.start(
+        scratch, binaries("etcd", "kube-apiserver", "kube-controller-manager"), definitions=definitions
+    )
+    request.config.stash[RUNNING] = plane
+    yield plane
+    plane.stop()
+
+
+@pytest.fixture(scope="session")
+def connect(cluster: Cluster) -> Iterator[Callable[..., Client]]:
+    """Make a client for a user: `connect("mallory", groups=[...])`."""
+    with ExitStack() as clients:
+
+        def make(user: str, *, groups: tuple[str, ...] = ()) -> Client:
+            return clients.enter_context(Client(cluster.kubeconfig(user, groups=groups)))
+
+        yield make
+
+
+@pytest.fixture(scope="session")
+def admin(connect: Callable[..., Client]) -> Client:
+    """The client of a cluster administrator."""
+    return connect("admin", groups=ADMINS)
+
+
+@pytest.fixture
+def namespace(admin: Client) -> Iterator[str]:
+    """A namespace of the test's own."""
+    manifest: Manifest = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": f"test-{uuid.uuid4().hex[:10]}"},
+    }
+    admin.create(manifest)
+    yield manifest["metadata"]["name"]
+    admin.delete(manifest)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Show what the control plane said last beside a failure."""
+    report = yield
+    running = item.config.stash.get(RUNNING, None)
+    if report.failed and running is not None:
+        report.sections.append(("control plane", running.log_tails()))
+    return report
