@@ -70,6 +70,8 @@ class Database:
         try:
             with closing(_connect(path)) as connection:
                 _claim(connection, path)
+                if lock is not None:
+                    _write_probe(connection, [])  # on a read-only file even BEGIN IMMEDIATE succeeds
             return cls(path, lock)
         except sqlite3.Error as error:
             raise faults.at_start(error, path) from None
