@@ -1,6 +1,6 @@
 #!/bin/sh
-# Sets up everything that the Makefile's verbs need, in .venv. Needs a Python >= 3.11 and a package index; gets uv when there is
-# none, into a cache folder outside the tree. Safe to run again.
+# Sets up everything that the Makefile's verbs need, in .venv. Needs a Python of 3.11 to 3.14 and a package index; gets uv when
+# there is none, into a cache folder outside the tree. Safe to run again.
 set -eu
 
 UV_REQUIREMENT='uv>=0.9'
@@ -11,18 +11,18 @@ fail() {
     exit 1
 }
 
-is_new_enough() {
-    "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null
+is_fit() {
+    "$1" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))' 2>/dev/null
 }
 
 find_python() {
     for candidate in "${PYTHON:-python3}" python3.14 python3.13 python3.12 python3.11 python; do
-        if is_new_enough "$candidate"; then
+        if is_fit "$candidate"; then
             "$candidate" -c 'import sys; print(sys.executable)'
             return
         fi
     done
-    fail 'no Python >= 3.11 found. Install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name it with PYTHON=/path/to/python3'
+    fail 'no Python of 3.11 to 3.14 found. Install one (Debian, Ubuntu: apt-get install python3 python3-venv), or name it with PYTHON=/path/to/python3'
 }
 
 # uv older than the lock file's format cannot read it.
@@ -69,7 +69,7 @@ get_uv() {
 cd "$(dirname "$0")/.."
 python=$(find_python)
 uv=$(get_uv "$python")
-if [ -x .venv/bin/python ] && is_new_enough .venv/bin/python; then
+if [ -x .venv/bin/python ] && is_fit .venv/bin/python; then
     "$uv" sync --frozen --all-extras --compile-bytecode
 else
     "$uv" sync --frozen --all-extras --compile-bytecode --python "$python"

@@ -4,12 +4,17 @@ Decided here: every datastore becomes SQLite, every cache the in-process one (wh
 queue SQLite with the retries, order, dead letters and format that the resource asks for.
 """
 
+import re
+from pathlib import Path
+
 from fairlead_contract.bindings import Cache, CacheType, Datastore, DatastoreType, Queue, QueueType
 from fairlead_contract.findings import Finding, path
 from fairlead_contract.resources import ApiService
 from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_contract.worker import Call, Handler
 
+DATA_ROOT = Path(".fairlead")
+_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _BROKERS: dict[str, None] = dict.fromkeys(("sqs", "sns", "kinesis", "kafka", "sqlite"))
 
 
@@ -65,3 +70,21 @@ def _handler_calls(position: int, handler: Handler) -> list[tuple[str, Call]]:
             if step.compensate and step.compensate.call:
                 found.append((path((*place, "compensate", "call", "service", "name")), step.compensate.call))
     return found
+
+
+def data_dir(resource: ApiService, chosen: Path | None, *, alone: bool) -> Path:
+    """The folder of a service: the chosen one when it is alone in its files, else NAMESPACE/NAME below it."""
+    if chosen is not None and alone:
+        return chosen
+    return (chosen or DATA_ROOT) / resource.metadata.namespace / resource.metadata.name
+
+
+def place_faults(resource: ApiService) -> list[Finding]:
+    """Names that cannot be folders: they would lead out of the data directory. An API server refuses them too."""
+    remedy = "use lower-case letters, digits and dashes"
+    places = {"metadata.namespace": resource.metadata.namespace, "metadata.name": resource.metadata.name}
+    return [
+        Finding(place, "is not a name that Kubernetes takes", remedy=remedy)
+        for place, name in places.items()
+        if not _LABEL.fullmatch(name)
+    ]

@@ -7,7 +7,6 @@ process at once with 128 + its number; whatever cannot be served is one message 
 import asyncio
 import gc
 import os
-import re
 import signal
 import sys
 from collections.abc import Mapping, Sequence
@@ -29,9 +28,7 @@ from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload.errors import FairleadError, Misconfigured
 
 LogFormat = Literal["console", "json"]
-DATA_ROOT = Path(".fairlead")
 FLUSH_SECONDS = 5.0  # on top of the longest handler: closing stores and connections
-_FOLDER = re.compile(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,29 +75,11 @@ def plan(services: Sequence[tuple[Document, ApiService]], options: Options) -> l
         Plan(
             origin=origin,
             document=embedded.embed(resource),
-            data_dir=data_dir(resource, options.data_dir, alone=len(services) == 1),
+            data_dir=embedded.data_dir(resource, options.data_dir, alone=len(services) == 1),
             port=options.port + position if options.port else 0,
             admin_port=options.admin_port + position if options.admin_port else 0,
         )
         for position, (origin, resource) in enumerate(services)
-    ]
-
-
-def data_dir(resource: ApiService, chosen: Path | None, *, alone: bool) -> Path:
-    """The folder of a service: the chosen one when it is alone, else NAMESPACE/NAME below it."""
-    if chosen is not None and alone:
-        return chosen
-    return (chosen or DATA_ROOT) / resource.metadata.namespace / resource.metadata.name
-
-
-def place_faults(services: Sequence[tuple[Document, ApiService]]) -> list[Notice]:
-    """Names that cannot be folders: they would lead out of the data directory."""
-    message = "not a name that Kubernetes would take"
-    return [
-        origin.notice(Finding(f"metadata.{field}", message, remedy="use lower-case letters, digits and dashes"))
-        for origin, resource in services
-        for field, value in (("namespace", resource.metadata.namespace), ("name", resource.metadata.name))
-        if not _FOLDER.fullmatch(value)
     ]
 
 

@@ -1,5 +1,7 @@
 """What a laptop runs instead of what the resource binds."""
 
+from pathlib import Path
+
 import pytest
 from tests.unit.cli.resources import QUEUE, service
 
@@ -70,3 +72,23 @@ def test_every_called_service_without_an_address_is_named_once_with_its_place() 
         "spec.worker.handlers[0].onFailure[0].call.service.name",
     ]
     assert found[0].remedy == "add --service stock=http://HOST:PORT"
+
+
+def test_a_namespace_that_leads_out_of_the_data_directory_is_a_fault() -> None:
+    plain = service()
+    outside = plain.model_copy(update={"metadata": plain.metadata.model_copy(update={"namespace": "../../etc"})})
+    assert embedded.place_faults(plain) == []
+    assert [finding.path for finding in embedded.place_faults(outside)] == ["metadata.namespace"]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "alone", "folder"),
+    [
+        (None, True, ".fairlead/shop/things"),
+        (None, False, ".fairlead/shop/things"),
+        (Path("data"), True, "data"),
+        (Path("data"), False, "data/shop/things"),
+    ],
+)
+def test_each_service_has_a_folder_of_its_own(chosen: Path | None, alone: bool, folder: str) -> None:
+    assert embedded.data_dir(service(), chosen, alone=alone) == Path(folder)
