@@ -36,6 +36,7 @@ MOVES = st.lists(
         st.tuples(st.just("peek"), st.sampled_from(KEYS)),
         st.tuples(st.just("open"), st.integers(0, 7)),
         st.tuples(st.just("open"), st.integers(0, 7)),
+        st.tuples(st.just("drain")),
         st.tuples(st.just("wait"), st.sampled_from([0.5, 3.0, 40.0, 70.0])),
         st.tuples(st.just("down"), st.booleans()),
     ),
@@ -154,6 +155,11 @@ class World:
             gate = gates.pop(which // 2 % len(gates))
             if not gate.done():
                 gate.set_result(None)
+
+    async def move_drain(self) -> None:
+        while self.gates or self.far.gates:
+            await self.move_open(0)
+            await settle_down()
 
     async def move_wait(self, seconds: float) -> None:
         while seconds > 1 and self.far.gates:  # nobody waits long for an answer of the cache

@@ -647,8 +647,19 @@ async def test_an_answer_of_the_shared_cache_from_before_a_write_is_not_kept_loc
     answer = stage.far.gates.pop()
     stage.far.held = False
     await write(stage, 6)
+    stage.clock.now += 2  # the local tombstone has expired, too
     answer.set_result(None)
     assert version_of(await early) == 5
+    assert version_of(await stage.documents.read(KEY)) == 6
+
+
+async def test_a_write_ends_the_local_copy() -> None:
+    stage = set_stage(TWO_LAYERS, far=True)
+    await write(stage, 5)
+    await stage.documents.read(KEY)
+    assert stage.documents.peek(KEY) is not None
+    await write(stage, 6)
+    assert stage.documents.peek(KEY) is None
     assert version_of(await stage.documents.read(KEY)) == 6
 
 
