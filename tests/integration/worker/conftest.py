@@ -144,7 +144,7 @@ class Answer:
 
 
 class Payments:
-    """A service on loopback. `answer` decides; default is 200 with a receipt that depends on the idempotency key only."""
+    """A service on loopback. `answer` decides; by default 200, with a receipt made from the idempotency key."""
 
     def __init__(self) -> None:
         self.requests: list[Request] = []
@@ -153,6 +153,11 @@ class Payments:
         )
         self._server: asyncio.Server | None = None
         self.url = ""
+
+    def script(self, *answers: dict[str, Any]) -> None:
+        """Give each of these answers once, then what was given so far."""
+        default, left = self.answer, list(answers)
+        self.answer = lambda request: Answer(**left.pop(0)) if left else default(request)
 
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
@@ -169,7 +174,8 @@ class Payments:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
-            headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+            fields = (line.partition(":") for line in head[1:] if line)
+            headers = {name.lower(): value.strip() for name, _, value in fields}
             content = await reader.readexactly(int(headers.get("content-length", "0")))
             method, path, _ = head[0].split(" ")
             request = Request(method, path, headers, json.loads(content) if content else None)
@@ -178,10 +184,8 @@ class Payments:
             if not answer.hang:
                 body = b"" if answer.body is None else json.dumps(answer.body).encode()
                 extra = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
-                writer.write(
-                    f"HTTP/1.1 {answer.status} X\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{extra}\r\n".encode()
-                    + body
-                )
+                head_lines = f"HTTP/1.1 {answer.status} X\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{extra}\r\n"
+                writer.write(head_lines.encode() + body)
                 await writer.drain()
             else:
                 await reader.read()

@@ -186,8 +186,8 @@ class Batches:
 
     async def _duplicate(self, item: Item, entry: inbox.InboxEntry) -> Ending:
         """It ended before, but perhaps its worker died before it told the cache, or moved the message."""
-        if entry.dead is not None:
-            return Dead(entry.dead)
+        if entry.dead is not None and not entry.moved and item.history.inbox is not None:
+            return Dead(entry.dead, inbox.moved_at_last(item.history.inbox))
         self._stats.duplicates[self._stats.label(item.event.type)] += 1
         path, cache = item.resource.path(item.key), self._caches[item.resource.name]
         if isinstance(item, CommandItem) and item.command.version is not None:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from fairlead_workload.queues.base import Failure
-from fairlead_workload.stores.base import Document, Unit
+from fairlead_workload.stores.base import Document, RecordWrite, Unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,9 +20,10 @@ class Later:
 
 @dataclass(frozen=True, slots=True)
 class Dead:
-    """Move it to the dead letters; the inbox knows already."""
+    """Move it to the dead letters; the inbox knows already. Then write `moved`, so that it is not moved twice."""
 
     failure: Failure
+    moved: RecordWrite | None = None
 
 
 @dataclass(frozen=True, slots=True)

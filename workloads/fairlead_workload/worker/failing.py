@@ -5,6 +5,7 @@ cannot be written, the event is given back and the count is that of the broker's
 """
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
 
@@ -122,7 +123,13 @@ class Failing:
             await self._store.commit(Unit(records=(*records, *others)))
         except (Conflict, DependencyError):  # somebody else ended it, or nobody can now: the next delivery will tell
             return Later(self._policy.delay_seconds(1))
-        return Dead(failure)
+        return Dead(failure, inbox.moved(records[0]))
+
+    async def moved(self, record: RecordWrite | None) -> None:
+        """The message is among the dead letters. Without this note a copy published twice would go there twice."""
+        if record is not None:
+            with suppress(Conflict, DependencyError):
+                await self._store.commit(Unit(records=(record,)))
 
     async def refuse(self, refusal: Refusal) -> Later | Dead:
         """A delivery that cannot be handled. Nothing is on record about it but, for a command, the operation."""

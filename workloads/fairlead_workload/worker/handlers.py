@@ -88,8 +88,8 @@ class Handlers:
                     return ending
 
     def _before(self, item: FactItem, ended: inbox.InboxEntry) -> Done | Dead:
-        if ended.dead is not None:
-            return Dead(ended.dead)
+        if ended.dead is not None and not ended.moved and item.history.inbox is not None:
+            return Dead(ended.dead, inbox.moved_at_last(item.history.inbox))
         self._stats.duplicates[self._stats.label(item.event.type)] += 1
         return DONE
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
+from msgspec import structs
 
 from fairlead_workload.queues.base import Failure
 from fairlead_workload.stores.base import FAILURES, INBOX, PROGRESS, Expect, RecordWrite, Store, StoredRecord
@@ -16,10 +17,14 @@ from fairlead_workload.worker.retries import Failures
 
 
 class InboxEntry(msgspec.Struct, frozen=True, omit_defaults=True):
-    """How an event ended. `dead` is the reason of a dead letter, `redrives` its redrive count."""
+    """How an event ended. `dead` is the reason of a dead letter, `redrives` its redrive count.
+
+    `moved`: the message has reached the dead letters, so another copy of it is a duplicate.
+    """
 
     dead: Failure | None = None
     redrives: int = 0
+    moved: bool = False
 
 
 _encoder = msgspec.json.Encoder()
@@ -72,6 +77,19 @@ def dead(id_: str, history: History, failure: Failure, *, redrives: int, expires
     """The event is on its way to the dead letters."""
     value = _encoder.encode(InboxEntry(failure, redrives))
     return (RecordWrite(INBOX, id_, value, expires_at, history.inbox_expect), RecordWrite(FAILURES, id_, None))
+
+
+def moved(entry: RecordWrite) -> RecordWrite:
+    """What replaces a dead letter's entry, just written, when the message has been moved."""
+    value = structs.replace(_entry_decoder.decode(entry.value or b""), moved=True)
+    revision = entry.expect + 1 if isinstance(entry.expect, int) else 1
+    return RecordWrite(INBOX, entry.id, _encoder.encode(value), entry.expires_at, revision)
+
+
+def moved_at_last(stored: StoredRecord) -> RecordWrite:
+    """The same for an entry that was found: its writer died before it moved the message."""
+    entry = structs.replace(_entry_decoder.decode(stored.value), moved=True)
+    return RecordWrite(INBOX, stored.id, _encoder.encode(entry), stored.expires_at, stored.revision)
 
 
 def failed(id_: str, failures: Failures, *, expires_at: float) -> RecordWrite:

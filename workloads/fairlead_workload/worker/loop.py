@@ -271,6 +271,7 @@ class Worker:
             failure = ending.failure
             await self._queue.dead_letter(delivery, failure)
             self.stats.dead_lettered[label, failure.error_class] += 1
+            await self._failing.moved(ending.moved)
         elif isinstance(ending, Later):
             self.stats.retried[label] += 1
             await self._queue.retry(delivery, delay_seconds=ending.delay_seconds)

@@ -1,0 +1,310 @@
+"""Handlers: steps once each, retries by their class, compensation in reverse, the dead letter and its redrive."""
+
+import asyncio
+
+import pytest
+
+from fairlead_workload.model.effects import Action
+
+from fairlead_workload.stores.base import FAILURES, INBOX, PROGRESS
+
+
+SERVICE = {"name": "payments", "port": 8080}
+
+
+def call(path, **options):
+    return {"service": {**SERVICE, "path": path}, **options}
+
+
+CHARGE = {"name": "charge", "call": call("/charge"), "compensate": {"call": call("/refund")}}
+RECEIPT = {"name": "receipt", "set": {"receipt": "results.charge.body.receipt"}}
+CONFIRM = {"name": "confirm", "set": {"status": "'CONFIRMED'"}}
+ANNOUNCE = {"name": "announce", "publish": {"type": "orders.confirmed"}}
+REJECT = {"name": "reject", "set": {"status": "'REJECTED'"}}
+INVALID = {"name": "spoil", "set": {"quantity": "0"}}
+
+
+def handling(lab, *steps, on_failure=(), event="orders.created", **more):
+    handler = {"event": event, "steps": list(steps), "onFailure": list(on_failure)}
+    lab.worker_spec = {"handlers": [handler, *more.pop("others", [])], **more}
+    return lab.open()
+
+
+async def test_steps_run_in_order_with_their_results(lab, payments):
+    handling(lab, CHARGE, RECEIPT, CONFIRM)
+    await lab.create("a")
+    await lab.settle()
+    document = await lab.document_of("a")
+    assert (document["receipt"], document["status"]) == ("charge", "CONFIRMED")
+    assert [request.path for request in payments.requests] == ["/charge"]
+    assert await lab.letters() == []
+
+
+async def test_a_call_carries_key_trace_request_id_and_the_events_data(lab, payments):
+    handling(lab, CHARGE)
+    await lab.create("a", quantity=3)
+    await lab.settle()
+    (request,) = payments.requests
+    event_id, run, step = request.headers["idempotency-key"].split("/")
+    assert (run, step) == ("1", "charge")
+    assert request.headers["x-request-id"] == event_id
+    assert request.headers["traceparent"] == "00-ab-cd-01"
+    assert request.body["quantity"] == 3
+
+
+async def test_the_body_of_a_call_is_an_expression(lab, payments):
+    handling(lab, {"name": "charge", "call": call("/charge", body="{'amount': document.quantity, 'of': event.subject}")})
+    await lab.create("a", quantity=3)
+    await lab.settle()
+    assert payments.requests[0].body == {"amount": 3, "of": "orders/a"}
+
+
+async def test_a_step_whose_condition_is_false_is_skipped(lab, payments):
+    handling(lab, {**CHARGE, "when": "document.quantity > 5"}, CONFIRM)
+    await lab.create("a", quantity=1)
+    await lab.settle()
+    assert payments.requests == []
+    assert (await lab.document_of("a"))["status"] == "CONFIRMED"
+
+
+async def test_published_events_carry_document_version_and_one_hop_more(lab):
+    bill = {"event": "orders.confirmed", "steps": [{"name": "note", "set": {"receipt": "string(event.hops) + event.sequence"}}]}
+    handling(lab, CONFIRM, ANNOUNCE, others=[bill])
+    await lab.create("a")
+    await lab.settle()
+    document, version = await lab.document_of("a"), await lab.version_of("a")
+    assert document["receipt"] == f"1{version - 1}"
+
+
+async def test_a_handler_that_causes_its_own_event_ends_after_eight_hops(lab):
+    handling(lab, {"name": "more", "set": {"quantity": "document.quantity + 1"}}, event="orders.updated")
+    await lab.create("a")
+    await lab.settle()
+    await lab.send(lab.command(Action.PATCH, "a", {"quantity": 1}))
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert letter.failure.error_code == "hops"
+    assert (await lab.document_of("a"))["quantity"] == 1 + 9
+
+
+@pytest.mark.parametrize("status", [500, 503, 408, 425, 429])
+async def test_failures_of_a_dependency_never_consume_attempts(lab, payments, status):
+    lab.queue_spec["retry"] = {"maxAttempts": 2}
+    handling(lab, CHARGE, CONFIRM)
+    payments.script(*[{"status": status}] * 6)
+    await lab.create("a")
+    await lab.settle()
+    assert (await lab.document_of("a"))["status"] == "CONFIRMED"
+    assert len(payments.requests) == 7
+    assert len(set(payments.keys)) == 1
+    assert await lab.letters() == []
+
+
+async def test_an_outage_longer_than_the_greatest_age_ends_in_the_dead_letters(lab, payments):
+    lab.queue_spec["retry"] = {"maxAge": "10m", "backoff": {"max": "1m"}}
+    handling(lab, {"name": "charge", "call": call("/charge")})
+    payments.script(*[{"status": 503}] * 100)
+    await lab.create("a")
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert (letter.failure.error_class, letter.failure.error_code) == ("Expired", "maxAge")
+    assert letter.failure.error_message.startswith("http-503")
+    assert letter.failure.first_failed_at < letter.failure.last_failed_at
+    assert letter.failure.traceparent == "00-ab-cd-01"
+    assert letter.failure.event_type == "orders.created"
+
+
+async def test_a_conflict_of_a_service_consumes_attempts(lab, payments):
+    lab.queue_spec["retry"] = {"maxAttempts": 3}
+    handling(lab, CHARGE)
+    payments.script(*[{"status": 409}] * 3)
+    await lab.create("a")
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert (letter.failure.error_class, letter.failure.error_code) == ("Exhausted", "maxAttempts")
+    assert letter.failure.attempts == 3
+    assert [request.path for request in payments.requests] == ["/charge"] * 3
+
+
+@pytest.mark.parametrize("status", [301, 400, 402, 404, 422])
+async def test_another_4xx_is_not_retried(lab, payments, status):
+    handling(lab, CHARGE, on_failure=[REJECT])
+    payments.script({"status": status})
+    await lab.create("a")
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert (letter.failure.error_class, letter.failure.error_code) == ("Rejected", f"http-{status}")
+    assert (await lab.document_of("a"))["status"] == "REJECTED"
+    assert len(payments.requests) == 1  # it says that nothing was done, so there is nothing to undo
+
+
+async def test_retry_after_is_honoured(lab, payments):
+    handling(lab, CHARGE)
+    payments.script({"status": 429, "headers": {"retry-after": "90"}})
+    await lab.create("a")
+    await lab.worker.handle_once()
+    await lab.worker.handle_once()
+    lab.clock.now += 89
+    assert await lab.worker.handle_once() == 0
+    lab.clock.now += 2
+    assert await lab.worker.handle_once() == 1
+    assert len(payments.requests) == 2
+
+
+async def test_what_cannot_be_evaluated_is_tried_again_a_few_times(lab):
+    lab.queue_spec["retry"] = {"maxAttempts": 3}
+    handling(lab, {"name": "bad", "set": {"status": "document.nothing"}})
+    await lab.create("a")
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert (letter.failure.error_class, letter.failure.attempts) == ("Exhausted", 3)
+    assert letter.failure.error_message.startswith("expression")
+
+
+async def test_compensation_undoes_in_reverse_then_on_failure_then_the_dead_letter(lab, payments):
+    ship = {"name": "ship", "call": call("/ship"), "compensate": {"call": call("/unship")}}
+    handling(lab, CHARGE, ship, INVALID, on_failure=[REJECT])
+    event = await lab.create("a")
+    await lab.settle()
+    assert [request.path for request in payments.requests] == ["/charge", "/ship", "/unship", "/refund"]
+    assert payments.keys[3].endswith("/1/charge.compensate")
+    assert (await lab.document_of("a"))["status"] == "REJECTED"
+    (letter,) = await lab.letters()
+    assert (letter.failure.error_class, letter.failure.error_code) == ("Rejected", "schema")
+    assert (await lab.operation(event))["status"] == "Succeeded"  # the write itself was applied
+
+
+async def test_a_call_of_unknown_outcome_is_compensated_too(lab, payments):
+    lab.queue_spec["retry"] = {"maxAge": "3m"}
+    handling(lab, {**CHARGE, "call": call("/charge", timeout="50ms")})
+    payments.script({"hang": True}, {"status": 400})
+    await lab.create("a")
+    await lab.settle()
+    assert [request.path for request in payments.requests] == ["/charge", "/charge", "/refund"]
+
+
+async def test_a_call_that_a_dead_worker_may_have_made_is_compensated_too(lab, payments):
+    handling(lab, CHARGE)
+    payments.script({"hang": True}, {"status": 400})
+    await lab.create("a")
+    await lab.worker.handle_once()
+    dying = asyncio.create_task(lab.worker.handle_once())
+    while not payments.requests:
+        await asyncio.sleep(0.001)
+    dying.cancel()
+    for task in lab.worker._running:
+        task.cancel()
+    await asyncio.gather(dying, return_exceptions=True)
+    lab.worker = lab.new_worker()
+    await lab.settle()
+    assert [request.path for request in payments.requests] == ["/charge", "/charge", "/refund"]
+
+
+async def test_compensation_that_fails_for_good_says_so_and_a_redrive_resumes_it(lab, payments):
+    ship = {"name": "ship", "call": call("/ship"), "compensate": {"call": call("/unship")}}
+    handling(lab, CHARGE, ship, INVALID, on_failure=[REJECT])
+    payments.script({}, {}, {}, {"status": 400})
+    await lab.create("a")
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert (letter.failure.error_class, letter.failure.error_code) == ("CompensationFailed", "http-400")
+    assert (await lab.document_of("a"))["status"] == "PENDING"
+    payments.requests.clear()
+    assert await lab.real_queue.redrive([letter.id]) == [letter.id]
+    await lab.settle()
+    assert [request.path for request in payments.requests] == ["/refund"]
+    assert (await lab.document_of("a"))["status"] == "REJECTED"
+    (letter,) = await lab.letters()
+    assert (letter.failure.error_class, letter.redrives) == ("Rejected", 1)
+
+
+async def test_a_redrive_after_compensation_runs_everything_again_under_new_keys(lab, payments):
+    handling(lab, CHARGE, {"name": "ship", "call": call("/ship")}, CONFIRM, on_failure=[REJECT])
+    payments.script({}, {"status": 400})
+    await lab.create("a")
+    await lab.settle()
+    first = payments.keys
+    payments.requests = []
+    (letter,) = await lab.letters()
+    await lab.real_queue.redrive([letter.id])
+    await lab.settle()
+    assert [request.path for request in payments.requests] == ["/charge", "/ship"]
+    assert not set(first) & set(payments.keys)
+    assert payments.keys[0].split("/")[1] == "2"
+    assert (await lab.document_of("a"))["status"] == "CONFIRMED"
+    assert await lab.letters() == []
+
+
+async def test_a_document_that_is_gone_cannot_be_set(lab, payments):
+    handling(lab, CHARGE, CONFIRM, on_failure=[REJECT])
+    await lab.create("a")
+    await lab.worker.handle_once()
+    await lab.send(lab.command(Action.DELETE, "a"))
+    fact = await lab.real_queue.receive(10, wait_seconds=0)
+    delete = [delivery for delivery in fact if delivery.message.key == "orders/a" and b"orders.delete" in delivery.message.body]
+    await lab.worker._work(delete)
+    for delivery in fact:
+        if delivery not in delete:
+            await lab.real_queue.retry(delivery, delay_seconds=0)
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert letter.failure.error_code == "document-gone"
+    assert [request.path for request in payments.requests] == ["/charge", "/refund"]
+
+
+async def test_a_finished_event_leaves_no_progress_behind(lab, payments):
+    handling(lab, CHARGE, CONFIRM)
+    payments.script({"status": 503})
+    await lab.create("a")
+    await lab.settle()
+    event_id = payments.keys[0].partition("/")[0]
+    assert await lab.record(PROGRESS, event_id) is None
+    assert await lab.record(FAILURES, event_id) is None
+    assert await lab.record(INBOX, event_id) is not None
+
+
+async def test_an_event_that_takes_too_long_is_tried_again(lab, payments):
+    handling(lab, CHARGE, timeout="300ms")
+    payments.script({"hang": True})
+    await lab.create("a")
+    await lab.settle()
+    assert len(payments.requests) >= 2
+    assert len(set(payments.keys)) == 1
+    assert lab.worker.stats.failed["orders.created", "dependency"] >= 1
+    assert await lab.letters() == []
+
+
+async def test_two_workers_with_the_same_event_commit_its_steps_once(lab, payments):
+    handling(lab, CHARGE, {"name": "more", "set": {"quantity": "document.quantity + 1"}}, CONFIRM)
+    await lab.create("a")
+    await lab.worker.handle_once()
+    (delivery,) = await lab.real_queue.receive(10, wait_seconds=0)
+    other = lab.new_worker()
+    await asyncio.gather(lab.worker._work([delivery]), other._work([delivery]))
+    await asyncio.gather(*lab.worker._running, *other._running)
+    lab.clock.now += 120
+    await lab.settle()
+    assert (await lab.document_of("a"))["quantity"] == 2
+    assert len(set(payments.keys)) == 1
+    await other.drain(0)
+
+
+async def test_a_large_answer_is_not_kept(lab, payments):
+    handling(lab, CHARGE, {"name": "confirm", "set": {"status": "results.charge.body == null ? 'NONE' : 'SOME'"}})
+    payments.script({"body": "x" * 70_000})
+    await lab.create("a")
+    await lab.settle()
+    assert (await lab.document_of("a"))["status"] == "NONE"
+
+
+async def test_an_unreachable_service_is_waited_for(lab, payments):
+    handling(lab, CHARGE, CONFIRM)
+    await payments.stop()
+    await lab.create("a")
+    for _ in range(4):
+        await lab.worker.handle_once()
+        lab.clock.now += 400
+    assert lab.worker.stats.failed["orders.created", "dependency"] >= 2
+    assert await lab.letters() == []
+
+
