@@ -237,7 +237,7 @@ def definition_path(file: Path) -> str:
 
 def _is_served(client: Client, path: str) -> bool:
     live = client.request("GET", path)
-    conditions = live.get("status", {}).get("conditions", ())
+    conditions = live["status"]["conditions"] or ()
     if ("Established", "True") not in {(condition["type"], condition["status"]) for condition in conditions}:
         return False
     group, plural = live["spec"]["group"], live["spec"]["names"]["plural"]
