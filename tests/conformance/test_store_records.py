@@ -1,0 +1,249 @@
+"""What every store promises (`stores/base.py`) of our records, of the outbox, of units as a whole, and of sweeping.
+
+A new adapter adds its row and passes unchanged. A case that needs a capability is collected for the rows that have it.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Protocol
+
+import pytest
+
+from fairlead_workload.errors import ConflictKind
+from fairlead_workload.stores.base import (
+    Expect,
+    OutboxEvent,
+    OutboxSource,
+    RecordWrite,
+    Store,
+    Sweeper,
+    Unit,
+)
+
+from .store_capabilities import STORES, Clock, StoreRow
+from .store_cases import ABSENT, ANY, COUNTERS, ORDERS, PRESENT, conflict, delete, put, read, write
+
+
+class Outbox(Store, OutboxSource, Protocol):
+    """A store with an outbox."""
+
+
+class Swept(Store, Sweeper, Protocol):
+    """A store that is swept."""
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture(params=STORES, ids=lambda row: row.name)
+async def store(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Store]:
+    async with request.param.open([ORDERS, COUNTERS], clock) as store:
+        yield store
+
+
+@pytest.fixture(params=[row for row in STORES if row.outbox], ids=lambda row: row.name)
+async def outbox(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Outbox]:
+    row: StoreRow = request.param
+    async with row.open([ORDERS, COUNTERS], clock) as store:
+        yield store  # type: ignore[misc]  # declared by its row
+
+
+@pytest.fixture(params=[row for row in STORES if row.sweeper], ids=lambda row: row.name)
+async def swept(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Swept]:
+    row: StoreRow = request.param
+    async with row.open([ORDERS, COUNTERS], clock) as store:
+        yield store  # type: ignore[misc]  # declared by its row
+
+
+FAILING: list[tuple[str, Unit]] = [
+    ("a mutation", Unit((put("exists", ABSENT),))),
+    ("a later mutation", Unit((put("free"), put("exists", ABSENT)))),
+    ("a requirement", Unit(requires=(("orders", ("none",)),))),
+    ("a record", Unit(records=(RecordWrite("inbox", "taken", b"", expect=ABSENT),))),
+    (
+        "a later record",
+        Unit(records=(RecordWrite("s", "free", b""), RecordWrite("inbox", "taken", b"", expect=ABSENT))),
+    ),
+]
+
+
+@pytest.mark.parametrize("failing", [unit for _, unit in FAILING], ids=[name for name, _ in FAILING])
+async def test_a_unit_with_one_part_in_conflict_leaves_nothing(outbox: Outbox, failing: Unit) -> None:
+    await outbox.commit(Unit((put("exists"),), records=(RecordWrite("inbox", "taken", b"1"),)))
+    unit = Unit(
+        (put("new", n=1), *failing.mutations),
+        failing.requires,
+        (RecordWrite("s", "new", b"v"), *failing.records),
+        (OutboxEvent("e", "new", b"body"),),
+    )
+    await conflict(outbox, unit)
+    assert [await read(outbox, id_) for id_ in ("new", "free")] == [None, None]
+    assert await outbox.records([("s", "new"), ("s", "free")]) == [None, None]
+    assert await outbox.unpublished(10) == []
+
+
+# Records
+
+
+@pytest.mark.parametrize(
+    ("there", "expect", "holds"),
+    [
+        ("absent", ANY, True),
+        ("absent", ABSENT, True),
+        ("absent", PRESENT, False),
+        ("absent", 1, False),
+        ("expired", ANY, True),
+        ("expired", ABSENT, True),
+        ("expired", PRESENT, False),
+        ("expired", 1, False),
+        ("present", ANY, True),
+        ("present", ABSENT, False),
+        ("present", PRESENT, True),
+        ("present", 1, True),
+        ("present", 2, False),
+    ],
+)
+@pytest.mark.parametrize("value", [b"new", None])
+async def test_conditions_of_records(
+    store: Store, clock: Clock, there: str, expect: Expect | int, holds: bool, value: bytes | None
+) -> None:
+    if there != "absent":
+        await store.commit(Unit(records=(RecordWrite("s", "r", b"old", clock.now + 10),)))
+    if there == "expired":
+        clock.now += 10
+    unit = Unit(records=(RecordWrite("s", "other", b"x"), RecordWrite("s", "r", value, expect=expect)))
+    if holds:
+        await store.commit(unit)
+        (record,) = await store.records([("s", "r")])
+        assert (record and record.value) == value
+        return
+    found = await conflict(store, unit)
+    assert (found.kind, found.subject, found.position) == (ConflictKind.RECORD, "s/r", 1)
+    (record, other) = await store.records([("s", "r"), ("s", "other")])
+    assert (record and record.value) == (b"old" if there == "present" else None)
+    assert other is None
+
+
+async def test_records_have_spaces_revisions_and_expiry(store: Store, clock: Clock) -> None:
+    for n in range(3):
+        await store.commit(Unit(records=(RecordWrite("s", "r", bytes([n, 0, 255]), clock.now + 5.5),)))
+    await store.commit(Unit(records=(RecordWrite("t", "r", b""),)))
+    first, missing, second = await store.records([("t", "r"), ("t", "x"), ("s", "r")])
+    assert first is not None
+    assert second is not None
+    assert (first.space, first.id, first.value, first.revision, first.expires_at) == ("t", "r", b"", 1, None)
+    assert (second.space, second.value, second.revision, second.expires_at) == ("s", b"\2\0\xff", 3, clock.now + 5.5)
+    assert missing is None
+    clock.now += 5.5
+    assert await store.records([("s", "r")]) == [None]
+
+
+async def test_who_held_an_expired_record_cannot_write_over_its_new_owner(store: Store, clock: Clock) -> None:
+    lease = RecordWrite("lease", "relay", b"first", clock.now + 10, ABSENT)
+    await store.commit(Unit(records=(lease,)))
+    clock.now += 10
+    await store.commit(Unit(records=(replace(lease, value=b"second", expires_at=clock.now + 10),)))
+    found = await conflict(store, Unit(records=(RecordWrite("lease", "relay", b"first", expect=1),)))
+    assert found.kind is ConflictKind.RECORD
+
+
+# Outbox
+
+
+async def test_events_come_with_the_versions_of_their_mutations_until_published(outbox: Outbox) -> None:
+    first = await outbox.commit(
+        Unit(
+            (put("a"), put("b")),
+            outbox=(OutboxEvent("1", "b", b"b", 1), OutboxEvent("2", "a", b"a", 0), OutboxEvent("3", "a", b"x", None)),
+        )
+    )
+    second = await outbox.commit(Unit((delete("a"),), outbox=(OutboxEvent("4", "a", b"a"),)))
+    rows = await outbox.unpublished(10)
+    assert {(row.event.id, row.event.key, row.event.body, row.version) for row in rows} == {
+        ("1", "b", b"b", first.versions[1]),
+        ("2", "a", b"a", first.versions[0]),
+        ("3", "a", b"x", 0),
+        ("4", "a", b"a", second.versions[0]),
+    }
+    await outbox.published([row.position for row in rows if row.event.key == "a"])
+    assert [row.event.id for row in await outbox.unpublished(10)] == ["1"]
+
+
+async def test_events_of_a_key_come_in_order_of_version(outbox: Outbox) -> None:
+    async def write_all(key: str) -> None:
+        for n in range(10):
+            await outbox.commit(Unit((put(key, n=n),), outbox=(OutboxEvent(f"{key}{n}", key, b""),)))
+
+    await asyncio.gather(write_all("a"), write_all("b"))
+    rows = await outbox.unpublished(7)
+    assert len(rows) == 7
+    rows = await outbox.unpublished(100)
+    for key in ("a", "b"):
+        versions = [row.version for row in rows if row.event.key == key]
+        assert len(versions) == 10
+        assert versions == sorted(set(versions))
+
+
+async def test_a_position_is_never_used_twice(outbox: Outbox) -> None:
+    seen: set[int] = set()
+    for n in range(3):
+        await outbox.commit(Unit((put("a", n=n),), outbox=(OutboxEvent(str(n), "a", b""),)))
+        (row,) = await outbox.unpublished(10)
+        assert row.position not in seen
+        seen.add(row.position)
+        await outbox.published([row.position])
+
+
+async def test_whoever_waits_for_the_outbox_is_woken_by_commits_that_write_to_it(outbox: Outbox) -> None:
+    woken = asyncio.Event()
+    outbox.on_outbox(woken.set)
+    await write(outbox, put("a"))
+    await asyncio.sleep(0)
+    assert not woken.is_set()
+    await outbox.commit(Unit((put("a"),), outbox=(OutboxEvent("1", "a", b""),)))
+    await asyncio.wait_for(woken.wait(), 5)
+    assert len(await outbox.unpublished(10)) == 1
+
+
+# Sweeping
+
+
+async def test_sweeping_takes_expired_records_and_old_tombstones_and_nothing_else(swept: Swept, clock: Clock) -> None:
+    await write(swept, put("kept"), put("old"), put("young"))
+    await write(swept, delete("old"))
+    records = (RecordWrite("s", "dies", b"", clock.now + 1), RecordWrite("s", "lives", b"", clock.now + 500))
+    await swept.commit(Unit(records=(*records, RecordWrite("s", "stays", b""))))
+    clock.now += 100
+    version = await write(swept, delete("young"))
+    assert await swept.sweep(now=clock.now, tombstones_before=clock.now - 50) == 2
+    assert await swept.sweep(now=clock.now, tombstones_before=clock.now - 50) == 0
+    found = await swept.records([("s", "dies"), ("s", "lives"), ("s", "stays")])
+    assert [record is not None for record in found] == [False, True, True]
+    assert await read(swept, "kept") == {"id": "kept"}
+    clock.now = 1_000_000_000
+    assert await write(swept, put("young")) > version
+
+
+async def test_sweeping_stops_at_its_limit(swept: Swept, clock: Clock) -> None:
+    await swept.commit(Unit(records=tuple(RecordWrite("s", str(n), b"", clock.now) for n in range(5))))
+    await swept.commit(Unit(tuple(put(str(n)) for n in range(5))))
+    await swept.commit(Unit(tuple(delete(str(n)) for n in range(5))))
+    clock.now += 1
+    counts = [await swept.sweep(now=clock.now, tombstones_before=clock.now, limit=4) for _ in range(4)]
+    assert sum(counts) == 10
+    assert max(counts) == 4
+
+
+async def test_a_document_whose_tombstone_was_swept_never_repeats_a_version(swept: Swept, clock: Clock) -> None:
+    await write(swept, put("a", version=int(clock.now * 1_000_000) + 10_000_000))
+    version = await write(swept, delete("a"))
+    clock.now += 1
+    assert await swept.sweep(now=clock.now, tombstones_before=clock.now) == 1
+    assert await write(swept, put("a")) > version
+
+
+def test_every_capability_is_declared_by_some_store() -> None:
+    assert all(any(getattr(row, name) for row in STORES) for name in ("outbox", "sweeper"))
