@@ -15,7 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from fairlead_workload.api.server import GranianServer
+from fairlead_workload.api.granian_server import GranianServer
+from fairlead_workload.api.server import bind
 
 
 def application(status: int, headers: dict[str, str], body: bytes) -> Starlette:
@@ -25,13 +26,16 @@ def application(status: int, headers: dict[str, str], body: bytes) -> Starlette:
         return Response(body or None, status_code=status, headers=headers)
 
     return Starlette(
-        routes=[Route("/v1/{resource}", answer, methods=["POST"]), Route("/v1/{resource}/{key}", answer, methods=["GET"])]
+        routes=[
+            Route("/v1/{resource}", answer, methods=["POST"]),
+            Route("/v1/{resource}/{key}", answer, methods=["GET"]),
+        ]
     )
 
 
 async def serve(port: int, status: int, answer: dict[str, object]) -> None:
     headers = dict(answer["headers"])  # type: ignore[call-overload]
-    server = GranianServer(application(status, headers, str(answer["body"]).encode()), host="127.0.0.1", port=port)
+    server = GranianServer(application(status, headers, str(answer["body"]).encode()), bind("127.0.0.1", port))
     await server.start()
     gc.collect()
     gc.freeze()

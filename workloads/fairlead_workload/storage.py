@@ -5,20 +5,18 @@ and kept in the store.
 """
 
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import unquote
-
-import msgspec
 
 from fairlead_contract.api import Resource as ResourceSpec
 from fairlead_contract.bindings import CacheType, DatastoreType, QueueType
 from fairlead_contract.model import seconds
 from fairlead_contract.runtime import RuntimeDocument
+from fairlead_workload.api.fetching import fetcher
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.memory import MemoryCache
-from fairlead_workload.caches.policy import Fetch, Fetched, policy_of
+from fairlead_workload.caches.policy import policy_of
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Conflict, Misconfigured
 from fairlead_workload.model.operations import OperationIds
@@ -28,6 +26,7 @@ from fairlead_workload.sqlite import Database
 from fairlead_workload.stores.base import SECRETS, Expect, RecordWrite, Store, Unit
 from fairlead_workload.stores.sqlite import SqliteStore
 
+VISIBILITY_SECONDS = 60.0  # of the embedded queue; the worker renews leases at half of it
 CACHE_ENTRIES = 100_000  # of the in-process cache as a whole; its bytes are bounded too
 _SECRET = (SECRETS, "operation-ids")
 
@@ -53,7 +52,12 @@ def open_storage(document: RuntimeDocument, *, data_dir: Path, exclusive: bool =
     queue = None
     if document.queue is not None:
         retention_seconds = seconds(document.queue.dead_letter.retention)
-        queue = SqliteQueue(database, order=document.queue.order, retention_seconds=retention_seconds)
+        queue = SqliteQueue(
+            database,
+            order=document.queue.order,
+            visibility_seconds=VISIBILITY_SECONDS,
+            retention_seconds=retention_seconds,
+        )
     cache = MemoryCache(CACHE_ENTRIES) if document.cache.type is CacheType.MEMORY else None
 
     async def close() -> None:
@@ -93,20 +97,6 @@ def _document_cache(resource: Resource, storage: Storage) -> DocumentCache:
     spec: ResourceSpec = resource.spec
     policy = policy_of(spec.cache, strong=spec.reads == "Strong")
     return DocumentCache(resource.name, policy, storage.cache, fetcher(resource, storage.store))
-
-
-def fetcher(resource: Resource, store: Store) -> Fetch:
-    """Reads the document of a cache key (`orders/KEY`) from the store, encoded as it is served."""
-    skip = len(resource.name) + 1
-
-    async def fetch(path: str, strong: bool) -> Fetched:
-        segments: Sequence[str] = [unquote(segment) for segment in path[skip:].split("/")]
-        [record] = await store.get(resource.name, [resource.parse_key(tuple(segments))], strong=strong)
-        if record is None:
-            return Fetched(None, 0, "")
-        return Fetched(msgspec.json.encode(record.document), record.version, f'"{record.version}"')
-
-    return fetch
 
 
 async def _secret(store: Store) -> bytes:

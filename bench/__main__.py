@@ -1,0 +1,45 @@
+"""`make bench`: every figure of docs/performance.md, in one run. The server has one core, the load the other."""
+
+import statistics
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+from bench import load, paths, startup, worker
+
+PAIRS = 3
+
+
+def paired(name: str, goal: float, ours: Callable[[], load.Load], baseline: Callable[[], load.Load]) -> None:
+    """Measure A and B in turn and print the median of the pairs' ratios."""
+    ratios, rates, errors = [], [], 0
+    before = load.cpu_times()
+    for _ in range(PAIRS):
+        a, b = baseline(), ours()
+        ratios.append(b.rate / a.rate)
+        rates.append((b.rate, a.rate))
+        errors += a.errors + b.errors
+    cores = load.cores(before, load.cpu_times())
+    ratio = statistics.median(ratios)
+    spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
+    fairlead, bare = (statistics.median(column) for column in zip(*rates, strict=True))
+    busy = ", ".join(f"{share:.0%}" for share in cores.busy)
+    print(f"{name:<34} {ratio:5.2f} of A (goal {goal:.2f}; {spread})  {fairlead:8.0f} / {bare:8.0f} per s")
+    print(f"{'':<34} cores busy {busy}, steal {cores.steal:.1%}, errors {errors}", flush=True)
+
+
+def main() -> None:
+    load.require_wrk()
+    print(f"A = bare Starlette app, same server, loop and GC settings, same bytes; {load.CONNECTIONS} connections,")
+    print(f"medians of {PAIRS} adjacent pairs of {load.SECONDS} s; server on core {load.SERVER_CORE}\n")
+    with tempfile.TemporaryDirectory() as folder:
+        for path in (paths.cached_get, paths.not_modified, paths.accepted_post):
+            with path(Path(folder) / path.__name__) as case:
+                paired(case.name, case.goal, case.ours, case.baseline)
+        print()
+        worker.report(Path(folder) / "worker")
+        startup.report(Path(folder) / "startup")
+
+
+if __name__ == "__main__":
+    main()

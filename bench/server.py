@@ -1,0 +1,31 @@
+"""Fairlead as it runs in an API pod: `python -m bench.server FILE DATA_DIR PORT` serves the API without the worker.
+
+The access log is on, in JSON, as in the image; its lines go to standard output.
+"""
+
+import asyncio
+import gc
+import sys
+from pathlib import Path
+
+import uvloop
+import yaml
+
+from fairlead_cli.embedded import embed
+from fairlead_contract.resources import ApiService
+from fairlead_workload.service import Role, Service
+
+
+async def serve(file: Path, data_dir: Path, port: int) -> None:
+    document = embed(ApiService.model_validate(yaml.safe_load(file.read_text())))
+    service = await Service.open(
+        document, data_dir=data_dir, port=port, admin_port=0, log_format="json", roles=frozenset({Role.API})
+    )
+    await service.start()
+    gc.collect()
+    gc.freeze()
+    await service.wait()
+
+
+if __name__ == "__main__":
+    uvloop.run(serve(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))

@@ -1,0 +1,180 @@
+"""One ApiService, running: opens what it is bound to, starts API and worker, and drains them. The one place that wires.
+
+Order of a stop: readiness turns false, the listener takes no more requests, requests in flight finish, the worker gives
+back what it holds, the outbox is published, the stores close.
+"""
+
+import asyncio
+import logging
+import os
+import sys
+from collections.abc import Coroutine, Mapping
+from contextlib import AsyncExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+from prometheus_client.registry import CollectorRegistry
+
+from fairlead_contract.runtime import RuntimeDocument
+from fairlead_workload import storage
+from fairlead_workload.api.admin import admin
+from fairlead_workload.api.app import application
+from fairlead_workload.api.granian_server import GranianServer
+from fairlead_workload.api.health import Health, checks
+from fairlead_workload.api.kernel import Kernel
+from fairlead_workload.api.server import Server, bind
+from fairlead_workload.api.uvicorn_server import UvicornServer
+from fairlead_workload.bindings import Bindings
+from fairlead_workload.telemetry import logs, metrics
+from fairlead_workload.telemetry.access import AccessLog
+from fairlead_workload.telemetry.http import HttpTelemetry
+from fairlead_workload.telemetry.metrics import Depths, ProcessMetrics
+from fairlead_workload.worker.calls import ServiceMap
+from fairlead_workload.worker.loop import Worker
+
+LISTENER_SHARE = 0.5  # of the grace period, for requests in flight; the worker has the rest
+_log = logging.getLogger(__name__)
+
+
+class Role(StrEnum):
+    """What a process does for its ApiService."""
+
+    API = "api"
+    WORKER = "worker"
+
+
+EVERYTHING = frozenset(Role)
+
+
+class Service:
+    """One ApiService in this process. Made by `open`, then `start`, `wait`, `stop`."""
+
+    def __init__(
+        self, stack: AsyncExitStack, *, public: Server | None, private: Server, worker: Worker | None, health: Health
+    ) -> None:
+        self._stack = stack
+        self._public = public
+        self._private = private
+        self._worker = worker
+        self._health = health
+        self._background: list[Coroutine[Any, Any, None]] = []
+        self._tasks: list[asyncio.Task[None]] = []
+
+    @classmethod
+    async def open(
+        cls,
+        document: RuntimeDocument,
+        *,
+        data_dir: Path,
+        host: str = "127.0.0.1",
+        port: int = 8080,
+        admin_port: int = 9090,
+        services: Mapping[str, str] | None = None,
+        log_format: logs.Form = "json",
+        roles: frozenset[Role] = EVERYTHING,
+    ) -> "Service":
+        """Take the ports, open the stores and wire everything. Port 0 is any free one. Raises Misconfigured.
+
+        `services` gives the base URL of services that handlers call; others are found by the DNS of the namespace.
+        """
+        async with AsyncExitStack() as stack:
+            serves = Role.API in roles
+            listener = bind(host, port) if serves else None
+            if listener is not None:
+                stack.callback(listener.close)
+            private_listener = bind(host, admin_port, name="admin port")
+            stack.callback(private_listener.close)
+            opened = await asyncio.to_thread(storage.open_storage, document, data_dir=data_dir)
+            stack.push_async_callback(opened.close)
+            bindings = await storage.bind(document, opened)
+            worker = _worker(bindings, services) if Role.WORKER in roles and document.queue is not None else None
+            health = Health(checks(bindings))
+            registry, process = CollectorRegistry(), ProcessMetrics()
+            depths = Depths(opened.queue, opened.store)
+            stats = worker.stats if worker is not None else None
+            metrics.register(registry, bindings, health=health, process=process, depths=depths, worker=stats)
+            public = None
+            if listener is not None:
+                telemetry = HttpTelemetry(registry, _access_log(stack, log_format))
+                kernel = Kernel(bindings, http=telemetry)
+                public = GranianServer(application(document, kernel, health), listener)
+            private = UvicornServer(admin(health, registry), private_listener)
+            service = cls(stack.pop_all(), public=public, private=private, worker=worker, health=health)
+            service._background = [health.run(), process.run(), depths.run()]
+            return service
+        raise AssertionError("unreachable")  # the stack swallows nothing
+
+    @property
+    def url(self) -> str:
+        """Base URL of the API; empty when this process serves none."""
+        return _url(self._public) if self._public is not None else ""
+
+    @property
+    def admin_url(self) -> str:
+        """Base URL of the admin listener."""
+        return _url(self._private)
+
+    async def start(self) -> None:
+        """Serve and work from now on. Raises Misconfigured."""
+        await self._health.check()
+        await self._private.start()
+        if self._public is not None:
+            await self._public.start()
+        if self._worker is not None:
+            self._tasks.append(asyncio.create_task(self._worker.run(), name="worker"))
+        self._tasks += [asyncio.create_task(work) for work in self._background]
+        self._background = []
+
+    async def wait(self) -> None:
+        """Return when a listener or the worker has ended by itself; raise what ended it."""
+        ends = [asyncio.create_task(server.wait()) for server in (self._public, self._private) if server is not None]
+        try:
+            done, _ = await asyncio.wait([*ends, *self._tasks], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in ends:
+                task.cancel()
+        for task in done:
+            task.result()
+
+    async def stop(self, *, grace_seconds: float) -> None:
+        """Drain within about `grace_seconds`, then let go of everything. Also for a service that was never started."""
+        self._health.drain()
+        if self._public is not None:
+            await self._public.stop(grace_seconds * LISTENER_SHARE)
+        if self._worker is not None:
+            await self._worker.drain(grace_seconds * (1 - LISTENER_SHARE))
+        await self._private.stop(1.0)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        for work in self._background:
+            work.close()
+        await self._stack.aclose()
+
+
+def _worker(bindings: Bindings, services: Mapping[str, str] | None) -> Worker:
+    visibility_seconds = storage.VISIBILITY_SECONDS
+    given = ServiceMap(bindings.document.namespace, services)
+    return Worker(bindings, services=given, visibility_seconds=visibility_seconds)
+
+
+def _access_log(stack: AsyncExitStack, form: logs.Form) -> AccessLog:
+    def write(lines: bytes) -> None:
+        # Straight to the descriptor: a reader that has gone is no reason to fail a request.
+        view = memoryview(lines)
+        try:
+            while view:
+                view = view[os.write(sys.stdout.fileno(), view) :]
+        except OSError:
+            return
+
+    log = AccessLog(write, form=form)
+    stack.callback(log.close)
+    return log
+
+
+def _url(server: Server) -> str:
+    host, port = server.address
+    shown = f"[{host}]" if ":" in host else host
+    return f"http://{shown}:{port}"
