@@ -5,10 +5,12 @@ Importing is most of the start-up time of `fairlead run`, so nothing heavy is im
 
 import importlib.metadata
 import re
-from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from fairlead_cli import dlq
+from fairlead_cli.options import DataDir, Files, Recursive
 
 app = typer.Typer(
     name="fairlead",
@@ -20,18 +22,11 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-Files = Annotated[
-    list[str],
-    typer.Option("--file", "-f", metavar="FILE|FOLDER", help="What to read; - for standard input. May be repeated."),
-]
-Recursive = Annotated[bool, typer.Option("--recursive", "-R", help="Read the folders inside a folder too.")]
+app.add_typer(dlq.app, name="dlq")
+
 Port = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Port of the API; 0: any free one.")]
 AdminPort = Annotated[
     int, typer.Option(min=0, max=65535, metavar="PORT", help="Port of /health, /ready and /metrics; 0: any free one.")
-]
-DataDir = Annotated[
-    Path | None,
-    typer.Option(metavar="DIR", help="Where documents and queued events are kept. Default: .fairlead/NAMESPACE/NAME."),
 ]
 _SERVICE = re.compile(r"(?P<name>[a-z]([-a-z0-9]{0,61}[a-z0-9])?)=(?P<url>https?://[^\s/?#]+(/[^\s?#]*)?)")
 

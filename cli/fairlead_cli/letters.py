@@ -1,0 +1,212 @@
+"""`fairlead dlq`: look at, send back and remove the dead letters of one ApiService, beside a running server or without.
+
+Decided here: which ApiService of the files is meant; that a redrive takes only letters that failed before it began, so
+that one which fails again is not sent in circles; and that nothing is removed without `--yes`.
+"""
+
+import asyncio
+import json
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from itertools import count
+from pathlib import Path
+from typing import Literal
+
+from fairlead_cli import checking, documents, embedded, letter_text, notices
+from fairlead_cli.documents import Document
+from fairlead_cli.notices import Notice
+from fairlead_contract.findings import Finding
+from fairlead_contract.resources import ApiService
+from fairlead_workload.errors import DependencyError, Misconfigured
+from fairlead_workload.queues.base import DeadLetter, DeadLetters, LetterFilter
+from fairlead_workload.storage import open_storage
+
+Output = Literal["table", "json"]
+PAGE = 100
+
+
+class NotPossible(Exception):  # noqa: N818 - says what, not that it went wrong
+    """The command cannot be carried out; carries the lines to print."""
+
+    def __init__(self, *found: Notice) -> None:
+        super().__init__(*found)
+        self.notices = found
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Whose dead letters. `name` chooses among several ApiServices: NAME or NAMESPACE/NAME."""
+
+    sources: Sequence[str]
+    recursive: bool
+    name: str | None
+    data_dir: Path | None
+
+
+def carry_out(target: Target, work: Callable[[DeadLetters], Awaitable[int]]) -> int:
+    """Do `work` on the dead letters of `target`. Returns the exit code."""
+    try:
+        return asyncio.run(_carry_out(target, work))
+    except NotPossible as error:
+        for notice in error.notices:
+            print(notice, file=sys.stderr)  # noqa: T201
+        return 1
+
+
+async def _carry_out(target: Target, work: Callable[[DeadLetters], Awaitable[int]]) -> int:
+    origin, resource, alone = _choose(target)
+    folder = embedded.data_dir(resource, target.data_dir, alone=alone)
+    async with _open(origin, resource, folder) as queue:
+        return await work(queue)
+
+
+def _choose(target: Target) -> tuple[Document, ApiService, bool]:
+    """The ApiService that is meant, and whether it is alone in the files."""
+    checked = checking.check(documents.load(target.sources, recursive=target.recursive))
+    if checked.has_errors:
+        raise NotPossible(*(notice for notice in checked.notices if notice.is_error))
+    found = [each for each in checked.services if target.name in (None, *_names(each[1]))]
+    if len(found) == 1:
+        return *found[0], len(checked.services) == 1
+    names = ", ".join(f"{each.metadata.namespace}/{each.metadata.name}" for _, each in checked.services) or "none"
+    if target.name is None and found:
+        raise NotPossible(
+            notices.error(_files(target), "several ApiServices are here", f"choose one with --name: {names}")
+        )
+    asked = f"no ApiService `{target.name}`" if target.name else "no ApiService"
+    raise NotPossible(notices.error(_files(target), f"{asked} is here", f"there are: {names}"))
+
+
+def _names(resource: ApiService) -> tuple[str, str]:
+    return resource.metadata.name, f"{resource.metadata.namespace}/{resource.metadata.name}"
+
+
+def _files(target: Target) -> str:
+    return ", ".join(target.sources)
+
+
+@asynccontextmanager
+async def _open(origin: Document, resource: ApiService, folder: Path) -> AsyncIterator[DeadLetters]:
+    document = embedded.embed(resource)
+    faults = embedded.place_faults(resource)
+    if document.queue is None:
+        faults.append(Finding("spec.queue", "there is no queue, so there are no dead letters"))
+    if faults:
+        raise NotPossible(*(origin.notice(fault) for fault in faults))
+    try:
+        storage = open_storage(document, data_dir=folder, exclusive=False)
+    except Misconfigured as error:
+        raise NotPossible(origin.notice(Finding(error.path, error.message, remedy=error.remedy))) from None
+    try:
+        if storage.queue is None:
+            raise TypeError("a document with a queue opens one")
+        yield storage.queue
+    except DependencyError as error:
+        raise NotPossible(origin.notice(Finding(str(folder), str(error), remedy="try again"))) from None
+    finally:
+        await storage.close()
+
+
+async def pages(queue: DeadLetters, match: LetterFilter, *, most: int | None) -> AsyncIterator[list[DeadLetter]]:
+    """The letters that match, page by page, at most `most` of them."""
+    after: str | None = None
+    left = most
+    while left is None or left > 0:
+        page = await queue.letters(match, limit=PAGE if left is None else min(PAGE, left), after=after)
+        if not page:
+            return
+        yield page
+        after = page[-1].id
+        left = None if left is None else left - len(page)
+
+
+async def show_list(queue: DeadLetters, match: LetterFilter, *, most: int, output: Output) -> int:
+    """Print the letters that match, oldest failure first."""
+    found = [letter async for page in pages(queue, match, most=most + 1) for letter in page]
+    shown = found[:most]
+    if output == "json":
+        _print_json([letter_text.as_json(letter) for letter in shown])
+    elif shown:
+        _print_table([letter_text.row(letter) for letter in shown])
+    else:
+        _say("no dead letters match")
+    if len(found) > most:
+        _say(f"there are more than {most}; see more with --max")
+    return 0
+
+
+async def show_in_full(queue: DeadLetters, match: LetterFilter, *, output: Output) -> int:
+    """Print the letters named by id in full. Exit code 1 when one is not there."""
+    found = [letter async for page in pages(queue, match, most=None) for letter in page]
+    if output == "json":
+        _print_json([letter_text.as_json(letter) for letter in found])
+    else:
+        print("\n\n".join(letter_text.in_full(letter) for letter in found))  # noqa: T201
+    missing = set(match.ids or ()) - {letter.id for letter in found}
+    for id_ in sorted(missing):
+        _say(f"there is no dead letter {id_} that matches")
+    return 1 if missing else 0
+
+
+async def redrive(
+    queue: DeadLetters, match: LetterFilter, *, most: int | None, rate_per_second: float, dry_run: bool
+) -> int:
+    """Send the letters that match back to the queue, evenly over time."""
+    chosen = await _chosen(queue, match, most=most)
+    if dry_run:
+        _say(f"{_letters(len(chosen))} would be redriven")
+        return 0
+    done, start = 0, time.monotonic()
+    for position, id_ in zip(count(), chosen, strict=False):
+        await asyncio.sleep(max(0.0, start + position / rate_per_second - time.monotonic()))
+        done += len(await queue.redrive([id_]))
+    _say(f"{_letters(done)} redriven")
+    return 0
+
+
+async def purge(queue: DeadLetters, match: LetterFilter, *, most: int | None, dry_run: bool, sure: bool) -> int:
+    """Remove the letters that match for good. Without `sure` nothing is removed, and the exit code is 1."""
+    chosen = await _chosen(queue, match, most=most)
+    if dry_run or not sure:
+        _say(f"{_letters(len(chosen))} would be purged" + ("" if dry_run else "; nothing is without --yes"))
+        return 0 if dry_run else 1
+    done = 0
+    for start in range(0, len(chosen), PAGE):
+        done += len(await queue.purge(chosen[start : start + PAGE]))
+    _say(f"{_letters(done)} purged")
+    return 0
+
+
+async def _chosen(queue: DeadLetters, match: LetterFilter, *, most: int | None) -> list[str]:
+    """The ids of the letters that match and had failed when this began."""
+    now = time.time()
+    bounded = replace(match, until=min(match.until or now, now))
+    return [letter.id async for page in pages(queue, bounded, most=most) for letter in page]
+
+
+def _letters(number: int) -> str:
+    return f"{number} dead letter" if number == 1 else f"{number} dead letters"
+
+
+def _print_json(found: list[dict[str, object]]) -> None:
+    print(json.dumps({"items": found}, indent=2, ensure_ascii=False))  # noqa: T201
+
+
+def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
+    if not sys.stdout.isatty():
+        print(letter_text.plain_table(rows))  # noqa: T201
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(*letter_text.COLUMNS, box=None, header_style="bold", pad_edge=False)
+    for cells in rows:
+        table.add_row(*cells)
+    Console().print(table)
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr)  # noqa: T201
