@@ -55,6 +55,9 @@ class _Service:
         self._version = document.api.version
         self._queued = document.queue is not None
         self._problems: set[tuple[str, ...]] = set()
+        self._schemas: Json = {}
+        for resource in document.api.resources:
+            self._schemas |= schemas.resource_schemas(resource)
 
     def tags(self) -> list[Json]:
         names = [{"name": resource.name, "description": _about(resource)} for resource in self._document.api.resources]
@@ -73,14 +76,11 @@ class _Service:
         return paths
 
     def components(self) -> Json:
-        declared: Json = {}
         parameters: Json = dict(_PARAMETERS)
         for resource in self._document.api.resources:
-            declared |= schemas.resource_schemas(resource)
             parameters |= {_key_component(resource, name): _key(resource, name) for name in key_names(resource)}
-        declared |= {"Operation": _OPERATION, "Problem": problems.PROBLEM_SCHEMA}
         return {
-            "schemas": declared,
+            "schemas": self._schemas | {"Operation": _OPERATION, "Problem": problems.PROBLEM_SCHEMA},
             "parameters": parameters,
             "headers": _HEADERS,
             "responses": {
@@ -183,7 +183,7 @@ class _Service:
             "201": self._document_answer(resource, "Created.", "ETag", "Location", *_WRITTEN),
         }
         body = self._body(resource, "Replace", (_JSON,))
-        return self._write(resource, "replace", "Create or replace one of", body, answers, slugs)
+        return self._write(resource, "replace", "Replace or create one of", body, answers, slugs)
 
     def _patch(self, resource: Resource) -> Json:
         late = ("not-found", *_conditional(resource), *_referring(resource))
@@ -229,17 +229,15 @@ class _Service:
     def _document_answer(self, resource: Resource, description: str, *headers: str) -> Json:
         name = component(resource)
         media: Json = {"schema": reference("schemas", name)}
-        declared = schemas.resource_schemas(resource)
-        sample = schemas.example(declared[name], declared)
+        sample = schemas.example(self._schemas[name], self._schemas)
         if sample is not None:
             media["example"] = sample
         return {"description": description, "headers": _headers(*headers), "content": {_JSON: media}}
 
     def _body(self, resource: Resource, kind: str, types: Iterable[str]) -> Json:
         name = component(resource) + kind
-        declared = schemas.resource_schemas(resource)
         media: Json = {"schema": reference("schemas", name)}
-        sample = schemas.example(_writable(declared[name]), declared)
+        sample = schemas.example(_writable(self._schemas[name]), self._schemas)
         if sample is not None:
             media["example"] = sample
         return {"requestBody": {"required": True, "content": dict.fromkeys(types, media)}}

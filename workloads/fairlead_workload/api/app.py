@@ -1,0 +1,68 @@
+"""The public ASGI application: resources go straight to the kernel, everything else to a few pages.
+
+Decided here: the path alone chooses, and nothing is wrapped around the kernel. There is no framework: four fixed paths
+need none, and importing one takes a good part of the time to the first answer. Whoever runs us owns start and stop.
+"""
+
+from functools import partial
+
+import msgspec
+
+from fairlead_contract.runtime import RuntimeDocument
+from fairlead_workload.api import docs_page
+from fairlead_workload.api.health import Health, Status
+from fairlead_workload.api.pages import Page, Pages, cached_page
+from fairlead_workload.api.request import Request
+from fairlead_workload.api.responses import JSON, Headers, Response, json_response
+from fairlead_workload.api.server import Application, Receive, Scope, Send
+
+
+def application(document: RuntimeDocument, kernel: Application, health: Health) -> Application:
+    """Serve the service that `document` describes on its public port."""
+    pages: dict[str, Page] = {
+        "/openapi.json": cached_page(partial(_openapi, document)),
+        "/docs": cached_page(docs_page.render),
+        "/health": alive,
+        "/ready": partial(_ready, health),
+    }
+    others = Pages(pages)
+    resources = f"/{document.api.version}/"
+
+    async def public(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            return await _foreign(scope, receive, send)
+        if scope["path"].startswith(resources):
+            return await kernel(scope, receive, send)
+        return await others(scope, receive, send)
+
+    return public
+
+
+async def alive(request: Request) -> Response:
+    """`/health`: the event loop answers."""
+    del request
+    return json_response(200, {"status": "alive"})
+
+
+async def _ready(health: Health, request: Request) -> Response:
+    del request
+    status = health.status
+    return json_response(503 if status is Status.UNREADY else 200, {"status": str(status)})
+
+
+def _openapi(document: RuntimeDocument) -> tuple[Headers, bytes]:
+    from fairlead_contract.openapi import openapi  # most processes are never asked
+
+    return [JSON], msgspec.json.encode(openapi(document))
+
+
+async def _foreign(scope: Scope, receive: Receive, send: Send) -> None:
+    """Servers that insist on a lifespan get one without effect; there are no WebSockets."""
+    if scope["type"] != "lifespan":
+        await send({"type": "websocket.close", "code": 1000})
+        return
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return
