@@ -12,7 +12,6 @@ import time
 import traceback
 from typing import Any, BinaryIO, Literal
 
-
 Form = Literal["json", "console"]
 
 # Libraries that tell at INFO what we tell ourselves, or what a client did.
