@@ -11,9 +11,9 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
-from server import Running, free_port, start
+from .server import Running, free_port, start
 
-FILE = Path(__file__).parents[1] / "data" / "kill.yaml"
+FILE = Path(__file__).parents[2] / "data" / "kill.yaml"
 KILLS = 15
 CLIENTS = 8
 SETTLE_SECONDS = 60.0
