@@ -62,7 +62,7 @@ def _create_table(layout: Layout) -> str:
     ]
     columns += ["_version INTEGER NOT NULL", "_deleted_at REAL", "_extra TEXT"]
     key = ", ".join(quoted(layout.column(property_).name) for property_ in layout.key)
-    return f"CREATE TABLE {quoted(layout.table)} ({', '.join(columns)}, PRIMARY KEY ({key})) STRICT, WITHOUT ROWID"
+    return f"CREATE TABLE {quoted(layout.table)} ({', '.join(columns)}, PRIMARY KEY ({key})) STRICT"
 
 
 def _definition(column: Column) -> str:

@@ -72,6 +72,7 @@ class RowCodec:
         self._declared = frozenset(column.property for column in layout.columns)
         self._key = layout.key
         self._key_kinds = tuple(layout.column(property_).kind for property_ in layout.key)
+        self._key_types = tuple(_TYPES[kind] for kind in self._key_kinds)
         self._converted = tuple(
             (position, column.kind) for position, column in enumerate(layout.columns) if column.kind in _READERS
         )
@@ -87,11 +88,11 @@ class RowCodec:
 
     def storable_key(self, key: Key) -> Key:
         """The key as it is stored. Raises `Refused` when it is not one of this resource."""
-        if len(key) != len(self._key_kinds):
+        if len(key) != len(self._key_types) or any(
+            type(value) not in types for value, types in zip(key, self._key_types, strict=True)
+        ):
             raise Refused("datastore", f"{self._resource}/{key!r} is not a key of this resource")
-        for value, kind in zip(key, self._key_kinds, strict=True):
-            if type(value) not in _TYPES[kind]:
-                raise Refused("datastore", f"{self._resource}/{key!r} is not a key of this resource")
+        for value in key:
             self._check(value)
         return key
 

@@ -7,7 +7,6 @@ at most once per batch, with one statement per table.
 
 import sqlite3
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 from fairlead_workload.errors import Conflict, ConflictKind
@@ -55,12 +54,7 @@ class Table:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedUnit:
-    """A unit with the rows of its mutations, the tombstone's for a delete."""
-
-    unit: Unit
-    rows: tuple[Row, ...]
+PreparedUnit = tuple[Unit, list[Row]]  # with the rows of its mutations, the tombstone's for a delete
 
 
 def prepare(unit: Unit, tables: dict[str, Table]) -> PreparedUnit:
@@ -71,7 +65,7 @@ def prepare(unit: Unit, tables: dict[str, Table]) -> PreparedUnit:
         key = codec.storable_key(mutation.key)
         document = mutation.document
         rows.append(codec.tombstone(key) if document is None else codec.encode(key, document))
-    return PreparedUnit(unit, tuple(rows))
+    return unit, rows
 
 
 _Stored = tuple[int, bool]  # a document's version, and whether it is there (else a tombstone)
@@ -115,13 +109,13 @@ class Batch:
 
     def add(self, prepared: PreparedUnit) -> Committed:
         """Settle one unit. Raises `Conflict`, and then nothing of the unit will be written."""
-        unit = prepared.unit
+        unit, encoded = prepared
         records = self._settle_records(unit.records)
         self._check_required(unit.requires)
         documents: dict[tuple[str, Key], _Stored] = {}
         rows: list[tuple[Mutation, Row]] = []
         versions: list[int] = []
-        for position, (mutation, row) in enumerate(zip(unit.mutations, prepared.rows, strict=True)):
+        for position, (mutation, row) in enumerate(zip(unit.mutations, encoded, strict=True)):
             place = (mutation.resource, mutation.key)
             stored = documents.get(place) or self._documents.get(place, _ABSENT)
             _check_expected(mutation, stored, position)
@@ -205,11 +199,11 @@ def commit(
 ) -> list[Committed | Conflict]:
     """Commit many units in the open transaction; those in conflict leave nothing."""
     batch = Batch(connection, tables, now=now, create_version=create_version(now))
-    batch.load(prepared.unit for prepared in units)
+    batch.load(unit for unit, _ in units)
     outcomes: list[Committed | Conflict] = []
-    for unit in units:
+    for prepared in units:
         try:
-            outcomes.append(batch.add(unit))
+            outcomes.append(batch.add(prepared))
         except Conflict as conflict:
             outcomes.append(conflict)
     batch.write()
