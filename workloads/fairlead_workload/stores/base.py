@@ -96,7 +96,11 @@ SECRETS = "secret"
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What is committed together, or not at all. `requires` are documents that must exist at commit."""
+    """What is committed together, or not at all. `requires` are documents that must exist at commit.
+
+    Conditions are checked in the order records, requires, mutations, and the first that does not hold is the conflict: a
+    repeated event is known by its inbox record before its document is looked at.
+    """
 
     mutations: tuple[Mutation, ...] = ()
     requires: tuple[tuple[str, Key], ...] = ()
