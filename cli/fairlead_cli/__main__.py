@@ -3,7 +3,6 @@
 Importing is most of the start-up time of `fairlead run`, so nothing heavy is imported here.
 """
 
-import importlib.metadata
 import re
 from typing import Annotated, Literal
 
@@ -33,7 +32,9 @@ _SERVICE = re.compile(r"(?P<name>[a-z]([-a-z0-9]{0,61}[a-z0-9])?)=(?P<url>https?
 
 def _print_version(asked: bool) -> None:
     if asked:
-        typer.echo(f"fairlead {importlib.metadata.version('fairlead')}")
+        from importlib.metadata import version
+
+        typer.echo(f"fairlead {version('fairlead')}")
         raise typer.Exit
 
 

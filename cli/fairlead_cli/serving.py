@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 import uvloop
-from fairlead_workload.service import Service
 
 from fairlead_cli import announcement, embedded
 from fairlead_cli.documents import Document
@@ -26,6 +25,8 @@ from fairlead_contract.model import seconds
 from fairlead_contract.resources import ApiService
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload.errors import FairleadError, Misconfigured
+from fairlead_workload.service import Service
+from fairlead_workload.telemetry import logs
 
 LogFormat = Literal["console", "json"]
 FLUSH_SECONDS = 5.0  # on top of the longest handler: closing stores and connections
@@ -85,6 +86,7 @@ def plan(services: Sequence[tuple[Document, ApiService]], options: Options) -> l
 
 def serve(plans: Sequence[Plan], options: Options) -> int:
     """Serve until a signal. Returns the exit code."""
+    logs.configure(options.log_format)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
             runner.run(_serve(plans, options))
