@@ -80,11 +80,11 @@ def parser(schema: Mapping[str, Any]) -> Parser:
 
 
 def fits(value: object, kind: str) -> bool:
-    """Whether `value`, as JSON has it, is a scalar of the JSON type `kind`."""
+    """Whether `value`, as JSON has it, is a scalar of the JSON type `kind` that every store can compare."""
     if isinstance(value, bool):
         return kind == "boolean"
     if isinstance(value, str):
-        return kind == "string"
+        return kind == "string" and "\0" not in value
     if isinstance(value, int):
         return kind in ("integer", "number") and INT_MIN <= value <= INT_MAX
     return isinstance(value, float) and kind == "number" and isfinite(value)

@@ -19,7 +19,7 @@ MAX_PATH_LENGTH = 2048
 Form = Literal["json", "console"]
 
 
-class AccessLine(msgspec.Struct, omit_defaults=True):
+class AccessLine(msgspec.Struct, omit_defaults=True, gc=False):
     """One request. `path` is as it came, percent-encoded, without its query; `bytes` is the size of the body sent."""
 
     time: str

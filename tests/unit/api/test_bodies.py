@@ -1,0 +1,238 @@
+"""What bodies are taken, through the ASGI interface."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fairlead_workload.api import bodies
+from fairlead_workload.errors import Problem
+
+from .stage import Service, make_service
+
+URL = "/v1/readings/1/2026-01-01T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"", "empty"),
+        (b" ", ""),
+        (b"{", ""),
+        (b'{"value":1}x', ""),
+        (b'{"value":1,}', ""),
+        (b"{'value':1}", ""),
+        (b'{"value":NaN}', ""),
+        (b'{"value":Infinity}', ""),
+        (b'{"value":-Infinity}', ""),
+        (b'{"value":01}', ""),
+        (b'{"value":1e999}', "out of range"),
+        (b'{"value":-1e999}', "out of range"),
+        (b'{"value":9223372036854775808}', "64 bit"),
+        (b'{"value":-9223372036854775809}', "64 bit"),
+        (b'{"value":' + b"9" * 5000 + b"}", "out of range"),
+        (b'{"x":{"y":[99999999999999999999]}}', "64 bit"),
+        (b'{"value":1,"value":2}', "more than once"),
+        (b'{"value":1,"\\u0076alue":2}', "more than once"),
+        (b'{"x":{"y":1,"y":1}}', "more than once"),
+        (b'{"x":[{"y":1,"y":1}]}', "more than once"),
+        (b'{"x":"a:b","y":1,"y":1}', "more than once"),
+        (b'\xef\xbb\xbf{"value":1}', "byte order mark"),
+        (b'{"x":"\xff"}', "UTF-8"),
+        (b'{"\xff":1}', "UTF-8"),
+        (b'{"x":"\xed\xa0\x80"}', "UTF-8"),
+        (b'{"x":"\\ud800"}', ""),
+        (b'{"\\udfff":1}', ""),
+        (b'{"x":"\\u0000"}', "U+0000"),
+        (b'{"x":["a\\u0000"]}', "U+0000"),
+        (b'{"\\u0000":1}', "U+0000"),
+        (b'{"x":"\x00"}', ""),
+        (b'{"x":"\n"}', ""),
+        (b'{"x":' + b"[" * 64 + b"]" * 64 + b"}", "64 levels"),
+        (b'{"x":' * 65 + b"1" + b"}" * 65, "64 levels"),
+        (b"[" * 100_000, "64 levels"),
+        (b'{"x":' * 100_000, "64 levels"),
+        ('{"value":1}'.encode("utf-16"), ""),
+    ],
+)
+async def test_malformed_json(service: Service, body: bytes, reason: str) -> None:
+    answer = await service.send("PUT", URL, body)
+    assert (answer.status, answer.problem) == (400, "malformed-json")
+    assert reason in answer.json["detail"]
+
+
+@pytest.mark.parametrize("body", [b"[]", b"1", b"null", b'"x"', b"true", b"[1,2]"])
+async def test_another_json_value_is_422(service: Service, body: bytes) -> None:
+    answer = await service.send("PUT", URL, body)
+    assert (answer.status, answer.problem) == (422, "invalid-document")
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        {"value": 1.5},
+        {"x": 9223372036854775807, "y": -9223372036854775808},
+        {"x": 'a:b::{}[]\\"\n', "y": "\\u0000", "z": {"x": {"x": [{"x": 1}]}}},
+        {"x": "1234567890123456789012345678901234567890"},
+        {"x": 1e300, "y": 0.1234567890123456789},
+        {"🙂": "🙂", "é": "\u2028"},
+        {"": ""},
+    ],
+)
+@pytest.mark.parametrize("ascii_", [True, False])
+async def test_unusual_documents_come_back_as_they_were(service: Service, document: Any, ascii_: bool) -> None:
+    raw = json.dumps(document, ensure_ascii=ascii_).encode()
+    assert (await service.send("PUT", URL, raw)).status == 201
+    got = await service.send("GET", URL)
+    assert {name: got.json[name] for name in document} == document
+
+
+def test_sixty_four_levels_are_taken() -> None:
+    text = b'{"x":' + b"[" * 63 + b"]" * 63 + b"}"
+    assert bodies.decode_object(text) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("method", "type_", "status"),
+    [
+        ("PUT", "application/json", 201),
+        ("PUT", "Application/JSON; Charset=UTF-8", 201),
+        ("PUT", 'application/json;charset="utf-8"', 201),
+        ("PUT", "application/json; charset=latin-1", 415),
+        ("PUT", "application/merge-patch+json", 415),
+        ("PUT", "text/plain", 415),
+        ("PUT", "", 415),
+        ("PATCH", "application/merge-patch+json", 404),
+        ("PATCH", "application/json-patch+json", 415),
+    ],
+)
+async def test_content_types(service: Service, method: str, type_: str, status: int) -> None:
+    answer = await service.send(method, URL, {"value": 1}, {"content-type": type_})
+    assert answer.status == status
+    if status == 415:
+        assert answer.problem == "unsupported-media-type"
+
+
+async def test_content_encoding_is_refused(service: Service) -> None:
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    assert (await service.send("PUT", URL, {"value": 1}, headers)).status == 415
+    headers["content-encoding"] = "identity"
+    assert (await service.send("PUT", URL, {"value": 1}, headers)).status == 201
+
+
+@pytest.mark.parametrize(
+    ("size", "headers", "status"),
+    [
+        (1024, {"content-length": "1024"}, 201),
+        (1025, {"content-length": "1025"}, 413),
+        (10, {"content-length": "99999999999999999999999"}, 413),
+        (1024, {}, 201),
+        (1025, {}, 413),
+        (50_000, {}, 413),
+    ],
+)
+@pytest.mark.parametrize("chunk", [16, 100_000])
+async def test_large_bodies(size: int, headers: dict[str, str], status: int, chunk: int) -> None:
+    service = make_service(security={"maxBodyBytes": 1024})
+    raw = b'{"value":1' + b" " * (size - 11) + b"}"
+    chunks = [raw[start : start + chunk] for start in range(0, size, chunk)]
+    answer = await service.send("PUT", URL, headers={**headers, "content-type": "application/json"}, chunks=chunks)
+    assert answer.status == status
+    if status == 413:
+        assert answer.problem == "body-too-large"
+        assert answer.headers["connection"] == "close"
+
+
+async def test_a_slow_body_is_408(service: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "READ_SECONDS", 0.01)
+    headers = [(b"content-type", b"application/json")]
+    scope = {"type": "http", "method": "PUT", "raw_path": URL.encode(), "query_string": b"", "headers": headers}
+    parts = [{"type": "http.request", "body": b"{", "more_body": True}]
+    sent: list[Any] = []
+
+    async def receive() -> Any:
+        return parts.pop() if parts else await asyncio.Event().wait()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await service.kernel(scope, receive, send)
+    assert sent[0]["status"] == 408
+    assert json.loads(sent[1]["body"])["type"].endswith("/request-timeout")
+
+
+async def test_a_client_that_leaves_gets_nothing_and_does_nothing(service: Service) -> None:
+    answer = await service.send("PUT", URL, headers={"content-type": "application/json"}, chunks=[])
+    assert answer.messages == []
+    assert service.store.commits == 0
+    assert service.registry.get_sample_value(
+        "http_server_request_duration_seconds_count",
+        {
+            "http_request_method": "PUT",
+            "http_route": "/v1/readings/{sensor}/{at}",
+            "http_response_status_code": "499",
+        },
+    ) == 1  # fmt: skip
+
+
+class DuplicateNameError(Exception):
+    pass
+
+
+def strict(text: str) -> Any:
+    """What the standard library makes of it, duplicates refused."""
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        if len(dict(pairs)) != len(pairs):
+            raise DuplicateNameError
+        return dict(pairs)
+
+    return json.loads(text, object_pairs_hook=unique)
+
+
+SERVICE = make_service()
+JSON = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from([":", '"', "\\", "{"]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=40))
+async def test_no_bytes_are_a_server_error(body: bytes) -> None:
+    answer = await SERVICE.send("PUT", URL, body)
+    assert answer.status in (200, 201, 400, 422)
+
+
+@settings(max_examples=300, deadline=None)
+@given(JSON, st.data())
+async def test_no_json_nor_a_damaged_one_is_a_server_error(value: Any, data: st.DataObject) -> None:
+    raw = bytearray(json.dumps(value).encode())
+    if data.draw(st.booleans()):
+        raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
+    answer = await SERVICE.send("PUT", URL, bytes(raw))
+    assert answer.status in (200, 201, 400, 422)
+
+
+@settings(max_examples=500, deadline=None)
+@given(st.lists(st.tuples(st.text(max_size=1), JSON), max_size=4))
+def test_duplicate_names_are_found_exactly(pairs: list[tuple[str, Any]]) -> None:
+    text = "{" + ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in pairs) + "}"
+    try:
+        decoded: Any = bodies.decode_object(text.encode())
+    except Problem as problem:
+        decoded = None
+        if "more than once" in str(problem):
+            with pytest.raises(DuplicateNameError):
+                strict(text)
+    if decoded is not None:
+        assert decoded == strict(text)

@@ -1,0 +1,194 @@
+"""Idempotency-Key on every kind of write."""
+
+import asyncio
+
+import pytest
+
+from fairlead_workload.api.idempotency import parse_key
+from fairlead_workload.errors import Problem, Unavailable
+
+from .stage import Service, outage
+
+PEN = {"id": "pen", "name": "Pen", "price": 2.5}
+ORDER = {"customerId": "c1", "productId": "pen", "quantity": 2}
+KEY = {"idempotency-key": '"k1"'}
+
+
+@pytest.fixture
+def stocked(service: Service) -> Service:
+    service.keep("products", PEN)
+    return service
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body", "status"),
+    [
+        ("POST", "/v1/reviews", {"productId": "pen"}, 201),
+        ("PUT", "/v1/products/new", {"name": "New", "price": 1}, 201),
+        ("PATCH", "/v1/products/pen", {"price": 7}, 200),
+        ("DELETE", "/v1/products/pen", None, 204),
+        ("POST", "/v1/orders", ORDER, 202),
+        ("PUT", "/v1/carts/a", {"items": 1}, 201),
+        ("PATCH", "/v1/products/none", {"price": 7}, 404),
+        ("PUT", "/v1/products/pen", {"name": "Pen", "price": 1}, 412),
+        ("POST", "/v1/reviews", {"productId": "none"}, 422),
+    ],
+)
+async def test_a_repetition_is_answered_alike_and_does_nothing(
+    stocked: Service, method: str, url: str, body: object, status: int
+) -> None:
+    headers = {**KEY, **({"if-match": '"1"'} if status == 412 else {})}
+    first = await stocked.send(method, url, body, headers)
+    state = (dict(stocked.store.documents), dict(stocked.queue.messages))
+    stocked.clock.now += 3600
+    second = await stocked.send(method, url, body, headers)
+    assert first.status == second.status == status
+    assert first.body == second.body
+    own = {"x-request-id", "idempotency-replayed"}
+    assert {k: v for k, v in first.headers.items() if k not in own} == {
+        k: v for k, v in second.headers.items() if k not in own
+    }
+    assert second.headers["idempotency-replayed"] == "true"
+    assert (stocked.store.documents, stocked.queue.messages) == state
+
+
+async def test_the_replayed_etag_is_the_stored_one(stocked: Service) -> None:
+    await stocked.send("POST", "/v1/reviews", {"productId": "pen"}, KEY)
+    replay = await stocked.send("POST", "/v1/reviews", {"productId": "pen"}, KEY)
+    got = await stocked.send("GET", replay.headers["location"])
+    assert got.headers["etag"] == replay.headers["etag"]
+
+
+async def test_record_document_and_outbox_are_one_unit(stocked: Service) -> None:
+    await stocked.send("POST", "/v1/reviews", {"productId": "pen"}, KEY)
+    assert stocked.store.commits == 1
+    assert len(stocked.store.outbox) == 1
+
+
+async def test_a_create_above_a_tombstone_keeps_its_promise(stocked: Service) -> None:
+    tombstone = int(stocked.clock.now * 1_000_000) + 50
+    stocked.store.documents["products", ("new",)] = (tombstone, None)
+    for _ in range(2):
+        answer = await stocked.send("PUT", "/v1/products/new", {"name": "New", "price": 1}, KEY)
+        assert answer.headers["etag"] == f'"{tombstone + 1}"'
+
+
+@pytest.mark.parametrize("url", ["/v1/reviews", "/v1/orders"])
+async def test_another_request_under_the_key_is_422(stocked: Service, url: str) -> None:
+    body = dict(ORDER) if url.endswith("orders") else {"productId": "pen"}
+    await stocked.send("POST", url, body, KEY)
+    changed = {**body, "quantity": 3} if url.endswith("orders") else {**body, "stars": 1}
+    answer = await stocked.send("POST", url, changed, KEY)
+    assert (answer.status, answer.problem) == (422, "idempotency-mismatch")
+
+
+async def test_a_key_belongs_to_method_and_path(stocked: Service) -> None:
+    await stocked.send("PATCH", "/v1/products/pen", {"price": 7}, KEY)
+    assert (await stocked.send("DELETE", "/v1/products/pen", headers=KEY)).status == 204
+    assert (await stocked.send("POST", "/v1/reviews", {"productId": "pen"}, KEY)).status == 422
+
+
+@pytest.mark.parametrize("url", ["/v1/reviews", "/v1/orders"])
+async def test_simultaneous_repetitions_happen_once(stocked: Service, url: str) -> None:
+    body = ORDER if url.endswith("orders") else {"productId": "pen"}
+    answers = await asyncio.gather(*(stocked.send("POST", url, body, KEY) for _ in range(8)))
+    good = {answer.body for answer in answers if answer.status in (201, 202)}
+    assert len(good) == 1
+    assert {answer.status for answer in answers} <= {201, 202, 409}
+    made = [place for place in stocked.store.documents if place[0] == "reviews"]
+    assert len(made) + len(stocked.queue.messages) == 1
+
+
+async def test_a_crash_after_publishing_is_taken_over_with_the_same_ids(stocked: Service) -> None:
+    real = stocked.store.commit
+    commits = 0
+
+    async def dies_after_the_reservation(unit: object) -> object:
+        nonlocal commits
+        commits += 1
+        if commits == 2:
+            raise RuntimeError("killed")
+        return await real(unit)  # type: ignore[arg-type]
+
+    stocked.store.commit = dies_after_the_reservation  # type: ignore[method-assign,assignment]
+    assert (await stocked.send("POST", "/v1/orders", ORDER, KEY)).status == 500
+    early = await stocked.send("POST", "/v1/orders", ORDER, KEY)
+    assert (early.status, early.problem) == (409, "idempotency-in-progress")
+    stocked.clock.now += 61
+    late = await stocked.send("POST", "/v1/orders", ORDER, KEY)
+    (event,) = stocked.queue.events()
+    assert late.status == 202
+    assert late.json["id"] == event["data"]["operation"]
+    assert stocked.queue.publishes == 2
+    assert (await stocked.send("POST", "/v1/orders", ORDER, KEY)).body == late.body
+    assert stocked.queue.publishes == 2
+
+
+async def test_a_failed_publish_can_be_repeated_at_once_with_the_same_ids(stocked: Service) -> None:
+    async with outage(stocked.queue, "queue"):
+        assert (await stocked.send("POST", "/v1/orders", ORDER, KEY)).status == 503
+    answer = await stocked.send("POST", "/v1/orders", ORDER, KEY)
+    assert answer.status == 202
+    assert [event["data"]["operation"] for event in stocked.queue.events()] == [answer.json["id"]]
+
+
+async def test_a_store_that_fails_after_publishing_still_gives_the_202(stocked: Service) -> None:
+    publish = stocked.queue.publish
+
+    async def publish_then_lose_the_store(messages: object, **options: float) -> object:
+        result = await publish(messages)  # type: ignore[arg-type]
+        stocked.store.error = Unavailable("datastore", "gone")
+        return result
+
+    stocked.queue.publish = publish_then_lose_the_store  # type: ignore[method-assign,assignment]
+    assert (await stocked.send("POST", "/v1/orders", ORDER, KEY)).status == 202
+
+
+async def test_the_store_being_down_is_503_for_keyed_requests_only(stocked: Service) -> None:
+    await stocked.send("GET", "/v1/products/pen")
+    async with outage(stocked.store, "datastore"):
+        assert (await stocked.send("POST", "/v1/orders", ORDER, KEY)).status == 503
+        assert (await stocked.send("POST", "/v1/orders", ORDER)).status == 202
+    assert len(stocked.queue.messages) == 1
+
+
+async def test_a_409_is_not_kept(stocked: Service) -> None:
+    assert (await stocked.send("POST", "/v1/products", PEN, KEY)).status == 409
+    await stocked.send("DELETE", "/v1/products/pen")
+    assert (await stocked.send("POST", "/v1/products", PEN, KEY)).status == 201
+
+
+async def test_a_record_is_kept_for_a_day(stocked: Service) -> None:
+    first = await stocked.send("POST", "/v1/orders", ORDER, KEY)
+    stocked.clock.now += 24 * 3600 + 1
+    second = await stocked.send("POST", "/v1/orders", ORDER, KEY)
+    assert first.json["id"] != second.json["id"]
+
+
+@pytest.mark.parametrize(
+    ("field", "key"),
+    [
+        ('"8e03978e"', "8e03978e"),
+        ("8e03978e", "8e03978e"),
+        ('"a b"', "a b"),
+        ('"a\\"b\\\\c"', 'a"b\\c'),
+        ("a" * 255, "a" * 255),
+        ("a" * 256, None),
+        ('"' + "a" * 256 + '"', None),
+        ('""', None),
+        ("", None),
+        ('"a', None),
+        ('"a";x=1', None),
+        ("a b", None),
+        ('"a\\x"', None),
+        ("a\x7f", None),
+        ("ä", None),
+    ],
+)
+def test_how_a_key_reads(field: str, key: str | None) -> None:
+    if key is None:
+        with pytest.raises(Problem) as caught:
+            parse_key(field)
+        assert caught.value.status == 400
+    else:
+        assert parse_key(field) == key
