@@ -33,7 +33,7 @@ class ApiError(Exception):
 class Client:
     """Reads and writes any kind; the path of a kind comes from the server's discovery."""
 
-    def __init__(self, kubeconfig: Path, *, timeout_seconds: float = 30.0) -> None:
+    def __init__(self, kubeconfig: Path, *, timeout_seconds: float = 60.0) -> None:
         connection = Connection.read(kubeconfig)
         self._http = httpx.Client(
             base_url=connection.cluster["server"],

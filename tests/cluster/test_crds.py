@@ -3,6 +3,7 @@
 The same tables run against the project's own evaluation of the rules; here they show that the server agrees.
 """
 
+import itertools
 import json
 import re
 import subprocess
@@ -164,6 +165,54 @@ def test_an_example_is_stored_as_it_is_written(admin: Client, namespace: str, do
     assert again["metadata"]["resourceVersion"] == live["metadata"]["resourceVersion"]
     if "namespace" not in wanted["metadata"]:
         admin.delete(wanted)
+
+
+def largest(namespace: str) -> Manifest:
+    """A resource that is at every limit that a rule walks over, with the work for a rule at its worst."""
+    names = [f"{'r' * 38}{number:02}" for number in range(32)]
+    events = ["".join(letters) for letters in itertools.product("abcdefgh", repeat=2)]
+    properties = {f"field{number}": {"type": "string"} for number in range(199)} | {"id": {"type": "string"}}
+    step = {"name": "wait", "publish": {"type": "x.y"}}
+    return {
+        "apiVersion": "fairlead.dev/v1alpha1",
+        "kind": "ApiService",
+        "metadata": {"name": "largest", "namespace": namespace},
+        "spec": {
+            "api": {
+                "resources": [
+                    {
+                        "name": name,
+                        "key": {"partition": "id"},
+                        "schema": {"type": "object", "properties": properties},
+                        "indexes": [
+                            {"name": f"by{number}", "partition": f"field{number}", "sort": "id"} for number in range(10)
+                        ],
+                        "references": [{"field": f"field{number}", "resource": names[-1]} for number in range(16)],
+                    }
+                    for name in names
+                ]
+            },
+            "queue": {"type": "SQS", "sqs": {"queueName": "largest"}},
+            "worker": {
+                "handlers": [
+                    {
+                        "event": f"{names[-1]}.{event}",
+                        "steps": [step | {"name": f"wait{place}"} for place in range(32)],
+                        "onFailure": [step | {"name": f"again{place}"} for place in range(32)],
+                    }
+                    for event in events
+                ]
+            },
+        },
+    }
+
+
+def test_a_resource_at_every_limit_is_within_the_budget_of_the_rules(admin: Client, namespace: str) -> None:
+    wanted = largest(namespace)
+    live = admin.create(wanted)
+    assert list(differences(wanted, live)) == []
+    # An update also runs the rules about changes, and correlates the lists.
+    admin.merge(live, {"spec": {"api": {"title": "Largest"}}})
 
 
 def kubectl(tools: dict[str, Path], cluster: Cluster, *arguments: str) -> str:
