@@ -315,6 +315,18 @@ async def test_a_delayed_or_retried_message_holds_back_its_key(ordered: Queue, c
     assert await taken(ordered) == ["a2"]
 
 
+async def test_a_waiting_receiver_is_woken_when_the_message_before_has_left(ordered: Queue) -> None:
+    await publish(ordered, "a1", "a2", "a3", key="a")
+    for leave in (lambda one: ordered.ack([one]), lambda one: ordered.dead_letter(one, failure())):
+        (first,) = await take(ordered)
+        waiting = asyncio.create_task(ordered.receive(10, wait_seconds=PATIENCE_SECONDS))
+        await asyncio.sleep(0)
+        await leave(first)
+        (following,) = await waiting
+        assert following.message.id > first.message.id
+        await ordered.retry(following, delay_seconds=0)
+
+
 async def test_after_a_dead_letter_the_key_goes_on(ordered: Queue) -> None:
     await publish(ordered, "a1", "a2", key="a")
     (first,) = await take(ordered)

@@ -87,7 +87,9 @@ async def test_a_unit_with_one_part_in_conflict_leaves_nothing(outbox: Outbox, f
 
 async def test_of_several_conflicts_records_come_first_then_requirements(store: Store) -> None:
     await store.commit(Unit((put("exists"),), records=(RecordWrite("inbox", "taken", b"1"),)))
-    unit = Unit((put("exists", ABSENT),), (("orders", ("none",)),), (RecordWrite("inbox", "taken", b"2", expect=ABSENT),))
+    unit = Unit(
+        (put("exists", ABSENT),), (("orders", ("none",)),), (RecordWrite("inbox", "taken", b"2", expect=ABSENT),)
+    )
     assert (await conflict(store, unit)).kind is ConflictKind.RECORD
     assert (await conflict(store, replace(unit, records=()))).kind is ConflictKind.REFERENCE
 

@@ -117,6 +117,19 @@ async def test_what_documents_cannot_follow_is_refused_by_name(tmp_path: Path, c
     assert await stored(tmp_path, ORDERS, Query()) == [{"id": "a", "customer": "c", "quantity": 1}]
 
 
+async def test_a_tool_beside_a_server_changes_no_tables(tmp_path: Path) -> None:
+    server = Database.open(tmp_path)
+    store = SqliteStore(server, [ORDERS])
+    tool = Database.open(tmp_path, exclusive=False)
+    edited = resource({"id": INTEGER, "new": TEXT}, indexes=(("byNew", "new"),))
+    beside = SqliteStore(tool, [edited, resource({"id": TEXT}, name="products")])
+    await store.commit(put("a", new="n"))
+    assert await beside.get("orders", [("a",)]) == await store.get("orders", [("a",)])
+    await tool.close()
+    await server.close()
+    assert indexes(tmp_path) == {"orders_byCustomer"}
+
+
 async def test_a_property_may_begin_to_allow_null(tmp_path: Path) -> None:
     await written(tmp_path, ORDERS, customer="c")
     nullable = resource({"id": TEXT, "customer": {"type": ["string", "null"]}})

@@ -17,6 +17,7 @@ from fairlead_workload.queues.sqlite.tables import migrate
 from fairlead_workload.sqlite import Database, Lane
 
 _QUEUE = "queue"
+_SHORTEST_WAIT_SECONDS = 0.001
 _POLL_SECONDS = 0.5  # how long a publish of another process may go unnoticed
 
 
@@ -45,6 +46,7 @@ class SqliteQueue:
         self._clock = clock
         self._visibility_seconds = visibility_seconds
         self._retention_seconds = retention_seconds
+        self._order = found
         self._closed = False
         self._waiting: set[asyncio.Future[None]] = set()
         self._publishes = Lane(_QUEUE, messages.publish)
@@ -87,7 +89,7 @@ class SqliteQueue:
                 if leased.deliveries or left <= 0:
                     return leased.deliveries
                 due = leased.next_due - self._clock() if leased.next_due is not None else _POLL_SECONDS
-                await asyncio.wait([woken], timeout=max(0.0, min(left, due, _POLL_SECONDS)))
+                await asyncio.wait([woken], timeout=max(_SHORTEST_WAIT_SECONDS, min(left, due, _POLL_SECONDS)))
             finally:
                 self._waiting.discard(woken)
         return []
@@ -111,7 +113,7 @@ class SqliteQueue:
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         await self._database.writer.submit(self._acks, deliveries)
-        self._wake()
+        self._wake_blocked()
 
     async def retry(self, delivery: Delivery, *, delay_seconds: float) -> None:
         await self._database.writer.submit(self._releases, ([delivery], delay_seconds))
@@ -122,7 +124,7 @@ class SqliteQueue:
 
     async def dead_letter(self, delivery: Delivery, failure: Failure) -> None:
         await self._database.writer.submit(self._burials, (delivery, failure))
-        self._wake()
+        self._wake_blocked()
 
     async def depth(self) -> Depth:
         depth: Depth = await self._database.reader.submit(self._depths, None)
@@ -165,6 +167,11 @@ class SqliteQueue:
         for woken in self._waiting:
             if not woken.done():
                 woken.set_result(None)
+
+    def _wake_blocked(self) -> None:
+        """What left the queue may let a later message of its key be delivered."""
+        if self._order is Order.KEY:
+            self._wake()
 
     def _require_open(self) -> None:
         if self._closed:

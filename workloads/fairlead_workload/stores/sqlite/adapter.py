@@ -23,7 +23,7 @@ from fairlead_workload.stores.base import (
     StoredRecord,
     Unit,
 )
-from fairlead_workload.stores.sqlite.migration import migrate
+from fairlead_workload.stores.sqlite.migration import existing, migrate
 from fairlead_workload.stores.sqlite.queries import read_page
 from fairlead_workload.stores.sqlite.units import PreparedUnit, Table, commit, prepare
 
@@ -37,14 +37,15 @@ _SET = "INSERT INTO _marks VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value 
 class SqliteStore:
     """Documents and records of `resources` in `database`. Capabilities: `OutboxSource`, `Sweeper`.
 
-    Brings the file to `resources` when made (blocks; raises `Misconfigured` when it cannot). `clock` gives unix
-    seconds. The database is closed by whoever opened it.
+    Brings the file to `resources` when made (blocks; raises `Misconfigured` when it cannot); beside a server it takes
+    the server's tables as they are. `clock` gives unix seconds. The database is closed by whoever opened it.
     """
 
     def __init__(
         self, database: Database, resources: Sequence[Resource], *, clock: Callable[[], float] = time.time
     ) -> None:
-        layouts = database.migrate(lambda connection: migrate(connection, resources))
+        bring = migrate if database.exclusive else existing
+        layouts = database.migrate(lambda connection: bring(connection, resources))
         self._database = database
         self._tables = {name: Table(layout) for name, layout in layouts.items()}
         self._clock = clock
@@ -139,7 +140,7 @@ class SqliteStore:
         self, connection: sqlite3.Connection, requests: list[Sequence[tuple[str, str]]]
     ) -> list[list[StoredRecord | None]]:
         now = self._clock()
-        places = sorted({place for ids in requests for place in ids})
+        places = list({place for ids in requests for place in ids})
         rows = (StoredRecord(*row) for row in _RECORDS.rows(connection, places))
         live = {(one.space, one.id): one for one in rows if one.expires_at is None or one.expires_at > now}
         return [[live.get(place) for place in ids] for ids in requests]
@@ -170,7 +171,7 @@ class SqliteStore:
 
 
 def _get(connection: sqlite3.Connection, table: Table, keys: set[Key]) -> dict[Key, Record]:
-    records = map(table.codec.record, table.documents.rows(connection, sorted(keys)))
+    records = map(table.codec.record, table.documents.rows(connection, list(keys)))
     return {record.key: record for record in records}
 
 

@@ -5,7 +5,7 @@ no longer declared is dropped. The table of a resource that left the ApiService 
 """
 
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 import msgspec
 
@@ -27,12 +27,9 @@ CREATE TABLE IF NOT EXISTS _outbox (
 """
 
 
-def migrate(connection: sqlite3.Connection, resources: Iterable[Resource]) -> dict[str, Layout]:
+def migrate(connection: sqlite3.Connection, resources: Sequence[Resource]) -> dict[str, Layout]:
     """Bring the file to `resources` inside the open transaction. Raises `Misconfigured` for what cannot be grown to."""
-    for statement in filter(str.strip, _TABLES.split(";")):
-        connection.execute(statement)
-    rows = connection.execute("SELECT resource, layout FROM _layouts")
-    former = {name: msgspec.json.decode(text, type=Layout) for name, text in rows}
+    former = existing(connection, resources)
     layouts = {resource.name: plan(resource, former.get(resource.name)) for resource in resources}
     for name, layout in layouts.items():
         if layout != former.get(name):
@@ -40,6 +37,15 @@ def migrate(connection: sqlite3.Connection, resources: Iterable[Resource]) -> di
             text = msgspec.json.encode(layout).decode()
             connection.execute("INSERT OR REPLACE INTO _layouts VALUES (?, ?)", (name, text))
     return layouts
+
+
+def existing(connection: sqlite3.Connection, resources: Sequence[Resource]) -> dict[str, Layout]:
+    """The layouts that the file has of `resources`, inside the open transaction."""
+    for statement in filter(str.strip, _TABLES.split(";")):
+        connection.execute(statement)
+    wanted = {resource.name for resource in resources}
+    rows = connection.execute("SELECT resource, layout FROM _layouts")
+    return {name: msgspec.json.decode(text, type=Layout) for name, text in rows if name in wanted}
 
 
 def _grow(connection: sqlite3.Connection, layout: Layout, former: Layout | None) -> None:

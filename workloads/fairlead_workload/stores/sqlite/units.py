@@ -102,9 +102,9 @@ class Batch:
                 if comparable is not None:
                     keys.setdefault(resource, set()).add(comparable)
         for resource, wanted in keys.items():
-            for version, live, *found in self._tables[resource].versions.rows(self._connection, sorted(wanted)):
+            for version, live, *found in self._tables[resource].versions.rows(self._connection, list(wanted)):
                 self._documents[resource, tuple(found)] = (version, bool(live))
-        for space, id_, revision, expires_at in _RECORDS.rows(self._connection, sorted(records)):
+        for space, id_, revision, expires_at in _RECORDS.rows(self._connection, list(records)):
             self._records[space, id_] = (revision, expires_at)
 
     def add(self, prepared: PreparedUnit) -> Committed:
