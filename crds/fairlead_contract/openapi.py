@@ -133,7 +133,7 @@ class _Service:
             "in": "path",
             "required": True,
             "description": "The id of the operation.",
-            "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": 1200},
+            "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": 2200},
         }
         return {"parameters": [identity, reference("parameters", "RequestId")], "get": get, "head": _head(get)}
 

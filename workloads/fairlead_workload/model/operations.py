@@ -18,7 +18,7 @@ from fairlead_workload.model import identifiers, instants
 
 _UUID, _MAC = 16, 12
 _ALPHABET = re.compile(r"[A-Za-z0-9_-]+")
-MAX_ID_LENGTH = 1200  # two keys of 255 bytes, each byte percent-encoded, and the name of a resource fit
+MAX_ID_LENGTH = 2200  # in Base64: two keys of 255 bytes, each byte percent-encoded, and the name of a resource fit
 
 
 class OperationRecord(msgspec.Struct, frozen=True):

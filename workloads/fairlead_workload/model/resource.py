@@ -20,6 +20,7 @@ from fairlead_workload.stores.base import Document, Key, Scalar
 
 MAX_ERRORS = 100
 _EXACT = 2**53  # above, a float has no fraction that could be told from an integer's
+_TOO_LARGE = 2.0**63  # an integer written as a float, such as 1e300, is one to JSON Schema
 _encode = msgspec.json.Encoder().encode
 
 
@@ -90,11 +91,18 @@ class Resource:
 
     def check(self, document: Document) -> None:
         """Check all of `document` against the schema. Raises Problem `invalid-document` with every error."""
-        if not self._validator.is_valid(document):
-            raise problems.invalid_document(tuple(self._errors(document)))
+        errors = self._errors(document)
+        if errors:
+            raise problems.invalid_document(tuple(errors))
 
     def _errors(self, document: Document) -> list[FieldError]:
-        errors: list[FieldError] = []
+        errors: list[FieldError] = [
+            {"pointer": pointer([name]), "detail": "an integer has at most 64 bits"}
+            for name in self._integers
+            if isinstance(value := document.get(name), float) and not keys.INT_MIN <= value < _TOO_LARGE
+        ]
+        if self._validator.is_valid(document):
+            return errors
         for error in self._validator.iter_errors(document):
             errors.append({"pointer": pointer(error.instance_path), "detail": _detail(error)})
             if len(errors) == MAX_ERRORS:
@@ -103,9 +111,8 @@ class Resource:
 
     def check_new(self, body: Document, *, from_path: Key | None = None) -> None:
         """Check a client's whole document (POST, or PUT with the key `from_path`) without looking at a stored one."""
-        errors: list[FieldError] = []
-        if not self._validator.is_valid(body):
-            errors = self._errors(body)
+        located = body if from_path is None else body | dict(zip(self.key_names, from_path, strict=True))
+        errors = self._errors(located)
         if from_path is None:
             if self.generated and self.key_names[0] in body:
                 errors.append(
@@ -168,7 +175,7 @@ class Resource:
                 except ValueError as error:
                     errors.append({"pointer": pointer([name]), "detail": str(error)})
         for name in self._integers:
-            if isinstance(value := result.get(name), float):
+            if isinstance(value := result.get(name), float) and value.is_integer():
                 result[name] = int(value)
         if errors:
             raise problems.invalid_document(tuple(errors))
