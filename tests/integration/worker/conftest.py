@@ -184,7 +184,9 @@ class Payments:
             if not answer.hang:
                 body = b"" if answer.body is None else json.dumps(answer.body).encode()
                 extra = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
-                head_lines = f"HTTP/1.1 {answer.status} X\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{extra}\r\n"
+                head_lines = (
+                    f"HTTP/1.1 {answer.status} X\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{extra}\r\n"
+                )
                 writer.write(head_lines.encode() + body)
                 await writer.drain()
             else:

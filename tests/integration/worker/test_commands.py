@@ -154,7 +154,11 @@ UNDECODABLE = {
         "Rejected",
         "unknown-type",
     ),
-    "an unknown type": (b'{"id":"x","source":"/lab/shop","specversion":"1.0","type":"orders.eaten"}', "Rejected", "unknown-type"),
+    "an unknown type": (
+        b'{"id":"x","source":"/lab/shop","specversion":"1.0","type":"orders.eaten"}',
+        "Rejected",
+        "unknown-type",
+    ),
 }
 
 

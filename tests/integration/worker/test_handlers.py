@@ -53,7 +53,9 @@ async def test_a_call_carries_key_trace_request_id_and_the_events_data(lab, paym
 
 
 async def test_the_body_of_a_call_is_an_expression(lab, payments):
-    handling(lab, {"name": "charge", "call": call("/charge", body="{'amount': document.quantity, 'of': event.subject}")})
+    handling(
+        lab, {"name": "charge", "call": call("/charge", body="{'amount': document.quantity, 'of': event.subject}")}
+    )
     await lab.create("a", quantity=3)
     await lab.settle()
     assert payments.requests[0].body == {"amount": 3, "of": "orders/a"}
@@ -68,7 +70,10 @@ async def test_a_step_whose_condition_is_false_is_skipped(lab, payments):
 
 
 async def test_published_events_carry_document_version_and_one_hop_more(lab):
-    bill = {"event": "orders.confirmed", "steps": [{"name": "note", "set": {"receipt": "string(event.hops) + event.sequence"}}]}
+    bill = {
+        "event": "orders.confirmed",
+        "steps": [{"name": "note", "set": {"receipt": "string(event.hops) + event.sequence"}}],
+    }
     handling(lab, CONFIRM, ANNOUNCE, others=[bill])
     await lab.create("a")
     await lab.settle()
@@ -241,7 +246,11 @@ async def test_a_document_that_is_gone_cannot_be_set(lab, payments):
     await lab.worker.handle_once()
     await lab.send(lab.command(Action.DELETE, "a"))
     fact = await lab.real_queue.receive(10, wait_seconds=0)
-    delete = [delivery for delivery in fact if delivery.message.key == "orders/a" and b"orders.delete" in delivery.message.body]
+    delete = [
+        delivery
+        for delivery in fact
+        if delivery.message.key == "orders/a" and b"orders.delete" in delivery.message.body
+    ]
     await lab.worker._work(delete)
     for delivery in fact:
         if delivery not in delete:
@@ -306,5 +315,3 @@ async def test_an_unreachable_service_is_waited_for(lab, payments):
         lab.clock.now += 400
     assert lab.worker.stats.failed["orders.created", "dependency"] >= 2
     assert await lab.letters() == []
-
-

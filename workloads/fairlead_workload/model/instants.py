@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 
 def render(unix_seconds: float) -> str:
     """Such as 2026-01-31T09:05:00.123456Z."""
-    return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return datetime.fromtimestamp(unix_seconds, UTC).isoformat(timespec="microseconds")[:26] + "Z"
 
 
 def normalise(value: str) -> str:
@@ -24,4 +24,4 @@ def normalise(value: str) -> str:
         moment = moment.astimezone(UTC)
     except OverflowError:
         raise ValueError("the date-time is outside the years 1 to 9999") from None
-    return f"{moment.year:04}" + moment.strftime("-%m-%dT%H:%M:%S.%fZ")
+    return moment.isoformat(timespec="microseconds")[:26] + "Z"

@@ -15,7 +15,7 @@ from fairlead_contract.expressions import ExpressionError
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Conflict, ConflictKind, DependencyError, FairleadError, Unavailable
 from fairlead_workload.model.operations import OperationRecord
-from fairlead_workload.stores.base import INBOX, OPERATIONS, Committed, Record, Store
+from fairlead_workload.stores.base import OPERATIONS, Committed, Record, Store
 from fairlead_workload.worker import commands, inbox
 from fairlead_workload.worker.commands import CommandRules
 from fairlead_workload.worker.decisions import BY_STEP, DONE, Dead, Decision, Ending, Later
@@ -24,6 +24,7 @@ from fairlead_workload.worker.failing import Failing
 from fairlead_workload.worker.reactions import FactRules
 from fairlead_workload.worker.retries import Rejected
 from fairlead_workload.worker.stats import WorkerStats
+from fairlead_workload.worker.telling import tell
 
 MAX_DECISIONS = 10
 _operation_decoder = msgspec.json.Decoder(OperationRecord)
@@ -160,16 +161,15 @@ class Batches:
         self, item: Item, decision: Decision, result: Committed, records: dict[Place, Record | None]
     ) -> Ending:
         name, key = item.place
-        cache, path = self._caches[name], item.resource.path(key)
+        cache = self._caches[name]
         if decision.writes:
             version, document = result.versions[0], decision.document
             records[item.place] = None if document is None else Record(key, document, version)
-            if document is None:
-                await cache.deleted(path, version)
-            else:
-                await cache.written(path, version, item.resource.encode(document), f'"{version}"')
+            await tell(cache, item.resource, key, document, version)
         if decision.settles is not None and not await cache.settle(
-            path, decision.settles, absent=isinstance(item, CommandItem) and item.command.body is None
+            item.resource.path(key),
+            decision.settles,
+            absent=isinstance(item, CommandItem) and item.command.body is None,
         ):
             return await self._failed(item, Unavailable("cache", "it did not hear that a staged write is stored"))
         self._stats.succeeded[self._stats.label(item.event.type)] += 1

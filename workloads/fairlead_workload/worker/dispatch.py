@@ -147,7 +147,9 @@ def _command_data(event: Event) -> CommandData:
 
 def _subject_key(resource: Resource, subject: str) -> Key:
     name, _, path = subject.partition("/")
-    segments = tuple(unquote(segment) for segment in path.split("/"))
+    segments = tuple(path.split("/"))
+    if "%" in path:
+        segments = tuple(unquote(segment) for segment in segments)
     if name != resource.name or len(segments) != len(resource.key_names):
         raise UndecodableEvent(f"the subject does not name a document of {resource.name}")
     try:

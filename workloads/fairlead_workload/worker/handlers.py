@@ -30,6 +30,7 @@ from fairlead_workload.worker.plans import CallPlan, StepPlan
 from fairlead_workload.worker.progress import Course, Phase, Progress, Superseded
 from fairlead_workload.worker.retries import Again, CallFailed, ErrorClass, GiveUp, Rejected
 from fairlead_workload.worker.stats import WorkerStats
+from fairlead_workload.worker.telling import tell
 
 MAX_DECISIONS = 10
 SUPERSEDED_DELAY_SECONDS = 1.0
@@ -170,13 +171,9 @@ class Handlers:
                 if decision == MAX_DECISIONS - 1:
                     raise
                 continue
-            if result.changed and result.document is not None:
-                await self._caches[item.resource.name].written(
-                    item.resource.path(item.key),
-                    committed.versions[0],
-                    item.resource.encode(result.document),
-                    f'"{committed.versions[0]}"',
-                )
+            if result.changed:
+                cache = self._caches[item.resource.name]
+                await tell(cache, item.resource, item.key, result.document, committed.versions[0])
             return
 
     async def _commit(

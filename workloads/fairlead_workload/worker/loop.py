@@ -108,8 +108,10 @@ class Worker:
             background.append(asyncio.create_task(self._relay.run()))
         self._fetching = [asyncio.create_task(self._fetch(number)) for number in range(self._fetchers)]
         try:
-            await asyncio.gather(*self._fetching)
-            await self._stopping.wait()
+            ended = await asyncio.gather(*self._fetching, return_exceptions=True)
+            for error in ended:
+                if isinstance(error, Exception):  # and not the cancellation of a drain that has waited long enough
+                    raise error
         finally:
             await _cancelled([*background, *self._fetching])
 
@@ -166,7 +168,7 @@ class Worker:
         if self._running:
             await asyncio.wait(self._running)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self._outage.pause_seconds):
+            async with asyncio.timeout(self._outage.probe()):
                 await self._stopping.wait()
         deliveries = [] if self._stopping.is_set() else await self._receive(1)
         if deliveries:

@@ -1,0 +1,233 @@
+"""Outages of store, queue and services: nothing is lost, nothing becomes a dead letter, one event at a time is tried."""
+
+import asyncio
+
+from fairlead_workload.errors import Unavailable
+from fairlead_workload.model.effects import Action
+from fairlead_workload.stores.base import LEASES, OPERATIONS, PROGRESS
+from fairlead_workload.worker.outage import THRESHOLD
+from fairlead_workload.worker.relay import LEASE_ID, LEASE_SECONDS, Relay
+from fairlead_workload.worker.stats import WorkerStats
+
+CONFIRM = {"event": "orders.created", "steps": [{"name": "confirm", "set": {"status": "'CONFIRMED'"}}]}
+
+
+class Broken:
+    """An adapter some of whose methods do not work for now."""
+
+    def __init__(self, inner):
+        self._inner = inner
+        self.broken = set()
+        self.calls = []
+
+    def __getattr__(self, name):
+        found = getattr(self._inner, name)
+        if name.startswith("on_"):
+            return found
+
+        async def method(*args, **options):
+            self.calls.append((name, args))
+            if name in self.broken:
+                raise Unavailable("datastore", "it is down")
+            return await found(*args, **options)
+
+        return method
+
+
+def opened(lab, **worker):
+    """The lab with a store that can break."""
+    lab.worker_spec = worker
+    lab.open()
+    lab.broken = Broken(lab.real_store)
+    from dataclasses import replace
+
+    lab.bindings = replace(lab.bindings, store=lab.broken)
+    lab.worker = lab.new_worker()
+    return lab
+
+
+async def test_a_store_that_is_down_delays_commands_and_loses_none(lab):
+    lab.queue_spec["retry"] = {"maxAttempts": 1}
+    opened(lab)
+    ids = [await lab.create(f"o{number}") for number in range(20)]
+    lab.broken.broken = {"get", "commit", "records"}
+    for _ in range(5):
+        await lab.worker.handle_once()
+        lab.clock.now += 400
+    assert lab.worker.stats.outage
+    lab.broken.broken = set()
+    await lab.settle()
+    assert not lab.worker.stats.outage
+    assert await lab.letters() == []
+    assert {(await lab.operation(id_))["status"] for id_ in ids} == {"Succeeded"}
+
+
+async def test_in_outage_mode_one_event_is_fetched_at_a_time(lab):
+    opened(lab)
+    for number in range(THRESHOLD + 5):
+        await lab.create(f"o{number}")
+    lab.broken.broken = {"commit"}
+    limits = []
+    receive = lab.real_queue.receive
+
+    async def watched(limit, *, wait_seconds):
+        limits.append(limit)
+        lab.clock.now += 400
+        return await receive(limit, wait_seconds=0)
+
+    lab.real_queue.receive = watched
+    running = asyncio.create_task(lab.worker.run())
+    while limits.count(1) < 2:
+        await asyncio.sleep(0.01)
+    assert lab.worker.stats.outage
+    lab.broken.broken = set()
+    while lab.worker.stats.succeeded.total() < THRESHOLD + 5:
+        await asyncio.sleep(0.01)
+    assert not lab.worker.stats.outage
+    await lab.worker.drain(5)
+    await running
+
+
+async def test_an_idle_relay_writes_nothing(lab):
+    opened(lab, handlers=[CONFIRM])
+    await lab.create("a")
+    await lab.settle()
+    lab.broken.calls.clear()
+    for _ in range(10):
+        await lab.worker.handle_once()
+        lab.clock.now += 30
+    assert {name for name, _ in lab.broken.calls} == {"unpublished"}
+
+
+async def test_the_relay_keeps_the_order_of_a_document_when_the_queue_fails(lab):
+    lab.worker_spec = {
+        "handlers": [{**CONFIRM, "event": f"orders.{fact}"} for fact in ("created", "updated", "deleted")]
+    }
+    lab.open()
+    published = []
+    real_publish = lab.real_queue.publish
+    failing = {"orders/a"}
+
+    async def publish(messages, *, delay_seconds=0):
+        errors = []
+        for message in messages:
+            if message.key in failing:
+                errors.append(Unavailable("queue", "down"))
+            else:
+                published.append((message.key, message.body))
+                errors.extend(await real_publish([message]))
+        return errors
+
+    await lab.send(
+        *(
+            message
+            for id_ in "ab"
+            for message in (
+                lab.command(Action.CREATE, id_, {"quantity": 1}),
+                lab.command(Action.PATCH, id_, {"quantity": 2}),
+                lab.command(Action.DELETE, id_),
+            )
+        )
+    )
+    lab.real_queue.publish = publish
+    deliveries = await lab.real_queue.receive(10, wait_seconds=0)
+    await lab.worker._work(deliveries)
+    assert await lab.worker._relay.flush()
+    assert [key for key, _ in published] == ["orders/b"] * 3
+    failing.clear()
+    assert not await lab.worker._relay.flush()
+    assert [key for key, _ in published] == ["orders/b"] * 3 + ["orders/a"] * 3
+    for key in ("orders/a", "orders/b"):
+        kinds = [body for one, body in published if one == key]
+        assert [kind in body for kind, body in zip((b"created", b"updated", b"deleted"), kinds, strict=True)] == [
+            True
+        ] * 3
+
+
+async def test_one_relay_at_a_time_publishes_and_another_takes_over(lab):
+    lab.worker_spec = {"handlers": [CONFIRM]}
+    lab.open()
+
+    async def invalidate(path, version):
+        return None
+
+    def relay(owner):
+        stats = WorkerStats(frozenset())
+        return Relay(lab.store, lab.queue, owner=owner, invalidate=invalidate, stats=stats, clock=lab.clock)
+
+    first, second = relay("first"), relay("second")
+
+    async def commit_one(id_):
+        await lab.create(id_)
+        await lab.worker._work(await lab.real_queue.receive(10, wait_seconds=0))
+
+    await commit_one("a")
+    assert not await first.flush()
+    await commit_one("b")
+    assert await second.flush()
+    lab.clock.now += LEASE_SECONDS + 1
+    assert not await second.flush()
+    await commit_one("c")
+    assert await first.flush()
+    await second.release()
+    assert await lab.record(LEASES, LEASE_ID) is None
+    assert not await first.flush()
+
+
+async def test_drain_finishes_what_runs_and_gives_back_the_rest(lab, payments):
+    charge = {"name": "charge", "call": {"service": {"name": "payments", "path": "/charge"}}}
+    lab.worker_spec = {"concurrency": 1, "handlers": [{"event": "orders.created", "steps": [charge]}]}
+    lab.open()
+    for id_ in "abc":
+        await lab.create(id_)
+    running = asyncio.create_task(lab.worker.run())
+    payments.script({"hang": True})
+    while not payments.requests:
+        await asyncio.sleep(0.005)
+    await lab.worker.drain(0.05)
+    await running
+    depth = await lab.real_queue.depth()
+    assert (depth.leased, depth.delayed, depth.dead) == (0, 0, 0)
+    assert depth.ready + len(await lab.real_store.unpublished(10)) == 3
+    lab.worker = lab.new_worker()
+    await lab.settle()
+    assert lab.worker.stats.succeeded["orders.created"] == 3
+
+
+async def test_run_handles_what_arrives_until_drained(lab):
+    lab.worker_spec = {"handlers": [CONFIRM]}
+    lab.open()
+    running = asyncio.create_task(lab.worker.run())
+    ids = [await lab.create(f"o{number}") for number in range(50)]
+    while lab.worker.stats.succeeded["orders.created"] < 50:
+        await asyncio.sleep(0.005)
+    await lab.worker.drain(5)
+    await running
+    assert {(await lab.document_of(f"o{number}"))["status"] for number in range(50)} == {"CONFIRMED"}
+    assert await lab.record(OPERATIONS, ids[0]) is not None
+    assert await lab.record(PROGRESS, ids[0]) is None
+
+
+async def test_leases_of_long_handlers_are_renewed(lab, payments):
+    charge = {"name": "charge", "call": {"service": {"name": "payments", "path": "/charge"}}}
+    lab.worker_spec = {"handlers": [{"event": "orders.created", "steps": [charge]}]}
+    lab.open()
+    extended = []
+    real_extend = lab.real_queue.extend
+
+    async def extend(deliveries):
+        extended.extend(deliveries)
+        await real_extend(deliveries)
+
+    lab.real_queue.extend = extend
+    from fairlead_workload.worker.loop import Worker
+
+    lab.worker = Worker(lab.bindings, caller=lab.worker._caller, visibility_seconds=0.2)
+    payments.script({"hang": True})
+    await lab.create("a")
+    running = asyncio.create_task(lab.worker.run())
+    while not extended:
+        await asyncio.sleep(0.005)
+    assert extended[0].message.key == "orders/a"
+    await lab.worker.drain(0)
+    await running
