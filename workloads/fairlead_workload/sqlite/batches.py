@@ -8,6 +8,7 @@ back and its operations are done again one by one, so that the bad one fails alo
 """
 
 import asyncio
+import contextlib
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
@@ -99,7 +100,7 @@ class Batcher:
 
     def _deliver(self, outcomes: list[_Outcome]) -> None:
         assert self._loop is not None  # noqa: S101 - the thread is started by `_start`, which sets it
-        if not self._loop.is_closed():
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
             self._loop.call_soon_threadsafe(_resolve, outcomes)
 
     def _carry_out(self, batch: list[_Operation]) -> list[_Outcome]:
@@ -129,7 +130,8 @@ class Batcher:
 
     def _roll_back(self) -> None:
         if self._connection.in_transaction:  # some failures end the transaction by themselves
-            self._connection.execute("ROLLBACK")
+            with contextlib.suppress(sqlite3.Error):  # the callers get the first failure; the thread must live on
+                self._connection.execute("ROLLBACK")
 
 
 def _resolve(outcomes: list[_Outcome]) -> None:
