@@ -18,14 +18,14 @@ from fairlead_workload.caches.policy import Fetched, policy_of
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.events import cloudevents
 from fairlead_workload.events.commands import command_event
-from fairlead_workload.model import identifiers, keys
+from fairlead_workload.model import identifiers
 from fairlead_workload.model.effects import Action, Command
 from fairlead_workload.model.operations import OperationIds
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.queues.base import LetterFilter, Message
 from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.sqlite import Database
-from fairlead_workload.stores.base import OPERATIONS, Expect, Key
+from fairlead_workload.stores.base import OPERATIONS, Expect
 from fairlead_workload.stores.sqlite import SqliteStore
 from fairlead_workload.worker.calls import Caller, ServiceMap
 from fairlead_workload.worker.loop import Worker
@@ -59,6 +59,13 @@ ORDERS = {
         },
     },
 }
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """Wait for something that happens by itself in this process; bounded, so that a failure is a failure."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - there is no event to wait for
+            await asyncio.sleep(0.005)
 
 
 class Clock:
@@ -304,6 +311,9 @@ class Lab:
         await self.send(message)
         return message.id
 
+    async def until(self, condition: Callable[[], object]) -> None:
+        await until(condition)
+
     # What becomes of it
 
     async def settle(self, *, rounds: int = 100) -> None:
@@ -368,6 +378,3 @@ async def lab(tmp_path: Path, payments: Payments) -> AsyncIterator[Lab]:
     yield lab
     if hasattr(lab, "database"):
         await lab.close()
-
-
-__all__ = ["Answer", "Key", "Lab", "Payments", "Request", "keys"]

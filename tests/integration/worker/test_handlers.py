@@ -5,9 +5,7 @@ import asyncio
 import pytest
 
 from fairlead_workload.model.effects import Action
-
 from fairlead_workload.stores.base import FAILURES, INBOX, PROGRESS
-
 
 SERVICE = {"name": "payments", "port": 8080}
 
@@ -194,8 +192,7 @@ async def test_a_call_that_a_dead_worker_may_have_made_is_compensated_too(lab, p
     await lab.create("a")
     await lab.worker.handle_once()
     dying = asyncio.create_task(lab.worker.handle_once())
-    while not payments.requests:
-        await asyncio.sleep(0.001)
+    await lab.until(lambda: payments.requests)
     dying.cancel()
     for task in lab.worker._running:
         task.cancel()

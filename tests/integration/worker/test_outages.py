@@ -1,4 +1,4 @@
-"""Outages of store, queue and services: nothing is lost, nothing becomes a dead letter, one event at a time is tried."""
+"""Outages of store, queue and services: nothing is lost or becomes a dead letter, one event at a time is tried."""
 
 import asyncio
 
@@ -77,12 +77,10 @@ async def test_in_outage_mode_one_event_is_fetched_at_a_time(lab):
 
     lab.real_queue.receive = watched
     running = asyncio.create_task(lab.worker.run())
-    while limits.count(1) < 2:
-        await asyncio.sleep(0.01)
+    await lab.until(lambda: limits.count(1) >= 2)
     assert lab.worker.stats.outage
     lab.broken.broken = set()
-    while lab.worker.stats.succeeded.total() < THRESHOLD + 5:
-        await asyncio.sleep(0.01)
+    await lab.until(lambda: lab.worker.stats.succeeded.total() >= THRESHOLD + 5)
     assert not lab.worker.stats.outage
     await lab.worker.drain(5)
     await running
@@ -182,8 +180,7 @@ async def test_drain_finishes_what_runs_and_gives_back_the_rest(lab, payments):
         await lab.create(id_)
     running = asyncio.create_task(lab.worker.run())
     payments.script({"hang": True})
-    while not payments.requests:
-        await asyncio.sleep(0.005)
+    await lab.until(lambda: payments.requests)
     await lab.worker.drain(0.05)
     await running
     depth = await lab.real_queue.depth()
@@ -199,8 +196,7 @@ async def test_run_handles_what_arrives_until_drained(lab):
     lab.open()
     running = asyncio.create_task(lab.worker.run())
     ids = [await lab.create(f"o{number}") for number in range(50)]
-    while lab.worker.stats.succeeded["orders.created"] < 50:
-        await asyncio.sleep(0.005)
+    await lab.until(lambda: lab.worker.stats.succeeded["orders.created"] >= 50)
     await lab.worker.drain(5)
     await running
     assert {(await lab.document_of(f"o{number}"))["status"] for number in range(50)} == {"CONFIRMED"}
@@ -226,8 +222,7 @@ async def test_leases_of_long_handlers_are_renewed(lab, payments):
     payments.script({"hang": True})
     await lab.create("a")
     running = asyncio.create_task(lab.worker.run())
-    while not extended:
-        await asyncio.sleep(0.005)
+    await lab.until(lambda: extended)
     assert extended[0].message.key == "orders/a"
     await lab.worker.drain(0)
     await running

@@ -1,4 +1,4 @@
-"""Applying accepted writes: command + stored document -> one unit with effect, inbox entry, operation record and fact. Pure.
+"""Applying accepted writes: command + stored document -> one unit of effect, inbox, operation and fact. Pure.
 
 A client's mistake that is found only now ends the operation as Failed: no retry, no dead letter. With `order: None` an
 update of an absent document waits a minute first, for another worker may still be creating it. A write-back command
@@ -18,7 +18,7 @@ from fairlead_workload.model import problems, retention
 from fairlead_workload.model.effects import Effect, effect
 from fairlead_workload.model.operations import OperationRecord
 from fairlead_workload.model.resource import Resource, pointer
-from fairlead_workload.stores.base import OPERATIONS, Document, Expect, Key, Mutation, Record, RecordWrite, Unit
+from fairlead_workload.stores.base import OPERATIONS, Document, Key, Mutation, Record, RecordWrite, Unit
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.decisions import Decision, Later
 from fairlead_workload.worker.dispatch import CommandItem
@@ -101,7 +101,7 @@ class CommandRules:
 
 
 def next_version(record: Record | None, floor: int, now: float) -> int:
-    """The version that the store would give; named here because the operation's record, in the same unit, carries it."""
+    """The version that the store would give; named here because the operation's record, in the same unit, has it."""
     return record.version + 1 if record is not None else max(int(now * 1_000_000), floor)
 
 

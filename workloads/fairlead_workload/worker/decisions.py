@@ -38,7 +38,7 @@ BY_STEP = ByStep()
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A unit and the document after it. `writes`: its only mutation is of the event's document, which is then `document`.
+    """A unit and the document after it. `writes`: its only mutation makes the event's document `document`.
 
     `settles`: a staged (write-back) version that has reached the store, or was overtaken, with this unit.
     """

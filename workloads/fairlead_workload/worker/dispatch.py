@@ -1,4 +1,4 @@
-"""What a delivery is: a command, an event for a handler, one that nobody handles, or one that cannot be handled. Pure."""
+"""What a delivery is: a command, an event for a handler, one that nobody handles, or one that nobody can. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -69,7 +69,7 @@ class Ignored:
 
 @dataclass(slots=True, eq=False)
 class Refusal:
-    """A delivery that cannot be handled, now or later. `operation` has the id and path of the write that ends with it."""
+    """A delivery that cannot be handled, now or later. `data` is there when it was a command."""
 
     delivery: Delivery
     event: Event | None

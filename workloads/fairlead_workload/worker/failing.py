@@ -12,7 +12,6 @@ from importlib.metadata import version
 from msgspec import structs
 
 from fairlead_contract.bindings import Queue as QueueSpec
-
 from fairlead_workload.errors import Conflict, DependencyError, Problem
 from fairlead_workload.events.cloudevents import UndecodableEvent
 from fairlead_workload.model import retention
@@ -139,7 +138,7 @@ class Failing:
         now = self._clock()
         class_ = ErrorClass.UNDECODABLE if isinstance(refusal.error, UndecodableEvent) else ErrorClass.REJECTED
         failures = Failures(total=1, first_failed_at=now)
-        failure = self._describe(refusal.delivery, failures, GiveUp(class_, verdict.code, verdict.message))
+        failure = self._describe(failures, GiveUp(class_, verdict.code, verdict.message))
         if refusal.event is None:
             return Dead(failure)
         failure = _about(failure, event_type, refusal.event.traceparent, refusal.data.operation if refusal.data else "")
@@ -156,10 +155,10 @@ class Failing:
     def failure(self, item: Item, failures: Failures, decision: GiveUp) -> Failure:
         """The metadata of a dead letter."""
         operation = item.data.operation if isinstance(item, CommandItem) else ""
-        failure = self._describe(item.delivery, failures, decision)
+        failure = self._describe(failures, decision)
         return _about(failure, item.event.type, item.event.traceparent, operation)
 
-    def _describe(self, delivery: Delivery, failures: Failures, decision: GiveUp) -> Failure:
+    def _describe(self, failures: Failures, decision: GiveUp) -> Failure:
         now = self._clock()
         return Failure(
             error_class=decision.error_class,

@@ -1,4 +1,4 @@
-"""The deliveries this worker holds: their leases are renewed at half of the visibility time-out, and given back at the end."""
+"""The deliveries this worker holds: leases are renewed by half of the visibility time-out, and at the end given back."""
 
 import asyncio
 from collections.abc import Iterable

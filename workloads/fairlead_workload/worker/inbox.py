@@ -1,6 +1,6 @@
-"""What is on record about an event: whether it was processed, became a dead letter, failed before, how far its steps are.
+"""What is on record about an event: was it processed or buried, did it fail before, how far are its steps.
 
-An entry of the inbox is written in the transaction of the event's effect, so an event has its effect once. An entry of a
+An entry of the inbox is written in the transaction of the event's effect, so an event has its effect once. That of a
 dead letter holds the reason and the redrive count, and is written before the message is moved: a crash in between moves
 it again, and a redriven message (with a higher count) is processed anew.
 """
@@ -42,7 +42,7 @@ class History:
     failures: Failures | None = None
 
     def ended(self, redrives: int) -> InboxEntry | None:
-        """How the event ended, or None when it is to be processed. A dead letter that was redriven since is open again."""
+        """How the event ended; None when it is to be processed, as is a dead letter that was redriven since."""
         if self.inbox is None:
             return None
         entry = _entry_decoder.decode(self.inbox.value)
@@ -68,7 +68,7 @@ def _opened(
 
 
 def processed(id_: str, history: History, *, expires_at: float) -> tuple[RecordWrite, ...]:
-    """The event has had its effect. First in its unit, so that a conflict at position 0 means that it was done before."""
+    """The event has had its effect. First in its unit: a conflict at position 0 means that it was done before."""
     entry = RecordWrite(INBOX, id_, _PROCESSED, expires_at, history.inbox_expect)
     return (entry,) if history.failures is None else (entry, RecordWrite(FAILURES, id_, None))
 

@@ -32,7 +32,7 @@ class Moved:
 async def list_letters(
     queue: DeadLetters, match: LetterFilter, *, limit: int = PAGE, after: str | None = None
 ) -> list[dict[str, Any]]:
-    """Letters in order of their last failure, each as `describe` says without its event; `after` is the last id seen."""
+    """Letters in order of their last failure, each as `describe` says; `after` is the last id seen."""
     return [describe(letter) for letter in await queue.letters(match, limit=limit, after=after)]
 
 

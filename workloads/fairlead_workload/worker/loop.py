@@ -1,7 +1,7 @@
-"""The worker: fetch, dispatch, apply, acknowledge, until drained. The only place of the room that wires and runs tasks.
+"""The worker: fetch, dispatch, apply, acknowledge, until drained. The one place of the room that wires and runs tasks.
 
-Commands, and facts whose steps make no call, are applied in batches, several at once. Facts whose steps make calls run as
-tasks of their own, at most `worker.concurrency` at a time. In outage mode one event is tried at a time.
+Commands, and facts whose steps make no call, are applied in batches, several at once. Facts whose steps make calls run
+as tasks of their own, at most `worker.concurrency` at a time. In outage mode one event is tried at a time.
 """
 
 import asyncio
@@ -107,18 +107,21 @@ class Worker:
         if self._relay is not None:
             background.append(asyncio.create_task(self._relay.run()))
         self._fetching = [asyncio.create_task(self._fetch(number)) for number in range(self._fetchers)]
+        fetching = asyncio.gather(*self._fetching)
+        watching = asyncio.gather(*background)
         try:
-            ended = await asyncio.gather(*self._fetching, return_exceptions=True)
-            for error in ended:
-                if isinstance(error, Exception):  # and not the cancellation of a drain that has waited long enough
-                    raise error
+            await asyncio.wait([fetching, watching], return_when=asyncio.FIRST_COMPLETED)
+            if watching.done():
+                watching.result()  # it never ends by itself, so this raises
+            with contextlib.suppress(asyncio.CancelledError):  # a drain that has waited long enough
+                fetching.result()
         finally:
             await _cancelled([*background, *self._fetching])
 
     async def drain(self, deadline_seconds: float) -> None:
         """Fetch no more, finish what runs, give back the rest, publish the outbox, close connections.
 
-        Returns within about `deadline_seconds` (plus two for the outbox); what could not be finished is delivered again.
+        Returns within about `deadline_seconds`, and two for the outbox. What could not be finished is delivered again.
         """
         self._stopping.set()
         tasks = [*self._fetching, *self._running]
@@ -218,9 +221,7 @@ class Worker:
             return {}
         try:
             return await self._batches.apply(items)
-        except (
-            Exception
-        ) as error:  # the outermost place for a batch: a defect met by one event must not stop the others
+        except Exception as error:  # noqa: BLE001 - outermost: a defect met by one event must not stop the others
             if len(items) == 1:
                 _log.exception("unforeseen error", extra={"event_type": items[0].event.type, "event_id": items[0].id})
                 return {items[0]: await self._failing.single(items[0], error)}
@@ -241,7 +242,7 @@ class Worker:
                 began = asyncio.get_running_loop().time()
                 try:
                     ending = await self._handlers.handle(item)
-                except Exception as error:  # the outermost place for an event with calls
+                except Exception as error:  # noqa: BLE001 - outermost: whatever it is, the event must come to an end
                     _log.exception("unforeseen error", extra={"event_type": item.event.type, "event_id": item.id})
                     ending = await self._failing.single(item, error)
                 self.stats.took(item.event.type, asyncio.get_running_loop().time() - began)

@@ -1,4 +1,4 @@
-"""Handlers, compiled: expressions are programs, durations are seconds, every step has an id that is unique in its handler.
+"""Handlers, compiled: expressions are programs, durations seconds, every step has an id that is unique in its handler.
 
 Ids: a step's own name; `NAME.compensate` for what undoes it; `onFailure.NAME`. A dot is in no name, so they never meet.
 """
@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
+from fairlead_contract import expressions
 from fairlead_contract import worker as contract
-from fairlead_contract.expressions import ExpressionError, Program, compile
+from fairlead_contract.expressions import ExpressionError, Program
 from fairlead_contract.model import seconds
 from fairlead_contract.worker import ServiceTarget
 from fairlead_workload.errors import Misconfigured
@@ -105,6 +106,6 @@ def _assignments(assignments: Mapping[str, str] | None, path: str) -> tuple[tupl
 
 def _program(text: str, path: str) -> Program:
     try:
-        return compile(text)
+        return expressions.compile(text)
     except ExpressionError as error:
         raise Misconfigured(path, str(error), "write a CEL expression over document, event and results") from None

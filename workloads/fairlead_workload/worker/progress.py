@@ -1,8 +1,8 @@
-"""How far the steps of an event are, and the commit that moves them on. A commit holds only for who read the last state.
+"""How far the steps of an event are. A commit that moves them on holds only for who read the last state.
 
-The fence is the record's revision, and the absence of an inbox entry: of two workers that hold the same event, one commits
-a step and the other gets a Conflict. A course has runs: a redrive after a finished compensation begins the next one, with
-new idempotency keys.
+The fence is the record's revision, and the absence of an inbox entry: of two workers that hold the same event, one
+commits a step and the other gets a Conflict. A course has runs: a redrive after a finished compensation begins the next
+one, with new idempotency keys.
 """
 
 from enum import StrEnum

@@ -1,9 +1,9 @@
 """The outbox relay: committed events on their way to the queue, per document in order of version.
 
-One holder of a lease publishes; the lease is taken when there is something to publish, so an idle relay writes nothing.
+One holder of a lease publishes; it is taken when there is something to publish, so an idle relay writes nothing.
 Unpublished rows are read, never a watermark, so late commits are found. A row goes when the queue has acknowledged its
-event: after a crash in between it is published again under the same id, and the inbox notices. The cache is told too, for
-whoever committed may have died before doing so.
+event: after a crash in between it is published again under the same id, and the inbox notices. The cache is told too,
+for whoever committed may have died before doing so.
 """
 
 import asyncio
@@ -50,7 +50,7 @@ class LeaseValue(msgspec.Struct, frozen=True):
 
 
 class Relay:
-    """Publishes the outbox of one store. `owner` is unique to this process; `invalidate` tells the cache of a document."""
+    """Publishes the outbox of one store. `owner` is unique to this process; `invalidate` tells a document's cache."""
 
     def __init__(
         self,

@@ -3,7 +3,7 @@
 The worker is the only owner of retries; brokers only wait. Three kinds of failure:
 
 - DEPENDENCY: store, cache, queue or a called service could not do its part (network, time-out, 5xx, 408, 425, 429), or
-  other writers kept changing the document. Only the age of the event counts, so an outage leaves the dead letters empty.
+  other writers kept changing the document. Only the event's age counts, so an outage leaves the dead letters empty.
 - COUNTED: it may go better next time, but not for ever: a called service's 409, an expression without a value (it reads
   the document as stored now, which other writers change), a defect. `maxAttempts` and `maxAge` count.
 - REJECTED: trying again cannot help: bytes that are no event, a schema, another 4xx, a document that is gone.
@@ -145,7 +145,7 @@ class Policy:
         self._random = random
 
     def delay_seconds(self, failures: int) -> float:
-        """Delay after failure number `failures` (from 1): initial * factor^(n-1), at most max, plus or minus the jitter."""
+        """Delay after failure number `failures`, from 1: initial * factor^(n-1), at most max, with jitter."""
         exponent = min(max(failures, 1) - 1, 64)
         delay = min(self._initial * self._backoff.factor**exponent, self._max)
         jitter = self._backoff.jitter_percent / 100

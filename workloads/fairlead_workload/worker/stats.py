@@ -1,4 +1,4 @@
-"""What the worker counts. Plain numbers; telemetry exports them. Labels are bounded: only declared event types appear."""
+"""What the worker counts. Plain numbers; telemetry exports them. Labels are bounded: declared event types only."""
 
 from collections import Counter
 from dataclasses import dataclass, field
