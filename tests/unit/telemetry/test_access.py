@@ -10,7 +10,7 @@ from fairlead_workload.telemetry.access import AccessLog, Form
 
 
 def add(log: AccessLog, path: str = "/v1/products/pen") -> None:
-    log.add("GET", path, "/v1/products/{id}", 200, 0.0012345, 37, request_id="r1", trace_id="", principal="")
+    log.add("GET", path, "/v1/products/{id}", 200, 0.0012345, 37, "r1", "", "")
 
 
 async def test_lines_of_a_burst_are_one_write(monkeypatch: pytest.MonkeyPatch) -> None:

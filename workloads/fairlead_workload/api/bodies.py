@@ -46,38 +46,30 @@ async def read_body(request: Request, *, limit: int) -> bytes:
     declared = request.headers.get(b"content-length")
     if declared is not None and (not _LENGTH.fullmatch(declared) or int(declared) > limit):
         raise problems.body_too_large(limit)
-    message = await _next(request, READ_SECONDS)
-    if not message.get("more_body"):
-        return _bounded(message.get("body", b""), limit)
-    chunks = [message.get("body", b"")]
-    size = len(_bounded(chunks[0], limit))
-    ends_at = asyncio.get_running_loop().time() + READ_SECONDS
-    while message.get("more_body"):
-        if declared is not None and size == int(declared):
-            break  # all of it is here; some servers say so one message later
-        message = await _next(request, ends_at - asyncio.get_running_loop().time())
-        chunks.append(message.get("body", b""))
-        size += len(chunks[-1])
-        if size > limit:
-            raise problems.body_too_large(limit)
-    return b"".join(chunks)
-
-
-def _bounded(chunk: bytes, limit: int) -> bytes:
-    if len(chunk) > limit:
-        raise problems.body_too_large(limit)
-    return chunk
-
-
-async def _next(request: Request, seconds: float) -> Any:
     try:
-        async with asyncio.timeout(seconds):
-            message = await request.receive()
+        async with asyncio.timeout(READ_SECONDS):
+            return await _collect(request, limit, -1 if declared is None else int(declared))
     except TimeoutError:
         raise problems.request_timeout() from None
-    if message["type"] == "http.disconnect":
-        raise Disconnected
-    return message
+
+
+async def _collect(request: Request, limit: int, declared: int) -> bytes:
+    """All parts of the body. With a `declared` size (else -1), the last part is known before the server says so."""
+    body = b""
+    parts: list[bytes] = []
+    size = 0
+    more = True
+    while more and size != declared:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise Disconnected
+        body = message.get("body", b"")
+        more = message.get("more_body", False)
+        size += len(body)
+        if size > limit:
+            raise problems.body_too_large(limit)
+        parts.append(body)
+    return body if len(parts) == 1 else b"".join(parts)
 
 
 def decode_object(data: bytes) -> Document:

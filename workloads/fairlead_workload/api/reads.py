@@ -56,10 +56,7 @@ class DocumentReader:
     def _answer(self, request: Request, entry: Entry, status: str, now: float) -> Response:
         body = entry.body
         age = int(now - entry.stored_at)
-        headers: Headers = [
-            (b"cache-status", status.encode()),
-            (b"age", b"%d" % age if age > 0 else b"0"),
-        ]
+        headers: Headers = [(b"cache-status", status.encode()), (b"age", b"%d" % age if age > 0 else b"0")]
         if body is None:
             problem = problems.not_found()
             problem.headers = tuple((name.decode(), value.decode()) for name, value in headers)

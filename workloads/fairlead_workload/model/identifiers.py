@@ -8,10 +8,25 @@ from collections.abc import Callable
 _PATTERN = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 
 
+_RANDOM_BYTES = 10
+_POOL_BYTES = 512 * _RANDOM_BYTES  # one call of the system for that many ids
+_pool: list[bytes] = []
+os.register_at_fork(after_in_child=_pool.clear)  # parent and child must not draw the same
+
+
+def _random() -> bytes:
+    try:
+        return _pool.pop()
+    except IndexError:
+        drawn = os.urandom(_POOL_BYTES)
+        _pool.extend(drawn[start : start + _RANDOM_BYTES] for start in range(_RANDOM_BYTES, _POOL_BYTES, _RANDOM_BYTES))
+        return drawn[:_RANDOM_BYTES]
+
+
 def uuid7_bytes(clock: Callable[[], float] = time.time) -> bytes:
     """16 bytes: 48 bits of unix milliseconds, version, 12 random bits, variant, 62 random bits."""
     head = int(clock() * 1000).to_bytes(6, "big")
-    tail = bytearray(os.urandom(10))
+    tail = bytearray(_random())
     tail[0] = 0x70 | (tail[0] & 0x0F)
     tail[2] = 0x80 | (tail[2] & 0x3F)
     return head + tail

@@ -48,8 +48,8 @@ class AccessLog:
         self._encoder = msgspec.json.Encoder()
         self._buffer = bytearray()
         self._scheduled = False
-        self._second = -1
-        self._prefix = ""
+        self._milliseconds = -1
+        self._rendered = ""
         atexit.register(self.flush)
 
     def add(
@@ -60,14 +60,13 @@ class AccessLog:
         status: int,
         duration_seconds: float,
         size: int,
-        *,
         request_id: str,
         trace_id: str,
         principal: str,
     ) -> None:
         """Add the line of one request. Called on the event loop."""
         level = "info" if status < 500 else "error"
-        duration_ms = round(duration_seconds * 1000, 3)
+        duration_ms = int(duration_seconds * 1_000_000) / 1000  # a tenth of the time of round()
         line = AccessLine(
             self._time(),
             level,
@@ -106,12 +105,12 @@ class AccessLog:
         self.flush()
 
     def _time(self) -> str:
-        now = self._clock()
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._prefix = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(second))
-        return f"{self._prefix}.{int((now - second) * 1000):03}Z"
+        milliseconds = int(self._clock() * 1000)
+        if milliseconds != self._milliseconds:  # busy servers answer many requests in one
+            self._milliseconds = milliseconds
+            seconds, rest = divmod(milliseconds, 1000)
+            self._rendered = f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{rest:03}Z"
+        return self._rendered
 
     def _append_json(self, line: AccessLine) -> None:
         self._encoder.encode_into(line, self._buffer, -1)

@@ -81,17 +81,7 @@ class HttpTelemetry(Collector):
         """Count and log one request that has been answered (499: the client went away)."""
         route.observe(method, status, seconds)
         if self._log is not None:
-            self._log.add(
-                method,
-                path,
-                route.route,
-                status,
-                seconds,
-                size,
-                request_id=request_id,
-                trace_id=trace_id,
-                principal=principal,
-            )
+            self._log.add(method, path, route.route, status, seconds, size, request_id, trace_id, principal)
 
     def flush(self) -> None:
         """Write the log lines that wait."""
