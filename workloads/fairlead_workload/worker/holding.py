@@ -1,4 +1,4 @@
-"""The deliveries this worker holds: leases are renewed by half of the visibility time-out, and at the end given back."""
+"""The deliveries this worker holds: leases are renewed by half of the visibility time-out, then given back."""
 
 import asyncio
 from collections.abc import Iterable

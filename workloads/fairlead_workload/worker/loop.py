@@ -117,6 +117,7 @@ class Worker:
                 fetching.result()
         finally:
             await _cancelled([*background, *self._fetching])
+            await asyncio.gather(fetching, watching, return_exceptions=True)
 
     async def drain(self, deadline_seconds: float) -> None:
         """Fetch no more, finish what runs, give back the rest, publish the outbox, close connections.
