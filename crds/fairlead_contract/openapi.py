@@ -203,7 +203,7 @@ class _Service:
         queued = self._queued and not _written_back(resource)
         names = ["IdempotencyKey"]
         if verb != "create" and not _written_back(resource):
-            names += ["IfMatch", "IfNoneMatchAny"]
+            names += ["IfMatch", "IfNoneMatchAny"] if verb == "replace" else ["IfMatch"]
         if queued:
             names.append("Prefer")
             answers = {} if resource.writes is Writes.ACCEPTED else answers
@@ -369,11 +369,14 @@ def _header(description: str, example: str | int, *, required: bool = True) -> J
     return {"description": description, "required": required, "schema": schema, "example": example}
 
 
-def _parameter(name: str, place: str, description: str, schema: Json) -> Json:
-    return {"name": name, "in": place, "description": description, "schema": schema}
+def _parameter(name: str, place: str, description: str, schema: Json, **more: Any) -> Json:
+    return {"name": name, "in": place, "description": description, "schema": schema, **more}
 
 
-_TAG_SCHEMA: Json = {"type": "string", "pattern": '^(\\*|(W/)?"[!#-~]*"(, ?(W/)?"[!#-~]*")*)$'}
+_ETAG = '(W/)?"[!#-~]*"'
+_ETAGS: Json = {
+    "anyOf": [{"type": "string", "enum": ["*"]}, {"type": "string", "pattern": f"^{_ETAG}(, ?{_ETAG})*$"}],
+}
 _PARAMETERS: Json = {
     "Limit": _parameter(
         "limit",
@@ -390,32 +393,30 @@ _PARAMETERS: Json = {
     "RequestId": _parameter(
         "X-Request-ID",
         "header",
-        "Id of the request in logs and answers; another one is made when it is left out or of another form.",
-        {"type": "string", "pattern": "^[A-Za-z0-9._-]{1,128}$"},
+        "Id of the request in logs and answers, if it matches `[A-Za-z0-9._-]{1,128}`; else another one is made.",
+        {"type": "string"},
     ),
     "IdempotencyKey": _parameter(
         "Idempotency-Key",
         "header",
         "Makes the write safe to repeat: for 24 hours the same key gets the same answer. Bare or quoted.",
-        {"type": "string", "pattern": '^("[!#-~]{1,255}"|[!#-~]{1,255})$'},
+        {"type": "string", "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~][!-~]{0,254})$'},
     ),
     "IfMatch": _parameter(
-        "If-Match", "header", "Write only if the document has one of these ETags, or (*) exists.", _TAG_SCHEMA
+        "If-Match", "header", "Write only if the document has one of these ETags, or (*) exists.", _ETAGS, example="*"
     ),
     "IfNoneMatch": _parameter(
-        "If-None-Match", "header", "Answer 304 if the document has one of these ETags.", _TAG_SCHEMA
+        "If-None-Match", "header", "Answer 304 if the document has one of these ETags.", {"type": "string"}
     ),
     "IfNoneMatchAny": _parameter(
         "If-None-Match", "header", "*: write only if there is no document yet.", {"type": "string", "enum": ["*"]}
     ),
-    "CacheControl": _parameter(
-        "Cache-Control", "header", "no-cache: ask the datastore.", {"type": "string", "pattern": "^[a-z-]+(=[0-9]+)?$"}
-    ),
+    "CacheControl": _parameter("Cache-Control", "header", "no-cache: ask the datastore.", {"type": "string"}),
     "Prefer": _parameter(
         "Prefer",
         "header",
         "respond-async: accept the write (202) instead of carrying it out (RFC 7240).",
-        {"type": "string", "enum": ["respond-async"]},
+        {"type": "string"},
     ),
 }
 
