@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from prometheus_client.registry import CollectorRegistry
@@ -19,7 +19,7 @@ from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Conflict, ConflictKind, Unavailable
 from fairlead_workload.model.operations import OperationIds
 from fairlead_workload.model.resource import Resource
-from fairlead_workload.queues.base import Message
+from fairlead_workload.queues.base import Message, Queue
 from fairlead_workload.stores.base import (
     Committed,
     Document,
@@ -30,6 +30,7 @@ from fairlead_workload.stores.base import (
     Query,
     Record,
     RecordWrite,
+    Store,
     StoredRecord,
     Unit,
 )
@@ -395,16 +396,11 @@ def specification(*, queue: bool = True, security: Mapping[str, Any] | None = No
     )
 
 
-def make_service(*, queue: bool = True, security: Mapping[str, Any] | None = None) -> Service:
-    """A service on fakes."""
-    clock = Clock()
-    document = derive(specification(queue=queue, security=security))
-    resources = {spec.name: Resource(spec) for spec in document.api.resources}
-    store = FakeStore(clock, keys={name: resource.key_names for name, resource in resources.items()})
-    for name, resource in resources.items():
-        store.indexes.update({(name, index.name): (index.partition, index.sort) for index in resource.spec.indexes})
-    shared = MemoryCache(10_000, clock=clock)
-    caches = {
+def make_caches(
+    resources: Mapping[str, Resource], store: Store, shared: MemoryCache, clock: Clock
+) -> dict[str, DocumentCache]:
+    """A document cache for each resource."""
+    return {
         name: DocumentCache(
             name,
             policy_of(resource.spec.cache, strong=resource.spec.reads == "Strong"),
@@ -415,12 +411,30 @@ def make_service(*, queue: bool = True, security: Mapping[str, Any] | None = Non
         )
         for name, resource in resources.items()
     }
+
+
+def rebound(service: Service, *, store: Store, queue: Queue) -> Service:
+    """The service on another store and queue."""
+    caches = make_caches(service.bindings.resources, store, service.cache, service.clock)
+    bindings = replace(service.bindings, store=store, queue=queue, caches=caches)
+    return replace(service, bindings=bindings, kernel=Kernel(bindings, http=service.telemetry))
+
+
+def make_service(*, queue: bool = True, security: Mapping[str, Any] | None = None) -> Service:
+    """A service on fakes."""
+    clock = Clock()
+    document = derive(specification(queue=queue, security=security))
+    resources = {spec.name: Resource(spec) for spec in document.api.resources}
+    store = FakeStore(clock, keys={name: resource.key_names for name, resource in resources.items()})
+    for name, resource in resources.items():
+        store.indexes.update({(name, index.name): (index.partition, index.sort) for index in resource.spec.indexes})
+    shared = MemoryCache(10_000, clock=clock)
     messages = FakeQueue()
     bindings = Bindings(
         document=document,
         resources=resources,
         store=store,
-        caches=caches,
+        caches=make_caches(resources, store, shared, clock),
         cache=shared,
         queue=messages if queue else None,  # type: ignore[arg-type]
         operations=OperationIds(b"0" * 32),

@@ -168,6 +168,8 @@ async def test_a_server_without_raw_path_is_served_too(stocked: Service) -> None
         ("/v1/readings/1", 404, "not-found"),
         ("/v1/products/%00", 400, "invalid-key"),
         ("/v1/products/%FF", 400, "invalid-key"),
+        ("/v1/products/%zz", 400, "invalid-key"),
+        ("/v1/products/100%", 400, "invalid-key"),
         ("/v1/products/..", 400, "invalid-key"),
         ("/v1/products/" + "a" * 256, 400, "invalid-key"),
         ("/v1/readings/1/2026-01-01T00:00:00Z", 404, "not-found"),

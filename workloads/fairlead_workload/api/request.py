@@ -30,6 +30,7 @@ _SINGLES = frozenset(
     )
 )
 _KNOWN = _LISTS | _SINGLES
+_BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
 
@@ -124,9 +125,11 @@ def _raw_path(scope: Scope) -> str:
 
 
 def decode_segment(raw: str) -> str:
-    """One path segment without its percent-encoding. Raises Problem `invalid-key` for what is not UTF-8."""
+    """One path segment, percent-decoded. Raises Problem `invalid-key` for what is not UTF-8 or badly encoded."""
     if "%" not in raw and raw.isascii():
         return raw
+    if _BAD_ESCAPE.search(raw):
+        raise problems.invalid_key("A percent sign in the URL is not followed by two hexadecimal digits.")
     try:
         return unquote_to_bytes(raw.encode("latin-1")).decode()
     except UnicodeDecodeError:
