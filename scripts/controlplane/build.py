@@ -15,6 +15,7 @@ import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -36,12 +37,12 @@ class BuildError(Exception):
 
 @dataclass(frozen=True)
 class Tool:
-    """A command, and where its main package is. `version_variables` are set to the version of `module`."""
+    """A command, and where its main package is. `version_settings` are for the linker."""
 
     folder: str
     package: str
     module: str
-    version_variables: tuple[str, ...] = ()
+    version_settings: tuple[str, ...] = ()
 
 
 def _kubernetes(command: str) -> Tool:
@@ -49,7 +50,11 @@ def _kubernetes(command: str) -> Tool:
         "kubernetes",
         f"k8s.io/kubernetes/cmd/{command}",
         "k8s.io/kubernetes",
-        ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version"),
+        tuple(
+            f"{package}.{setting}"
+            for package in ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
+            for setting in ("gitVersion={version}", "gitMajor={major}", "gitMinor={minor}")
+        ),
     )
 
 
@@ -58,9 +63,24 @@ TOOLS = {
     "kube-apiserver": _kubernetes("kube-apiserver"),
     "kube-controller-manager": _kubernetes("kube-controller-manager"),
     "kubectl": _kubernetes("kubectl"),
-    "helm": Tool("helm", "helm.sh/helm/v4/cmd/helm", "helm.sh/helm/v4"),
-    "kubeconform": Tool("kubeconform", "github.com/yannh/kubeconform/cmd/kubeconform", "github.com/yannh/kubeconform"),
-    "kube-score": Tool("kube-score", "github.com/zegl/kube-score/cmd/kube-score", "github.com/zegl/kube-score"),
+    "helm": Tool(
+        "helm",
+        "helm.sh/helm/v4/cmd/helm",
+        "helm.sh/helm/v4",
+        ("helm.sh/helm/v4/internal/version.version={version}",),
+    ),
+    "kubeconform": Tool(
+        "kubeconform",
+        "github.com/yannh/kubeconform/cmd/kubeconform",
+        "github.com/yannh/kubeconform",
+        ("main.version={version}",),
+    ),
+    "kube-score": Tool(
+        "kube-score",
+        "github.com/zegl/kube-score/cmd/kube-score",
+        "github.com/zegl/kube-score",
+        ("main.version={version}",),
+    ),
 }
 ENVTEST_TOOLS = ("etcd", "kube-apiserver", "kubectl")
 CONTROL_PLANE = ("etcd", "kube-apiserver", "kube-controller-manager", "kubectl")
@@ -112,11 +132,10 @@ def locked_version(folder: str, module: str) -> str:
 
 
 def linker_flags(tool: Tool) -> str:
-    """Strip symbols, and tell Kubernetes its version: without it the server calls itself v0.0.0."""
+    """Strip symbols, and set the version: without it Kubernetes calls itself v0.0.0, and the others `development`."""
     version = locked_version(tool.folder, tool.module)
     major, minor, *_ = version.removeprefix("v").split(".")
-    values = {"gitVersion": version, "gitMajor": major, "gitMinor": minor}
-    settings = [f"-X {package}.{name}={value}" for package in tool.version_variables for name, value in values.items()]
+    settings = [f"-X {setting.format(version=version, major=major, minor=minor)}" for setting in tool.version_settings]
     return " ".join(["-s -w", *settings])
 
 
@@ -265,6 +284,8 @@ def main(arguments: Sequence[str]) -> int:
     names = parser.parse_args(arguments).names or [*CONTROL_PLANE, CRDS]
     if unknown := set(names) - set(known):
         parser.error(f"no such tool: {', '.join(sorted(unknown))}; known are {', '.join(known)}")
+    # As an interruption: the compiler is a child, and must not outlive this process.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     go = Go()
     try:
         paths = {name: collect_crds(go) if name == CRDS else provided(name) or build(name, go) for name in names}

@@ -123,7 +123,8 @@ class Client:
 
     def list(self, api_version: str, kind: str, *, namespace: str | None = None, **parameters: str) -> list[Manifest]:
         """Every object of a kind; `labelSelector` and such as keywords."""
-        items = self.request("GET", self.path(api_version, kind, namespace=namespace), **parameters)["items"]
+        path = self.path(api_version, kind, namespace=namespace)
+        items = self.request("GET", path, body=None, content_type=JSON, **parameters)["items"]
         return [{"apiVersion": api_version, "kind": kind} | item for item in items]
 
     def delete(self, manifest: Manifest, *, propagation: str = "Background") -> None:

@@ -6,7 +6,7 @@ definitions are installed there and stay.
 
 import os
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def namespace(admin: Client) -> Iterator[str]:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """Show what the control plane said last beside a failure."""
     report = yield
     running = item.config.stash.get(RUNNING, None)

@@ -102,7 +102,11 @@ def test_a_deployment_gets_a_replica_set_and_its_pods(admin: Client, namespace: 
 
 
 def test_a_deleted_namespace_takes_its_content_along(admin: Client) -> None:
-    namespace = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"gone-{uuid.uuid4().hex[:10]}"}}
+    namespace: Manifest = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": f"gone-{uuid.uuid4().hex[:10]}"},
+    }
     admin.create(namespace)
     admin.create(config_map(namespace["metadata"]["name"], "content"))
     admin.delete(namespace)
@@ -170,6 +174,6 @@ def test_a_resource_quota_is_enforced(admin: Client, namespace: str) -> None:
 
 def test_kubectl_sees_the_same_cluster(tools: dict[str, Path], cluster: Cluster, namespace: str) -> None:
     config = cluster.kubeconfig("admin", groups=ADMINS)
-    command = [tools["kubectl"], "--kubeconfig", config, "get", "namespace", namespace, "-o", "json"]
+    command = [str(tools["kubectl"]), "--kubeconfig", str(config), "get", "namespace", namespace, "-o", "json"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=True)
     assert json.loads(done.stdout)["metadata"]["name"] == namespace

@@ -52,7 +52,7 @@ def placed(document: Manifest, namespace: str) -> Manifest:
     """The document in a namespace of the test, unless its kind is cluster-wide."""
     if document["kind"] == "ApiServiceClass":
         return document
-    return merged(document, {"metadata": {"namespace": namespace}})
+    return document | {"metadata": document["metadata"] | {"namespace": namespace}}
 
 
 def differences(intent: Any, live: Any, place: str = "") -> Iterator[str]:
@@ -217,7 +217,7 @@ def test_a_resource_at_every_limit_is_within_the_budget_of_the_rules(admin: Clie
 
 def kubectl(tools: dict[str, Path], cluster: Cluster, *arguments: str) -> str:
     config = cluster.kubeconfig("admin", groups=ADMINS)
-    command = [tools["kubectl"], "--kubeconfig", config, *arguments]
+    command = [str(tools["kubectl"]), "--kubeconfig", str(config), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     return done.stdout
