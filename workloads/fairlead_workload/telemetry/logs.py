@@ -7,6 +7,7 @@ would cost a quarter of a second at start.
 
 import json
 import logging
+import os
 import sys
 import time
 import traceback
@@ -34,7 +35,7 @@ def configure(
 ) -> None:
     """Send every log record of the process to `stream` (default: standard output). Call it before anything logs."""
     stream = stream or sys.stdout.buffer
-    formatter = JsonFormatter(service, namespace) if form == "json" else ConsoleFormatter(colour=stream.isatty())
+    formatter = JsonFormatter(service, namespace) if form == "json" else ConsoleFormatter(colour=_wants_colour(stream))
     handler = _BytesHandler(stream)
     handler.setFormatter(formatter)
     root = logging.getLogger()
@@ -48,6 +49,11 @@ def configure(
         library.handlers.clear()
         library.propagate = True
         library.setLevel(max(level, least))
+
+
+def _wants_colour(stream: BinaryIO) -> bool:
+    """On a terminal, unless the person said otherwise (https://no-color.org)."""
+    return stream.isatty() and not os.environ.get("NO_COLOR")
 
 
 class _BytesHandler(logging.Handler):
