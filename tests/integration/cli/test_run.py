@@ -3,6 +3,7 @@
 import json
 import signal
 import socket
+import time
 from pathlib import Path
 
 import httpx
@@ -94,3 +95,30 @@ def test_log_lines_in_json_are_all_that_is_printed(tmp_path: Path) -> None:
     assert code == 0
     lines = [json.loads(line) for line in (out + err).splitlines() if not line.startswith(PRODUCTS)]
     assert any(line.get("path") == "/v1/products" or "/v1/products" in json.dumps(line) for line in lines)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
+def test_a_second_signal_exits_at_once(tmp_path: Path, number: signal.Signals, code: int) -> None:
+    arguments, url = products(tmp_path)
+    with serving(*arguments, cwd=tmp_path, ready=f"{url}/ready") as process:
+        port = int(url.rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port)) as slow:
+            head = (
+                "POST /v1/products HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"
+            )
+            slow.sendall(head.encode())  # a request in flight keeps the first signal waiting
+            httpx.get(f"{url}/ready")
+            process.send_signal(number)
+            _wait_until_refused(port)
+            assert stop(process, number)[0] == code
+
+
+def _wait_until_refused(port: int) -> None:
+    """Return when the listener is gone: the first signal has been seen."""
+    for _ in range(3000):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            return
+        time.sleep(0.01)
+    raise AssertionError("the listener is still there")
