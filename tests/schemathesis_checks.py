@@ -24,6 +24,8 @@ def combination(slug, problem, case) -> bool:
     """Whether the problem is about parameters that are valid one by one."""
     if slug == "bad-request":
         return {"if-match", "if-none-match"} <= {name.lower() for name in case.headers or {}}
+    if slug == "invalid-document":  # a key that may be read, but under which nothing may be created
+        return {error["pointer"] for error in problem["errors"]} <= {f"/{name}" for name in case.path_parameters or {}}
     if slug == "invalid-query":
         return all(error["parameter"] == "cursor" for error in problem.get("errors", ()))
     return False

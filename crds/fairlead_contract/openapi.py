@@ -317,7 +317,7 @@ def _key(resource: Resource, name: str) -> Json:
         "in": "path",
         "required": True,
         "description": f"{name} of the document, percent-encoded.",
-        "schema": schemas.key_schema(resource, name),
+        "schema": schemas.key_schema(resource, name, in_path=True),
     }
 
 

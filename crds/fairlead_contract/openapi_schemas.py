@@ -53,10 +53,13 @@ def key_names(resource: Resource) -> tuple[str, ...]:
     return (resource.key.partition,) + ((resource.key.sort,) if resource.key.sort else ())
 
 
-def key_schema(resource: Resource, name: str) -> Json:
-    """Schema of a key property: what the user declares, within what a key may be."""
+def key_schema(resource: Resource, name: str, *, in_path: bool = False) -> Json:
+    """Schema of a key property: what the user declares, within what a key may be.
+
+    A URL takes more than a UUIDv7 where keys are generated: only what is created there must be one.
+    """
     declared = resource.schema_.properties[name]
-    if resource.key.generate is not None and name == resource.key.partition:
+    if resource.key.generate is not None and name == resource.key.partition and not in_path:
         return dict(UUID_V7)
     kept = {word: declared[word] for word in ("type", "format", "enum", "description") if word in declared}
     kept.setdefault("type", "string")
