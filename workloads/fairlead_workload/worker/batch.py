@@ -172,7 +172,11 @@ class Batches:
             absent=isinstance(item, CommandItem) and item.command.body is None,
         ):
             return await self._failed(item, Unavailable("cache", "it did not hear that a staged write is stored"))
-        self._stats.succeeded[self._stats.label(item.event.type)] += 1
+        label = self._stats.label(item.event.type)
+        if decision.mistake:
+            self._stats.failed[label, "mistake"] += 1
+        else:
+            self._stats.succeeded[label] += 1
         return DONE
 
     async def _was_here(self, item: Item) -> Ending | None:

@@ -60,7 +60,7 @@ class CommandRules:
         if problem.type == "not-found" and self._waits and item.delivery.redrives == 0 and age_seconds < EARLY_SECONDS:
             return Later(EARLY_DELAY_SECONDS)
         failed = self._operation(item, "Failed", now, error=problems.body(problem))
-        return Decision(Unit(records=self._records(item, failed, now)))
+        return Decision(Unit(records=self._records(item, failed, now)), mistake=True)
 
     def _apply(self, item: CommandItem, found: Effect, record: Record | None, now: float) -> Decision:
         command = item.command
@@ -74,7 +74,7 @@ class CommandRules:
             self._records(item, succeeded, now),
             facts(found, wanted=self._wanted, source=self._source, at=command.at, traceparent=item.event.traceparent),
         )
-        return Decision(unit, found.document, True, command.version)
+        return Decision(unit, found.document, True, settles=command.version)
 
     def _records(self, item: CommandItem, operation: RecordWrite | None, now: float) -> tuple[RecordWrite, ...]:
         records = inbox.processed(item.id, item.history, expires_at=now + self._inbox_seconds)
@@ -119,9 +119,7 @@ def required(resource: Resource, document: Document | None) -> tuple[tuple[str, 
 def _reference_missing(resource: Resource, position: int, document: Document | None) -> Problem:
     present = [ref for ref in resource.spec.references if document and document.get(ref.field) is not None]
     field = present[position].field if position < len(present) else ""
-    return problems.reference_not_found(
-        ({"pointer": pointer([field]), "detail": "there is no such document to refer to"},)
-    )
+    return problems.reference_not_found(({"pointer": pointer([field]), "detail": "there is no such document"},))
 
 
 def learn(item: CommandItem, conflict: Conflict) -> None:

@@ -46,4 +46,5 @@ class Decision:
     unit: Unit
     document: Document | None = None
     writes: bool = False
+    mistake: bool = False  # of the client, found late: its operation has failed
     settles: int | None = None

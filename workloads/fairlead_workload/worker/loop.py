@@ -208,10 +208,14 @@ class Worker:
                 stepwise.append(found)
             else:
                 batch.append(found)
-        for item, ending in (await self._applied(batch)).items():
+        began = asyncio.get_running_loop().time()
+        applied = await self._applied(batch)
+        share = (asyncio.get_running_loop().time() - began) / max(len(batch), 1)
+        for item, ending in applied.items():
             if isinstance(ending, ByStep) and isinstance(item, FactItem):
                 stepwise.append(item)
             else:
+                self.stats.took(item.event.type, share)
                 endings.append((item.delivery, item.event, ending))
         await self._end(endings)
         for fact in stepwise:
@@ -276,8 +280,24 @@ class Worker:
             await self._queue.dead_letter(delivery, failure)
             self.stats.dead_lettered[label, failure.error_class] += 1
             await self._failing.moved(ending.moved)
+            _log.warning(
+                "dead letter",
+                extra={
+                    "event_type": label,
+                    "event_id": delivery.message.id,
+                    "key": delivery.message.key,
+                    "error_class": str(failure.error_class),
+                    "error_code": failure.error_code,
+                    "error": failure.error_message,
+                    "attempts": failure.attempts,
+                },
+            )
         elif isinstance(ending, Later):
             self.stats.retried[label] += 1
+            _log.info(
+                "retry",
+                extra={"event_type": label, "event_id": delivery.message.id, "delay_seconds": ending.delay_seconds},
+            )
             await self._queue.retry(delivery, delay_seconds=ending.delay_seconds)
 
 

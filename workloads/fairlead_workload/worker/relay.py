@@ -8,6 +8,7 @@ for whoever committed may have died before doing so.
 
 import asyncio
 import contextlib
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, runtime_checkable
@@ -36,6 +37,8 @@ POLL_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 15.0
 PAGE = 500
 HEADERS = {"content-type": CONTENT_TYPE}
+
+_log = logging.getLogger(__name__)
 
 
 @runtime_checkable
@@ -84,11 +87,18 @@ class Relay:
                 async with asyncio.timeout(pause or self._poll_seconds):
                     await (self._woken.wait() if not pause else asyncio.sleep(pause))
             self._woken.clear()
+            before = self._stats.published
             try:
                 held_back = await self.flush()
             except (DependencyError, Conflict):
                 held_back = True
-            pause = min(max(pause * 2, 0.5), MAX_PAUSE_SECONDS) if held_back else 0.0
+            pause = self._pause(pause, held_back, progress=self._stats.published > before)
+
+    def _pause(self, former: float, held_back: bool, *, progress: bool) -> float:
+        """Seconds until the next attempt: longer and longer, unless it is only some documents that have to wait."""
+        if not held_back:
+            return 0.0
+        return self._poll_seconds if progress else min(max(former * 2, 0.5), MAX_PAUSE_SECONDS)
 
     async def flush(self) -> bool:
         """Publish what is in the outbox. True: something has to wait (another holder has the lease, or it failed)."""
@@ -117,6 +127,10 @@ class Relay:
             for row, error in zip(heads, results, strict=True):
                 if error is None:
                     published.append(row)
+                else:
+                    _log.warning(
+                        "an event cannot be published yet", extra={"event_id": row.event.id, "error": str(error)}
+                    )
                 if error is not None or not chains[row.event.key]:
                     del chains[row.event.key]
         self._stats.published += len(published)

@@ -21,7 +21,7 @@ class WorkerStats:
     declared: frozenset[str]
     received: Counter[str] = field(default_factory=Counter)
     succeeded: Counter[str] = field(default_factory=Counter)
-    failed: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event type, kind of failure)
+    failed: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event type, kind of failure, or `mistake`)
     retried: Counter[str] = field(default_factory=Counter)
     dead_lettered: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event type, error class)
     duplicates: Counter[str] = field(default_factory=Counter)  # delivered again after they were done
@@ -36,7 +36,7 @@ class WorkerStats:
         return event_type if event_type in self.declared else OTHER
 
     def took(self, event_type: str, elapsed_seconds: float) -> None:
-        """An event was handled in this time, whatever its end."""
+        """An event was handled in this time, whatever its end; of a batch, each event has its share."""
         timing = self.handler_seconds.setdefault(self.label(event_type), Timing())
         timing.seconds += elapsed_seconds
         timing.count += 1

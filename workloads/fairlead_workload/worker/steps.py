@@ -4,7 +4,7 @@ A run of such steps is one change: evaluated in order over the document as store
 writer was faster. The time they use is the event's, so a repetition gives the same result.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from hashlib import blake2b
@@ -38,10 +38,7 @@ class Draft:
 
 def variables(event: Event, document: Document | None, results: Mapping[str, Any]) -> Variables:
     """What an expression sees: the event's attributes and data, the document as stored now, the results of calls."""
-    attributes = {
-        name: value for name, value in msgspec.structs.asdict(event).items() if name not in ("data", "specversion")
-    }
-    return {"event": {**attributes, "data": event.data}, "document": document, "results": dict(results)}
+    return {"event": msgspec.structs.asdict(event), "document": document, "results": dict(results)}
 
 
 def applies(step: StepPlan, seen: Variables) -> bool:
@@ -87,11 +84,12 @@ def draft(
 
 
 def assigned(
-    resource: Resource, document: Document, assignments: Iterable[tuple[str, Program]], seen: Variables, *, at: float
+    resource: Resource, document: Document, assignments: Sequence[tuple[str, Program]], seen: Variables, *, at: float
 ) -> Document:
     """`document` with the assignments made, all over the same state, checked and in stored form."""
     changed = document | {name: program(seen) for name, program in assignments}
-    resource.check_key(changed, resource.document_key(document))
+    if any(name in resource.key_names for name, _ in assignments):
+        resource.check_key(changed, resource.document_key(document))
     resource.check(changed)
     return resource.patched(changed, at=at)
 
