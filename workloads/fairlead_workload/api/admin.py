@@ -12,7 +12,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from fairlead_workload.api.app import alive
 from fairlead_workload.api.health import Health, Status
-from fairlead_workload.api.pages import Pages
+from fairlead_workload.api.pages import pages
 from fairlead_workload.api.request import Request
 from fairlead_workload.api.responses import NO_STORE, Response, json_response
 from fairlead_workload.api.server import Application
@@ -20,7 +20,7 @@ from fairlead_workload.api.server import Application
 
 def admin(health: Health, registry: CollectorRegistry) -> Application:
     """The application of the admin listener."""
-    return Pages({"/health": alive, "/ready": partial(_ready, health), "/metrics": partial(_metrics, registry)})
+    return pages({"/health": alive, "/ready": partial(_ready, health), "/metrics": partial(_metrics, registry)})
 
 
 async def _ready(health: Health, request: Request) -> Response:

@@ -1,7 +1,6 @@
-"""The public ASGI application: resources go straight to the kernel, everything else to a few pages.
+"""The public ASGI application: resources go straight to the kernel, everything else to Starlette.
 
-Decided here: the path alone chooses, and nothing is wrapped around the kernel. There is no framework: four fixed paths
-need none, and importing one takes a good part of the time to the first answer. Whoever runs us owns start and stop.
+Decided here: the path alone chooses, and nothing is wrapped around the kernel. Whoever runs us owns start and stop.
 """
 
 from functools import partial
@@ -11,7 +10,7 @@ import msgspec
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload.api import docs_page
 from fairlead_workload.api.health import Health, Status
-from fairlead_workload.api.pages import Page, Pages, cached_page
+from fairlead_workload.api.pages import Page, cached_page, pages
 from fairlead_workload.api.request import Request
 from fairlead_workload.api.responses import JSON, Headers, Response, json_response
 from fairlead_workload.api.server import Application, Receive, Scope, Send
@@ -19,19 +18,17 @@ from fairlead_workload.api.server import Application, Receive, Scope, Send
 
 def application(document: RuntimeDocument, kernel: Application, health: Health) -> Application:
     """Serve the service that `document` describes on its public port."""
-    pages: dict[str, Page] = {
+    paths: dict[str, Page] = {
         "/openapi.json": cached_page(partial(_openapi, document)),
         "/docs": cached_page(docs_page.render),
         "/health": alive,
         "/ready": partial(_ready, health),
     }
-    others = Pages(pages)
+    others = pages(paths)
     resources = f"/{document.api.version}/"
 
     async def public(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return await _foreign(scope, receive, send)
-        if scope["path"].startswith(resources):
+        if scope["type"] == "http" and scope["path"].startswith(resources):
             return await kernel(scope, receive, send)
         return await others(scope, receive, send)
 
@@ -54,15 +51,3 @@ def _openapi(document: RuntimeDocument) -> tuple[Headers, bytes]:
     from fairlead_contract.openapi import openapi  # most processes are never asked
 
     return [JSON], msgspec.json.encode(openapi(document))
-
-
-async def _foreign(scope: Scope, receive: Receive, send: Send) -> None:
-    """Servers that insist on a lifespan get one without effect; there are no WebSockets."""
-    if scope["type"] != "lifespan":
-        await send({"type": "websocket.close", "code": 1000})
-        return
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return

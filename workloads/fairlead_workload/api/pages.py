@@ -1,7 +1,8 @@
-"""What is served beside the resources: a few fixed paths, each a function from request to response.
+"""What is served beside the resources: a Starlette application of a few fixed paths.
 
-Decided here: these are GET and HEAD only, anything else is a problem document, as it is for resources. A page is made
-when it is first asked for, and has a strong ETag.
+Decided here: these are GET and HEAD only, anything else is a problem document, as it is for resources. A page is a
+function from our request to our response, so it shares head limits, request ids and problems with the kernel; one that
+never changes is made when it is first asked for, and has a strong ETag.
 """
 
 import asyncio
@@ -9,10 +10,15 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2b
 
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request as StarletteRequest
+from starlette.responses import Response as StarletteResponse
+from starlette.routing import Route
+
 from fairlead_workload.api import conditions
 from fairlead_workload.api.request import Request
 from fairlead_workload.api.responses import Headers, Response, problem_response
-from fairlead_workload.api.server import Receive, Scope, Send
 from fairlead_workload.errors import Problem
 from fairlead_workload.model import problems
 
@@ -20,38 +26,52 @@ Page = Callable[[Request], Awaitable[Response]]
 _log = logging.getLogger(__name__)
 
 
-class Pages:
-    """ASGI application (scope type `http`) of fixed paths."""
+def pages(paths: Mapping[str, Page]) -> Starlette:
+    """The application of `paths`."""
+    application = Starlette(
+        routes=[Route(path, _endpoint(page), methods=["GET"]) for path, page in paths.items()],
+        exception_handlers={HTTPException: _unmatched},
+    )
+    application.router.redirect_slashes = False
+    return application
 
-    def __init__(self, pages: Mapping[str, Page]) -> None:
-        self._pages = pages
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        request = Request(scope, receive)
+def _sent(request: Request, response: Response) -> StarletteResponse:
+    """Our response as Starlette sends it."""
+    start = response.start(request.id)
+    answer = StarletteResponse(b"" if request.method == "HEAD" else response.body, response.status)
+    answer.raw_headers = start["headers"]
+    return answer
+
+
+def _endpoint(page: Page) -> Callable[[StarletteRequest], Awaitable[StarletteResponse]]:
+    async def endpoint(asked: StarletteRequest) -> StarletteResponse:
+        request = Request(asked.scope, asked.receive)
         try:
-            response = await self._answer(request)
+            if request.refusal is not None:
+                raise request.refusal
+            return _sent(request, await page(request))
         except Problem as problem:
-            response = _refusal(problem, request)
+            return _refusal(problem, request)
         except Exception as error:  # noqa: BLE001 - the outermost place: whatever it is, the client gets a problem
             _log.error("request failed", exc_info=error, extra={"request_id": request.id})
-            response = _refusal(problems.internal_error(), request)
-        await send(response.start(request.id))
-        await send({"type": "http.response.body", "body": b"" if request.method == "HEAD" else response.body})
+            return _refusal(problems.internal_error(), request)
 
-    async def _answer(self, request: Request) -> Response:
-        if request.refusal is not None:
-            raise request.refusal
-        page = self._pages.get(request.raw_path)
-        if page is None:
-            raise problems.not_found("There is nothing at this URL.")
-        if request.method not in ("GET", "HEAD"):
-            raise problems.method_not_allowed("GET, HEAD")
-        return await page(request)
+    return endpoint
 
 
-def _refusal(problem: Problem, request: Request) -> Response:
-    return problem_response(problem, instance=request.raw_path, request_id=request.id)
+async def _unmatched(asked: StarletteRequest, error: Exception) -> StarletteResponse:
+    """404 and 405, the only answers that Starlette gives by itself."""
+    request = Request(asked.scope, asked.receive)
+    if request.refusal is not None:
+        return _refusal(request.refusal, request)
+    if isinstance(error, HTTPException) and error.status_code == 405:
+        return _refusal(problems.method_not_allowed("GET, HEAD"), request)
+    return _refusal(problems.not_found("There is nothing at this URL."), request)
+
+
+def _refusal(problem: Problem, request: Request) -> StarletteResponse:
+    return _sent(request, problem_response(problem, instance=request.raw_path, request_id=request.id))
 
 
 def cached_page(render: Callable[[], tuple[Headers, bytes]]) -> Page:
