@@ -1,1 +1,1 @@
-"""Ratios against baselines, measured in one run on this machine. `make bench` prints them; nothing here asserts a time."""
+"""Ratios against baselines, measured in one run on this machine. `make bench` prints them; nothing asserts a time."""

@@ -1,4 +1,4 @@
-"""Baseline A: a bare Starlette application that returns given bytes, on the same server, loop and GC settings as ours.
+"""Baseline A: a bare Starlette application that returns given bytes, on our server, loop and GC settings.
 
 Run as a process: `python -m bench.baseline PORT STATUS FILE` where FILE holds the JSON of {"headers": {...}, "body": "..."}.
 """

@@ -3,7 +3,6 @@
 The access log is on, in JSON, as in the image; its lines go to standard output.
 """
 
-import asyncio
 import gc
 import sys
 from pathlib import Path

@@ -1,12 +1,12 @@
 """The workload's error tree. Adapters convert foreign exceptions here, once; nothing above them knows a driver.
 
-    FairleadError
-    ├── Problem                 what a client is told (RFC 9457); `problems.py` in `model` holds the known types
-    ├── Conflict                a precondition of a commit did not hold; nothing was written
-    ├── DependencyError         a store, cache, queue or service could not do its part
-    │   ├── Unavailable         not reachable, timed out, overloaded: try again later
-    │   └── Refused             reachable, and says no for good (4xx, constraint): trying again does not help
-    └── Misconfigured           the runtime document or the machine cannot be served; carries path and remedy
+FairleadError
+├── Problem                 what a client is told (RFC 9457); `problems.py` in `model` holds the known types
+├── Conflict                a precondition of a commit did not hold; nothing was written
+├── DependencyError         a store, cache, queue or service could not do its part
+│   ├── Unavailable         not reachable, timed out, overloaded: try again later
+│   └── Refused             reachable, and says no for good (4xx, constraint): trying again does not help
+└── Misconfigured           the runtime document or the machine cannot be served; carries path and remedy
 """
 
 from enum import StrEnum
@@ -17,7 +17,7 @@ class FairleadError(Exception):
     """Root of every error of the workload."""
 
 
-class Problem(FairleadError):  # noqa: N818 - the RFC's word
+class Problem(FairleadError):
     """A problem document (RFC 9457) on its way to the client."""
 
     def __init__(
@@ -49,7 +49,7 @@ class ConflictKind(StrEnum):
     RECORD = "record"  # a record's condition did not hold
 
 
-class Conflict(FairleadError):  # noqa: N818
+class Conflict(FairleadError):
     """A precondition of a unit did not hold. Nothing of the unit was written."""
 
     def __init__(self, kind: ConflictKind, subject: str, *, position: int = 0, version: int | None = None) -> None:
@@ -69,15 +69,15 @@ class DependencyError(FairleadError):
         self.message = message
 
 
-class Unavailable(DependencyError):  # noqa: N818
+class Unavailable(DependencyError):
     """Not reachable, timed out or overloaded. Trying again later may help."""
 
 
-class Refused(DependencyError):  # noqa: N818
+class Refused(DependencyError):
     """Reachable, and says no for good. Trying again does not help."""
 
 
-class Misconfigured(FairleadError):  # noqa: N818
+class Misconfigured(FairleadError):
     """The runtime document, or the machine it runs on, cannot be served."""
 
     def __init__(self, path: str, message: str, remedy: str = "") -> None:

@@ -1,7 +1,7 @@
 """kill -9 at any moment loses no acknowledged write and applies none twice.
 
-Clients post entries with an Idempotency-Key and repeat each until it is acknowledged; the server is killed again and again
-meanwhile. In the end every entry is there exactly once, and its handler has counted exactly once.
+Clients post entries with an Idempotency-Key and repeat each until it is acknowledged; the server is killed again and
+again meanwhile. In the end every entry is there exactly once, and its handler has counted exactly once.
 """
 
 import asyncio
@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
+
 from .server import Running, free_port, start
 
 FILE = Path(__file__).parents[2] / "data" / "kill.yaml"

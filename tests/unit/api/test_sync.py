@@ -127,7 +127,7 @@ async def test_conditions_on_an_absent_document(service: Service, headers: dict[
         ("PUT", "/v1/reviews/mine", {"productId": "pen"}, ["/id"]),
         ("PATCH", "/v1/products/pen", {"price": "much"}, ["/price"]),
         ("PATCH", "/v1/products/pen", {"id": "other"}, ["/id"]),
-        ("PATCH", "/v1/products/pen", {"name": None}, [""]),
+        ("PATCH", "/v1/products/pen", {"name": None}, ["/name"]),
         ("POST", "/v1/products", [], [""]),
         ("POST", "/v1/products", 7, [""]),
     ],

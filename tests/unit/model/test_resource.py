@@ -206,3 +206,25 @@ def test_patterns_are_matched_in_linear_time() -> None:
     properties = PROPERTIES | {"customer": {"type": "string", "pattern": "^(a+)+$"}}
     orders = resource(schema={"type": "object", "properties": properties})
     assert refused(orders.check_new, BODY | {"customer": "a" * 50_000 + "!"}).keys() == {"/customer"}
+
+
+PATCHES = {
+    "a value that fits": ({"quantity": 3}, set()),
+    "a value that never fits": ({"quantity": 0}, {"/quantity"}),
+    "several that never fit": ({"quantity": 0, "customer": 7}, {"/quantity", "/customer"}),
+    "removing what is required": ({"customer": None}, {"/customer"}),
+    "removing what is not": ({"due": None}, set()),
+    "an unknown property": ({"colour": "red"}, {""}),
+    "removing an unknown property": ({"colour": None}, set()),
+    "part of an object, for the stored one to complete": ({"address": {"street": "High Street"}}, set()),
+    "an array": ({"tags": ["a", 1]}, {"/tags/1"}),
+}
+
+
+@pytest.mark.parametrize("case", PATCHES)
+def test_a_patch_by_itself(case: str) -> None:
+    patch, pointers = PATCHES[case]
+    if pointers:
+        assert refused(resource().check_patch, patch).keys() == pointers
+    else:
+        resource().check_patch(patch)

@@ -19,7 +19,7 @@ _MARK_BYTES = 8
 Position = tuple[Scalar, ...]
 
 
-class InvalidCursor(ValueError):  # noqa: N818 - says what the text is
+class InvalidCursor(ValueError):
     """The text is not a cursor of this query."""
 
 

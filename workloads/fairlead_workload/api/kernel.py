@@ -45,7 +45,7 @@ class Endpoint:
 
 
 class Kernel:
-    """ASGI application (scope type `http`) of the resources of one ApiService, without Starlette."""
+    """ASGI application (scope type `http`) of the resources of one ApiService."""
 
     def __init__(self, bindings: Bindings, *, http: HttpTelemetry) -> None:
         self._http = http

@@ -69,6 +69,7 @@ class Writer:
         key = self._key(segments)
         condition = conditions.write_condition(request)
         body, raw = await self._body(request, bodies.PATCH_TYPES)
+        self._resource.check_patch(body)
         self._resource.check_key({name: value for name, value in body.items() if value is not None}, key)
         return await self._take(Write(request, Action.PATCH, key, body, condition, self._clock()), raw)
 

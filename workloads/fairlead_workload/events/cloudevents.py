@@ -1,7 +1,7 @@
 """CloudEvents 1.0 in structured JSON mode: the one form of an event in queues, outbox and dead letters.
 
-`source` + `id` is unique and the same on every retry; `sequence` is the document's version; `partitionkey` its key; `hops`
-counts how many handlers an event has come through.
+`source` + `id` is unique and the same on every retry; `sequence` is the document's version; `partitionkey` its key;
+`hops` counts how many handlers an event has come through.
 """
 
 from typing import Any

@@ -21,7 +21,7 @@ _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})([.][0-9]{1,20})?([eE][+-]?[0-9]{1,
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
 
 
-class InvalidKey(ValueError):  # noqa: N818 - says what the text is
+class InvalidKey(ValueError):
     """The text or value cannot be a key; the message says why, without repeating the value."""
 
 

@@ -7,6 +7,7 @@ and linear-time regular expressions; all errors are listed at once.
 
 from collections.abc import Iterable, Mapping
 from copy import deepcopy
+from itertools import islice
 from typing import Any
 
 import msgspec
@@ -48,9 +49,9 @@ class Resource:
         )
         self._numbers = tuple(name for name, schema in self.properties.items() if schema.get("type") == "number")
         self._integers = tuple(name for name, schema in self.properties.items() if schema.get("type") == "integer")
-        self._validator = Draft202012Validator(
-            self._input_schema(), validate_formats=True, pattern_options=RegexOptions(), offline=True
-        )
+        self._required = frozenset(self._input_schema()["required"])
+        self._validator = _validator(self._input_schema())
+        self._patch_validator = _validator(self._patch_schema())
 
     def _input_schema(self) -> dict[str, Any]:
         """The schema without requiring what clients do not send: read-only properties, and the key (in the URL)."""
@@ -58,6 +59,11 @@ class Resource:
         schema = dict(self.schema)
         schema["required"] = [name for name in schema.get("required", ()) if name not in optional]
         return schema
+
+    def _patch_schema(self) -> dict[str, Any]:
+        """What holds for each property by itself, whatever the others are."""
+        kept = ("$schema", "$defs", "type", "properties", "patternProperties", "additionalProperties", "propertyNames")
+        return {name: self.schema[name] for name in kept if name in self.schema}
 
     # Keys
 
@@ -103,11 +109,7 @@ class Resource:
         ]
         if self._validator.is_valid(document):
             return errors
-        for error in self._validator.iter_errors(document):
-            errors.append({"pointer": pointer(error.instance_path), "detail": _detail(error)})
-            if len(errors) == MAX_ERRORS:
-                break
-        return errors
+        return errors + _described(self._validator, document)
 
     def check_new(self, body: Document, *, from_path: Key | None = None) -> None:
         """Check a client's whole document (POST, or PUT with the key `from_path`) without looking at a stored one."""
@@ -121,6 +123,22 @@ class Resource:
             errors += self._read_only_errors(body, {})
         else:
             errors += self._key_errors(body, from_path)
+        if errors:
+            raise problems.invalid_document(tuple(errors))
+
+    def check_patch(self, patch: Document) -> None:
+        """Check of a merge patch what fails whatever it is applied to. Raises `invalid-document`.
+
+        A value that is no object ends up in the document as it is; one that is may merge with what is stored.
+        """
+        decided = {name: value for name, value in patch.items() if value is not None and not isinstance(value, dict)}
+        errors = [
+            {"pointer": pointer([name]), "detail": "the property is required, and cannot be removed"}
+            for name in sorted(self._required)
+            if name in patch and patch[name] is None
+        ]
+        if not self._patch_validator.is_valid(decided):
+            errors += _described(self._patch_validator, decided)
         if errors:
             raise problems.invalid_document(tuple(errors))
 
@@ -225,6 +243,15 @@ class Resource:
         if stamps.updated is not None:
             document[stamps.updated] = instants.render(at)
         return document
+
+
+def _validator(schema: dict[str, Any]) -> Draft202012Validator:
+    return Draft202012Validator(schema, validate_formats=True, pattern_options=RegexOptions(), offline=True)
+
+
+def _described(validator: Draft202012Validator, document: Document) -> list[FieldError]:
+    found = islice(validator.iter_errors(document), MAX_ERRORS)
+    return [{"pointer": pointer(error.instance_path), "detail": _detail(error)} for error in found]
 
 
 def _detail(error: ValidationError) -> str:

@@ -1,7 +1,7 @@
 """The seam to brokers: durable publish, leased delivery, delays and dead letters.
 
-Decided here: what a message, a delivery and a dead letter are, and what every adapter promises. Delivery is at least once;
-nothing here counts attempts for the retry policy (the worker owns retries, brokers only wait).
+Decided here: what a message, a delivery and a dead letter are, and what every adapter promises. Delivery is at least
+once; nothing here counts attempts for the retry policy (the worker owns retries, brokers only wait).
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """An encoded event. `key` groups messages whose order matters; `headers` travel beside the body where the broker can."""
+    """An encoded event. `key` groups messages whose order matters; `headers` travel beside the body where they can."""
 
     id: str
     key: str

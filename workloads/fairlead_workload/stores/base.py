@@ -1,9 +1,9 @@
 """The seam to datastores: one atomic unit of work in, versions out.
 
-Decided here: what a document, a unit and a record are, and what every adapter promises. Documents are the users'; records
-are ours (operations, idempotency, inbox, progress, leases, secrets), all of one shape, so that an adapter needs one table
-for them. Versions: create takes max(unix microseconds, tombstone + 1), update adds 1, delete leaves a tombstone with
-version + 1 that is kept at least 24 h; a recreated document never repeats a version.
+Decided here: what a document, a unit and a record are, and what every adapter promises. Documents are the users';
+records are ours (operations, idempotency, inbox, progress, leases, secrets), all of one shape, so that an adapter
+needs one table for them. Versions: create takes max(unix microseconds, tombstone + 1), update adds 1, delete leaves a
+tombstone with version + 1 that is kept at least 24 h; a recreated document never repeats a version.
 """
 
 from collections.abc import Callable, Sequence
@@ -41,7 +41,7 @@ class Mutation:
     key: Key
     document: Document | None
     expect: Expect | int = Expect.ANY
-    version: int | None = None  # write-back: commit under this version; older or equal than stored is a VERSION conflict
+    version: int | None = None  # commit under this version; what is stored being as new or newer is a VERSION conflict
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +98,8 @@ SECRETS = "secret"
 class Unit:
     """What is committed together, or not at all. `requires` are documents that must exist at commit.
 
-    Conditions are checked in the order records, requires, mutations, and the first that does not hold is the conflict: a
-    repeated event is known by its inbox record before its document is looked at.
+    Conditions are checked in the order records, requires, mutations, and the first that does not hold is the
+    conflict: a repeated event is known by its inbox record before its document is looked at.
     """
 
     mutations: tuple[Mutation, ...] = ()
@@ -169,7 +169,7 @@ class Store(Protocol):
     """
 
     async def get(self, resource: str, keys: Sequence[Key], *, strong: bool = False) -> list[Record | None]:
-        """The documents at `keys`, in that order. `strong`: from the primary, at least as new as any finished commit."""
+        """The documents at `keys`, in that order. `strong`: from the primary, as new as any finished commit."""
 
     async def query(self, resource: str, query: Query, *, strong: bool = False) -> Page:
         """One page of documents."""

@@ -39,7 +39,7 @@ class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         return id_ in self.done or id_ in self.skipped
 
 
-class Superseded(FairleadError):  # noqa: N818
+class Superseded(FairleadError):
     """Another worker has moved the event on; what this one was about to commit does not hold any more."""
 
 

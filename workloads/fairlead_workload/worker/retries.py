@@ -41,7 +41,7 @@ class ErrorClass(StrEnum):
     COMPENSATION_FAILED = "CompensationFailed"
 
 
-class Rejected(Exception):  # noqa: N818 - a decision, not a defect
+class Rejected(Exception):
     """The event cannot be handled, now or later. `code` is stable."""
 
     def __init__(self, code: str, message: str) -> None:
@@ -49,7 +49,7 @@ class Rejected(Exception):  # noqa: N818 - a decision, not a defect
         self.code = code
 
 
-class CallFailed(DependencyError):  # noqa: N818
+class CallFailed(DependencyError):
     """A service did not answer a call with 2xx. `unknown`: it may have done what was asked."""
 
     def __init__(
