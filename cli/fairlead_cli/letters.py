@@ -1,17 +1,14 @@
 """`fairlead dlq`: look at, send back and remove the dead letters of one ApiService, beside a running server or without.
 
-Decided here: which ApiService of the files is meant; that a redrive takes only letters that failed before it began, so
-that one which fails again is not sent in circles; and that nothing is removed without `--yes`.
+Decided here: which ApiService of the files is meant, what is printed, and that nothing is removed without `--yes`.
 """
 
 import asyncio
 import json
 import sys
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, replace
-from itertools import count
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
@@ -21,14 +18,14 @@ from fairlead_cli.notices import Notice
 from fairlead_contract.findings import Finding
 from fairlead_contract.resources import ApiService
 from fairlead_workload.errors import DependencyError, Misconfigured
-from fairlead_workload.queues.base import DeadLetter, DeadLetters, LetterFilter
+from fairlead_workload.queues.base import DeadLetters, LetterFilter
 from fairlead_workload.storage import open_storage
+from fairlead_workload.worker import letters
 
 Output = Literal["table", "json"]
-PAGE = 100
 
 
-class NotPossible(Exception):  # noqa: N818 - says what, not that it went wrong
+class NotPossible(Exception):
     """The command cannot be carried out; carries the lines to print."""
 
     def __init__(self, *found: Notice) -> None:
@@ -110,22 +107,9 @@ async def _open(origin: Document, resource: ApiService, folder: Path) -> AsyncIt
         await storage.close()
 
 
-async def pages(queue: DeadLetters, match: LetterFilter, *, most: int | None) -> AsyncIterator[list[DeadLetter]]:
-    """The letters that match, page by page, at most `most` of them."""
-    after: str | None = None
-    left = most
-    while left is None or left > 0:
-        page = await queue.letters(match, limit=PAGE if left is None else min(PAGE, left), after=after)
-        if not page:
-            return
-        yield page
-        after = page[-1].id
-        left = None if left is None else left - len(page)
-
-
 async def show_list(queue: DeadLetters, match: LetterFilter, *, most: int, output: Output) -> int:
     """Print the letters that match, oldest failure first."""
-    found = [letter async for page in pages(queue, match, most=most + 1) for letter in page]
+    found = [letter async for letter in letters.matching(queue, match, most=most + 1)]
     shown = found[:most]
     if output == "json":
         _print_json([letter_text.as_json(letter) for letter in shown])
@@ -140,7 +124,7 @@ async def show_list(queue: DeadLetters, match: LetterFilter, *, most: int, outpu
 
 async def show_in_full(queue: DeadLetters, match: LetterFilter, *, output: Output) -> int:
     """Print the letters named by id in full. Exit code 1 when one is not there."""
-    found = [letter async for page in pages(queue, match, most=None) for letter in page]
+    found = [letter async for letter in letters.matching(queue, match)]
     if output == "json":
         _print_json([letter_text.as_json(letter) for letter in found])
     else:
@@ -155,36 +139,23 @@ async def redrive(
     queue: DeadLetters, match: LetterFilter, *, most: int | None, rate_per_second: float, dry_run: bool
 ) -> int:
     """Send the letters that match back to the queue, evenly over time."""
-    chosen = await _chosen(queue, match, most=most)
     if dry_run:
-        _say(f"{_letters(len(chosen))} would be redriven")
+        _say(f"{_letters(await letters.count(queue, match, most=most))} would be redriven")
         return 0
-    done, start = 0, time.monotonic()
-    for position, id_ in zip(count(), chosen, strict=False):
-        await asyncio.sleep(max(0.0, start + position / rate_per_second - time.monotonic()))
-        done += len(await queue.redrive([id_]))
-    _say(f"{_letters(done)} redriven")
+    result = await letters.redrive(queue, match, most=most, rate_per_second=rate_per_second)
+    _say(f"{_letters(result.moved)} redriven")
     return 0
 
 
 async def purge(queue: DeadLetters, match: LetterFilter, *, most: int | None, dry_run: bool, sure: bool) -> int:
     """Remove the letters that match for good. Without `sure` nothing is removed, and the exit code is 1."""
-    chosen = await _chosen(queue, match, most=most)
     if dry_run or not sure:
-        _say(f"{_letters(len(chosen))} would be purged" + ("" if dry_run else "; nothing is without --yes"))
+        counted = _letters(await letters.count(queue, match, most=most))
+        _say(f"{counted} would be purged" + ("" if dry_run else "; nothing is without --yes"))
         return 0 if dry_run else 1
-    done = 0
-    for start in range(0, len(chosen), PAGE):
-        done += len(await queue.purge(chosen[start : start + PAGE]))
-    _say(f"{_letters(done)} purged")
+    result = await letters.purge(queue, match, most=most)
+    _say(f"{_letters(result.moved)} purged")
     return 0
-
-
-async def _chosen(queue: DeadLetters, match: LetterFilter, *, most: int | None) -> list[str]:
-    """The ids of the letters that match and had failed when this began."""
-    now = time.time()
-    bounded = replace(match, until=min(match.until or now, now))
-    return [letter.id async for page in pages(queue, bounded, most=most) for letter in page]
 
 
 def _letters(number: int) -> str:
