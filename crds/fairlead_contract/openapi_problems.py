@@ -58,6 +58,7 @@ PROBLEM_SCHEMA: Json = {
             },
         },
         "dependency": {"type": "string", "description": "The dependency that is not available."},
+        "errorClass": {"type": "string", "description": "Why the write of an operation could not be applied."},
     },
 }
 

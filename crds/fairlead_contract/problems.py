@@ -197,6 +197,13 @@ PROBLEMS = (
         "Tell the operators of the service the `requestId`; trying again does not help.",
     ),
     ProblemType(
+        "not-applied",
+        500,
+        "The write could not be applied",
+        "An accepted write could not be applied, and its event is a dead letter; only operations have this `error`.",
+        "Tell the operators of the service the operation's `id`; they may still have it applied.",
+    ),
+    ProblemType(
         "unavailable",
         503,
         "A dependency is not available",

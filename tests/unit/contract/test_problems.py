@@ -1,11 +1,13 @@
 """The table of problem types says what the workload raises, and docs/problems.md says what the table says."""
 
+import ast
 import inspect
 from pathlib import Path
 from typing import Any, get_type_hints
 
 import pytest
 
+import fairlead_workload
 from fairlead_contract.problems import BY_SLUG, PROBLEMS, TYPE_BASE, markdown
 from fairlead_workload.errors import Problem
 from fairlead_workload.model import problems as model
@@ -39,6 +41,17 @@ def test_the_table_describes_nothing_else() -> None:
     assert [problem.slug for problem in PROBLEMS] == list(BY_SLUG)
     assert set(BY_SLUG) == {problem.type for problem in raised()}
     assert TYPE_BASE == model.TYPE_BASE
+
+
+def test_problems_are_made_in_one_place() -> None:
+    root = Path(fairlead_workload.__file__).parent
+    makers = {
+        str(path.relative_to(root))
+        for path in root.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Problem"
+    }
+    assert makers == {"model/problems.py"}
 
 
 def test_the_page_is_fresh() -> None:

@@ -148,6 +148,17 @@ def dependency_refused(dependency: str) -> Problem:
     )
 
 
+def not_applied(error_class: str) -> Problem:
+    """The `error` of an operation whose event is a dead letter."""
+    return Problem(
+        "not-applied",
+        500,
+        "The write could not be applied",
+        "It was set aside for a person to look at, and may still be applied.",
+        extra={"errorClass": error_class},
+    )
+
+
 def unavailable(dependency: str) -> Problem:
     return Problem(
         "unavailable",

@@ -12,9 +12,9 @@ from importlib.metadata import version
 from msgspec import structs
 
 from fairlead_contract.bindings import Queue as QueueSpec
-from fairlead_workload.errors import Conflict, DependencyError, Problem
+from fairlead_workload.errors import Conflict, DependencyError
 from fairlead_workload.events.cloudevents import UndecodableEvent
-from fairlead_workload.model import retention
+from fairlead_workload.model import problems, retention
 from fairlead_workload.queues.base import Delivery, Failure
 from fairlead_workload.stores.base import RecordWrite, Store, Unit
 from fairlead_workload.worker import inbox
@@ -116,7 +116,7 @@ class Failing:
             item.id, item.history, failure, redrives=item.delivery.redrives, expires_at=now + self._dead_letter_seconds
         )
         if isinstance(item, CommandItem) and item.data.operation:
-            problem = dead_problem(failure)
+            problem = problems.not_applied(failure.error_class)
             records += (self._rules.dead_operation(item.event.id, item.event.subject, item.command.at, problem, now),)
         try:
             await self._store.commit(Unit(records=(*records, *others)))
@@ -144,7 +144,7 @@ class Failing:
         failure = _about(failure, event_type, refusal.event.traceparent, refusal.data.operation if refusal.data else "")
         if refusal.data is not None and refusal.data.operation:
             record = self._rules.dead_operation(
-                refusal.event.id, refusal.event.subject, refusal.data.at, dead_problem(failure), now
+                refusal.event.id, refusal.event.subject, refusal.data.at, problems.not_applied(failure.error_class), now
             )
             try:
                 await self._store.commit(Unit(records=(record,)))
@@ -178,14 +178,3 @@ def _from_broker(failures: Failures, delivery: Delivery) -> Failures:
 
 def _about(failure: Failure, event_type: str, traceparent: str, operation: str) -> Failure:
     return replace(failure, traceparent=traceparent, event_type=event_type[:255], operation=operation)
-
-
-def dead_problem(failure: Failure) -> Problem:
-    """What the client of a dead-lettered operation is told: no more than that it waits for a person."""
-    return Problem(
-        "not-applied",
-        500,
-        "The write could not be applied",
-        "It was set aside for a person to look at, and may still be applied.",
-        extra={"errorClass": failure.error_class},
-    )
