@@ -95,6 +95,39 @@ def lint(
     raise typer.Exit(linting.lint(files, recursive=recursive, output=output))
 
 
+@app.command()
+def render(
+    files: Files,
+    recursive: Recursive = False,
+    class_file: Annotated[
+        str | None, typer.Option("--class", metavar="FILE", help="ApiServiceClass to use. Default: the built-in one.")
+    ] = None,
+    capabilities: Annotated[
+        str,
+        typer.Option(metavar="LIST", help="What the cluster has, of prometheus, keda, gateway and cert-manager."),
+    ] = "prometheus",
+    image: Annotated[
+        str | None, typer.Option(metavar="IMAGE", help="Workload image where neither resource nor class names one.")
+    ] = None,
+) -> None:
+    """Print the objects that the operator makes of ApiServices, without a cluster.
+
+    They come in the order of applying. What the cluster lacks, and what is used instead, is told on standard error.
+    """
+    from importlib.metadata import version
+
+    from fairlead_cli import rendering
+
+    try:
+        present = rendering.capabilities(capabilities)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--capabilities") from None
+    used = image or f"fairlead-workload:{version('fairlead')}"
+    raise typer.Exit(
+        rendering.render(files, recursive=recursive, class_file=class_file, capabilities=present, image=used)
+    )
+
+
 def _services(given: list[str]) -> dict[str, str]:
     services: dict[str, str] = {}
     for text in given:

@@ -1,5 +1,7 @@
 """Names that both sides must agree on: group, labels, annotations, ports, paths and suffixes of children."""
 
+from enum import StrEnum
+
 GROUP = "fairlead.dev"
 VERSION = "v1alpha1"
 FIELD_MANAGER = "fairlead"
@@ -8,6 +10,30 @@ PUBLIC_PORT = 8080
 PUBLIC_TLS_PORT = 8443
 ADMIN_PORT = 9090
 GRPC_PORT = 50051
+
+# Files that a workload finds in its container. A Secret's keys are files: SECRETS_DIR/ROLE/KEY.
+RUNTIME_FILE = "/etc/fairlead/runtime/runtime.json"
+DEAD_LETTER_FILE = "/etc/fairlead/dead-letter/dead-letter.json"
+SECRETS_DIR = "/etc/fairlead/secrets"
+DATA_DIR = "/var/lib/fairlead"
+
+
+class SecretFolder(StrEnum):
+    """The folders in SECRETS_DIR, and the keys that each has."""
+
+    DATASTORE = "datastore"  # username, password
+    DATASTORE_CA = "datastore-ca"  # ca.crt
+    CACHE = "cache"  # username, password
+    CACHE_CA = "cache-ca"  # ca.crt
+    QUEUE = "queue"  # username, password
+    QUEUE_CA = "queue-ca"  # ca.crt
+    API_KEYS = "api-keys"  # keys
+    TLS = "tls"  # tls.crt, tls.key
+    GRPC = "grpc"  # tls.crt, tls.key, ca.crt
+
+
+# The user and group of every container; the image's files need to be readable for it.
+WORKLOAD_USER_ID = 65532
 
 LABEL_APISVC = "fairlead.dev/apisvc"
 
@@ -27,4 +53,10 @@ CHILD_SUFFIXES = (
     "-dead-letter",
     "-provision-HASH",
     "-teardown",
+    "-jobs",
 )
+
+
+def consumer_group(namespace: str, name: str) -> str:
+    """The Kafka consumer group of an ApiService's workers; KEDA looks at its lag."""
+    return f"fairlead.{namespace}.{name}"

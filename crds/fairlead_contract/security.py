@@ -84,10 +84,25 @@ class RequestFilter(Model):
     mode: FilterMode = Field(default=FilterMode.BLOCK, description="Block (403), Detect (log and count) or Disabled.")
 
 
+class IssuerKind(StrEnum):
+    ISSUER = "Issuer"
+    CLUSTER_ISSUER = "ClusterIssuer"
+
+
+class Issuer(Model):
+    """A cert-manager issuer."""
+
+    kind: IssuerKind = Field(default=IssuerKind.ISSUER, description="Issuer (of the namespace) or ClusterIssuer.")
+    name: ShortText = Field(description="Name of the issuer.")
+
+
 class ServerTls(Model):
     """TLS in the pod."""
 
     secret: SecretName = Field(description="Secret with tls.crt and tls.key.")
+    issuer: Issuer | None = Field(
+        default=None, description="Let cert-manager write the Secret. Default: somebody else does."
+    )
 
 
 class Security(Model):
@@ -110,6 +125,9 @@ class Mtls(Model):
     """Mutual TLS."""
 
     secret: SecretName = Field(description="Secret with tls.crt, tls.key and ca.crt.")
+    issuer: Issuer | None = Field(
+        default=None, description="Let cert-manager write the Secret. Default: somebody else does."
+    )
     max_age: Duration | None = Field(
         default=None, description="Longest life of a connection before certificates are re-read."
     )

@@ -1,1 +1,73 @@
-"""What the children of an ApiService are: pure functions from resource, class and capabilities to manifests."""
+"""What the children of an ApiService are: pure functions from resource, class and capabilities to manifests.
+
+One file for each kind of child; `assembly.py` says which there are. Equal arguments give equal manifests, written as an
+API server gives them back: whatever differs in a live object is drift. A reader never changes a manifest.
+"""
+
+from fairlead_contract.resources import API_VERSION, ApiService, ApiServiceClass, Metadata
+from fairlead_operator.plan.assembly import assemble
+from fairlead_operator.plan.children import (
+    Binding,
+    Capabilities,
+    Child,
+    Key,
+    LeftOut,
+    Manifest,
+    Plan,
+    Stage,
+    Violation,
+)
+from fairlead_operator.plan.job import teardown_children
+from fairlead_operator.plan.limits import violations
+from fairlead_operator.plan.request import request
+
+BUILT_IN_CLASS = ApiServiceClass(
+    api_version=API_VERSION, kind="ApiServiceClass", metadata=Metadata(name="built-in", namespace="")
+)
+"""The class of those who have none: our defaults, and no limits."""
+
+_NO_FOREIGN_KINDS = Capabilities(prometheus=False, keda=False, gateway=False, cert_manager=False)
+
+
+def plan(
+    resource: ApiService,
+    class_: ApiServiceClass,
+    *,
+    capabilities: Capabilities,
+    image: str,
+    generation: int = 0,
+    uid: str = "",
+) -> Plan:
+    """Everything that `resource` is to have.
+
+    `image` is the workload image where neither resource nor class names one. With a `uid`, the children are owned by
+    the resource. The class's limits are not looked at: see `violations`.
+    """
+    asked = request(resource, class_, capabilities=capabilities, image=image, uid=uid)
+    return assemble(asked, generation=generation)
+
+
+def teardown(resource: ApiService, class_: ApiServiceClass, *, image: str) -> tuple[Child, ...]:
+    """What deletes the tables and queues of `resource`: ServiceAccount, ConfigMap and Job, in this order.
+
+    Nobody owns them. Nothing for an embedded store: it goes with its pod.
+    """
+    asked = request(resource, class_, capabilities=_NO_FOREIGN_KINDS, image=image, uid="")
+    return () if asked.provision_hash is None else teardown_children(asked)
+
+
+__all__ = [
+    "BUILT_IN_CLASS",
+    "Binding",
+    "Capabilities",
+    "Child",
+    "Key",
+    "LeftOut",
+    "Manifest",
+    "Plan",
+    "Stage",
+    "Violation",
+    "plan",
+    "teardown",
+    "violations",
+]

@@ -1,0 +1,115 @@
+"""`fairlead render`: the children of the ApiServices of some files, as YAML, in the order in which they are applied.
+
+Decided here: what a cluster is taken to have when nobody says otherwise. Findings are told like `lint` tells them, on
+standard error; what nothing serves yet is rendered all the same.
+"""
+
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import yaml
+
+from fairlead_cli import checking, documents, notices
+from fairlead_cli.documents import Document
+from fairlead_cli.notices import Notice, has_errors
+from fairlead_contract.findings import Finding, Severity
+from fairlead_contract.resources import ApiService, ApiServiceClass
+from fairlead_operator import plan
+from fairlead_operator.plan import BUILT_IN_CLASS, Capabilities, Child, Plan
+
+CAPABILITIES = {"prometheus": "prometheus", "keda": "keda", "gateway": "gateway", "cert-manager": "cert_manager"}
+"""The words of `--capabilities`, and the fields they set."""
+
+NOTHING = Capabilities(prometheus=False, keda=False, gateway=False, cert_manager=False)
+USUAL = replace(NOTHING, prometheus=True)
+
+
+def capabilities(words: str) -> Capabilities:
+    """What a comma-separated list names. Raises ValueError for an unknown word."""
+    named = [word.strip() for word in words.split(",") if word.strip()]
+    for word in named:
+        if word not in CAPABILITIES:
+            raise ValueError(f"{word!r} is none of {', '.join(CAPABILITIES)}")
+    return replace(NOTHING, **{CAPABILITIES[word]: True for word in named})
+
+
+def render(
+    sources: Sequence[str], *, recursive: bool, class_file: str | None, capabilities: Capabilities, image: str
+) -> int:
+    """Print the children of every ApiService in `sources`. Returns the exit code."""
+    checked = checking.check(documents.load(sources, recursive=recursive))
+    found = list(checked.notices)
+    if not checked.services and not has_errors(found):
+        found.append(documents.nothing(sources, "no ApiService found"))
+    class_, class_notices = _class(class_file)
+    found += class_notices
+    if not has_errors(found):
+        found += [notice for origin, resource in checked.services for notice in _violations(origin, resource, class_)]
+    _tell(found)
+    if has_errors(found):
+        return 1
+    plans = [
+        (origin, plan.plan(resource, class_, capabilities=capabilities, image=image))
+        for origin, resource in checked.services
+    ]
+    _tell(notice for origin, planned in plans for notice in _left_out(origin, planned))
+    sys.stdout.write(text(child for _, planned in plans for child in planned.children))
+    return 0
+
+
+def text(children: Iterable[Child]) -> str:
+    """`children` as a YAML stream."""
+    return yaml.dump_all(
+        [child.manifest for child in children],
+        Dumper=_Dumper,
+        explicit_start=True,
+        sort_keys=False,
+        allow_unicode=True,
+        width=4096,
+    )
+
+
+class _Dumper(yaml.SafeDumper):
+    """Without anchors: `kubectl` reads them, people do not."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        del data
+        return True
+
+
+def _class(file: str | None) -> tuple[ApiServiceClass, list[Notice]]:
+    if file is None:
+        return BUILT_IN_CLASS, []
+    checked = checking.check(documents.load([file]))
+    classes = [resource for _, resource in checked.resources if isinstance(resource, ApiServiceClass)]
+    if len(classes) == 1:
+        return classes[0], checked.notices
+    found = checked.notices
+    if not has_errors(found):
+        message = f"{len(classes) or 'no'} ApiServiceClass in this file"
+        found = [*found, notices.error(file, message, "name a file with exactly one")]
+    return BUILT_IN_CLASS, found
+
+
+def _violations(origin: Document, resource: ApiService, class_: ApiServiceClass) -> list[Notice]:
+    found = []
+    for violation in plan.violations(resource, class_):
+        message, _, remedy = violation.message.partition("; ")
+        found.append(origin.notice(Finding(violation.path, message, Severity.ERROR, remedy)))
+    return found
+
+
+def _left_out(origin: Document, planned: Plan) -> list[Notice]:
+    return [
+        origin.notice(
+            Finding(f"spec.{each.feature}" if each.feature != "monitoring" else "", each.message, Severity.WARNING)
+        )
+        for each in planned.left_out
+    ]
+
+
+def _tell(found: Iterable[Notice]) -> None:
+    for notice in found:
+        print(notice, file=sys.stderr)  # noqa: T201

@@ -1,0 +1,21 @@
+"""Canonical JSON, and the short hashes that end in names of children.
+
+Decided here: equal values have equal text whatever their order of keys, and 40 bits are enough to tell the few
+generations of one ApiService apart while the longest name still fits a label.
+"""
+
+import hashlib
+import json
+from typing import Any
+
+HASH_CHARACTERS = 10
+
+
+def canonical(value: Any) -> str:
+    """`value` as JSON: keys sorted, no spaces."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def digest(text: str) -> str:
+    """A short hash of `text` in lower-case hexadecimal."""
+    return hashlib.sha256(text.encode()).hexdigest()[:HASH_CHARACTERS]

@@ -1,0 +1,80 @@
+"""The pod of every workload: one container of the workload image, as the Pod Security level "restricted" wants it.
+
+Decided here: user, root file system, environment, and that no token of the API server is in the pod. The probes and the
+time that a pod takes to end are in `deployment.py`, where the roles differ.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fairlead_contract.names import WORKLOAD_USER_ID
+from fairlead_operator.plan.bindings import uses_aws
+from fairlead_operator.plan.children import Manifest
+from fairlead_operator.plan.compute import resources
+from fairlead_operator.plan.mounts import mounts
+from fairlead_operator.plan.request import Request
+
+
+def pod_template(
+    asked: Request,
+    component: str,
+    *,
+    argument: str,
+    account: str,
+    compute: str,
+    volumes: list[Manifest],
+    container: Mapping[str, Any],
+    pod: Mapping[str, Any],
+) -> Manifest:
+    """A pod template. `argument` tells the image what to do; `container` and `pod` add what differs by role."""
+    environment = _environment(asked)
+    pull_secrets = [{"name": secret.name} for secret in asked.class_.spec.runtime.pull_secrets]
+    main: Manifest = {
+        "name": component,
+        "image": asked.image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": [argument],
+        **({"env": environment} if environment else {}),
+        "resources": resources(asked, compute),
+        "securityContext": _container_security(),
+        "volumeMounts": mounts(volumes),
+        **container,
+    }
+    spec: Manifest = {
+        "serviceAccountName": asked.named(account),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": _pod_security(),
+        **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),
+        "containers": [main],
+        "volumes": volumes,
+        **pod,
+    }
+    return {"metadata": {"labels": asked.labels(component)}, "spec": spec}
+
+
+def _environment(asked: Request) -> list[Manifest]:
+    """Where AWS is, under the names that every AWS SDK reads."""
+    if not uses_aws(asked):
+        return []
+    aws = asked.class_.spec.aws
+    values = {"AWS_REGION": aws.region, "AWS_ENDPOINT_URL": aws.endpoint}
+    return [{"name": name, "value": value} for name, value in values.items() if value is not None]
+
+
+def _pod_security() -> Manifest:
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": WORKLOAD_USER_ID,
+        "runAsGroup": WORKLOAD_USER_ID,
+        "fsGroup": WORKLOAD_USER_ID,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def _container_security() -> Manifest:
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }
