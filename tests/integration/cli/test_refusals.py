@@ -4,7 +4,7 @@ import socket
 from pathlib import Path
 
 import pytest
-from tests.integration.cli.commands import EXAMPLES, fairlead
+from tests.integration.process.server import EXAMPLES, fairlead
 
 PRODUCTS = (EXAMPLES / "products.yaml").read_text()
 
