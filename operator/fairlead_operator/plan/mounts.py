@@ -21,9 +21,9 @@ _PAIR = ("tls.crt", "tls.key")
 
 
 def volumes(asked: Request, *, serves: bool) -> list[Manifest]:
-    """The volumes of a pod. `serves`: it has the API's listener."""
+    """The volumes of a pod. `serves`: it has the API's listener; then dead letters concern it only in development."""
     found: list[Manifest] = [{"name": "runtime", "configMap": {"name": asked.named(f"runtime-{asked.runtime_hash}")}}]
-    if asked.spec.queue is not None:
+    if asked.spec.queue is not None and (asked.development or not serves):
         found.append({"name": "dead-letter", "configMap": {"name": asked.named("dead-letter")}})
     return _volumes(asked, found, serves=serves)
 
