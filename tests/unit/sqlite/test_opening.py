@@ -6,6 +6,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -18,6 +19,8 @@ from fairlead_workload.queues.base import LetterFilter, Message
 from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.sqlite import Database
 from fairlead_workload.sqlite.database import DATABASE_FILE
+from fairlead_workload.stores.base import LEASES, RecordWrite, Unit
+from fairlead_workload.stores.sqlite import SqliteStore
 
 
 async def test_a_second_server_is_refused_until_the_first_has_left(tmp_path: Path) -> None:
@@ -77,6 +80,29 @@ async def test_the_order_of_delivery_may_change_between_runs(tmp_path: Path) -> 
     await SqliteQueue(database).publish([Message(str(n), "k", b"") for n in range(3)])
     await database.close()
     assert [await leased(order) for order in (Order.NONE, Order.KEY, Order.NONE)] == [3, 1, 3]
+
+
+async def test_a_new_server_does_not_wait_for_the_leases_of_a_killed_one(tmp_path: Path) -> None:
+    lease = RecordWrite(LEASES, "outbox-relay", b"the killed one", expires_at=time.time() + 3600)
+    database = Database.open(tmp_path)
+    queue, store = SqliteQueue(database), SqliteStore(database, [])
+    await queue.publish([Message("1", "k", b"1"), Message("2", "k", b"2")])
+    await queue.publish([Message("3", "k", b"3")], delay_seconds=3600)
+    (first,) = await queue.receive(1, wait_seconds=0)
+    await store.commit(Unit(records=(lease,)))
+    await database.close()
+
+    database = Database.open(tmp_path)
+    queue, store = SqliteQueue(database), SqliteStore(database, [])
+    again = await queue.receive(10, wait_seconds=0)
+    assert {(delivery.message.id, delivery.deliveries) for delivery in again} == {("1", 2), ("2", 1)}
+    await queue.ack([first])
+    assert (await queue.depth()).leased == 2, "the lease of the killed one is void"
+    assert await store.records([(LEASES, "outbox-relay")]) == [None]
+    tool = Database.open(tmp_path, exclusive=False)
+    assert await SqliteQueue(tool).receive(10, wait_seconds=0) == [], "a tool takes nothing from the server"
+    await tool.close()
+    await database.close()
 
 
 def other_text(path: Path) -> None:

@@ -2,7 +2,9 @@
 
 A message is deliverable when `visible_at` has come and nothing of its key blocks it; one column serves delays, leases
 and retries alike. Positions are never used twice, so position and number of deliveries together tell one lease from
-every other. With `order: Key` a message behind another of its key is `blocked` until that one has left the queue.
+every other. A server opens the file alone: leases that it finds are those of one that was killed, and void.
+
+With `order: Key` a message behind another of its key is `blocked` until that one has left the queue.
 """
 
 import sqlite3
@@ -25,6 +27,7 @@ CREATE TABLE IF NOT EXISTS _letters (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS _letters_failed ON _letters (last_failed_at);
 """
+_VOID = "UPDATE _messages SET visible_at = 0, leased = 0 WHERE leased"
 _ORDER = "queue order"
 _BY_KEY = "CREATE INDEX IF NOT EXISTS _messages_key ON _messages (key, position)"
 _BLOCK = (
@@ -34,9 +37,11 @@ _BLOCK = (
 
 
 def migrate(connection: sqlite3.Connection, order: Order | None) -> Order:
-    """Make the tables and the order of delivery fit, inside the open transaction. `order` None keeps the file's."""
+    """Make the tables and the order of delivery fit, inside the open transaction. `order` None: beside a server."""
     for statement in filter(str.strip, _TABLES.split(";")):
         connection.execute(statement)
+    if order is not None:
+        connection.execute(_VOID)
     row = connection.execute("SELECT value FROM _marks WHERE name = ?", (_ORDER,)).fetchone()
     former = Order(row[0]) if row else None
     if former is not None and order in (None, former):

@@ -1,7 +1,8 @@
 """Bringing a file to the layout of the resources, in one transaction: all of it, or the file stays as it was.
 
 Grown are columns and indexes. A new column takes over what documents already had under its property; an index that is
-no longer declared is dropped. The table of a resource that left the ApiService stays as it is.
+no longer declared is dropped. The table of a resource that left the ApiService stays as it is. A server opens the file
+alone: leases that it finds are those of one that was killed, and end.
 """
 
 import sqlite3
@@ -10,6 +11,7 @@ from collections.abc import Sequence
 import msgspec
 
 from fairlead_contract.api import Resource
+from fairlead_workload.stores.base import LEASES
 from fairlead_workload.stores.sqlite.layout import OWN_COLUMNS, SQL_TYPES, Column, Index, Layout, plan, quoted
 from fairlead_workload.stores.sqlite.rows import RowCodec
 
@@ -30,6 +32,7 @@ CREATE TABLE IF NOT EXISTS _outbox (
 def migrate(connection: sqlite3.Connection, resources: Sequence[Resource]) -> dict[str, Layout]:
     """Bring the file to `resources` inside the open transaction. Raises `Misconfigured` for what cannot be grown to."""
     former = existing(connection, resources)
+    connection.execute("UPDATE _records SET expires_at = 0 WHERE space = ?", (LEASES,))
     layouts = {resource.name: plan(resource, former.get(resource.name)) for resource in resources}
     for name, layout in layouts.items():
         if layout != former.get(name):
