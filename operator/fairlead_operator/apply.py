@@ -1,0 +1,131 @@
+"""Bring children to what they are meant to be, and nothing else.
+
+Nothing is sent for a child that already is what it is meant to be. An object that has no owner reference to the
+resource is never touched: the API server itself refuses a create over it, and whose it is is read before anything else
+is sent.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from fairlead_operator import intent, kinds
+from fairlead_operator.cluster.client import Client, Manifest
+from fairlead_operator.cluster.store import Child, Name
+from fairlead_operator.cluster.world import World
+from fairlead_operator.errors import Conflict, Forbidden, Invalid, NotLeading, OperatorError
+from fairlead_operator.facts import OF_KIND
+from fairlead_operator.inventory import Ref
+from fairlead_operator.reasons import Reason, Trouble
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass
+class Applied:
+    """What came of one round: what was written, what a person has to clear, what is tried again."""
+
+    written: list[Ref] = field(default_factory=list)
+    troubles: list[Trouble] = field(default_factory=list)
+    waiting: list[Ref] = field(default_factory=list)
+    errors: list[OperatorError] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every child is now what it is meant to be."""
+        return not (self.troubles or self.waiting or self.errors)
+
+
+class Applier:
+    """Writes for one resource at a time; the work queue sees to that."""
+
+    def __init__(self, client: Client, world: World) -> None:
+        self._client = client
+        self._world = world
+        self._settled: dict[Name, dict[Ref, tuple[str, str]]] = {}
+
+    async def bring(
+        self, owner: Name, uid: str, manifests: Iterable[Manifest], *, applied: Applied, force: bool = False
+    ) -> None:
+        """Apply what differs, at the same time; the outcome goes into `applied`. `force` applies all."""
+        live = self._world.of(owner)
+        await asyncio.gather(*(self._one(owner, uid, manifest, live, applied, force) for manifest in manifests))
+
+    def differs(self, owner: Name, manifest: Manifest, live: Mapping[Ref, Child]) -> bool:
+        """Whether the child is absent or not what it is meant to be."""
+        child = live.get(Ref.of(manifest))
+        if child is None:
+            return True
+        wanted = intent.digest(manifest)
+        settled = self._settled.get(owner, {}).get(Ref.of(manifest))
+        return child.digest != wanted and settled != (wanted, child.digest)
+
+    async def delete(self, owner: Name, ref: Ref, child: Child) -> None:
+        """Delete one object of ours."""
+        kind = kinds.find(ref.group, ref.kind)
+        await self._client.delete(kind, namespace=owner[0], name=ref.name, uid=child.uid)
+        self._settled.get(owner, {}).pop(ref, None)
+
+    def forget(self, owner: Name) -> None:
+        """The resource is gone."""
+        self._settled.pop(owner, None)
+
+    async def _one(
+        self, owner: Name, uid: str, manifest: Manifest, live: Mapping[Ref, Child], applied: Applied, force: bool
+    ) -> None:
+        ref = Ref.of(manifest)
+        try:
+            if await self._bring(owner, uid, manifest, live.get(ref), applied, force=force):
+                applied.written.append(ref)
+        except NotLeading:
+            raise
+        except (Invalid, Forbidden) as error:
+            applied.troubles.append(Trouble(Reason.REFUSED, f"the API server refuses {ref}: {error.message[:500]}"))
+        except OperatorError as error:
+            LOG.warning("a child could not be written", extra={"child": str(ref), "error": str(error)})
+            applied.errors.append(error)
+
+    async def _bring(
+        self, owner: Name, uid: str, manifest: Manifest, child: Child | None, applied: Applied, *, force: bool
+    ) -> bool:
+        ref, kind = Ref.of(manifest), kinds.of(manifest)
+        if child is None:
+            try:
+                self._learn(owner, manifest, await self._client.apply_new(kind, manifest))
+                return True
+            except Conflict:
+                found = await self._client.get(kind, namespace=owner[0], name=ref.name)
+                if found is None:
+                    applied.waiting.append(ref)
+                    return False
+                child = Child.read(found, OF_KIND.get(ref.kind))
+                if child.owner_uid == uid:
+                    self._learn(owner, manifest, found)
+        if child.owner_uid != uid:
+            return self._stranger(ref, child, owner, applied)
+        if child.deleting:
+            applied.waiting.append(ref)
+            return False
+        if not force and not self.differs(owner, manifest, {ref: child}):
+            return False
+        self._learn(owner, manifest, await self._client.apply_known(kind, manifest, uid=child.uid))
+        return True
+
+    def _stranger(self, ref: Ref, child: Child, owner: Name, applied: Applied) -> bool:
+        if child.owner_uid and child.owner == owner:
+            # The last ApiService of this name is gone, and the garbage collector is about to take its child.
+            applied.waiting.append(ref)
+        else:
+            text = f"{ref} is there already and does not belong to this ApiService; delete or rename one of them"
+            applied.troubles.append(Trouble(Reason.CONFLICT, text))
+        return False
+
+    def _learn(self, owner: Name, manifest: Manifest, answer: Manifest) -> None:
+        """Take the server's answer in. What it made of the intent is what drift is measured against."""
+        ref, child = Ref.of(manifest), Child.read(answer, OF_KIND.get(manifest["kind"]))
+        self._world.children[kinds.of(manifest)].put((owner[0], ref.name), child, silent=True)
+        wanted = intent.digest(manifest)
+        if child.digest and child.digest != wanted:
+            LOG.debug("the server changed what was applied", extra={"child": str(ref)})
+            self._settled.setdefault(owner, {})[ref] = (wanted, child.digest)

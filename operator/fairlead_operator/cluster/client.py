@@ -1,0 +1,276 @@
+"""The one way to the API server: typed errors, bounded requests in flight, and no write without the lease.
+
+A child is written by server-side apply only: `apply_new` creates and never merges into what is there (the resource
+version "1" is none that an object can have), `apply_known` changes the object of a known uid and no other.
+"""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from types import TracebackType
+from typing import Any, Protocol
+
+import aiohttp
+import orjson
+
+from fairlead_contract import names
+from fairlead_operator.cluster.credentials import Credentials
+from fairlead_operator.errors import BY_CODE, ApiError, Gone, NotFound, Unauthorized, Unreachable
+from fairlead_operator.kinds import Kind
+
+JSON = "application/json"
+APPLY = "application/apply-patch+yaml"
+MERGE = "application/merge-patch+json"
+REQUEST_SECONDS = 30.0
+WATCH_SECONDS = 300
+# Bookmarks come about once a minute; a watch that is silent for longer is dead, whatever the connection says.
+WATCH_SILENCE_SECONDS = 75.0
+PAGE_SIZE = 500
+RETRIES = 3
+MAX_WAIT_SECONDS = 10.0
+Manifest = dict[str, Any]
+
+
+class Observer(Protocol):
+    """Told of every answer, for the metrics."""
+
+    def __call__(self, method: str, code: int) -> None: ...
+
+
+class Client:
+    """Close it, or use it as a context. `may_write` raises NotLeading when a write must not be sent now."""
+
+    def __init__(
+        self,
+        credentials: Credentials,
+        *,
+        in_flight: int = 32,
+        may_write: Callable[[], None] = lambda: None,
+        observe: Observer | None = None,
+    ) -> None:
+        self._credentials = credentials
+        self._slots = asyncio.Semaphore(in_flight)
+        self._may_write = may_write
+        self._observe = observe or _ignore
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
+            headers={"User-Agent": "fairlead-operator", "Accept": JSON},
+            auto_decompress=True,
+            read_bufsize=2**20,
+        )
+
+    async def __aenter__(self) -> "Client":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    async def close(self) -> None:
+        """Close every connection."""
+        await self._session.close()
+
+    async def apply_new(self, kind: Kind, manifest: Manifest) -> Manifest:
+        """Create by apply. Conflict when an object of that name is there, whoever made it."""
+        body = _with_metadata(manifest, resourceVersion="1")
+        return await self._apply(kind, body, force=False)
+
+    async def apply_known(self, kind: Kind, manifest: Manifest, *, uid: str) -> Manifest:
+        """Apply to the object of that uid. Conflict or Invalid when another object has the name by now."""
+        return await self._apply(kind, _with_metadata(manifest, uid=uid), force=True)
+
+    async def _apply(self, kind: Kind, body: Manifest, *, force: bool) -> Manifest:
+        path = kind.path(namespace=body["metadata"].get("namespace", ""), name=body["metadata"]["name"])
+        parameters = {"fieldManager": names.FIELD_MANAGER, "force": str(force).lower()}
+        return await self.request("PATCH", path, body=body, content_type=APPLY, parameters=parameters)
+
+    async def get(self, kind: Kind, *, namespace: str = "", name: str) -> Manifest | None:
+        """The live object, or None."""
+        try:
+            return await self.request("GET", kind.path(namespace=namespace, name=name))
+        except NotFound:
+            return None
+
+    async def delete(self, kind: Kind, *, namespace: str, name: str, uid: str) -> None:
+        """Delete the object of that uid in the background; one that is gone or another one by now is left."""
+        body = {"propagationPolicy": "Background", "preconditions": {"uid": uid}}
+        try:
+            await self.request("DELETE", kind.path(namespace=namespace, name=name), body=body)
+        except NotFound:
+            return
+        except ApiError as error:
+            if error.code != 409:
+                raise
+
+    async def merge(
+        self, kind: Kind, change: Manifest, *, namespace: str, name: str, subresource: str = ""
+    ) -> Manifest:
+        """A JSON merge patch."""
+        path = kind.path(namespace=namespace, name=name, subresource=subresource)
+        parameters = {"fieldManager": names.FIELD_MANAGER}
+        return await self.request("PATCH", path, body=change, content_type=MERGE, parameters=parameters)
+
+    async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
+        """A plain create, for Events and Leases."""
+        path = kind.path(namespace=manifest["metadata"]["namespace"])
+        return await self.request("POST", path, body=manifest, parameters={"fieldManager": names.FIELD_MANAGER})
+
+    async def list_all(self, kind: Kind, *, namespace: str = "", selector: str = "") -> tuple[list[Manifest], str]:
+        """Every object, read in pages, and the resource version to watch from. Gone starts it anew, once."""
+        try:
+            return await self._list(kind, namespace=namespace, selector=selector, limit=PAGE_SIZE)
+        except Gone:
+            return await self._list(kind, namespace=namespace, selector=selector, limit=0)
+
+    async def _list(self, kind: Kind, *, namespace: str, selector: str, limit: int) -> tuple[list[Manifest], str]:
+        items: list[Manifest] = []
+        parameters = {"labelSelector": selector} if selector else {}
+        if limit:
+            parameters["limit"] = str(limit)
+        while True:
+            page = await self.request("GET", kind.path(namespace=namespace), parameters=parameters)
+            items += page.get("items") or ()
+            following = page["metadata"].get("continue")
+            if not following:
+                return items, page["metadata"]["resourceVersion"]
+            parameters["continue"] = following
+
+    async def watch(
+        self, kind: Kind, *, since: str, namespace: str = "", selector: str = ""
+    ) -> AsyncIterator[tuple[str, Manifest]]:
+        """Events as (type, object), bookmarks included, until the server ends the watch.
+
+        Raises Gone when `since` is too old, and Unreachable when nothing comes for longer than bookmarks allow.
+        """
+        parameters = {
+            "watch": "true",
+            "allowWatchBookmarks": "true",
+            "resourceVersion": since,
+            "timeoutSeconds": str(WATCH_SECONDS),
+        } | ({"labelSelector": selector} if selector else {})
+        timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=WATCH_SILENCE_SECONDS)
+        path = kind.path(namespace=namespace)
+        try:
+            async with self._open("GET", path, parameters=parameters, data=None, headers={}, timeout=timeout) as answer:
+                self._observe("WATCH", answer.status)
+                await _raise_for(answer, f"WATCH {path}")
+                async for line in _lines(answer.content):
+                    event = orjson.loads(line)
+                    if event["type"] == "ERROR":
+                        raise _error(f"WATCH {path}", event["object"].get("code", 500), event["object"], "")
+                    yield event["type"], event["object"]
+        except (aiohttp.ClientError, TimeoutError, ConnectionError, ssl.SSLError, orjson.JSONDecodeError) as error:
+            raise Unreachable(f"WATCH {path}: {error or type(error).__name__}") from error
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Manifest | None = None,
+        content_type: str = JSON,
+        parameters: dict[str, str] | None = None,
+        guarded: bool = True,
+    ) -> Manifest:
+        """The answer's body. `guarded` writes need the lease, which is checked again before every attempt.
+
+        A 429, and a 503 that asks for it, are tried again after the wait asked for; a 401 once with new credentials.
+        """
+        data = orjson.dumps(body) if body is not None else None
+        headers = {"Content-Type": content_type} if data is not None else {}
+        for attempt in range(RETRIES + 1):
+            try:
+                async with self._slots:
+                    if guarded and method != "GET":
+                        self._may_write()
+                    return await self._once(method, path, parameters or {}, data, headers)
+            except Unauthorized:
+                if attempt:
+                    raise
+                self._credentials.refresh()
+            except ApiError as error:
+                wait = error.retry_after_seconds
+                if attempt == RETRIES or not wait or error.code not in {429, 503} or wait > MAX_WAIT_SECONDS:
+                    raise
+                await asyncio.sleep(wait)
+        raise AssertionError("the last attempt returns or raises")
+
+    async def _once(
+        self, method: str, path: str, parameters: dict[str, str], data: bytes | None, headers: dict[str, str]
+    ) -> Manifest:
+        try:
+            async with self._open(method, path, parameters=parameters, data=data, headers=headers) as answer:
+                self._observe(method, answer.status)
+                await _raise_for(answer, f"{method} {path}")
+                result: Manifest = orjson.loads(await answer.read())
+                return result
+        except (aiohttp.ClientError, TimeoutError, ConnectionError, ssl.SSLError, orjson.JSONDecodeError) as error:
+            raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
+
+    def _open(
+        self,
+        method: str,
+        path: str,
+        *,
+        parameters: dict[str, str],
+        data: bytes | None,
+        headers: dict[str, str],
+        timeout: aiohttp.ClientTimeout | None = None,
+    ) -> "aiohttp.client._RequestContextManager":
+        connection = self._credentials.current()
+        return self._session.request(
+            method,
+            connection.server + path,
+            params=parameters,
+            data=data,
+            headers=headers | connection.headers,
+            ssl=connection.tls,
+            timeout=timeout or aiohttp.ClientTimeout(total=REQUEST_SECONDS),
+            allow_redirects=False,
+        )
+
+
+async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
+    """Lines of any length: one event can be larger than the reader's own limit for a line."""
+    pending: list[bytes] = []
+    async for chunk in stream.iter_any():
+        head, *rest = chunk.split(b"\n")
+        pending.append(head)
+        for following in rest:
+            line = b"".join(pending)
+            pending = [following]
+            if line:
+                yield line
+
+
+async def _raise_for(answer: aiohttp.ClientResponse, request: str) -> None:
+    if answer.status < 300:
+        return
+    content = await answer.read()
+    try:
+        body = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        body = {"message": content[:200].decode(errors="replace")}
+    raise _error(request, answer.status, body, answer.headers.get("Retry-After", ""))
+
+
+def _error(request: str, code: int, body: Manifest, retry_after: str) -> ApiError:
+    kind = BY_CODE.get(code, ApiError)
+    return kind(
+        request,
+        code=code,
+        reason=str(body.get("reason", "")),
+        message=str(body.get("message", "")),
+        retry_after_seconds=float(retry_after) if retry_after.isdigit() else 0.0,
+    )
+
+
+def _ignore(method: str, code: int) -> None:
+    """Nobody wants to know."""
+    del method, code
+
+
+def _with_metadata(manifest: Manifest, **fields: str) -> Manifest:
+    return manifest | {"metadata": manifest["metadata"] | fields}

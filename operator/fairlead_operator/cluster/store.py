@@ -1,0 +1,139 @@
+"""What is known of one kind: a small record per object, found by name and by the ApiService it belongs to.
+
+Records arrive from lists, from watches and from the answers to our own writes, in any order; of two records of one
+object the one with the higher resource version is the truth.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+from fairlead_contract import names
+from fairlead_operator import intent
+
+Name = tuple[str, str]
+"""Namespace and name."""
+
+
+class Record(Protocol):
+    """What the store itself needs of a record."""
+
+    @property
+    def uid(self) -> str: ...
+    @property
+    def version(self) -> int: ...
+    @property
+    def owner(self) -> Name: ...
+
+
+R = TypeVar("R", bound=Record)
+
+
+@dataclass(frozen=True, slots=True)
+class Child:
+    """One child as last seen. `digest` covers what we hold in it; `facts` is what the status needs of its kind."""
+
+    uid: str
+    version: int
+    owner: Name
+    owner_uid: str
+    deleting: bool
+    digest: str
+    facts: Any = None
+
+    @classmethod
+    def read(cls, live: dict[str, Any], facts: Callable[[dict[str, Any]], Any] | None = None) -> "Child":
+        """The record of a live object."""
+        metadata = live["metadata"]
+        owner = metadata.get("labels", {}).get(names.LABEL_APISVC, "")
+        return cls(
+            uid=metadata["uid"],
+            version=int(metadata["resourceVersion"]),
+            owner=(metadata.get("namespace", ""), owner),
+            owner_uid=intent.owner_uid(live),
+            deleting="deletionTimestamp" in metadata,
+            digest=intent.live_digest(live),
+            facts=facts(live) if facts else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    """A resource of ours, kept as it is but for what only the server needs."""
+
+    uid: str
+    version: int
+    owner: Name
+    content: dict[str, Any]
+
+    @classmethod
+    def read(cls, live: dict[str, Any]) -> "Whole":
+        """The record of a live object."""
+        metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
+        name = (metadata.get("namespace", ""), metadata["name"])
+        return cls(metadata["uid"], int(metadata["resourceVersion"]), name, live | {"metadata": metadata})
+
+
+class Store(Generic[R]):
+    """Records of one kind. `changed` is told of the record before and after each change; None is for absent."""
+
+    def __init__(self, changed: Callable[[Name, R | None, R | None], None] | None = None) -> None:
+        self._records: dict[Name, R] = {}
+        self._by_owner: dict[Name, dict[Name, R]] = {}
+        self._changed = changed
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def __iter__(self) -> Iterator[Name]:
+        return iter(list(self._records))
+
+    def get(self, name: Name) -> R | None:
+        """The record of that namespace and name."""
+        return self._records.get(name)
+
+    def values(self) -> list[R]:
+        """Every record."""
+        return list(self._records.values())
+
+    def of_owner(self, owner: Name) -> dict[Name, R]:
+        """The records that belong to one ApiService."""
+        return self._by_owner.get(owner, {})
+
+    def put(self, name: Name, record: R, *, silent: bool = False) -> None:
+        """Take a record in, unless a newer one is known. What we wrote ourselves is taken in silently."""
+        known = self._records.get(name)
+        if known is not None and known.version >= record.version:
+            return
+        self._set(name, known, record, silent=silent)
+
+    def remove(self, name: Name, *, uid: str, version: int) -> None:
+        """Forget an object that is gone, unless one of the same name came after it."""
+        known = self._records.get(name)
+        if known is not None and (known.uid == uid or known.version <= version):
+            self._set(name, known, None)
+
+    def replace(self, records: Iterable[tuple[Name, R]], *, version: int) -> None:
+        """Take a whole list in; what it lacks is gone, unless it was made after the list."""
+        listed = dict(records)
+        for name, known in list(self._records.items()):
+            if name not in listed and known.version <= version:
+                self._set(name, known, None)
+        for name, record in listed.items():
+            self.put(name, record)
+
+    def _set(self, name: Name, before: R | None, after: R | None, *, silent: bool = False) -> None:
+        if before is not None:
+            self._forget(name, before)
+        if after is not None:
+            self._records[name] = after
+            self._by_owner.setdefault(after.owner, {})[name] = after
+        if self._changed is not None and not silent:
+            self._changed(name, before, after)
+
+    def _forget(self, name: Name, record: R) -> None:
+        del self._records[name]
+        siblings = self._by_owner[record.owner]
+        del siblings[name]
+        if not siblings:
+            del self._by_owner[record.owner]

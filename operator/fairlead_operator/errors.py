@@ -1,0 +1,68 @@
+"""What can go wrong between the operator and the API server, as one tree.
+
+    OperatorError
+      Unreachable        no answer: refused, reset, or out of time
+      NotLeading         a write was about to be sent by a replica that does not hold the lease
+      ApiError           the server answered with an error
+        NotFound, Conflict, Gone, Forbidden, Invalid, Unauthorized
+
+Foreign exceptions are converted once, in `cluster.client`.
+"""
+
+
+class OperatorError(Exception):
+    """Anything below is one of these."""
+
+
+class Unreachable(OperatorError):
+    """No answer came; whether the request had an effect is unknown."""
+
+
+class NotLeading(OperatorError):
+    """The lease is not held, or about to run out; nothing was sent."""
+
+
+class ApiError(OperatorError):
+    """The server's answer: HTTP status, its reason and message, and the wait it asked for."""
+
+    def __init__(self, request: str, *, code: int, reason: str, message: str, retry_after_seconds: float = 0.0) -> None:
+        super().__init__(f"{request}: {code} {reason}: {message}")
+        self.code = code
+        self.reason = reason
+        self.message = message
+        self.retry_after_seconds = retry_after_seconds
+
+
+class NotFound(ApiError):
+    """404: the object, or its kind, is not there."""
+
+
+class Conflict(ApiError):
+    """409: a stranger holds the name, the object changed, or it has another uid."""
+
+
+class Gone(ApiError):
+    """410: the resource version or the continue token is too old; list again."""
+
+
+class Forbidden(ApiError):
+    """403: a rule of RBAC, of admission or of a quota refused."""
+
+
+class Invalid(ApiError):
+    """400 or 422: the manifest itself is refused; trying again without a change is of no use."""
+
+
+class Unauthorized(ApiError):
+    """401: the credentials are no longer good."""
+
+
+BY_CODE: dict[int, type[ApiError]] = {
+    400: Invalid,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    409: Conflict,
+    410: Gone,
+    422: Invalid,
+}

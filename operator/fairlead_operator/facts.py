@@ -1,0 +1,93 @@
+"""What the status needs to know of a live child, and no more. Pure; called once for each event."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Manifest = Mapping[str, Any]
+COMPONENT = "app.kubernetes.io/component"
+
+
+@dataclass(frozen=True, slots=True)
+class Rollout:
+    """A Deployment: how far its newest template is, and whether it serves."""
+
+    component: str
+    current: bool  # the controller has seen the newest template
+    complete: bool  # and the newest ReplicaSet has replaced all others
+    failed: str  # the controller's message once the deadline has passed
+    available: bool
+    replicas: str
+    refused: str  # why pods cannot be made, such as a quota
+
+
+@dataclass(frozen=True, slots=True)
+class JobEnd:
+    """A Job: `state` is Running, Succeeded or Failed."""
+
+    state: str
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Scaler:
+    """An autoscaler: what keeps it from scaling, or nothing."""
+
+    component: str
+    fault: str
+
+
+def rollout(live: Manifest) -> Rollout:
+    """The facts of a Deployment."""
+    status = live.get("status", {})
+    conditions = _conditions(status)
+    wanted = live["spec"].get("replicas", 1)
+    current = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
+    progressing = conditions.get("Progressing", {})
+    complete = current and progressing.get("reason") == "NewReplicaSetAvailable"
+    failed = progressing.get("status") == "False" and progressing.get("reason") == "ProgressDeadlineExceeded"
+    refused = conditions.get("ReplicaFailure", {})
+    return Rollout(
+        component=_component(live),
+        current=current,
+        complete=complete,
+        failed=progressing.get("message", "") if failed and current else "",
+        available=conditions.get("Available", {}).get("status") == "True",
+        replicas=f"{status.get('readyReplicas', 0)}/{wanted}",
+        refused=refused.get("message", "") if refused.get("status") == "True" else "",
+    )
+
+
+def job_end(live: Manifest) -> JobEnd:
+    """The facts of a Job."""
+    conditions = _conditions(live.get("status", {}))
+    if conditions.get("Complete", {}).get("status") == "True":
+        return JobEnd("Succeeded")
+    failed = conditions.get("Failed", {})
+    if failed.get("status") == "True":
+        return JobEnd("Failed", f"{failed.get('reason', '')}: {failed.get('message', '')}")
+    return JobEnd("Running")
+
+
+def scaler(live: Manifest) -> Scaler:
+    """The facts of a HorizontalPodAutoscaler or a ScaledObject."""
+    conditions = _conditions(live.get("status", {}))
+    faults = [conditions[name] for name in ("AbleToScale", "ScalingActive", "Ready") if name in conditions]
+    bad = next((each for each in faults if each["status"] == "False"), None)
+    return Scaler(_component(live), f"{bad.get('reason', '')}: {bad.get('message', '')}" if bad else "")
+
+
+OF_KIND: dict[str, Callable[[Manifest], Any]] = {
+    "Deployment": rollout,
+    "Job": job_end,
+    "HorizontalPodAutoscaler": scaler,
+    "ScaledObject": scaler,
+}
+
+
+def _conditions(status: Manifest) -> dict[str, Any]:
+    return {condition["type"]: condition for condition in status.get("conditions") or ()}
+
+
+def _component(live: Manifest) -> str:
+    return str(live["metadata"].get("labels", {}).get(COMPONENT, ""))

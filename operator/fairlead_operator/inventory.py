@@ -1,0 +1,50 @@
+"""Which objects a resource has, which it is to have, and hence which have to go. Pure.
+
+An object is named by group, kind and name; all are in the namespace of the resource.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Ref:
+    """One object in the namespace of the resource."""
+
+    group: str
+    kind: str
+    name: str
+
+    @classmethod
+    def of(cls, manifest: Mapping[str, Any]) -> "Ref":
+        """The reference of a manifest."""
+        group, _, _ = manifest["apiVersion"].rpartition("/")
+        return cls(group, manifest["kind"], manifest["metadata"]["name"])
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name}"
+
+
+# What others lean on goes last: first what drives, then what runs, then what it mounts.
+_LAST = {"ConfigMap": 1, "ServiceAccount": 2}
+_SCALERS = frozenset({"HorizontalPodAutoscaler", "ScaledObject"})
+
+
+def prune(present: Iterable[Ref], desired: Iterable[Ref], *, in_use: Iterable[Ref] = ()) -> list[Ref]:
+    """What is present, not desired and not in use, in the order in which it has to go."""
+    surplus = set(present) - set(desired) - set(in_use)
+    return sorted(surplus, key=lambda ref: (_LAST.get(ref.kind, 0), ref))
+
+
+def prune_first(present: Iterable[Ref], desired: Iterable[Ref]) -> list[Ref]:
+    """What has to go before anything is applied: KEDA refuses a target that an autoscaler of ours holds, and back."""
+    wanted = set(desired)
+    if not any(ref.kind in _SCALERS for ref in wanted - set(present)):
+        return []
+    return [ref for ref in prune(present, wanted) if ref.kind in _SCALERS]
+
+
+def from_status(status: Mapping[str, Any]) -> list[Ref]:
+    """The inventory that the last status told."""
+    return [Ref(child.get("group", ""), child["kind"], child["name"]) for child in status.get("children", ())]

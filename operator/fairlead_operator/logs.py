@@ -1,0 +1,38 @@
+"""JSON logs, one object a line; whatever is said during a pass carries the resource's name."""
+
+import datetime
+import logging
+import sys
+from contextvars import ContextVar
+
+import orjson
+
+RESOURCE: ContextVar[str] = ContextVar("resource", default="")
+_KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+class JsonFormatter(logging.Formatter):
+    """`time`, `level`, `logger`, `message`, `resource`, and whatever came as `extra`."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line."""
+        line: dict[str, object] = {
+            "time": datetime.datetime.fromtimestamp(record.created, datetime.UTC).isoformat(timespec="milliseconds"),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if resource := RESOURCE.get():
+            line["resource"] = resource
+        line |= {key: value for key, value in vars(record).items() if key not in _KNOWN}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return orjson.dumps(line, default=str).decode()
+
+
+def configure(level: str) -> None:
+    """Log to standard error from now on."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    logging.basicConfig(level=level, handlers=[handler], force=True)
+    logging.getLogger("aiohttp.access").setLevel(logging.WARNING)

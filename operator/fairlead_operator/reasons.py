@@ -1,0 +1,57 @@
+"""Every reason that a condition can carry, with its fixed meaning. docs/reasons.md says cause and remedy of each."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class Reason(StrEnum):
+    """Stable: users' alerts and scripts match on these."""
+
+    # Well.
+    READY = "Ready"
+    AVAILABLE = "Available"
+    PROVISIONED = "Provisioned"
+    SCALING = "Scaling"
+    NOT_CONFIGURED = "NotConfigured"
+    # Under way.
+    APPLYING = "Applying"
+    PROVISIONING = "Provisioning"
+    ROLLING_OUT = "RollingOut"
+    WAITING = "Waiting"
+    DELETING = "Deleting"
+    PAUSED = "Paused"
+    # Somebody has to act.
+    CLASS_NOT_FOUND = "ClassNotFound"
+    CLASS_LIMITS = "ClassLimits"
+    DOCUMENT_TOO_LARGE = "DocumentTooLarge"
+    INVALID_SPEC = "InvalidSpec"
+    CONFLICT = "Conflict"
+    REFUSED = "Refused"
+    PROVISION_FAILED = "ProvisionFailed"
+    ROLLOUT_FAILED = "RolloutFailed"
+    TEARDOWN_FAILED = "TeardownFailed"
+    TEARDOWN_SKIPPED = "TeardownSkipped"
+    # What ails a workload.
+    UNAVAILABLE = "Unavailable"
+    IMAGE_PULL = "ImagePull"
+    MISSING_SECRET = "MissingSecret"  # noqa: S105
+    MISSING_CONFIG = "MissingConfig"
+    QUOTA_EXCEEDED = "QuotaExceeded"
+    CRASHING = "Crashing"
+    UNSCHEDULABLE = "Unschedulable"
+    NOT_READY = "NotReady"
+    SCALER_FAILED = "ScalerFailed"
+    # What the cluster lacks.
+    KEDA_NOT_INSTALLED = "KedaNotInstalled"
+    REGION_UNKNOWN = "RegionUnknown"
+    NEEDS_ONE_REPLICA = "NeedsOneReplica"
+    # What it is not for.
+    EMBEDDED_STORE = "EmbeddedStore"
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """A reason and what a human needs to know about this case of it. The text holds nothing that changes by itself."""
+
+    reason: str
+    message: str

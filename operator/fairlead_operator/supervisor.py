@@ -1,0 +1,42 @@
+"""Keep the operator running, whatever happens, until a signal says to stop.
+
+A defect that ends it is logged, and it starts anew within the process after a growing pause: what is a transient fault
+of the API server never ends it in the first place.
+"""
+
+import asyncio
+import contextlib
+import logging
+import signal
+from collections.abc import Awaitable, Callable
+
+LOG = logging.getLogger(__name__)
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+STEADY_SECONDS = 60.0
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+
+
+async def supervise(run: Callable[[], Awaitable[None]]) -> None:
+    """Run until SIGTERM or SIGINT; then `run` is cancelled and awaited."""
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for each in SIGNALS:
+        loop.add_signal_handler(each, stop.set)
+    keeper = asyncio.create_task(_keep(run))
+    await stop.wait()
+    keeper.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await keeper
+
+
+async def _keep(run: Callable[[], Awaitable[None]]) -> None:
+    loop, failures = asyncio.get_running_loop(), 0
+    while True:
+        started = loop.time()
+        try:
+            await run()
+        except Exception:  # outermost loop: the process outlives any defect of what it runs
+            LOG.exception("the operator ended; starting anew")
+        failures = 0 if loop.time() - started > STEADY_SECONDS else failures + 1
+        await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 2**failures, LONGEST_PAUSE_SECONDS))

@@ -1,0 +1,86 @@
+"""Deleting what is outside the cluster, for `deletionPolicy: Delete`: a finalizer, and a Job that outlives all.
+
+The Job, its ServiceAccount and its ConfigMap have no owner, so that a foreground deletion does not take them first;
+they are known by their name and label. In a namespace that is being deleted no Job can start: what is outside stays.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fairlead_contract import names
+from fairlead_operator import causes, kinds
+from fairlead_operator.cluster.client import Client, Manifest
+from fairlead_operator.cluster.store import Child, Name
+from fairlead_operator.cluster.world import World
+from fairlead_operator.errors import Conflict, Forbidden
+from fairlead_operator.facts import OF_KIND, JobEnd
+from fairlead_operator.inventory import Ref
+from fairlead_operator.reasons import Reason, Trouble
+
+LOG = logging.getLogger(__name__)
+FINALIZER = f"{names.GROUP}/teardown"
+
+
+def has_finalizer(resource: Mapping[str, Any]) -> bool:
+    """Whether the resource waits for us before it goes."""
+    return FINALIZER in resource["metadata"].get("finalizers", ())
+
+
+class Teardown:
+    """One step at a time; the Job's end brings us back."""
+
+    def __init__(self, client: Client, world: World) -> None:
+        self._client = client
+        self._world = world
+
+    async def advance(self, owner: Name, manifests: Iterable[Manifest]) -> Trouble | None:
+        """None when everything outside is gone; else what is waited for. TeardownSkipped: nothing can be done."""
+        live = self._world.of(owner)
+        end: JobEnd | None = None
+        for manifest in manifests:
+            child = live.get(Ref.of(manifest))
+            if child is None:
+                try:
+                    child = await self._create(owner, manifest)
+                except Forbidden as error:
+                    if "being terminated" not in error.message:
+                        raise
+                    text = "the namespace is being deleted, so tables, queues and topics stay"
+                    return Trouble(Reason.TEARDOWN_SKIPPED, text)
+            if manifest["kind"] == kinds.JOB.name:
+                end = child.facts
+        if end is None or end.state == "Succeeded":
+            return None
+        if end.state == "Failed":
+            return Trouble(Reason.TEARDOWN_FAILED, await self._failure(owner))
+        return Trouble(Reason.DELETING, "the teardown Job runs")
+
+    async def clear(self, owner: Name, manifests: Iterable[Manifest]) -> None:
+        """Remove the Job and what it needed."""
+        live = self._world.of(owner)
+        for manifest in reversed(list(manifests)):
+            child = live.get(Ref.of(manifest))
+            if child is not None and not child.owner_uid:
+                name = manifest["metadata"]["name"]
+                await self._client.delete(kinds.of(manifest), namespace=owner[0], name=name, uid=child.uid)
+
+    async def _create(self, owner: Name, manifest: Manifest) -> Child:
+        kind, name = kinds.of(manifest), manifest["metadata"]["name"]
+        try:
+            answer = await self._client.apply_new(kind, manifest)
+        except Conflict:
+            found = await self._client.get(kind, namespace=owner[0], name=name)
+            if found is None or found["metadata"].get("labels", {}).get(names.LABEL_APISVC) != owner[1]:
+                raise
+            answer = found
+        child = Child.read(answer, OF_KIND.get(kind.name))
+        self._world.children[kind].put((owner[0], name), child, silent=True)
+        return child
+
+    async def _failure(self, owner: Name) -> str:
+        selector = f"batch.kubernetes.io/job-name={owner[1]}-teardown"
+        pods, _ = await self._client.list_all(kinds.POD, namespace=owner[0], selector=selector)
+        said = causes.termination_message(pods)[:500] or "no message"
+        remedy = f"mend it and delete the Job to try again, or set {names.ANNOTATION_SKIP_TEARDOWN}"
+        return f"Job {owner[1]}-teardown failed: {said}; {remedy}"
