@@ -22,7 +22,7 @@ from fairlead_operator.plan.limits import violations
 from fairlead_operator.plan.request import request
 
 BUILT_IN_CLASS = ApiServiceClass(
-    api_version=API_VERSION, kind="ApiServiceClass", metadata=Metadata(name="built-in", namespace="")
+    api_version=API_VERSION, kind="ApiServiceClass", metadata=Metadata(name="built-in")
 )
 """The class of those who have none: our defaults, and no limits."""
 
