@@ -4,7 +4,6 @@ Decided here: every datastore becomes SQLite, every cache the in-process one (wh
 queue SQLite with the retries, order, dead letters and format that the resource asks for.
 """
 
-import re
 from pathlib import Path
 
 from fairlead_contract.bindings import Cache, CacheType, Datastore, DatastoreType, Queue, QueueType
@@ -14,7 +13,6 @@ from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_contract.worker import Call, Handler
 
 DATA_ROOT = Path(".fairlead")
-_LABEL = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 _BROKERS: dict[str, None] = dict.fromkeys(("sqs", "sns", "kinesis", "kafka", "sqlite"))
 
 
@@ -77,14 +75,3 @@ def data_dir(resource: ApiService, chosen: Path | None, *, alone: bool) -> Path:
     if chosen is not None and alone:
         return chosen
     return (chosen or DATA_ROOT) / resource.metadata.namespace / resource.metadata.name
-
-
-def place_faults(resource: ApiService) -> list[Finding]:
-    """Names that cannot be folders: they would lead out of the data directory. An API server refuses them too."""
-    remedy = "use lower-case letters, digits and dashes"
-    places = {"metadata.namespace": resource.metadata.namespace, "metadata.name": resource.metadata.name}
-    return [
-        Finding(place, "is not a name that Kubernetes takes", remedy=remedy)
-        for place, name in places.items()
-        if not _LABEL.fullmatch(name)
-    ]

@@ -88,11 +88,8 @@ def _files(target: Target) -> str:
 @asynccontextmanager
 async def _open(origin: Document, resource: ApiService, folder: Path) -> AsyncIterator[DeadLetters]:
     document = embedded.embed(resource)
-    faults = embedded.place_faults(resource)
     if document.queue is None:
-        faults.append(Finding("spec.queue", "there is no queue, so there are no dead letters"))
-    if faults:
-        raise NotPossible(*(origin.notice(fault) for fault in faults))
+        raise NotPossible(origin.notice(Finding("spec.queue", "there is no queue, so there are no dead letters")))
     try:
         storage = open_storage(document, data_dir=folder, exclusive=False)
     except Misconfigured as error:

@@ -21,8 +21,7 @@ def admit(sources: Sequence[str], *, recursive: bool, mapped: frozenset[str]) ->
     checked = checking.check(documents.load(sources, recursive=recursive))
     found = checked.notices + checking.unserved(checked.services, severity=Severity.ERROR)
     for origin, resource in checked.services:
-        faults = [*embedded.place_faults(resource), *embedded.unmapped(resource, mapped)]
-        found += [origin.notice(finding) for finding in faults]
+        found += [origin.notice(finding) for finding in embedded.unmapped(resource, mapped)]
     if not checked.services and not has_errors(found):
         found.append(documents.nothing(sources, "no ApiService found"))
     for notice in found:

@@ -7,6 +7,8 @@ from pydantic import ConfigDict, Field
 
 from fairlead_contract.model import SET_LIST, Duration, Model, PropertyName, ResourceName, Rule, ShortText, map_list
 
+LIST_PARAMETERS = frozenset({"limit", "cursor", "order"})  # of every list; they win over properties of that name
+
 
 class Operation(StrEnum):
     CREATE = "Create"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from fairlead_contract.api import Api, KeyGeneration, Operation, Reads, Resource
+from fairlead_contract.api import LIST_PARAMETERS, Api, KeyGeneration, Operation, Reads, Resource
 from fairlead_contract.bindings import DatastoreType
 from fairlead_contract.findings import Finding, Place, Severity, did_you_mean, error, warning
 from fairlead_contract.resources import ApiServiceSpec
@@ -22,6 +22,7 @@ def api_findings(spec: ApiServiceSpec) -> list[Finding]:
         if any(finding.severity is Severity.ERROR for finding in of_schema):
             continue  # the checks below read the schema
         found += [*_key(resource, place), *_indexes(resource, place), *_timestamps(resource, place)]
+        found += [*_parameters(resource, place)]
         found += [*_references(resource, spec.api, place), *_read_only(resource, place), *_reads(resource, spec, place)]
     return found + list(_authorization(spec))
 
@@ -54,6 +55,20 @@ def _indexes(resource: Resource, place: Place) -> Iterator[Finding]:
         if shape in seen:
             yield warning(where, f"`{index.name}` repeats {seen[shape]}", "remove it")
         seen.setdefault(shape, f"index `{index.name}`")
+
+
+def _parameters(resource: Resource, place: Place) -> Iterator[Finding]:
+    """Partitions that no list can name: the value in the URL is taken for the parameter of that name."""
+    if Operation.LIST not in resource.operations:
+        return
+    remedy = "rename the property"
+    for position, index in enumerate(resource.indexes):
+        if index.partition in LIST_PARAMETERS:
+            said = f"`{index.partition}` is a parameter of every list, so nobody can use this index"
+            yield error((*place, "indexes", position, "partition"), said, remedy)
+    if resource.key.partition in LIST_PARAMETERS:
+        said = f"`{resource.key.partition}` is a parameter of every list, so nobody can list by this key"
+        yield warning((*place, "key", "partition"), said, remedy)
 
 
 def _timestamps(resource: Resource, place: Place) -> Iterator[Finding]:

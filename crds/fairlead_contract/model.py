@@ -57,6 +57,7 @@ def seconds(duration: str) -> float:
 
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
+NAMESPACE_PATTERN = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$"  # a label of RFC 1123; empty where there is none
 RESOURCE_NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 PROPERTY_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 EVENT_TYPE_PATTERN = r"^[a-z][-a-z0-9]{0,39}[.][a-z][a-zA-Z]{0,39}$"
@@ -66,6 +67,7 @@ QUANTITY_PATTERN = r"^[0-9]+([.][0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
 
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=32)]
 Name = Annotated[str, Field(pattern=NAME_PATTERN, max_length=63)]
+Namespace = Annotated[str, Field(pattern=NAMESPACE_PATTERN, max_length=63)]
 ResourceName = Annotated[str, Field(pattern=RESOURCE_NAME_PATTERN, max_length=40)]
 PropertyName = Annotated[str, Field(pattern=PROPERTY_NAME_PATTERN, max_length=63)]
 EventType = Annotated[str, Field(pattern=EVENT_TYPE_PATTERN, max_length=81)]

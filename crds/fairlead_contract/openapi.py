@@ -9,7 +9,7 @@ from typing import Any
 
 from fairlead_contract import openapi_problems as problems
 from fairlead_contract import openapi_schemas as schemas
-from fairlead_contract.api import CacheStrategy, Resource, Writes
+from fairlead_contract.api import LIST_PARAMETERS, CacheStrategy, Resource, Writes
 from fairlead_contract.openapi_schemas import component, key_names, reference
 from fairlead_contract.runtime import RuntimeDocument
 
@@ -346,8 +346,7 @@ def _filters(resource: Resource) -> list[Json]:
         for comparison, words in _COMPARISONS.items():
             name = f"{sort}.{comparison}"
             found.setdefault(name, _filter(resource, sort, name, f"{sort} is {words} this; needs {partition}."))
-    reserved = {"limit", "order", "cursor"}
-    return [parameter for name, parameter in found.items() if name not in reserved]
+    return [parameter for name, parameter in found.items() if name not in LIST_PARAMETERS]
 
 
 def _filter(resource: Resource, property_: str, name: str, description: str) -> Json:

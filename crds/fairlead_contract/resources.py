@@ -16,6 +16,7 @@ from fairlead_contract.model import (
     EventType,
     Model,
     Name,
+    Namespace,
     Rule,
     SecretName,
     ShortText,
@@ -35,7 +36,7 @@ class Metadata(Model):
 
     model_config = ConfigDict(extra="allow")
     name: str = Field(description="Name of the object.")
-    namespace: str = Field(default="default", description="Namespace of the object.")
+    namespace: Namespace = Field(default="default", description="Namespace of the object.")
     labels: dict[str, str] = Field(default={}, description="Labels.")
     annotations: dict[str, str] = Field(default={}, description="Annotations.")
 

@@ -20,7 +20,6 @@ FORMATS = frozenset({
     "iri-reference", "json-pointer", "regex", "relative-json-pointer", "time", "uri", "uri-reference", "uri-template",
     "uuid",
 })  # fmt: skip
-YAML_BOOLEANS = frozenset({"y", "n", "yes", "no", "on", "off", "true", "false"})
 
 _ONE = ("additionalProperties", "contains", "contentSchema", "else", "if", "items", "not", "propertyNames", "then",
         "unevaluatedItems", "unevaluatedProperties")  # fmt: skip
@@ -156,11 +155,7 @@ def _keywords(node: Json, place: Place) -> Iterator[Finding]:
 
 
 def _booleans(node: Json, place: Place) -> Iterator[Finding]:
-    """Words that some YAML readers take for a boolean when they are written without quotes."""
-    for name in node.get("properties", {}):
-        if name.lower() in YAML_BOOLEANS:
-            said = f"YAML 1.1 reads an unquoted `{name}` as a boolean"
-            yield warning((*place, "properties", name), said, "write it in quotes, or choose another name")
+    """Booleans among texts, which some words become without quotes. Names of properties are checked as YAML is read."""
     if node.get("type") == "string" and any(isinstance(value, bool) for value in node.get("enum", ())):
         said = "the enum of a string holds a boolean: YAML 1.1 reads unquoted yes, no, on and off so"
         yield warning((*place, "enum"), said, "write the values in quotes")

@@ -24,6 +24,7 @@ _MAX_DEPTH = 64
 _PATTERNS = {
     scalars.DURATION_PATTERN: ("a duration", "write it like 250ms, 30s, 5m or 1h30m"),
     scalars.NAME_PATTERN: ("a name", "use at most 63 lower-case letters, digits and dashes, starting with a letter"),
+    scalars.NAMESPACE_PATTERN: ("a namespace", "use at most 63 lower-case letters, digits and dashes"),
     scalars.RESOURCE_NAME_PATTERN: (
         "a resource name",
         "use at most 40 lower-case letters, digits and dashes, starting with a letter",

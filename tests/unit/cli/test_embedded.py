@@ -74,13 +74,6 @@ def test_every_called_service_without_an_address_is_named_once_with_its_place() 
     assert found[0].remedy == "add --service stock=http://HOST:PORT"
 
 
-def test_a_namespace_that_leads_out_of_the_data_directory_is_a_fault() -> None:
-    plain = service()
-    outside = plain.model_copy(update={"metadata": plain.metadata.model_copy(update={"namespace": "../../etc"})})
-    assert embedded.place_faults(plain) == []
-    assert [finding.path for finding in embedded.place_faults(outside)] == ["metadata.namespace"]
-
-
 @pytest.mark.parametrize(
     ("chosen", "alone", "folder"),
     [
