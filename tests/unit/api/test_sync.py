@@ -159,6 +159,21 @@ async def test_a_concurrent_change_breaks_if_match(stocked: Service) -> None:
     assert (answer.status, answer.problem) == (412, "precondition-failed")
 
 
+@pytest.mark.parametrize(
+    ("url", "headers", "detail"),
+    [
+        ("/v1/products/none", {"if-match": '"1"'}, "The document does not exist."),
+        ("/v1/products/pen", {"if-match": '"1"'}, 'The document exists, with the ETag "1000".'),
+        ("/v1/products/pen", {"if-none-match": "*"}, 'The document exists, with the ETag "1000".'),
+    ],
+)
+async def test_a_failed_condition_says_what_is_there(
+    stocked: Service, url: str, headers: dict[str, str], detail: str
+) -> None:
+    answer = await stocked.send("PUT", url, {"name": "Pencil", "price": 1}, headers)
+    assert (answer.status, answer.json["detail"]) == (412, detail)
+
+
 async def test_a_document_that_never_stands_still_is_409(stocked: Service) -> None:
     real = stocked.store.commit
 

@@ -47,3 +47,11 @@ async def test_a_line_is_one_line_whatever_the_path(form: Form) -> None:
     (written,) = writes
     assert written.count(b"\n") == 1
     assert b"\x1b" not in written
+
+
+async def test_the_longest_method_stays_apart_from_the_status() -> None:
+    writes: list[bytes] = []
+    log = AccessLog(writes.append, form="console")
+    log.add("OPTIONS", "/v1", "/v1", 405, 0.001, 0, "r1", "", "")
+    log.close()
+    assert b" OPTIONS 405 " in writes[0]

@@ -85,9 +85,7 @@ def operation_gone() -> Problem:
 
 
 def precondition_failed(version: int | None) -> Problem:
-    detail = (
-        "The document does not exist." if version is None else "The document has another ETag than the request names."
-    )
+    detail = "The document does not exist." if version is None else f'The document exists, with the ETag "{version}".'
     return Problem("precondition-failed", 412, "Precondition failed", detail)
 
 
