@@ -1,7 +1,7 @@
 """The runtime document: what the operator writes into a ConfigMap and the workload reads at start.
 
-Decided here: its version and its shape. Every default is filled in, so the workload never guesses. `fairlead run`
-derives the same document with embedded bindings.
+Decided here: its version and its shape, and how long a workload takes to drain. Every default is filled in, so the
+workload never guesses. `fairlead run` derives the same document with embedded bindings.
 """
 
 from typing import Literal
@@ -10,12 +10,13 @@ from pydantic import Field
 
 from fairlead_contract.api import Api
 from fairlead_contract.bindings import Cache, Datastore, Queue
-from fairlead_contract.model import Model
+from fairlead_contract.model import Model, seconds
 from fairlead_contract.resources import ApiService
 from fairlead_contract.security import Grpc, Security
 from fairlead_contract.worker import Worker
 
 RUNTIME_VERSION = 1
+REQUEST_SECONDS = 30.0  # longest that a request in flight may take once its process drains
 
 
 class RuntimeDocument(Model):
@@ -48,3 +49,9 @@ def derive(resource: ApiService) -> RuntimeDocument:
         security=spec.security or Security(),
         grpc=spec.grpc or Grpc(),
     )
+
+
+def drain_seconds(document: RuntimeDocument, *, serves: bool, works: bool) -> float:
+    """Longest that a process needs to finish what it has begun: requests if it serves, a handler if it works."""
+    handler = seconds((document.worker or Worker()).timeout) if works and document.queue is not None else 0.0
+    return max(REQUEST_SECONDS if serves else 0.0, handler)

@@ -12,6 +12,8 @@ FairleadError
 from enum import StrEnum
 from typing import Any
 
+from fairlead_contract.findings import Finding
+
 
 class FairleadError(Exception):
     """Root of every error of the workload."""
@@ -85,3 +87,8 @@ class Misconfigured(FairleadError):
         self.path = path
         self.message = message
         self.remedy = remedy
+
+    @property
+    def finding(self) -> Finding:
+        """The same, as checks of a document tell it."""
+        return Finding(self.path, self.message, remedy=self.remedy)

@@ -33,7 +33,7 @@ from fairlead_workload.telemetry.metrics import Depths, ProcessMetrics
 from fairlead_workload.worker.calls import ServiceMap
 from fairlead_workload.worker.loop import Worker
 
-LISTENER_SHARE = 0.5  # of the grace period, for requests in flight; the worker has the rest
+LISTENER_SHARE = 0.5  # of the grace period at most, for requests in flight, where a worker has to end after them
 _log = logging.getLogger(__name__)
 
 
@@ -140,10 +140,12 @@ class Service:
     async def stop(self, *, grace_seconds: float) -> None:
         """Drain within about `grace_seconds`, then let go of everything. Also for a service that was never started."""
         self._health.drain()
+        clock = asyncio.get_running_loop().time
+        deadline = clock() + grace_seconds
         if self._public is not None:
-            await self._public.stop(grace_seconds * LISTENER_SHARE)
+            await self._public.stop(grace_seconds if self._worker is None else grace_seconds * LISTENER_SHARE)
         if self._worker is not None:
-            await self._worker.drain(grace_seconds * (1 - LISTENER_SHARE))
+            await self._worker.drain(deadline - clock())
         await self._private.stop(1.0)
         for task in self._tasks:
             task.cancel()

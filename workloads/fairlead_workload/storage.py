@@ -7,6 +7,7 @@ and kept in the store.
 import os
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 
 from fairlead_contract.api import Resource as ResourceSpec
@@ -46,7 +47,8 @@ def open_storage(document: RuntimeDocument, *, data_dir: Path, exclusive: bool =
 
     `exclusive` False opens beside a running server, for tools.
     """
-    _require_served(document)
+    for refusal in not_served(document):
+        raise refusal
     database = Database.open(data_dir, exclusive=exclusive)
     store = SqliteStore(database, document.api.resources)
     queue = None
@@ -69,14 +71,18 @@ def open_storage(document: RuntimeDocument, *, data_dir: Path, exclusive: bool =
     return Storage(store, queue, cache, close)
 
 
-def _require_served(document: RuntimeDocument) -> None:
-    """Refuse bindings that no adapter serves, by name."""
-    if document.datastore.type is not DatastoreType.SQLITE:
-        raise Misconfigured("datastore.type", f"{document.datastore.type} is not served", "use SQLite")
-    if document.cache.type not in (CacheType.MEMORY, CacheType.NONE):
-        raise Misconfigured("cache.type", f"{document.cache.type} is not served", "use Memory or None")
-    if document.queue is not None and document.queue.type is not QueueType.SQLITE:
-        raise Misconfigured("queue.type", f"{document.queue.type} is not served", "use SQLite")
+def not_served(document: RuntimeDocument) -> list[Misconfigured]:
+    """The bindings that no adapter serves, each named by its path."""
+    asked: list[tuple[str, StrEnum | None, tuple[StrEnum, ...]]] = [
+        ("datastore", document.datastore.type, (DatastoreType.SQLITE,)),
+        ("cache", document.cache.type, (CacheType.MEMORY, CacheType.NONE)),
+        ("queue", document.queue.type if document.queue is not None else None, (QueueType.SQLITE,)),
+    ]
+    return [
+        Misconfigured(f"{role}.type", f"{type_} is not served yet", f"use {' or '.join(served)}")
+        for role, type_, served in asked
+        if type_ is not None and type_ not in served
+    ]
 
 
 async def bind(document: RuntimeDocument, storage: Storage) -> Bindings:

@@ -7,9 +7,8 @@ scales by hand, and a value once owned and then dropped would fall back to 1. No
 
 import math
 
-from fairlead_contract.model import seconds
 from fairlead_contract.names import ADMIN_PORT, GRPC_PORT, PUBLIC_PORT, PUBLIC_TLS_PORT
-from fairlead_contract.worker import Worker
+from fairlead_contract.runtime import drain_seconds
 from fairlead_operator.plan.children import Child, Manifest, Stage
 from fairlead_operator.plan.mounts import volumes
 from fairlead_operator.plan.pod import pod_template
@@ -20,7 +19,6 @@ REVISIONS = 3
 PROGRESS_SECONDS = 300
 # Endpoints and gateways need a moment to notice that a pod ends; until then it goes on answering.
 PRE_STOP_SECONDS = 5
-REQUEST_SECONDS = 30  # longest a request may take once the pod drains
 MARGIN_SECONDS = 10  # for closing connections, over what drains
 START_SECONDS = 120
 
@@ -31,8 +29,7 @@ def api_deployment(asked: Request) -> Child:
     ports = [{"name": HTTPS if asked.serves_tls else HTTP, **listener}, *_admin_port()]
     if asked.document.grpc.enabled:
         ports.append({"name": GRPC, "containerPort": GRPC_PORT, "protocol": "TCP"})
-    drain = max(REQUEST_SECONDS, _handler_seconds(asked) if asked.development else 0)
-    grace = PRE_STOP_SECONDS + drain + MARGIN_SECONDS
+    grace = PRE_STOP_SECONDS + _drain_seconds(asked, serves=True, works=asked.development) + MARGIN_SECONDS
     strategy = {"type": "Recreate"} if asked.development else _rolling()
     argument = "all" if asked.development else "serve"
     extra = {"lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}}}
@@ -41,7 +38,7 @@ def api_deployment(asked: Request) -> Child:
 
 def worker_deployment(asked: Request) -> Child:
     """The worker's Deployment. It has no preStop: nothing sends it anything."""
-    grace = _handler_seconds(asked) + MARGIN_SECONDS
+    grace = _drain_seconds(asked, serves=False, works=True) + MARGIN_SECONDS
     return _deployment(asked, "worker", "work", ports=_admin_port(), grace=grace, strategy=_rolling(), container={})
 
 
@@ -58,7 +55,7 @@ def _deployment(
     template = pod_template(
         asked,
         role,
-        argument=argument,
+        arguments=[argument],
         account="api",
         compute=role,
         volumes=volumes(asked, serves=role == "api"),
@@ -75,9 +72,8 @@ def _deployment(
     return asked.child("apps/v1", "Deployment", role, {"spec": spec}, component=role, stage=Stage.ROLLOUT)
 
 
-def _handler_seconds(asked: Request) -> int:
-    worker = asked.document.worker or Worker()
-    return math.ceil(seconds(worker.timeout)) if asked.document.queue is not None else 0
+def _drain_seconds(asked: Request, *, serves: bool, works: bool) -> int:
+    return math.ceil(drain_seconds(asked.document, serves=serves, works=works))
 
 
 def _admin_port() -> list[Manifest]:

@@ -22,7 +22,8 @@ GRACE_SECONDS = 30
 
 def provision_job(asked: Request) -> Child:
     """Creates or verifies what the bindings name, and says so in its termination message."""
-    body = _job(asked, "provision", account="api", volumes_of_pod=volumes(asked, serves=False))
+    arguments = ["provision", "--hash", asked.provision_hash or ""]
+    body = _job(asked, "provision", arguments, account="api", volumes_of_pod=volumes(asked, serves=False))
     suffix = f"provision-{asked.provision_hash}"
     return asked.child("batch/v1", "Job", suffix, body, component="provision", stage=Stage.PROVISION)
 
@@ -33,7 +34,7 @@ def teardown_children(asked: Request) -> tuple[Child, ...]:
     data = {RUNTIME_KEY: asked.runtime_text}
     if asked.spec.queue is not None:
         data[DEAD_LETTER_KEY] = dead_letter_text(asked.spec.queue)
-    job = _job(asked, "teardown", account="teardown", volumes_of_pod=teardown_volumes(asked))
+    job = _job(asked, "teardown", ["teardown"], account="teardown", volumes_of_pod=teardown_volumes(asked))
 
     def child(api_version: str, kind: str, body: Manifest, stage: Stage, notes: dict[str, str] | None = None) -> Child:
         return asked.child(
@@ -47,11 +48,13 @@ def teardown_children(asked: Request) -> tuple[Child, ...]:
     )
 
 
-def _job(asked: Request, argument: str, *, account: str, volumes_of_pod: list[Manifest]) -> Manifest:
+def _job(
+    asked: Request, component: str, arguments: list[str], *, account: str, volumes_of_pod: list[Manifest]
+) -> Manifest:
     template = pod_template(
         asked,
-        argument,
-        argument=argument,
+        component,
+        arguments=arguments,
         account=account,
         compute="worker",
         volumes=volumes_of_pod,

@@ -19,21 +19,21 @@ def pod_template(
     asked: Request,
     component: str,
     *,
-    argument: str,
+    arguments: list[str],
     account: str,
     compute: str,
     volumes: list[Manifest],
     container: Mapping[str, Any],
     pod: Mapping[str, Any],
 ) -> Manifest:
-    """A pod template. `argument` tells the image what to do; `container` and `pod` add what differs by role."""
+    """A pod template. `arguments` tell the image what to do; `container` and `pod` add what differs by role."""
     environment = _environment(asked)
     pull_secrets = [{"name": secret.name} for secret in asked.class_.spec.runtime.pull_secrets]
     main: Manifest = {
         "name": component,
         "image": asked.image,
         "imagePullPolicy": "IfNotPresent",
-        "args": [argument],
+        "args": arguments,
         **({"env": environment} if environment else {}),
         "resources": resources(asked, compute),
         "securityContext": _container_security(),

@@ -1,0 +1,117 @@
+"""The entry of the workload image: `serve`, `work`, `all`, `provision` and `teardown`.
+
+Decided here: exit code 0 is a drained end or a finished Job, 1 is told in the log and in the termination message, 2 is
+a wrong argument. Nothing is asked of the environment but where the termination message goes, as a pod may move it.
+"""
+
+import argparse
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+from fairlead_contract.findings import Finding
+from fairlead_contract.names import ADMIN_PORT, DATA_DIR, PUBLIC_PORT, RUNTIME_FILE, TERMINATION_LOG
+from fairlead_contract.runtime import RuntimeDocument
+from fairlead_workload import process, provisioning, runtime_file, termination
+from fairlead_workload.process import NotServed, Workload
+from fairlead_workload.runtime_file import Refused
+from fairlead_workload.service import EVERYTHING, Role, Service
+from fairlead_workload.telemetry import logs
+
+TERMINATION_LOG_VARIABLE = "FAIRLEAD_TERMINATION_LOG"
+_ROLES = {"serve": frozenset({Role.API}), "work": frozenset({Role.WORKER}), "all": EVERYTHING}
+_JOBS = {"provision": provisioning.provision, "teardown": provisioning.teardown}
+_log = logging.getLogger("fairlead_workload")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Do what the arguments say. Returns the exit code."""
+    options = _parser().parse_args(arguments)
+    # The first process of a container ignores signals that it has no handler for.
+    signal.signal(signal.SIGTERM, _end)
+    logs.configure("json")
+    try:
+        return _do(options)
+    except Refused as error:
+        return _refuse(error.findings, options.termination_log)
+    except NotServed as error:
+        return _refuse([error.finding], options.termination_log)
+    except Exception as error:  # noqa: BLE001 - the outermost line: who looks at the pod has to find something
+        _log.exception("the workload ended unexpectedly")
+        termination.leave(f"unexpected {type(error).__name__}; the container's log has more", options.termination_log)
+        return 1
+
+
+def _do(options: argparse.Namespace) -> int:
+    document = runtime_file.read(options.runtime)
+    logs.configure("json", service=document.name, namespace=document.namespace)
+    if options.task in _JOBS:
+        return _run_job(document, options)
+    roles = _ROLES[options.task]
+    runtime_file.require_served(document, roles)
+    workload = Workload(
+        document=document,
+        data_dir=options.data_dir,
+        host=options.host,
+        port=options.port,
+        admin_port=options.admin_port,
+        roles=roles,
+    )
+    process.run([workload], on_started=_tell_started)
+    _log.info("drained")
+    return 0
+
+
+def _run_job(document: RuntimeDocument, options: argparse.Namespace) -> int:
+    result = _JOBS[options.task](document, asked_hash=options.hash)
+    for binding in result.bindings:
+        level = logging.INFO if binding.state == "Ready" else logging.ERROR
+        _log.log(level, "binding", extra=binding.model_dump(exclude={"name", "message"}) | {"detail": binding.message})
+    termination.leave(result.text(), options.termination_log)
+    return 0 if result.succeeded else 1
+
+
+def _refuse(findings: Sequence[Finding], termination_log: Path) -> int:
+    for finding in findings:
+        facts = {"path": finding.path, "reason": finding.message, "remedy": finding.remedy}
+        _log.error("cannot be served", extra=facts)
+    termination.leave(termination.lines(findings), termination_log)
+    return 1
+
+
+def _tell_started(services: Sequence[Service]) -> None:
+    for service in services:
+        facts = {"url": service.url, "admin_url": service.admin_url, "version": version("fairlead")}
+        _log.info("started", extra=facts)
+
+
+def _end(number: int, _: FrameType | None) -> None:
+    sys.exit(128 + number)
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="fairlead_workload", description="Runs one ApiService in a container.")
+    parser.add_argument("task", choices=[*_ROLES, *_JOBS])
+    parser.add_argument("--runtime", type=Path, default=RUNTIME_FILE, metavar="FILE", help="the runtime document")
+    parser.add_argument("--data-dir", type=Path, default=DATA_DIR, metavar="DIR", help="data of embedded bindings")
+    parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - the pod's own
+    parser.add_argument("--port", type=int, default=PUBLIC_PORT)
+    parser.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="port of probes and metrics")
+    parser.add_argument("--hash", default="", help="what a Job's result is to be known by")
+    parser.add_argument(
+        "--termination-log",
+        type=Path,
+        default=os.environ.get(TERMINATION_LOG_VARIABLE, TERMINATION_LOG),
+        metavar="FILE",
+        help=f"where the reason of the end goes (default: ${TERMINATION_LOG_VARIABLE}, else {TERMINATION_LOG})",
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())
