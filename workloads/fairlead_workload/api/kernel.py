@@ -23,7 +23,7 @@ from fairlead_workload.model import problems
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.telemetry.http import UNMATCHED, HttpTelemetry, RouteMetrics
 
-CLIENT_CLOSED_REQUEST = 499  # in log and metrics only: nobody is there to be told
+CLIENT_CLOSED_REQUEST = 499  # in log and metrics only: mostly nobody is there to be told
 
 Handler = Callable[[Request, list[str]], Awaitable[Response]]
 Quick = Callable[[Request], Response | None]
@@ -99,7 +99,7 @@ class Kernel:
         http.active += 1
         request = Request(scope, receive)
         endpoint = self._unmatched
-        status, size = CLIENT_CLOSED_REQUEST, 0
+        status, size, left = CLIENT_CLOSED_REQUEST, 0, False
         try:
             try:
                 endpoint, segments = self._match(request.raw_path)
@@ -108,12 +108,12 @@ class Kernel:
                 response = endpoint.quick(request) if endpoint.quick is not None and request.method == "GET" else None
                 if response is None:
                     response = await self._handle(endpoint, request, segments)
-            except Disconnected:
-                return
+            except Disconnected:  # whoever has closed only their sending half still reads
+                response, left = self._failure(request, problems.bad_request("The body is not complete.")), True
             except Exception as error:  # noqa: BLE001 - the outermost place: whatever it is, the client gets a problem
                 response = self._failure(request, error)
             body = b"" if request.method == "HEAD" else response.body
-            status, size = response.status, len(body)
+            status, size = CLIENT_CLOSED_REQUEST if left else response.status, len(body)
             await send(response.start(request.id))
             await send({"type": "http.response.body", "body": body})
         finally:
