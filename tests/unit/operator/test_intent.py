@@ -1,0 +1,102 @@
+"""Drift: the digest of an intent against the digest of what we hold in the live object."""
+
+import copy
+from typing import Any
+
+import orjson
+import pytest
+
+from fairlead_operator import intent
+
+INTENT: dict[str, Any] = {
+    "apiVersion": "v1",
+    "kind": "Service",
+    "metadata": {"name": "a", "namespace": "shop", "labels": {"one": "1"}, "ownerReferences": [{"uid": "u"}]},
+    "spec": {"ports": [{"port": 80, "protocol": "TCP", "name": "http"}], "selector": {"x": "y"}, "clear": {}},
+}
+FIELDS: dict[str, Any] = {
+    "f:metadata": {"f:labels": {"f:one": {}}, "f:ownerReferences": {'k:{"uid":"u"}': {".": {}, "f:uid": {}}}},
+    "f:spec": {
+        "f:ports": {'k:{"port":80,"protocol":"TCP"}': {".": {}, "f:port": {}, "f:protocol": {}, "f:name": {}}},
+        "f:selector": {},
+        "f:clear": {},
+    },
+}
+
+
+def live() -> dict[str, Any]:
+    """The object as the server gives it back, with what it and others added."""
+    found = copy.deepcopy(INTENT)
+    found["metadata"] |= {
+        "uid": "1",
+        "resourceVersion": "7",
+        "annotations": {"theirs": "x"},
+        "managedFields": [
+            {"manager": "kubectl", "operation": "Update", "fieldsV1": {"f:metadata": {}}},
+            {"manager": "fairlead", "operation": "Apply", "fieldsV1": FIELDS},
+            {"manager": "fairlead", "operation": "Apply", "subresource": "status", "fieldsV1": {"f:status": {}}},
+        ],
+    }
+    found["spec"]["ports"][0]["targetPort"] = 80
+    found["spec"]["ports"].append({"port": 81, "protocol": "TCP"})
+    found["spec"]["clusterIP"] = "10.0.0.1"
+    found["status"] = {"loadBalancer": {}}
+    return found
+
+
+def test_what_others_added_is_no_drift() -> None:
+    assert intent.live_digest(live()) == intent.digest(INTENT)
+
+
+def test_the_order_of_keys_does_not_matter() -> None:
+    turned = orjson.loads(orjson.dumps({key: INTENT[key] for key in reversed(INTENT)}))
+    assert intent.digest(turned) == intent.digest(INTENT)
+
+
+def _value(found: dict[str, Any]) -> None:
+    found["spec"]["ports"][0]["name"] = "other"
+
+
+def _ownership(found: dict[str, Any]) -> None:
+    fields = copy.deepcopy(FIELDS)
+    del fields["f:spec"]["f:selector"]
+    found["metadata"]["managedFields"][1]["fieldsV1"] = fields
+
+
+def _removed(found: dict[str, Any]) -> None:
+    found["spec"]["ports"] = []
+
+
+def _label(found: dict[str, Any]) -> None:
+    found["metadata"]["labels"]["one"] = "2"
+
+
+@pytest.mark.parametrize("change", [_value, _ownership, _removed, _label])
+def test_a_change_of_what_is_ours_is_drift(change: Any) -> None:
+    found = live()
+    change(found)
+    assert intent.live_digest(found) != intent.digest(INTENT)
+
+
+def test_an_object_in_which_we_hold_nothing_has_no_digest() -> None:
+    found = live()
+    found["metadata"]["managedFields"] = []
+    assert intent.live_digest(found) == ""
+
+
+def test_sets_are_projected_by_value() -> None:
+    fields = {"f:finalizers": {'v:"ours"': {}}}
+    assert intent.project({"finalizers": ["theirs", "ours"]}, fields) == {"finalizers": ["ours"]}
+
+
+@pytest.mark.parametrize(
+    ("owners", "expected"),
+    [
+        ([], ""),
+        ([{"apiVersion": "fairlead.dev/v1alpha1", "kind": "ApiService", "uid": "u", "controller": True}], "u"),
+        ([{"apiVersion": "fairlead.dev/v1alpha1", "kind": "ApiService", "uid": "u"}], ""),
+        ([{"apiVersion": "apps/v1", "kind": "Deployment", "uid": "u", "controller": True}], ""),
+    ],
+)
+def test_only_a_controlling_apiservice_is_an_owner(owners: list[dict[str, Any]], expected: str) -> None:
+    assert intent.owner_uid({"metadata": {"ownerReferences": owners}}) == expected

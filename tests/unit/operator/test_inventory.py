@@ -1,0 +1,37 @@
+"""What has to go."""
+
+from fairlead_operator.inventory import Ref, from_status, prune, prune_first
+
+API = Ref("apps", "Deployment", "orders-api")
+OLD = Ref("", "ConfigMap", "orders-runtime-1")
+NEW = Ref("", "ConfigMap", "orders-runtime-2")
+ACCOUNT = Ref("", "ServiceAccount", "orders-worker")
+SCALER = Ref("autoscaling", "HorizontalPodAutoscaler", "orders-worker")
+KEDA = Ref("keda.sh", "ScaledObject", "orders-worker")
+
+
+def test_what_is_not_desired_goes_and_what_it_leans_on_goes_last() -> None:
+    assert prune([OLD, ACCOUNT, API, NEW], [NEW]) == [API, OLD, ACCOUNT]
+
+
+def test_what_is_in_use_stays() -> None:
+    assert prune([OLD, NEW], [NEW], in_use=[OLD]) == []
+
+
+def test_nothing_goes_when_all_is_desired() -> None:
+    assert prune([API], [API, NEW]) == []
+
+
+def test_one_scaler_goes_before_the_other_comes() -> None:
+    assert prune_first([SCALER, API], [KEDA, API]) == [SCALER]
+    assert prune_first([KEDA], [SCALER]) == [KEDA]
+
+
+def test_a_scaler_that_is_not_replaced_goes_with_the_others() -> None:
+    assert prune_first([SCALER, KEDA], [KEDA]) == []
+    assert prune([SCALER, KEDA], [KEDA]) == [SCALER]
+
+
+def test_the_inventory_reads_the_status() -> None:
+    status = {"children": [{"kind": "ConfigMap", "name": "a"}, {"group": "apps", "kind": "Deployment", "name": "b"}]}
+    assert from_status(status) == [Ref("", "ConfigMap", "a"), Ref("apps", "Deployment", "b")]

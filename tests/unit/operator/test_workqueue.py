@@ -1,0 +1,127 @@
+"""Which resource comes next, by an injected clock."""
+
+import asyncio
+
+from fairlead_operator.cluster.workqueue import BACKOFF_MAX_SECONDS, Priority, Schedule, WorkQueue
+
+A, B, C = ("shop", "a"), ("shop", "b"), ("shop", "c")
+
+
+def schedule() -> Schedule:
+    """Without jitter."""
+    return Schedule(jitter=lambda: 1.0)
+
+
+def drain(queue: Schedule, now: float) -> list[str]:
+    """Take and finish all that is due."""
+    found = []
+    while (name := queue.pop(now)) is not None:
+        found.append(name[1])
+        queue.done(name, now=now)
+    return found
+
+
+def test_a_name_that_waits_is_not_added_twice() -> None:
+    queue = schedule()
+    for _ in range(3):
+        queue.add(A, priority=Priority.CHILD, now=0.0)
+    assert drain(queue, 0.0) == ["a"]
+
+
+def test_edits_go_before_children_and_these_before_a_resync() -> None:
+    queue = schedule()
+    queue.add(A, priority=Priority.RESYNC, now=0.0)
+    queue.add(B, priority=Priority.CHILD, now=0.0)
+    queue.add(C, priority=Priority.EDIT, now=0.0)
+    assert drain(queue, 0.0) == ["c", "b", "a"]
+
+
+def test_an_edit_lifts_what_waits_for_a_resync() -> None:
+    queue = schedule()
+    queue.add(A, priority=Priority.RESYNC, now=0.0)
+    queue.add(B, priority=Priority.RESYNC, now=0.0)
+    queue.add(B, priority=Priority.EDIT, now=0.0)
+    assert drain(queue, 0.0) == ["b", "a"]
+
+
+def test_what_is_added_during_a_pass_comes_after_it_and_never_beside_it() -> None:
+    queue = schedule()
+    queue.add(A, priority=Priority.EDIT, now=0.0)
+    assert queue.pop(0.0) == A
+    queue.add(A, priority=Priority.EDIT, now=0.0)
+    assert queue.pop(0.0) is None
+    queue.done(A, now=0.0)
+    assert queue.pop(0.0) == A
+
+
+def test_two_passes_at_once_then_one_a_second() -> None:
+    queue, passes = schedule(), []
+    for tick in range(101):
+        now = tick / 20
+        queue.add(A, priority=Priority.EDIT, now=now)
+        passes += [now for _ in drain(queue, now)]
+    assert passes[:2] == [0.0, 0.05]
+    assert len(passes) == 2 + 4
+    gaps = [after - before for before, after in zip(passes[1:], passes[2:], strict=False)]
+    assert min(gaps) > 0.9
+
+
+def test_the_end_of_a_job_passes_the_limit() -> None:
+    queue = schedule()
+    for _ in range(2):
+        queue.add(A, priority=Priority.EDIT, now=0.0)
+        drain(queue, 0.0)
+    queue.add(A, priority=Priority.CHILD, now=0.0)
+    assert drain(queue, 0.0) == []
+    queue.add(A, priority=Priority.CHILD, now=0.0, urgent=True)
+    assert drain(queue, 0.0) == ["a"]
+
+
+def test_a_failure_comes_back_later_and_later_and_a_success_forgets_it() -> None:
+    queue = schedule()
+    now, pauses = 0.0, []
+    for _ in range(15):
+        queue.add(A, priority=Priority.CHILD, now=now)
+        now = max(now, queue.next_due() or now)
+        assert queue.pop(now) == A
+        pauses.append(queue.done(A, now=now, failed=True))
+        now += pauses[-1] + 1
+    assert pauses[:4] == [0.2, 0.4, 0.8, 1.6]
+    assert pauses[-1] == BACKOFF_MAX_SECONDS
+    assert queue.pop(now) == A
+    queue.done(A, now=now)
+    queue.add(A, priority=Priority.CHILD, now=now + 5)
+    assert queue.pop(now + 5) == A
+    assert queue.done(A, now=now + 5, failed=True) == 0.2
+
+
+def test_an_edit_does_not_wait_for_the_back_off() -> None:
+    queue = schedule()
+    queue.add(A, priority=Priority.CHILD, now=0.0)
+    for now in (0.0, 10.0, 20.0, 30.0):
+        assert queue.pop(now) == A
+        queue.done(A, now=now, failed=True)
+    assert queue.pop(30.1) is None
+    queue.add(A, priority=Priority.EDIT, now=30.1)
+    assert queue.pop(30.1) == A
+
+
+def test_a_wish_for_later_is_due_then() -> None:
+    queue = schedule()
+    queue.add(A, priority=Priority.EDIT, now=0.0)
+    assert queue.pop(0.0) == A
+    queue.done(A, now=0.0, requeue_seconds=5.0)
+    assert queue.next_due() == 5.0
+    assert queue.pop(4.9) is None
+    assert queue.pop(5.0) == A
+
+
+async def test_a_waiting_worker_wakes_for_what_is_added() -> None:
+    added: list[None] = []
+    queue = WorkQueue(schedule(), clock=asyncio.get_running_loop().time, added=lambda: added.append(None))
+    waiting = [asyncio.create_task(queue.get()) for _ in range(2)]
+    await asyncio.sleep(0)
+    queue.add(A, priority=Priority.EDIT)
+    queue.add(B, priority=Priority.EDIT)
+    assert {await each for each in waiting} == {A, B}
+    assert len(added) == 2
