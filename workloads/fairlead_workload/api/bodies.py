@@ -5,13 +5,13 @@ integers of 64 bit, finite numbers, at most 64 levels, and no U+0000, which not 
 body is decided by two counts; everything else is walked.
 """
 
-import asyncio
 import re
 from math import isfinite
 from typing import Any
 
 import msgspec
 
+from fairlead_workload.api.patience import Patience
 from fairlead_workload.api.request import Disconnected, Request
 from fairlead_workload.model import problems
 from fairlead_workload.model.keys import INT_MAX, INT_MIN
@@ -41,14 +41,13 @@ def check_type(request: Request, accepted: tuple[str, ...]) -> None:
         raise problems.unsupported_media_type(" or ".join(accepted))
 
 
-async def read_body(request: Request, *, limit: int) -> bytes:
+async def read_body(request: Request, *, limit: int, patience: Patience) -> bytes:
     """The body. Raises Problem `body-too-large` or `request-timeout`, and Disconnected."""
     declared = request.headers.get(b"content-length")
     if declared is not None and (not _LENGTH.fullmatch(declared) or int(declared) > limit):
         raise problems.body_too_large(limit)
     try:
-        async with asyncio.timeout(READ_SECONDS):
-            return await _collect(request, limit, -1 if declared is None else int(declared))
+        return await patience.wait_for(_collect(request, limit, -1 if declared is None else int(declared)))
     except TimeoutError:
         raise problems.request_timeout() from None
 

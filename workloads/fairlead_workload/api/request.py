@@ -95,7 +95,7 @@ class Request:
         given = self.headers.get(b"x-request-id")
         if given is not None and _REQUEST_ID.fullmatch(given):
             return given.decode()
-        return f"{getrandbits(128):032x}"
+        return getrandbits(128).to_bytes(16, "big").hex()
 
     def _trace(self, given: bytes) -> None:
         """Keep a valid trace context, but never its flags: whether to sample is not the client's to say."""
@@ -107,8 +107,9 @@ class Request:
     def trace_context(self) -> str:
         """`traceparent` for what follows from this request: the client's trace, or a new one."""
         if not self.traceparent:
-            self.trace_id = f"{getrandbits(128) | 1:032x}"
-            self.traceparent = f"00-{self.trace_id}-{getrandbits(64) | 1:016x}-00"
+            self.trace_id = (getrandbits(128) | 1).to_bytes(16, "big").hex()
+            span_id = (getrandbits(64) | 1).to_bytes(8, "big").hex()
+            self.traceparent = f"00-{self.trace_id}-{span_id}-00"
         return self.traceparent
 
     def header(self, name: bytes) -> str | None:

@@ -9,6 +9,7 @@ from fairlead_workload.api import bodies, conditions
 from fairlead_workload.api.accepted import AcceptedWrites
 from fairlead_workload.api.conditions import UNCONDITIONAL
 from fairlead_workload.api.idempotency import HEADER, Claim, IdempotencyKeys, is_taken
+from fairlead_workload.api.patience import Patience
 from fairlead_workload.api.request import Request, decode_segment
 from fairlead_workload.api.responses import Response, problem_response
 from fairlead_workload.api.sync import SyncWrites
@@ -29,6 +30,7 @@ class Writer:
         self._resource = resource
         self._clock = bindings.clock
         self._max_body_bytes = bindings.document.security.max_body_bytes
+        self._patience = Patience(bodies.READ_SECONDS)
         self._keys = IdempotencyKeys(bindings.store, bindings.clock)
         self._accepted = AcceptedWrites(resource, bindings, self._keys) if bindings.queue is not None else None
         self._default = self._default_way(bindings)
@@ -84,7 +86,7 @@ class Writer:
 
     async def _body(self, request: Request, types: tuple[str, ...]) -> tuple[Document, bytes]:
         bodies.check_type(request, types)
-        raw = await bodies.read_body(request, limit=self._max_body_bytes)
+        raw = await bodies.read_body(request, limit=self._max_body_bytes, patience=self._patience)
         return bodies.decode_object(raw), raw
 
     def _way(self, request: Request) -> Way:

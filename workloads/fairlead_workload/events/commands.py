@@ -40,16 +40,16 @@ def command_event(
     command: Command, *, id_: str, source: str, principal: str, operation: str, traceparent: str = ""
 ) -> Event:
     """The event that carries `command`."""
-    key_path = path(command.key)
+    subject = f"{command.resource}/{path(command.key)}"
     return Event(
         id=id_,
         source=source,
         type=f"{command.resource}.{command.action}",
         specversion="1.0",
-        subject=f"{command.resource}/{key_path}",
+        subject=subject,
         time=instants.render(command.at),
         datacontenttype="application/json",
-        partitionkey=f"{command.resource}/{key_path}",
+        partitionkey=subject,
         traceparent=traceparent,
         data=CommandData(
             key=list(command.key),

@@ -1,11 +1,18 @@
 """Date-times as they are stored: fixed-width UTC with microseconds, so that text order is time order (RFC 3339)."""
 
 from datetime import UTC, datetime
+from functools import lru_cache
 
 
 def render(unix_seconds: float) -> str:
     """Such as 2026-01-31T09:05:00.123456Z."""
-    return datetime.fromtimestamp(unix_seconds, UTC).isoformat(timespec="microseconds")[:26] + "Z"
+    seconds, microseconds = divmod(round(unix_seconds * 1_000_000), 1_000_000)
+    return f"{_to_the_second(seconds)}.{microseconds:06}Z"
+
+
+@lru_cache(maxsize=64)  # what is rendered is mostly now
+def _to_the_second(unix_seconds: int) -> str:
+    return datetime.fromtimestamp(unix_seconds, UTC).isoformat()[:19]
 
 
 def normalise(value: str) -> str:

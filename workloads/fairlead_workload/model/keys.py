@@ -30,7 +30,7 @@ def check(value: Scalar) -> Scalar:
     if isinstance(value, str):
         if not value:
             raise InvalidKey("a key must not be empty")
-        if _CONTROL.search(value):
+        if not (value.isascii() and value.isprintable()) and _CONTROL.search(value):
             raise InvalidKey("a key must not hold control characters")
         if len(value) > MAX_KEY_BYTES or len(value.encode()) > MAX_KEY_BYTES:
             raise InvalidKey(f"a key has at most {MAX_KEY_BYTES} bytes")
