@@ -71,7 +71,7 @@ def _of_container(container: Manifest, waiting: Manifest) -> list[Trouble]:
     if last and last.get("exitCode"):
         said = last.get("message") or f"exit code {last['exitCode']}"
         return [Trouble(Reason.CRASHING, f"container {container['name']} ends: {_short(said)}")]
-    if not container.get("ready") and container.get("state", {}).get("running"):
+    if not container.get("ready") and "running" in container.get("state", {}):
         return [Trouble(Reason.NOT_READY, f"container {container['name']} runs but does not answer its probe")]
     return []
 

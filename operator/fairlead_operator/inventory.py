@@ -43,8 +43,3 @@ def prune_first(present: Iterable[Ref], desired: Iterable[Ref]) -> list[Ref]:
     if not any(ref.kind in _SCALERS for ref in wanted - set(present)):
         return []
     return [ref for ref in prune(present, wanted) if ref.kind in _SCALERS]
-
-
-def from_status(status: Mapping[str, Any]) -> list[Ref]:
-    """The inventory that the last status told."""
-    return [Ref(child.get("group", ""), child["kind"], child["name"]) for child in status.get("children", ())]

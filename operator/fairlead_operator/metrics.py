@@ -48,8 +48,9 @@ class Metrics:
         """Where the queue's length is read from."""
         self._depth.labels(CONTROLLER).set_function(read)
 
-    def answered(self, method: str, code: int) -> None:
-        """The API server answered."""
+    def answered(self, method: str, path: str, code: int) -> None:
+        """The API server answered. The path is no label: there are too many."""
+        del path
         self._requests.labels(method, str(code)).inc()
 
     def added(self) -> None:

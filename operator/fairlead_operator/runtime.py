@@ -13,7 +13,7 @@ from aiohttp import web
 from fairlead_contract import names
 from fairlead_operator import health, kinds
 from fairlead_operator.announcements import Announcer
-from fairlead_operator.cluster.client import Client
+from fairlead_operator.cluster.client import Client, Observer
 from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.cluster.discovery import Discovery
 from fairlead_operator.cluster.informer import Informer
@@ -38,7 +38,9 @@ AnyInformer = Informer[Child] | Informer[Whole]
 class Operator:
     """One replica. `run` ends when it is cancelled: workers finish first, then the lease is given up."""
 
-    def __init__(self, settings: Settings, *, credentials: Credentials | None = None) -> None:
+    def __init__(
+        self, settings: Settings, *, credentials: Credentials | None = None, observe: Observer | None = None
+    ) -> None:
         self._settings = settings
         self._clock = clock = asyncio.get_running_loop().time
         self.metrics = Metrics(workers=settings.workers, clock=clock)
@@ -49,7 +51,7 @@ class Operator:
             credentials or Credentials(clock=clock),
             in_flight=settings.requests_in_flight,
             may_write=self.election.may_write,
-            observe=self.metrics.answered,
+            observe=observe or self.metrics.answered,
         )
         self.world = World(
             services=Store(self._service_changed),

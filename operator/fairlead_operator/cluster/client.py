@@ -34,7 +34,7 @@ Manifest = dict[str, Any]
 class Observer(Protocol):
     """Told of every answer, for the metrics."""
 
-    def __call__(self, method: str, code: int) -> None: ...
+    def __call__(self, method: str, path: str, code: int) -> None: ...
 
 
 class Client:
@@ -154,7 +154,7 @@ class Client:
         path = kind.path(namespace=namespace)
         try:
             async with self._open("GET", path, parameters=parameters, data=None, headers={}, timeout=timeout) as answer:
-                self._observe("WATCH", answer.status)
+                self._observe("WATCH", path, answer.status)
                 await _raise_for(answer, f"WATCH {path}")
                 async for line in _lines(answer.content):
                     event = orjson.loads(line)
@@ -202,7 +202,7 @@ class Client:
     ) -> Manifest:
         try:
             async with self._open(method, path, parameters=parameters, data=data, headers=headers) as answer:
-                self._observe(method, answer.status)
+                self._observe(method, path, answer.status)
                 await _raise_for(answer, f"{method} {path}")
                 result: Manifest = orjson.loads(await answer.read())
                 return result
@@ -267,9 +267,9 @@ def _error(request: str, code: int, body: Manifest, retry_after: str) -> ApiErro
     )
 
 
-def _ignore(method: str, code: int) -> None:
+def _ignore(method: str, path: str, code: int) -> None:
     """Nobody wants to know."""
-    del method, code
+    del method, path, code
 
 
 def _with_metadata(manifest: Manifest, **fields: str) -> Manifest:

@@ -1,6 +1,6 @@
 """What has to go."""
 
-from fairlead_operator.inventory import Ref, from_status, prune, prune_first
+from fairlead_operator.inventory import Ref, prune, prune_first
 
 API = Ref("apps", "Deployment", "orders-api")
 OLD = Ref("", "ConfigMap", "orders-runtime-1")
@@ -30,8 +30,3 @@ def test_one_scaler_goes_before_the_other_comes() -> None:
 def test_a_scaler_that_is_not_replaced_goes_with_the_others() -> None:
     assert prune_first([SCALER, KEDA], [KEDA]) == []
     assert prune([SCALER, KEDA], [KEDA]) == [SCALER]
-
-
-def test_the_inventory_reads_the_status() -> None:
-    status = {"children": [{"kind": "ConfigMap", "name": "a"}, {"group": "apps", "kind": "Deployment", "name": "b"}]}
-    assert from_status(status) == [Ref("", "ConfigMap", "a"), Ref("apps", "Deployment", "b")]

@@ -1,0 +1,201 @@
+"""Run the operator against the control plane, watch every request it sends and every status it writes."""
+
+import asyncio
+import json
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import kopf
+import yaml
+
+from fairlead_operator.cluster.credentials import Credentials
+from fairlead_operator.runtime import Operator
+from fairlead_operator.settings import Settings
+
+from ...kstatus import kstatus_check
+from ..client import Client, Manifest
+from ..controlplane import free_ports
+from ..kubeconfig import Connection
+from ..waiting import eventually
+
+EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "orders.yaml"
+START_SECONDS = 30.0
+
+
+def info(path: Path) -> kopf.ConnectionInfo:
+    """A kubeconfig as kopf's login functions give it."""
+    connection = Connection.read(path)
+    return kopf.ConnectionInfo(
+        server=connection.cluster["server"],
+        ca_data=connection.cluster["certificate-authority-data"],
+        certificate_data=connection.user.get("client-certificate-data"),
+        private_key_data=connection.user.get("client-key-data"),
+        token=connection.user.get("token"),
+    )
+
+
+@dataclass(frozen=True)
+class Sent:
+    """One answered request."""
+
+    method: str
+    path: str
+    code: int
+
+    @property
+    def is_about_resources(self) -> bool:
+        """Whether it is neither about the Lease nor discovery."""
+        return "/namespaces/" in self.path and "/leases" not in self.path
+
+    @property
+    def writes(self) -> bool:
+        """Whether it could change something that is not the Lease."""
+        return self.method not in {"GET", "WATCH"} and "/leases" not in self.path
+
+
+@dataclass
+class Running:
+    """An operator in a thread of its own, confined to one namespace."""
+
+    settings: Settings
+    source: Callable[[], kopf.ConnectionInfo]
+    sent: list[Sent] = field(default_factory=list)
+    operator: Operator | None = None
+    error: BaseException | None = None
+
+    def start(self) -> None:
+        """Start it, and return when it leads and has read everything."""
+        self._ready = threading.Event()
+        self._thread = threading.Thread(target=self._main, daemon=True)
+        self._thread.start()
+        self._ready.wait(START_SECONDS)
+        eventually(lambda: self.error or self._is_up(), what="the operator leads", timeout_seconds=START_SECONDS)
+        if self.error:
+            raise self.error
+
+    def stop(self) -> None:
+        """End it as SIGTERM does; once more is fine."""
+        if not self._thread.is_alive():
+            return
+        self._loop.call_soon_threadsafe(self._task.cancel)
+        self._thread.join(START_SECONDS)
+        assert not self._thread.is_alive()
+        if self.error:
+            raise self.error
+
+    def resync(self) -> None:
+        """Have everything reconciled once more, and wait for the end of it."""
+        assert self.operator
+        self._loop.call_soon_threadsafe(self.operator.resync)
+        self.settle()
+
+    def settle(self, *, quiet_seconds: float = 1.2) -> None:
+        """Wait until nothing has been sent, and nothing has been due, for a while."""
+        assert self.operator
+        quiet_since, known = time.monotonic(), -1
+        while time.monotonic() - quiet_since < quiet_seconds:
+            count = len(self.sent_by_us())
+            if count != known:
+                known, quiet_since = count, time.monotonic()
+            time.sleep(0.05)
+
+    def sent_by_us(self) -> list[Sent]:
+        """What was sent for resources: no Lease, no watch, no discovery."""
+        return [each for each in list(self.sent) if each.method != "WATCH" and each.is_about_resources]
+
+    def writes(self) -> list[Sent]:
+        """Every write but those of the Lease."""
+        return [each for each in list(self.sent) if each.writes]
+
+    def _is_up(self) -> bool:
+        return bool(self.operator and self.operator.election.held.is_set() and not self.operator.unready())
+
+    def _main(self) -> None:
+        try:
+            asyncio.run(self._run())
+        except BaseException as error:  # noqa: BLE001  # shown by the test's thread
+            self.error = error
+        finally:
+            self._ready.set()
+
+    async def _run(self) -> None:
+        self._loop = asyncio.get_running_loop()
+
+        def observe(method: str, path: str, code: int) -> None:
+            self.sent.append(Sent(method, path, code))
+
+        credentials = Credentials(self.source, clock=self._loop.time)
+        self.operator = Operator(self.settings, credentials=credentials, observe=observe)
+        self._task = asyncio.create_task(self.operator.run())
+        self._ready.set()
+        await asyncio.wait([self._task])
+        if not self._task.cancelled() and (error := self._task.exception()):
+            raise error
+
+
+def settings(namespace: str, **changes: Any) -> Settings:
+    """Settings for one test: short leases, everything in its namespace."""
+    given = {
+        "image": "registry.example/fairlead-workload:1",
+        "namespace": namespace,
+        "lease_namespace": namespace,
+        "identity": uuid.uuid4().hex[:8],
+        "lease_seconds": 3.0,
+        "lease_renew_seconds": 2.0,
+        "lease_retry_seconds": 0.3,
+        "host": "127.0.0.1",
+        "port": free_ports(1)[0],
+    }
+    return Settings(**(given | changes))
+
+
+class StatusRecorder:
+    """Watches ApiServices from the side and checks every version of their status against the one before."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self._client = client
+        self._path = client.path("fairlead.dev/v1alpha1", "ApiService", namespace=namespace)
+        self._last: dict[str, Manifest] = {}
+        self.faults: list[str] = []
+        self.statuses: list[Manifest] = []
+
+    @contextmanager
+    def recording(self) -> Iterator["StatusRecorder"]:
+        """Record while the block runs; at its end everything written so far has been checked."""
+        version = self._client.request("GET", self._path)["metadata"]["resourceVersion"]
+        yield self
+        seconds = 1
+        parameters = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(seconds)}
+        with self._client._http.stream("GET", self._path, params=parameters) as answer:
+            for line in answer.iter_lines():
+                self._take(json.loads(line)["object"])
+
+    def _take(self, resource: Manifest) -> None:
+        uid = resource["metadata"]["uid"]
+        before = self._last.get(uid)
+        self._last[uid] = resource
+        if before is not None and before.get("status") == resource.get("status"):
+            return
+        if resource.get("status"):
+            self.statuses.append(resource["status"])
+        found = kstatus_check(before, resource)
+        self.faults += [f"{fault}: {json.dumps(resource['status']['conditions'])}" for fault in found]
+
+
+def example(namespace: str, *, name: str = "orders", **spec: Any) -> Manifest:
+    """The orders example in `namespace`; keywords replace parts of its spec, None removes them."""
+    manifest: Manifest = yaml.safe_load(EXAMPLE.read_text())
+    manifest["metadata"] = {"name": name, "namespace": namespace}
+    del manifest["spec"]["className"]
+    for key, value in spec.items():
+        if value is None:
+            manifest["spec"].pop(key, None)
+        else:
+            manifest["spec"][key] = value
+    return manifest

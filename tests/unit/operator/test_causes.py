@@ -1,0 +1,107 @@
+"""The deepest cause, out of pods and Events; and the words of a Job's pod."""
+
+from typing import Any
+
+import pytest
+
+from fairlead_operator import causes
+from fairlead_operator.provisioning import parse
+from fairlead_operator.reasons import Reason
+
+
+def pod(name: str = "p", **container: Any) -> dict[str, Any]:
+    """A pod with one container."""
+    return {
+        "metadata": {"name": name},
+        "status": {"containerStatuses": [{"name": "api", "image": "i:1", "ready": False, "state": {}} | container]},
+    }
+
+
+def mount_event(message: str) -> dict[str, Any]:
+    """What the kubelet says of a volume."""
+    return {"reason": "FailedMount", "message": message, "involvedObject": {"kind": "Pod", "name": "p"}}
+
+
+UNSCHEDULED = {
+    "metadata": {"name": "p"},
+    "status": {"conditions": [{"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}]},
+}
+CRASHED = pod(lastState={"terminated": {"exitCode": 3, "message": "spec.queue.type: Kafka is not served"}})
+MISSING = 'MountVolume.SetUp failed for volume "db" : secret "shop-db" not found'
+
+
+@pytest.mark.parametrize(
+    ("pods", "events", "reason", "text"),
+    [
+        ([pod(state={"waiting": {"reason": "ImagePullBackOff"}})], [], Reason.IMAGE_PULL, "image i:1"),
+        ([pod()], [mount_event(MISSING)], Reason.MISSING_SECRET, "Secret shop-db is missing"),
+        (
+            [pod()],
+            [mount_event("references non-existent secret key: password")],
+            Reason.MISSING_SECRET,
+            "a Secret lacks the key password",
+        ),
+        (
+            [pod(state={"waiting": {"reason": "CreateContainerConfigError", "message": 'configmap "c" not found'}})],
+            [],
+            Reason.MISSING_CONFIG,
+            "ConfigMap c is missing",
+        ),
+        ([CRASHED], [], Reason.CRASHING, "container api ends: spec.queue.type: Kafka is not served"),
+        ([pod(state={"terminated": {"exitCode": 1}})], [], Reason.CRASHING, "exit code 1"),
+        ([UNSCHEDULED], [], Reason.UNSCHEDULABLE, "0/3 nodes"),
+        ([pod(state={"running": {}})], [], Reason.NOT_READY, "probe"),
+        ([CRASHED, UNSCHEDULED], [mount_event(MISSING)], Reason.MISSING_SECRET, "shop-db"),
+    ],
+)
+def test_the_deepest_cause(pods: list[Any], events: list[Any], reason: Reason, text: str) -> None:
+    found = causes.deepest(pods, events)
+    assert found is not None
+    assert found.reason == reason
+    assert text in found.message
+
+
+@pytest.mark.parametrize(
+    ("pods", "events"),
+    [
+        ([], []),
+        ([], [mount_event(MISSING)]),
+        ([pod(ready=True, state={"running": {}})], []),
+        ([CRASHED | {"metadata": {"name": "p", "deletionTimestamp": "x"}}], []),
+    ],
+)
+def test_nothing_to_tell(pods: list[Any], events: list[Any]) -> None:
+    assert causes.deepest(pods, events) is None
+
+
+def test_the_last_words_of_a_job() -> None:
+    first = pod(state={"terminated": {"exitCode": 1, "message": "old", "finishedAt": "2026-01-01T00:00:00Z"}})
+    last = pod(state={"terminated": {"exitCode": 0, "message": "new", "finishedAt": "2026-01-01T00:00:09Z"}})
+    assert causes.termination_message([last, first]) == "new"
+    assert causes.termination_message([]) == ""
+
+
+GOOD = '{"version": 1, "hash": "h", "bindings": [{"role": "datastore", "type": "MySQL", "state": "Ready", "x": 1}]}'
+
+
+def test_a_message_of_ours_is_read_without_what_is_unknown() -> None:
+    assert parse(GOOD, expected="h") == [{"role": "datastore", "type": "MySQL", "state": "Ready"}]
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "",
+        "killed",
+        "[]",
+        "null",
+        '{"version": 2, "hash": "h", "bindings": []}',
+        '{"version": 1, "hash": "other", "bindings": []}',
+        '{"version": 1, "hash": "h"}',
+        '{"version": 1, "hash": "h", "bindings": [{"role": "datastore"}]}',
+        '{"version": 1, "hash": "h", "bindings": [{"role": "a", "type": "b", "state": "Splendid"}]}',
+        '{"version": 1, "hash": "h", "bindings": ["x"]}',
+    ],
+)
+def test_anything_else_is_no_message(message: str) -> None:
+    assert parse(message, expected="h") is None

@@ -1,0 +1,130 @@
+"""Who writes, by injected clocks and a Lease in memory."""
+
+import datetime
+from typing import Any
+
+import pytest
+
+from fairlead_operator.cluster.lease import Election, Terms
+from fairlead_operator.errors import Conflict, NotLeading, Unreachable
+
+TIME = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
+
+
+class Leases:
+    """One Lease, with the server's check of the resource version."""
+
+    def __init__(self) -> None:
+        self.lease: dict[str, Any] | None = None
+        self.version = 0
+        self.reachable = True
+
+    async def get(self, kind: object, *, namespace: str, name: str) -> dict[str, Any] | None:
+        if not self.reachable:
+            raise Unreachable("GET")
+        return self.lease and dict(self.lease)
+
+    async def request(self, method: str, path: str, *, body: dict[str, Any], guarded: bool) -> dict[str, Any]:
+        if not self.reachable:
+            raise Unreachable(method)
+        known = self.lease["metadata"].get("resourceVersion") if self.lease else None
+        if method == "PUT" and body["metadata"].get("resourceVersion") != known:
+            raise Conflict(path, code=409, reason="Conflict", message="")
+        self.version += 1
+        self.lease = body | {"metadata": body["metadata"] | {"resourceVersion": str(self.version)}}
+        return self.lease
+
+
+class Replica:
+    """One election with a clock of its own."""
+
+    def __init__(self, leases: Leases, name: str, *, offset: float = 0.0) -> None:
+        self.leases = leases
+        self.now = offset
+        self.offset = offset
+        self.election = Election(
+            Terms("ops", "fairlead", name),
+            clock=lambda: self.now,
+            now=lambda: TIME + datetime.timedelta(seconds=self.now),
+        )
+
+    async def at(self, seconds: float) -> bool:
+        """Try once at that time; whether it may write afterwards."""
+        self.now = self.offset + seconds
+        try:
+            await self.election._try(self.leases)  # type: ignore[arg-type]
+        except (Conflict, Unreachable):
+            pass
+        return self.writes(seconds)
+
+    def writes(self, seconds: float) -> bool:
+        self.now = self.offset + seconds
+        try:
+            self.election.may_write()
+        except NotLeading:
+            return False
+        return True
+
+
+@pytest.fixture
+def leases() -> Leases:
+    return Leases()
+
+
+async def test_the_first_leads_and_the_second_does_not(leases: Leases) -> None:
+    first, second = Replica(leases, "one"), Replica(leases, "two", offset=1000.0)
+    assert await first.at(0)
+    assert not await second.at(0)
+    assert await first.at(2)
+    assert not await second.at(2)
+
+
+async def test_a_holder_that_cannot_renew_stops_writing_before_another_starts(leases: Leases) -> None:
+    first, second = Replica(leases, "one"), Replica(leases, "two", offset=1000.0)
+    await first.at(0)
+    await second.at(0)
+    first_ends = next(second_ for second_ in range(60) if not first.writes(second_))
+    second_starts = next([tick async for tick in ticks(second)].__iter__())
+    assert first_ends == 10
+    assert second_starts == 16
+
+
+async def ticks(replica: Replica) -> Any:
+    """The seconds at which it may write."""
+    for tick in range(1, 60):
+        if await replica.at(tick):
+            yield tick
+            return
+
+
+async def test_a_released_lease_is_taken_at_once(leases: Leases) -> None:
+    first, second = Replica(leases, "one"), Replica(leases, "two")
+    await first.at(0)
+    await second.at(0)
+    await first.election.release(leases)  # type: ignore[arg-type]
+    assert not first.writes(0)
+    assert await second.at(1)
+    assert leases.lease is not None
+    assert leases.lease["spec"]["leaseTransitions"] == 2
+
+
+async def test_a_standby_does_not_release_what_another_holds(leases: Leases) -> None:
+    first, second = Replica(leases, "one"), Replica(leases, "two")
+    await first.at(0)
+    await second.at(0)
+    await second.election.release(leases)  # type: ignore[arg-type]
+    assert leases.lease is not None
+    assert leases.lease["spec"]["holderIdentity"] == "one"
+
+
+async def test_without_the_server_writing_ends_with_the_last_renewal(leases: Leases) -> None:
+    first = Replica(leases, "one")
+    await first.at(0)
+    leases.reachable = False
+    assert await first.at(9)
+    assert not await first.at(10)
+
+
+async def test_a_restarted_replica_of_the_same_name_goes_on(leases: Leases) -> None:
+    await Replica(leases, "one").at(0)
+    assert await Replica(leases, "one").at(1)

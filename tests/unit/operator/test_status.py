@@ -1,0 +1,142 @@
+"""The status that follows from what was seen, each case held against the kstatus rules."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from fairlead_operator.facts import Rollout
+from fairlead_operator.reasons import Reason, Trouble
+from fairlead_operator.status import Part, View, assess, change, transitions
+
+from ...kstatus import kstatus_check, reading
+
+SERVES = Rollout("api", current=True, complete=True, failed="", available=True, replicas="2/2", refused="")
+DOWN = replace(SERVES, available=False, replicas="0/2")
+WELL = View(
+    generation=3,
+    class_name="standard",
+    url="http://orders-api.shop.svc",
+    provision={"hash": "1", "state": "Succeeded"},
+    api=Part(True, SERVES),
+    serving={"generation": 3, "runtimeHash": "a"},
+    image="image:1",
+)
+ROLLING = replace(WELL, pending=Trouble(Reason.ROLLING_OUT, "not yet"), api=Part(True))
+CASES: dict[str, tuple[View, str, str, str]] = {
+    "all is well": (WELL, "True", "Ready", "Current"),
+    "the first pass": (ROLLING, "Unknown", "RollingOut", "InProgress"),
+    "a rollout with a cause": (
+        replace(ROLLING, api=Part(True, DOWN, Trouble(Reason.IMAGE_PULL, "no image"))),
+        "Unknown",
+        "RollingOut",
+        "InProgress",
+    ),
+    "pods went away later": (replace(WELL, api=Part(True, DOWN)), "False", "Unavailable", "InProgress"),
+    "pods crash later": (
+        replace(WELL, api=Part(True, DOWN, Trouble(Reason.CRASHING, "exit code 1"))),
+        "False",
+        "Crashing",
+        "InProgress",
+    ),
+    "the worker is down": (replace(WELL, worker=Part(True, DOWN)), "False", "Unavailable", "InProgress"),
+    "a limit of the class": (
+        replace(WELL, stalled=Trouble(Reason.CLASS_LIMITS, "no"), pending=Trouble(Reason.APPLYING, "")),
+        "False",
+        "ClassLimits",
+        "Failed",
+    ),
+    "provisioning failed": (
+        replace(WELL, provision={"hash": "1", "state": "Failed"}, stalled=Trouble(Reason.PROVISION_FAILED, "no")),
+        "False",
+        "ProvisionFailed",
+        "Failed",
+    ),
+    "an embedded store": (replace(WELL, embedded=True, provision=None), "True", "Ready", "Current"),
+    "paused": (View(3, paused=True), "Unknown", "Paused", "InProgress"),
+    "nothing known but a missing class": (
+        View(3, stalled=Trouble(Reason.CLASS_NOT_FOUND, "no class"), api=Part(True)),
+        "False",
+        "ClassNotFound",
+        "Failed",
+    ),
+}
+
+
+def resource(status: dict[str, Any], generation: int = 3) -> dict[str, Any]:
+    """As the API server has it."""
+    return {"metadata": {"generation": generation}, "status": status}
+
+
+def by_type(status: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """Conditions by their type."""
+    return {each["type"]: each for each in status["conditions"]}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_ready_and_what_kstatus_makes_of_it(case: str) -> None:
+    view, state, reason, read = CASES[case]
+    before = resource(assess(ROLLING, {}, now="2026-01-01T00:00:00Z"))
+    after = resource(assess(view, before["status"], now="2026-01-01T00:00:01Z"))
+    ready = by_type(after["status"])["Ready"]
+    assert (ready["status"], ready["reason"]) == (state, reason)
+    assert reading(after) == read
+    assert kstatus_check(before, after) == []
+
+
+@pytest.mark.parametrize("first", CASES)
+@pytest.mark.parametrize("second", CASES)
+def test_every_change_of_state_keeps_the_rules(first: str, second: str) -> None:
+    before = resource(assess(CASES[first][0], {}, now="2026-01-01T00:00:00Z"))
+    after = resource(assess(CASES[second][0], before["status"], now="2026-01-01T00:00:01Z"))
+    assert kstatus_check(before, after) == []
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_an_equal_world_gives_no_write(case: str) -> None:
+    view = CASES[case][0]
+    before = assess(view, {}, now="2026-01-01T00:00:00Z")
+    assert change(before, assess(view, before, now="2026-06-01T00:00:00Z")) is None
+
+
+@pytest.mark.parametrize("first", CASES)
+@pytest.mark.parametrize("second", CASES)
+def test_the_patch_makes_one_into_the_other(first: str, second: str) -> None:
+    before = assess(CASES[first][0], {}, now="2026-01-01T00:00:00Z")
+    after = assess(CASES[second][0], before, now="2026-01-01T00:00:01Z")
+    patch = change(before, after)
+    assert (merged(before, patch) if patch else before) == after
+
+
+def test_the_message_of_ready_is_the_deepest_cause() -> None:
+    status = assess(CASES["a rollout with a cause"][0], {}, now="2026-01-01T00:00:00Z")
+    assert by_type(status)["Ready"]["message"] == "no image"
+
+
+def test_a_part_that_is_not_asked_for_is_not_configured() -> None:
+    conditions = by_type(assess(WELL, {}, now="2026-01-01T00:00:00Z"))
+    assert conditions["WorkerAvailable"]["reason"] == "NotConfigured"
+    assert conditions["WorkerAvailable"]["status"] == "True"
+    assert "NotForProduction" not in conditions
+
+
+def test_events_tell_of_new_trouble_once_and_of_its_end() -> None:
+    well = assess(WELL, {}, now="2026-01-01T00:00:00Z")
+    bad = assess(CASES["provisioning failed"][0], well, now="2026-01-01T00:00:01Z")
+    assert [each[:2] for each in transitions({}, well)] == []
+    assert [each[:2] for each in transitions(well, bad)] == [("Warning", "ProvisionFailed")]
+    assert list(transitions(bad, bad)) == []
+    assert [each[:2] for each in transitions(bad, well)] == [("Normal", "Ready")]
+
+
+def merged(before: Any, patch: Any) -> Any:
+    """RFC 7396."""
+    if not isinstance(patch, dict):
+        return patch
+    result = dict(before) if isinstance(before, dict) else {}
+    for key, value in patch.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = merged(result.get(key), value)
+    return result
