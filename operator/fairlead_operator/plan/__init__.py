@@ -21,9 +21,7 @@ from fairlead_operator.plan.job import teardown_children
 from fairlead_operator.plan.limits import violations
 from fairlead_operator.plan.request import request
 
-BUILT_IN_CLASS = ApiServiceClass(
-    api_version=API_VERSION, kind="ApiServiceClass", metadata=Metadata(name="built-in")
-)
+BUILT_IN_CLASS = ApiServiceClass(api_version=API_VERSION, kind="ApiServiceClass", metadata=Metadata(name="built-in"))
 """The class of those who have none: our defaults, and no limits."""
 
 _NO_FOREIGN_KINDS = Capabilities(prometheus=False, keda=False, gateway=False, cert_manager=False)

@@ -25,9 +25,10 @@ def pod_template(
     volumes: list[Manifest],
     container: Mapping[str, Any],
     pod: Mapping[str, Any],
+    variables: Mapping[str, str] | None = None,
 ) -> Manifest:
     """A pod template. `arguments` tell the image what to do; `container` and `pod` add what differs by role."""
-    environment = _environment(asked)
+    environment = [{"name": name, "value": value} for name, value in {**_aws(asked), **(variables or {})}.items()]
     pull_secrets = [{"name": secret.name} for secret in asked.class_.spec.runtime.pull_secrets]
     main: Manifest = {
         "name": component,
@@ -53,13 +54,13 @@ def pod_template(
     return {"metadata": {"labels": asked.labels(component)}, "spec": spec}
 
 
-def _environment(asked: Request) -> list[Manifest]:
+def _aws(asked: Request) -> dict[str, str]:
     """Where AWS is, under the names that every AWS SDK reads."""
     if not uses_aws(asked):
-        return []
+        return {}
     aws = asked.class_.spec.aws
     values = {"AWS_REGION": aws.region, "AWS_ENDPOINT_URL": aws.endpoint}
-    return [{"name": name, "value": value} for name, value in values.items() if value is not None]
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def _pod_security() -> Manifest:
