@@ -166,6 +166,10 @@ class Payments:
         default, left = self.answer, list(answers)
         self.answer = lambda request: Answer(**left.pop(0)) if left else default(request)
 
+    def always(self, **answer: Any) -> None:
+        """Give this answer from now on."""
+        self.answer = lambda request: Answer(**answer)
+
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
@@ -269,7 +273,12 @@ class Lab:
 
     def new_worker(self) -> Worker:
         services = ServiceMap("lab", {"payments": self.payments.url})
-        return Worker(self.bindings, caller=Caller(services), random=self.random, visibility_seconds=VISIBILITY_SECONDS)
+        return Worker(
+            self.bindings,
+            caller=Caller(services, clock=self.clock),
+            random=self.random,
+            visibility_seconds=VISIBILITY_SECONDS,
+        )
 
     async def close(self) -> None:
         await self.worker.drain(0)

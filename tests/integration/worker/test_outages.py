@@ -12,6 +12,12 @@ from fairlead_workload.worker.stats import WorkerStats
 CONFIRM = {"event": "orders.created", "steps": [{"name": "confirm", "set": {"status": "'CONFIRMED'"}}]}
 
 
+CHARGE = {
+    "event": "orders.created",
+    "steps": [{"name": "charge", "call": {"service": {"name": "payments", "path": "/charge"}}}],
+}
+
+
 class Broken:
     """An adapter some of whose methods do not work for now."""
 
@@ -84,6 +90,37 @@ async def test_in_outage_mode_one_event_is_fetched_at_a_time(lab):
     assert not lab.worker.stats.outage
     await lab.worker.drain(5)
     await running
+
+
+async def test_a_service_that_is_down_holds_up_only_the_calls_to_it(lab, payments):
+    payments.always(status=503)
+    lab.worker_spec = {"handlers": [CHARGE]}
+    lab.open()
+    limits = set()
+    receive = lab.real_queue.receive
+
+    async def impatient(limit, *, wait_seconds):
+        limits.add(limit)
+        lab.clock.now += 4
+        return await receive(limit, wait_seconds=0)
+
+    lab.real_queue.receive = impatient
+    for number in range(2 * THRESHOLD):
+        await lab.create(f"o{number}")
+    running = asyncio.create_task(lab.worker.run())
+    await lab.until(lambda: lab.worker.stats.outage)
+    ids = [await lab.create(f"later{number}") for number in range(50)]
+    await lab.until(lambda: lab.worker.stats.succeeded["orders.create"] >= 2 * THRESHOLD + 50)
+    assert {(await lab.operation(id_))["status"] for id_ in ids} == {"Succeeded"}
+    assert lab.worker.stats.succeeded["orders.created"] == 0
+    assert lab.worker.stats.outage
+    assert 1 not in limits  # events are fetched in batches all the same
+    payments.always(status=200)
+    await lab.until(lambda: lab.worker.stats.succeeded["orders.created"] >= 2 * THRESHOLD + 50)
+    assert not lab.worker.stats.outage
+    await lab.worker.drain(5)
+    await running
+    assert await lab.letters() == []
 
 
 async def test_an_idle_relay_writes_nothing(lab):
@@ -189,6 +226,21 @@ async def test_drain_finishes_what_runs_and_gives_back_the_rest(lab, payments):
     lab.worker = lab.new_worker()
     await lab.settle()
     assert lab.worker.stats.succeeded["orders.created"] == 3
+
+
+async def test_drain_begins_nothing_and_cuts_no_call_short(lab, payments):
+    lab.worker_spec = {"concurrency": 1, "handlers": [CHARGE]}
+    lab.open()
+    for number in range(20):  # more than may wait their turn, so that one fetch is still handing out
+        await lab.create(f"o{number}")
+    running = asyncio.create_task(lab.worker.run())
+    await lab.until(lambda: payments.requests)
+    await lab.worker.drain(5)
+    await running
+    assert 1 <= len(payments.requests) == lab.worker.stats.succeeded["orders.created"] < 20
+    depth = await lab.real_queue.depth()
+    assert (depth.leased, depth.delayed, depth.dead) == (0, 0, 0)
+    assert depth.ready + len(await lab.real_store.unpublished(30)) == 20 - len(payments.requests)
 
 
 async def test_run_handles_what_arrives_until_drained(lab):

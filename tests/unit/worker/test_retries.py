@@ -131,3 +131,14 @@ def test_outage_mode_begins_after_failures_in_a_row_and_ends_with_a_success():
     outage.succeeded()
     assert not outage.active
     assert outage.probe() == 0.25
+
+
+def test_in_outage_mode_one_per_pause_is_admitted():
+    outage = Outage()
+    assert [outage.admit(100.0), outage.admit(100.0)] == [0, 0]
+    for _ in range(THRESHOLD):
+        outage.failed()
+    assert [outage.admit(100.0), outage.admit(100.0), outage.admit(100.2)] == [0, 0.25, pytest.approx(0.05)]
+    assert [outage.admit(100.25), outage.admit(100.25)] == [0, 0.5]
+    outage.succeeded()
+    assert [outage.admit(100.25), outage.admit(100.25)] == [0, 0]

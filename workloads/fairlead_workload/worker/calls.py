@@ -1,11 +1,13 @@
 """Calling a service over HTTP: one attempt, with a key that is the same on every attempt.
 
 Decided here: where a service is, what travels with a call, what counts as an answer, and whether a failed call may have
-been carried out all the same. Answers are 2xx; of their bodies at most 64 KiB are kept for later steps.
+been carried out all the same. Answers are 2xx; of their bodies at most 64 KiB are kept for later steps. Calls to a
+service that keeps failing are not made but for one per pause; whatever does not call it goes on meanwhile.
 """
 
 import time
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Any
@@ -14,6 +16,7 @@ import httpx
 import msgspec
 
 from fairlead_contract.worker import ServiceTarget
+from fairlead_workload.worker.outage import Outage
 from fairlead_workload.worker.plans import CallPlan
 from fairlead_workload.worker.retries import CallFailed, Kind
 
@@ -37,12 +40,40 @@ class ServiceMap:
 class Caller:
     """Makes calls through one HTTP client, which is made when the first call needs it."""
 
-    def __init__(self, services: ServiceMap, *, client: httpx.AsyncClient | None = None) -> None:
+    def __init__(
+        self,
+        services: ServiceMap,
+        *,
+        client: httpx.AsyncClient | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._services = services
         self._client = client
+        self._clock = clock
+        self._outages: defaultdict[str, Outage] = defaultdict(Outage)
+
+    @property
+    def outage(self) -> bool:
+        """Whether a service keeps failing, so that most calls to it wait."""
+        return any(outage.active for outage in self._outages.values())
 
     async def call(self, plan: CallPlan, body: Any, *, headers: Mapping[str, str]) -> dict[str, Any]:
-        """`{status, body}` of the answer. Raises CallFailed."""
+        """`{status, body}` of the answer. Raises CallFailed, at once when the service is in outage mode."""
+        outage = self._outages[plan.service.name]
+        if pause_seconds := outage.admit(self._clock()):
+            raise _waiting(plan.service.name, pause_seconds)
+        try:
+            result = await self._attempt(plan, body, headers=headers)
+        except CallFailed as error:
+            if error.kind is Kind.DEPENDENCY:
+                outage.failed()
+            else:
+                outage.succeeded()
+            raise
+        outage.succeeded()
+        return result
+
+    async def _attempt(self, plan: CallPlan, body: Any, *, headers: Mapping[str, str]) -> dict[str, Any]:
         content = None if plan.method == "GET" and body is None else msgspec.json.encode(body)
         request_headers = {"accept": "application/json", **headers}
         if content is not None:
@@ -78,6 +109,13 @@ class Caller:
         """Close the connections."""
         if self._client is not None:
             await self._client.aclose()
+
+
+def _waiting(service: str, pause_seconds: float) -> CallFailed:
+    message = "keeps failing; one call at a time is tried"
+    return CallFailed(
+        service, "outage", message, kind=Kind.DEPENDENCY, unknown=False, retry_after_seconds=pause_seconds
+    )
 
 
 def _unreached(service: str, error: Exception, *, unknown: bool) -> CallFailed:

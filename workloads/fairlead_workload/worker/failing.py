@@ -24,6 +24,7 @@ from fairlead_workload.worker.dispatch import CommandItem, Item, Refusal
 from fairlead_workload.worker.outage import Outage
 from fairlead_workload.worker.retries import (
     Again,
+    CallFailed,
     ErrorClass,
     Failures,
     GiveUp,
@@ -67,7 +68,7 @@ class Failing:
         `anew`: the age counts from the first failure on record, not from the event's publication.
         """
         verdict = classify(error)
-        self._note(item.event.type, verdict)
+        self._note(item.event.type, verdict, error)
         delivery, now = item.delivery, self._clock()
         failures = count(
             item.history.failures, verdict, now=now, deliveries=delivery.deliveries, redrives=delivery.redrives
@@ -77,11 +78,10 @@ class Failing:
         since = failures.first_failed_at if anew or delivery.redrives else delivery.enqueued_at
         return failures, self._policy.decide(verdict, failures, age_seconds=now - since)
 
-    def _note(self, event_type: str, verdict: Verdict) -> None:
+    def _note(self, event_type: str, verdict: Verdict, error: BaseException) -> None:
         self._stats.failed[self._stats.label(event_type), verdict.kind] += 1
-        if verdict.kind is Kind.DEPENDENCY:
+        if verdict.kind is Kind.DEPENDENCY and not isinstance(error, CallFailed):  # a service has an outage of its own
             self._outage.failed()
-        self._stats.outage = self._outage.active
 
     async def remember(self, item: Item, failures: Failures, *others: RecordWrite) -> None:
         """Keep the count for the next attempt, if the store can be written."""
@@ -102,7 +102,7 @@ class Failing:
 
     async def fact(self, item: Item, error: BaseException) -> Later:
         """An event for a handler could not even be begun: the store did not say how far it is."""
-        self._note(item.event.type, classify(error))
+        self._note(item.event.type, classify(error), error)
         return Later(self.delay_seconds(item))
 
     def delay_seconds(self, item: Item) -> float:
@@ -134,7 +134,7 @@ class Failing:
         """A delivery that cannot be handled. Nothing is on record about it but, for a command, the operation."""
         verdict = classify(refusal.error)
         event_type = refusal.event.type if refusal.event else ""
-        self._note(event_type, verdict)
+        self._note(event_type, verdict, refusal.error)
         now = self._clock()
         class_ = ErrorClass.UNDECODABLE if isinstance(refusal.error, UndecodableEvent) else ErrorClass.REJECTED
         failures = Failures(total=1, first_failed_at=now)

@@ -125,9 +125,11 @@ class Worker:
         Returns within about `deadline_seconds`, and two for the outbox. What could not be finished is delivered again.
         """
         self._stopping.set()
-        tasks = [*self._fetching, *self._running]
-        if tasks:
-            await asyncio.wait(tasks, timeout=deadline_seconds)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(deadline_seconds):
+                while tasks := [*self._fetching, *self._running]:  # a batch that was fetched may start some more
+                    await asyncio.wait(tasks)
+                    self._fetching = [task for task in self._fetching if not task.done()]
         await _cancelled([*self._fetching, *self._running])
         with contextlib.suppress(DependencyError):
             await self._holding.release()
@@ -244,6 +246,8 @@ class Worker:
     async def _steps(self, item: FactItem) -> None:
         try:
             async with self._slots:
+                if self._stopping.is_set():
+                    return  # not begun: the drain gives it back
                 began = asyncio.get_running_loop().time()
                 try:
                     ending = await self._handlers.handle(item)
@@ -266,7 +270,7 @@ class Worker:
             others.append(self._queue.ack(done))
         elif any(isinstance(ending, Dead) for _, _, ending in endings):
             self._outage.succeeded()
-        self.stats.outage = self._outage.active
+        self.stats.outage = self._outage.active or self._caller.outage
         results = await asyncio.gather(*others, return_exceptions=True)
         self._holding.remove([delivery for delivery, _, _ in endings])
         for result in results:

@@ -1,6 +1,7 @@
-"""Outage mode: after several failures of dependencies in a row, one event at a time until one succeeds. Pure.
+"""Outage mode: after several failures in a row, one try at a time until one succeeds. Pure.
 
-It keeps an outage from burning through the queue, and the dependency from being buried when it comes back.
+It keeps an outage from burning through the queue, and the dependency from being buried when it comes back. The worker
+has one for the store, without which nothing goes on, and one per called service, which only calls to it wait for.
 """
 
 THRESHOLD = 5
@@ -9,27 +10,38 @@ MAX_PAUSE_SECONDS = 15.0
 
 
 class Outage:
-    """Counts failures in a row. Told by the worker about each event's end, and of each probe."""
+    """Counts failures in a row. Told about each end, good or bad, and of each probe."""
 
     def __init__(self, threshold: int = THRESHOLD) -> None:
         self._threshold = threshold
         self._failures = 0
         self._probes = 0
+        self._next_at = 0.0
 
     @property
     def active(self) -> bool:
         return self._failures >= self._threshold
 
     def probe(self) -> float:
-        """One more event is to be tried in outage mode: how many seconds to wait before, doubling each time."""
+        """One more is to be tried in outage mode: how many seconds to wait before, doubling each time."""
         pause = FIRST_PAUSE_SECONDS * 2 ** min(self._probes, 10)
         self._probes += 1
         return float(min(pause, MAX_PAUSE_SECONDS))
 
+    def admit(self, now: float) -> float:
+        """0: try now. In outage mode one per pause may; for any other, how many seconds until the next one may."""
+        if not self.active:
+            return 0.0
+        if now < self._next_at:
+            return self._next_at - now
+        self._next_at = now + self.probe()
+        return 0.0
+
     def failed(self) -> None:
-        """An event failed because of a dependency."""
+        """It failed because of the dependency."""
         self._failures += 1
 
     def succeeded(self) -> None:
-        """An event came to its end."""
+        """It came to an end, so the dependency is there."""
         self._failures = self._probes = 0
+        self._next_at = 0.0
