@@ -17,13 +17,6 @@ DEAD_LETTER_FILE = "/etc/fairlead/dead-letter/dead-letter.json"
 SECRETS_DIR = "/etc/fairlead/secrets"
 DATA_DIR = "/var/lib/fairlead"
 
-# The provision Job repeats this variable as `hash` in its termination message.
-PROVISION_HASH_VARIABLE = "FAIRLEAD_PROVISION_HASH"
-
-# Where a container leaves the reason of its end for whoever looks at the pod, and how much of it is kept.
-TERMINATION_LOG = "/dev/termination-log"
-TERMINATION_LOG_BYTES = 4096
-
 
 class SecretFolder(StrEnum):
     """The folders in SECRETS_DIR, and the keys that each has."""

@@ -5,7 +5,6 @@ Job's name says what it provisions, and the image is no part of that. Neither ha
 waits for. A failed attempt is tried again with growing pauses until the deadline.
 """
 
-from fairlead_contract.names import PROVISION_HASH_VARIABLE
 from fairlead_operator.plan.children import Child, Manifest, Stage
 from fairlead_operator.plan.configuration import (
     DEAD_LETTER_KEY,
@@ -61,6 +60,5 @@ def _job(
         volumes=volumes_of_pod,
         container={},
         pod={"restartPolicy": "Never", "terminationGracePeriodSeconds": GRACE_SECONDS},
-        variables=variables,
     )
     return {"spec": {"activeDeadlineSeconds": DEADLINE_SECONDS, "backoffLimit": ATTEMPTS, "template": template}}

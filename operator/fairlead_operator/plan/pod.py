@@ -25,10 +25,9 @@ def pod_template(
     volumes: list[Manifest],
     container: Mapping[str, Any],
     pod: Mapping[str, Any],
-    variables: Mapping[str, str] | None = None,
 ) -> Manifest:
     """A pod template. `arguments` tell the image what to do; `container` and `pod` add what differs by role."""
-    environment = [{"name": name, "value": value} for name, value in {**_aws(asked), **(variables or {})}.items()]
+    environment = [{"name": name, "value": value} for name, value in _aws(asked).items()]
     pull_secrets = [{"name": secret.name} for secret in asked.class_.spec.runtime.pull_secrets]
     main: Manifest = {
         "name": component,

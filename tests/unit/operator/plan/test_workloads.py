@@ -4,7 +4,6 @@ from typing import Any
 
 import pytest
 
-from fairlead_contract.names import PROVISION_HASH_VARIABLE
 from fairlead_operator.plan import Capabilities
 
 from .cases import EVERYTHING, NOTHING, Plan, child, class_of, container, files, golden, kinds, planned
@@ -79,9 +78,7 @@ def test_the_job_runs_as_the_workload_with_a_deadline_and_without_a_ttl() -> Non
 
 def test_the_job_knows_the_hash_that_it_answers_for() -> None:
     made = golden("full")
-    given = {each["name"]: each["value"] for each in container(child(made, "Job"))["env"]}
-    assert given == {"AWS_REGION": "eu-central-1", PROVISION_HASH_VARIABLE: made.provision_hash}
-    assert PROVISION_HASH_VARIABLE not in str(child(made, "Deployment", "orders-api").manifest)
+    assert container(child(made, "Job"))["args"] == ["provision", "--hash", made.provision_hash]
 
 
 @pytest.mark.parametrize(
