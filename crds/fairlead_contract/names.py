@@ -16,6 +16,9 @@ RUNTIME_FILE = "/etc/fairlead/runtime/runtime.json"
 DEAD_LETTER_FILE = "/etc/fairlead/dead-letter/dead-letter.json"
 SECRETS_DIR = "/etc/fairlead/secrets"
 DATA_DIR = "/var/lib/fairlead"
+# Where a container leaves the reason of its end for whoever looks at the pod, and how much of it is kept.
+TERMINATION_LOG = "/dev/termination-log"
+TERMINATION_LOG_BYTES = 4096
 
 
 class SecretFolder(StrEnum):

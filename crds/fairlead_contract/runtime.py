@@ -23,8 +23,8 @@ class RuntimeDocument(Model):
     """Everything one workload needs to know about its ApiService."""
 
     version: Literal[1] = Field(description="Version of this document; a workload refuses one that it does not know.")
-    name: str = Field(description="Name of the ApiService.")
-    namespace: str = Field(description="Namespace of the ApiService.")
+    name: str = Field(max_length=253, description="Name of the ApiService.")
+    namespace: str = Field(max_length=253, description="Namespace of the ApiService.")
     api: Api
     datastore: Datastore
     cache: Cache

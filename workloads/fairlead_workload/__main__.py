@@ -15,7 +15,13 @@ from pathlib import Path
 from types import FrameType
 
 from fairlead_contract.findings import Finding
-from fairlead_contract.names import ADMIN_PORT, DATA_DIR, PUBLIC_PORT, RUNTIME_FILE, TERMINATION_LOG
+from fairlead_contract.names import (
+    ADMIN_PORT,
+    DATA_DIR,
+    PUBLIC_PORT,
+    RUNTIME_FILE,
+    TERMINATION_LOG,
+)
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload import process, provisioning, runtime_file, termination
 from fairlead_workload.process import NotServed, Workload
@@ -24,14 +30,14 @@ from fairlead_workload.service import EVERYTHING, Role, Service
 from fairlead_workload.telemetry import logs
 
 TERMINATION_LOG_VARIABLE = "FAIRLEAD_TERMINATION_LOG"
-_ROLES = {"serve": frozenset({Role.API}), "work": frozenset({Role.WORKER}), "all": EVERYTHING}
+ROLES = {"serve": frozenset({Role.API}), "work": frozenset({Role.WORKER}), "all": EVERYTHING}
 _JOBS = {"provision": provisioning.provision, "teardown": provisioning.teardown}
 _log = logging.getLogger("fairlead_workload")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say. Returns the exit code."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     # The first process of a container ignores signals that it has no handler for.
     signal.signal(signal.SIGTERM, _end)
     logs.configure("json")
@@ -52,7 +58,7 @@ def _do(options: argparse.Namespace) -> int:
     logs.configure("json", service=document.name, namespace=document.namespace)
     if options.task in _JOBS:
         return _run_job(document, options)
-    roles = _ROLES[options.task]
+    roles = ROLES[options.task]
     runtime_file.require_served(document, roles)
     workload = Workload(
         document=document,
@@ -94,23 +100,24 @@ def _end(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="fairlead_workload", description="Runs one ApiService in a container.")
-    parser.add_argument("task", choices=[*_ROLES, *_JOBS])
-    parser.add_argument("--runtime", type=Path, default=RUNTIME_FILE, metavar="FILE", help="the runtime document")
-    parser.add_argument("--data-dir", type=Path, default=DATA_DIR, metavar="DIR", help="data of embedded bindings")
-    parser.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - the pod's own
-    parser.add_argument("--port", type=int, default=PUBLIC_PORT)
-    parser.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="port of probes and metrics")
-    parser.add_argument("--hash", default="", help="what a Job's result is to be known by")
-    parser.add_argument(
+def parser() -> argparse.ArgumentParser:
+    """What the image understands; the plan writes such arguments into pods."""
+    made = argparse.ArgumentParser(prog="fairlead_workload", description="Runs one ApiService in a container.")
+    made.add_argument("task", choices=[*ROLES, *_JOBS])
+    made.add_argument("--runtime", type=Path, default=RUNTIME_FILE, metavar="FILE", help="the runtime document")
+    made.add_argument("--data-dir", type=Path, default=DATA_DIR, metavar="DIR", help="data of embedded bindings")
+    made.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - the pod's own
+    made.add_argument("--port", type=int, default=PUBLIC_PORT)
+    made.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="port of probes and metrics")
+    made.add_argument("--hash", default="", help="what a Job's result is to be known by")
+    made.add_argument(
         "--termination-log",
         type=Path,
         default=os.environ.get(TERMINATION_LOG_VARIABLE, TERMINATION_LOG),
         metavar="FILE",
         help=f"where the reason of the end goes (default: ${TERMINATION_LOG_VARIABLE}, else {TERMINATION_LOG})",
     )
-    return parser
+    return made
 
 
 if __name__ == "__main__":

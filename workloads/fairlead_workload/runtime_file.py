@@ -41,15 +41,15 @@ def read(path: Path) -> RuntimeDocument:
         raise Refused([Finding(str(path), f"cannot be read: {reason}", remedy=_REMEDY)]) from None
     if len(data) > MAX_BYTES:
         raise Refused([Finding(str(path), f"has more than {MAX_BYTES} bytes", remedy="split the ApiService")])
-    try:
-        return parse(data)
-    except ValueError as failure:
-        raise Refused([Finding(str(path), f"is not JSON: {failure}", remedy=_REMEDY)]) from None
+    return parse(data)
 
 
 def parse(data: bytes) -> RuntimeDocument:
-    """The document in `data`. Raises Refused, and ValueError where it is not JSON."""
-    document: Any = from_json(data, allow_inf_nan=False)
+    """The document in `data`. Raises Refused."""
+    try:
+        document: Any = from_json(data, allow_inf_nan=False)
+    except ValueError as failure:
+        raise Refused([error((), f"the runtime document is not JSON: {failure}", _REMEDY)]) from None
     if not isinstance(document, dict):
         raise Refused([error((), "the runtime document is not an object", _REMEDY)])
     _require_known_version(document.get("version"))
@@ -57,7 +57,8 @@ def parse(data: bytes) -> RuntimeDocument:
         return RuntimeDocument.model_validate_json(data, strict=True, by_alias=True, by_name=False)
     except ValidationError as failure:
         # People are told what they are told of resources; that needs a schema, which a good document does not.
-        _, faults = parse_shape(document, RuntimeDocument, structural(RuntimeDocument))
+        schema = structural(RuntimeDocument, without=("version",))
+        _, faults = parse_shape(document, RuntimeDocument, schema)
         told = [finding for _, finding in faults]
         raise Refused(told or [error((), str(failure), _REMEDY)]) from None
 
