@@ -6,9 +6,8 @@ import socket
 import time
 from pathlib import Path
 
-import httpx
 import pytest
-from tests.integration.process.server import EXAMPLES, fairlead, free_ports, running
+from tests.integration.process.server import EXAMPLES, fairlead, free_ports, http, running
 
 PRODUCTS = EXAMPLES / "products.yaml"
 PEN = {"id": "pen", "name": "Pen", "price": 1}
@@ -17,10 +16,10 @@ PEN = {"id": "pen", "name": "Pen", "price": 1}
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_data_survives_a_restart_and_a_signal_exits_0(tmp_path: Path, number: signal.Signals) -> None:
     with running(PRODUCTS, None, cwd=tmp_path) as server:
-        assert httpx.put(f"{server.url}/v1/products/pen", json=PEN).status_code == 201
+        assert http.put(f"{server.url}/v1/products/pen", json=PEN).status_code == 201
         assert server.stop(number) == 0
     with running(PRODUCTS, None, cwd=tmp_path) as server:
-        assert httpx.get(f"{server.url}/v1/products/pen").json() == PEN
+        assert http.get(f"{server.url}/v1/products/pen").json() == PEN
         assert server.stop(number) == 0
     assert (tmp_path / ".fairlead" / "default" / "products" / "fairlead.db").is_file()
 
@@ -28,7 +27,7 @@ def test_data_survives_a_restart_and_a_signal_exits_0(tmp_path: Path, number: si
 def test_the_addresses_and_requests_are_announced_and_answer(tmp_path: Path) -> None:
     with running(PRODUCTS, None, cwd=tmp_path, log_format="console") as server:
         for path in ("/docs", "/openapi.json", "/health", "/ready"):
-            assert httpx.get(f"{server.url}{path}").status_code == 200
+            assert http.get(f"{server.url}{path}").status_code == 200
         assert server.stop() == 0
     words = [line.split() for line in server.out.splitlines()]
     addresses = {line[0] for line in words if len(line) == 2 and line[1].startswith("http://")}
@@ -42,7 +41,7 @@ def test_a_second_instance_on_the_same_data_directory_is_refused(tmp_path: Path)
         said = f"another server (process {server.process.pid}) uses this data directory; stop it, or give"
         assert said in second.stderr
         assert "Traceback" not in second.stderr
-        assert httpx.get(f"{server.url}/ready").status_code == 200
+        assert http.get(f"{server.url}/ready").status_code == 200
         assert server.stop() == 0
 
 
@@ -61,10 +60,10 @@ def test_several_services_count_ports_up_and_keep_their_data_apart(tmp_path: Pat
         first, second, last = (f"http://127.0.0.1:{port + count}" for count in range(3))
         for url in (second, last):
             server.wait_ready(url)
-        assert httpx.put(f"{first}/v1/products/pen", json=PEN).status_code == 201
-        assert httpx.get(f"{second}/v1/products").json()["items"] == []
-        assert httpx.get(f"{last}/v1/products").json()["items"] == []
-        assert httpx.get(f"http://127.0.0.1:{admin_port + 2}/ready").json()["status"] == "ready"
+        assert http.put(f"{first}/v1/products/pen", json=PEN).status_code == 201
+        assert http.get(f"{second}/v1/products").json()["items"] == []
+        assert http.get(f"{last}/v1/products").json()["items"] == []
+        assert http.get(f"http://127.0.0.1:{admin_port + 2}/ready").json()["status"] == "ready"
         assert server.stop() == 0
     assert "a.yaml: document 3 (Secret x): skipped; only an ApiService is served" in server.err
     for name in ("products", "catalogue", "last"):
@@ -89,7 +88,7 @@ def _neighbours(count: int) -> int:
 
 def test_log_lines_in_json_are_all_that_is_printed(tmp_path: Path) -> None:
     with running(PRODUCTS, None, cwd=tmp_path) as server:
-        httpx.get(f"{server.url}/v1/products")
+        http.get(f"{server.url}/v1/products")
         assert server.stop() == 0
     lines = [json.loads(line) for line in (server.out + server.err).splitlines() if not line.startswith(str(PRODUCTS))]
     assert any("/v1/products" in json.dumps(line) for line in lines)
@@ -104,7 +103,7 @@ def test_a_second_signal_exits_at_once(tmp_path: Path, number: signal.Signals, c
                 "POST /v1/products HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 9\r\n\r\n{"
             )
             slow.sendall(head.encode())  # a request in flight keeps the first signal waiting
-            httpx.get(f"{server.url}/ready")
+            http.get(f"{server.url}/ready")
             server.process.send_signal(number)
             _wait_until_refused(port)
             assert server.stop(number) == code

@@ -16,6 +16,8 @@ import httpx
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"
 START_SECONDS = 60.0  # a loaded machine is no reason to fail
+# One for all, because making one takes longer than a request; servers come and go, so no connection is kept.
+http = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), timeout=10)
 
 
 def free_ports(count: int) -> list[int]:
@@ -75,7 +77,7 @@ class Running:
             if self.process.poll() is not None:
                 raise AssertionError(f"the server exited with {self.process.returncode}:\n{self.err}")
             try:
-                if httpx.get(f"{url or self.url}/ready", timeout=2).status_code == 200:
+                if http.get(f"{url or self.url}/ready", timeout=2).status_code == 200:
                     return
             except httpx.TransportError:
                 pass

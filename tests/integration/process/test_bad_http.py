@@ -7,11 +7,10 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 
 from .raw import Connection
-from .server import EXAMPLES, Running, running
+from .server import EXAMPLES, Running, http, running
 
 LIMIT = 262_144  # maxBodyBytes of the example
 PEN = b'{"id":"pen","name":"Pen","price":1}'
@@ -209,7 +208,7 @@ def test_broken_http_is_refused_and_changes_nothing(case: str, listener: str, se
     if answer is not None:
         taken = case in ("a header without a colon", "a folded header")  # what a lenient parser may take
         assert 400 <= answer.status < 500 or (taken and answer.status == 200), answer
-    assert httpx.get(f"{url}/ready").status_code == 200
+    assert http.get(f"{url}/ready").status_code == 200
 
 
 @pytest.mark.parametrize("cut", [5, 30, 60, -20, -1], ids=lambda cut: f"byte {cut}")
@@ -220,7 +219,7 @@ def test_a_client_that_stops_in_the_middle_gets_nothing_stored(cut: int, server:
         connection.finish()
         answer = connection.answer()
     assert answer is None or 400 <= answer.status < 500
-    found = httpx.get(f"{server.url}/v1/products/pen")
+    found = http.get(f"{server.url}/v1/products/pen")
     assert found.status_code == 404 or found.json()["price"] == 1
 
 
@@ -239,19 +238,19 @@ def test_requests_before_pipelined_garbage_count(server: Running) -> None:
         while (answer := connection.answer()) is not None:
             statuses.append(answer.status)
     assert all(status in (200, 201, 400) for status in statuses)
-    assert httpx.get(f"{server.url}/v1/products/pen").json() == json.loads(PEN)
+    assert http.get(f"{server.url}/v1/products/pen").json() == json.loads(PEN)
 
 
 def test_a_body_that_is_refused_unread_does_not_become_a_request(server: Running) -> None:
     smuggled = b"DELETE /v1/products/pen HTTP/1.1\r\nHost: a\r\n\r\n"
-    httpx.put(f"{server.url}/v1/products/pen", json=json.loads(PEN))
+    http.put(f"{server.url}/v1/products/pen", json=json.loads(PEN))
     with Connection(server.url) as connection:
         connection.send(put(b"").replace(b"Length: 0", b"Length: 99999999") + smuggled)
         answer = connection.answer()
         assert answer is not None
         assert answer.status == 413
         assert connection.answer() is None, "the connection is closed"
-    assert httpx.get(f"{server.url}/v1/products/pen").status_code == 200
+    assert http.get(f"{server.url}/v1/products/pen").status_code == 200
 
 
 def test_slow_clients_do_not_keep_out_others(server: Running) -> None:
@@ -260,7 +259,7 @@ def test_slow_clients_do_not_keep_out_others(server: Running) -> None:
     try:
         for number, connection in enumerate(slow):
             connection.send(requests[number][: 20 if number % 2 else -5])
-        assert httpx.get(f"{server.url}/v1/products").status_code == 200
+        assert http.get(f"{server.url}/v1/products").status_code == 200
         for number, connection in enumerate(slow):
             connection.send(requests[number][20 if number % 2 else -5 :])
         answers = [connection.answer() for connection in slow]
