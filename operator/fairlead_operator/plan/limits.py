@@ -9,12 +9,11 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from fairlead_contract.bindings import Cache, Datastore, Queue
-from fairlead_contract.openapi import openapi
 from fairlead_contract.operation import GatewayRef, ScalingBackend
 from fairlead_contract.resources import ApiService, ApiServiceClass, ApiServiceSpec, ClassLimits
 from fairlead_contract.runtime import derive
 from fairlead_operator.plan.children import Violation
-from fairlead_operator.plan.digest import canonical
+from fairlead_operator.plan.configuration import contract_text
 from fairlead_operator.plan.request import runtime_text
 
 MAX_DOCUMENT_BYTES = 900 * 1024  # a ConfigMap holds 1 MiB
@@ -172,10 +171,8 @@ def _hostnames(member: str, asked: tuple[str, ...], limits: ClassLimits) -> Iter
 
 def _documents(resource: ApiService) -> Iterator[Violation]:
     document = derive(resource)
-    texts = {
-        "runtime document": runtime_text(document),
-        "OpenAPI document": canonical(openapi(document)),
-    }
+    runtime = runtime_text(document)
+    texts = {"runtime document": runtime, "OpenAPI document": contract_text(runtime, document)}
     for name, text in texts.items():
         size = len(text.encode())
         if size > MAX_DOCUMENT_BYTES:
