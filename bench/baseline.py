@@ -1,10 +1,9 @@
 """Baseline A: a bare Starlette application that returns given bytes, on our server, loop and GC settings.
 
-Run as a process: `python -m bench.baseline PORT STATUS FILE` where FILE holds the JSON of {"headers": {...}, "body": "..."}.
+A process: `python -m bench.baseline PORT STATUS FILE`; FILE holds {"headers": {...}, "body": "..."} as JSON.
 """
 
 import asyncio
-import gc
 import json
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from fairlead_workload import memory
 from fairlead_workload.api.granian_server import GranianServer
 from fairlead_workload.api.server import bind
 
@@ -37,8 +37,7 @@ async def serve(port: int, status: int, answer: dict[str, object]) -> None:
     headers = dict(answer["headers"])  # type: ignore[call-overload]
     server = GranianServer(application(status, headers, str(answer["body"]).encode()), bind("127.0.0.1", port))
     await server.start()
-    gc.collect()
-    gc.freeze()
+    memory.settle()
     print("ready", flush=True)
     await asyncio.Event().wait()
 

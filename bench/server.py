@@ -3,7 +3,6 @@
 The access log is on, in JSON, as in the image; its lines go to standard output.
 """
 
-import gc
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import yaml
 
 from fairlead_cli.embedded import embed
 from fairlead_contract.resources import ApiService
+from fairlead_workload import memory
 from fairlead_workload.service import Role, Service
 
 
@@ -21,8 +21,7 @@ async def serve(file: Path, data_dir: Path, port: int) -> None:
         document, data_dir=data_dir, port=port, admin_port=0, log_format="json", roles=frozenset({Role.API})
     )
     await service.start()
-    gc.collect()
-    gc.freeze()
+    memory.settle()
     await service.wait()
 
 

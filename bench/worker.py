@@ -9,7 +9,6 @@ worker until all are applied and acknowledged.
 import argparse
 import asyncio
 import cProfile
-import gc
 import json
 import pstats
 import tempfile
@@ -20,6 +19,7 @@ import uvloop
 
 from fairlead_contract.resources import ApiService
 from fairlead_contract.runtime import RuntimeDocument, derive
+from fairlead_workload import memory
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import Fetched, policy_of
@@ -105,8 +105,7 @@ async def measure(count: int, *, facts: bool, data_dir: Path) -> dict[str, float
     for start in range(0, count, 1000):
         await queue.publish([command(number) for number in range(start, min(start + 1000, count))])
     worker = Worker(bindings)
-    gc.collect()
-    gc.freeze()  # as `fairlead run` does when it has started
+    memory.settle()  # as `fairlead run` does when it has started
     total = count * 2 if facts else count
     began, processor = time.perf_counter(), time.process_time()
     running = asyncio.create_task(worker.run())

@@ -5,7 +5,6 @@ service that cannot be served, or that ends by itself, ends them all. The images
 """
 
 import asyncio
-import gc
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -18,6 +17,7 @@ import uvloop
 
 from fairlead_contract.findings import Finding
 from fairlead_contract.runtime import RuntimeDocument, drain_seconds
+from fairlead_workload import memory
 from fairlead_workload.errors import FairleadError, Misconfigured
 from fairlead_workload.service import EVERYTHING, Role, Service
 from fairlead_workload.telemetry import logs
@@ -70,8 +70,7 @@ async def _run(workloads: Sequence[Workload], on_started: Callable[[Sequence[Ser
             running.append((workload, service))
         for workload, service in running:
             await _start(workload, service)
-        gc.collect()
-        gc.freeze()  # what start-up made lives as long as the process; collections need not walk it
+        memory.settle()
         on_started([service for _, service in running])
         await _until(stopping, running)
 

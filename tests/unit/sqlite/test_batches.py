@@ -115,7 +115,7 @@ async def test_an_operation_whose_caller_left_is_carried_out_all_the_same(databa
 async def test_closing_finishes_what_was_submitted(tmp_path: Path) -> None:
     database = Database.open(tmp_path / "data")
     store = SqliteStore(database, [ORDERS])
-    commit = asyncio.create_task(store.commit(put("a")))
+    commit = asyncio.ensure_future(store.commit(put("a")))
     await asyncio.sleep(0)
     await database.close()
     assert (await commit).versions

@@ -141,9 +141,10 @@ class DocumentCache:
     async def invalidate(self, key: str, version: int) -> None:
         """The store is at `version` or later: whoever reads from now on gets nothing older. Never raises.
 
-        Also for those who only heard of it, such as the relay, or an operation that is answered as Succeeded.
+        Also for those who only heard of it, such as the relay, or an operation that is answered as Succeeded; what was
+        heard of before costs nothing.
         """
-        if self._shared is not None:
+        if self._shared is not None and not self._has_heard(key, version):
             call = self._shared.invalidate(key, version, ttl_seconds=TOMBSTONE_SECONDS)
             await self._advance(key, version, call)
 
@@ -229,6 +230,10 @@ class DocumentCache:
             del self._flights[key]
         if not flight.cancelled():
             flight.exception()  # a refresh has nobody waiting who would take it
+
+    def _has_heard(self, key: str, version: int) -> bool:
+        """Whether the cache was told of this version, or a later one, so lately that nothing older can be in it."""
+        return (self._recent.get(key) or 0) >= version and self._floors.get(key) is None
 
     def _is_written(self, key: str) -> bool:
         """Whether a write is known of that a replica may not have, so that a fetch must be strong."""

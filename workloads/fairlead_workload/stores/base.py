@@ -6,7 +6,7 @@ needs one table for them. Versions: create takes max(unix microseconds, tombston
 tombstone with version + 1 that is kept at least 24 h; a recreated document never repeats a version.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -174,8 +174,8 @@ class Store(Protocol):
     async def query(self, resource: str, query: Query, *, strong: bool = False) -> Page:
         """One page of documents."""
 
-    async def commit(self, unit: Unit) -> Committed:
-        """Commit all of `unit` durably, or raise and leave nothing of it."""
+    def commit(self, unit: Unit) -> Awaitable[Committed]:
+        """Commit all of `unit` durably, or raise (when awaited) and leave nothing of it."""
 
     async def records(self, ids: Sequence[tuple[str, str]]) -> list[StoredRecord | None]:
         """Our records by (space, id), in that order, always strong; expired ones are None."""

@@ -4,6 +4,7 @@ Versions of new documents never go back: they follow the clock, and a mark in th
 that was swept, so a clock set back does no harm either.
 """
 
+import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
@@ -64,16 +65,23 @@ class SqliteStore:
         page: Page = await self._database.reader.submit(self._queries, (self._table(resource), query))
         return page
 
-    async def commit(self, unit: Unit) -> Committed:
+    def commit(self, unit: Unit) -> "asyncio.Future[Committed]":
+        try:
+            future = self._database.writer.submit(self._commits, self._prepared(unit))
+        except FairleadError as error:
+            failed: asyncio.Future[Committed] = asyncio.get_running_loop().create_future()
+            failed.set_exception(error)
+            return failed
+        if unit.outbox:
+            future.add_done_callback(lambda _: self._wake())
+        return future
+
+    def _prepared(self, unit: Unit) -> PreparedUnit:
         for mutation in unit.mutations:
             self._table(mutation.resource)
         for resource, _ in unit.requires:
             self._table(resource)
-        future = self._database.writer.submit(self._commits, prepare(unit, self._tables))
-        if unit.outbox:
-            future.add_done_callback(lambda _: self._wake())
-        committed: Committed = await future
-        return committed
+        return prepare(unit, self._tables)
 
     async def records(self, ids: Sequence[tuple[str, str]]) -> list[StoredRecord | None]:
         found: list[StoredRecord | None] = await self._database.reader.submit(self._record_reads, ids)

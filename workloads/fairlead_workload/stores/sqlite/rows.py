@@ -110,7 +110,10 @@ class RowCodec:
                 row.append(None)
                 continue
             found += 1
-            stored = self._check(value) if type(value) in types else _nearest(value, kind, extra, property_)
+            if type(value) not in types:
+                stored = _nearest(value, kind, extra, property_)
+            else:  # most values are plain text, which needs no further look
+                stored = value if type(value) is str and value.isascii() else self._check(value)
             row.append(as_json(stored) if kind is Kind.JSON and stored is not None else stored)
         if found != len(document):
             extra.update((name, value) for name, value in document.items() if name not in self._declared)
