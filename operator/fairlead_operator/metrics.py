@@ -1,8 +1,10 @@
 """What Prometheus is told, under the names that controller-runtime uses, so that its dashboards and alerts fit."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
 
 CONTROLLER = "apisvc"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -48,6 +50,16 @@ class Metrics:
         """Where the queue's length is read from."""
         self._depth.labels(CONTROLLER).set_function(read)
 
+    def leading(self, read: Callable[[], bool], *, lease: str) -> None:
+        """Where it is read whether this replica holds the lease."""
+        text = "Whether this replica leads."
+        leads = Gauge("leader_election_master_status", text, ("name",), registry=self.registry)
+        leads.labels(lease).set_function(read)
+
+    def beats(self, read: Callable[[], Mapping[str, float]]) -> None:
+        """Where it is read when each watch was last heard of, by the clock."""
+        self.registry.register(_Silence(read, self._clock))
+
     def answered(self, method: str, path: str, code: int) -> None:
         """The API server answered. The path is no label: there are too many."""
         del path
@@ -79,3 +91,18 @@ class Metrics:
     def _ages(self) -> list[float]:
         now = self._clock()
         return [now - started for started in self._running.values()]
+
+
+class _Silence(Collector):
+    """One series for each kind that is watched now: optional kinds come and go."""
+
+    def __init__(self, beats: Callable[[], Mapping[str, float]], clock: Callable[[], float]) -> None:
+        self._beats = beats
+        self._clock = clock
+
+    def collect(self) -> Iterable[Metric]:
+        text = "Seconds since a watch was heard of."
+        silence = GaugeMetricFamily("fairlead_operator_watch_silence_seconds", text, labels=("kind",))
+        for kind, beat in self._beats().items():
+            silence.add_metric([kind], self._clock() - beat)
+        yield silence

@@ -6,12 +6,13 @@ import datetime
 import logging
 import random
 from collections.abc import Callable, Coroutine
+from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from fairlead_contract import names
-from fairlead_operator import health, kinds
+from fairlead_operator import class_file, health, kinds
 from fairlead_operator.announcements import Announcer
 from fairlead_operator.cluster.client import Client, Observer
 from fairlead_operator.cluster.credentials import Credentials
@@ -64,6 +65,8 @@ class Operator:
         self._informers: dict[Kind, AnyInformer] = {}
         self._running: dict[Kind, asyncio.Task[None]] = {}
         app = health.application(beats=self.beats, unready=self.unready, metrics=self.metrics.render, clock=clock)
+        self.metrics.leading(self.election.held.is_set, lease=settings.lease_name)
+        self.metrics.beats(self.beats)
         self._runner = web.AppRunner(app, access_log=None)
         self._announcer = Announcer(self.client, identity=settings.identity, clock=clock, now=_now)
         self.reconciler = Reconciler(
@@ -107,13 +110,19 @@ class Operator:
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:
         self._start(kinds.API_SERVICE, self._inform(kinds.API_SERVICE, self.world.services, Whole.read, selector=""))
-        self._start(
-            kinds.API_SERVICE_CLASS, self._inform(kinds.API_SERVICE_CLASS, self.world.classes, Whole.read, selector="")
-        )
+        self._start_classes()
         for kind in kinds.CHILDREN:
             if not kind.capability:
                 self._start_child(kind)
         return [self.election.run(self.client), self.discovery.run(), self._resync_for_ever(), self._watch_over()]
+
+    def _start_classes(self) -> None:
+        kind, store = kinds.API_SERVICE_CLASS, self.world.classes
+        if self._settings.class_file:
+            only = class_file.read(Path(self._settings.class_file))
+            store.put(only.owner, only)
+        else:
+            self._start(kind, self._inform(kind, store, Whole.read, selector=""))
 
     def _start_child(self, kind: Kind) -> None:
         facts = OF_KIND.get(kind.name)

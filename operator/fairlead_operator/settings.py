@@ -11,10 +11,11 @@ from dataclasses import dataclass, field, fields
 
 @dataclass(frozen=True)
 class Settings:
-    """All times are in seconds. An empty `namespace` means all of them."""
+    """All times are in seconds. An empty `namespace` means all of them; with a `class_file` no other class is read."""
 
     image: str = "fairlead-workload:latest"
     namespace: str = ""
+    class_file: str = ""
     lease_namespace: str = "default"
     lease_name: str = "fairlead-operator"
     lease_seconds: float = 15.0

@@ -1,4 +1,4 @@
-"""Plays the kubelet: pods become ready, fail to pull their image, or end with a message; the real controllers do the rest.
+"""Plays the kubelet: pods become ready, fail to pull their image, or end with a message; real controllers do the rest.
 
 It changes nothing but pods' status, so Deployments, ReplicaSets and Jobs report what they would on nodes.
 """

@@ -117,25 +117,32 @@ class Client:
         path = kind.path(namespace=manifest["metadata"]["namespace"])
         return await self.request("POST", path, body=manifest, parameters={"fieldManager": names.FIELD_MANAGER})
 
-    async def list_all(self, kind: Kind, *, namespace: str = "", selector: str = "") -> tuple[list[Manifest], str]:
-        """Every object, read in pages, and the resource version to watch from. Gone starts it anew, once."""
-        try:
-            return await self._list(kind, namespace=namespace, selector=selector, limit=PAGE_SIZE)
-        except Gone:
-            return await self._list(kind, namespace=namespace, selector=selector, limit=0)
+    async def list_all(
+        self, kind: Kind, *, namespace: str = "", selector: str = "", fields: str = ""
+    ) -> tuple[list[Manifest], str]:
+        """Every object, read in pages, and the resource version to watch from. Gone starts it anew, once, in one page.
 
-    async def _list(self, kind: Kind, *, namespace: str, selector: str, limit: int) -> tuple[list[Manifest], str]:
+        `selector` is about labels, `fields` a field selector.
+        """
+        given = {"labelSelector": selector, "fieldSelector": fields, "limit": str(PAGE_SIZE)}
+        parameters = {key: value for key, value in given.items() if value}
+        path = kind.path(namespace=namespace)
+        try:
+            return await self._pages(path, parameters)
+        except Gone:
+            del parameters["limit"]
+            return await self._pages(path, parameters)
+
+    async def _pages(self, path: str, parameters: dict[str, str]) -> tuple[list[Manifest], str]:
         items: list[Manifest] = []
-        parameters = {"labelSelector": selector} if selector else {}
-        if limit:
-            parameters["limit"] = str(limit)
+        following = ""
         while True:
-            page = await self.request("GET", kind.path(namespace=namespace), parameters=parameters)
+            more = {"continue": following} if following else {}
+            page = await self.request("GET", path, parameters=parameters | more)
             items += page.get("items") or ()
-            following = page["metadata"].get("continue")
+            following = page["metadata"].get("continue", "")
             if not following:
                 return items, page["metadata"]["resourceVersion"]
-            parameters["continue"] = following
 
     async def watch(
         self, kind: Kind, *, since: str, namespace: str = "", selector: str = ""

@@ -1,0 +1,191 @@
+"""What a pass came to, as the view that the status is made from. Reads pods and Events only when something ails.
+
+Once a version serves, Ready follows whether the Deployments are available, and pods that come and go are no rollout.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from fairlead_contract import names
+from fairlead_operator import causes, kinds
+from fairlead_operator.apply import Applier
+from fairlead_operator.cluster.client import Client, Manifest
+from fairlead_operator.cluster.store import Child, Name
+from fairlead_operator.cluster.world import World
+from fairlead_operator.facts import Rollout, Scaler
+from fairlead_operator.inventory import Ref
+from fairlead_operator.plan import Plan, Stage
+from fairlead_operator.provisioning import listed
+from fairlead_operator.reasons import Reason, Trouble
+from fairlead_operator.status import Part, View
+from fairlead_operator.turn import Pass, annotation, mine
+
+_POD_WARNINGS = "involvedObject.kind=Pod,type=Warning"
+
+
+class Observer:
+    """Looks at the stores, and at the cluster where these do not know enough."""
+
+    def __init__(self, client: Client, world: World, applier: Applier) -> None:
+        self._client = client
+        self._world = world
+        self._applier = applier
+
+    def rolled_out(self, turn: Pass) -> bool:
+        """Whether the newest pods of every planned Deployment have replaced all others."""
+        live = self._world.of(turn.owner)
+        for manifest in turn.manifests(Stage.ROLLOUT):
+            if manifest["kind"] == kinds.DEPLOYMENT.name:
+                child = live.get(Ref.of(manifest))
+                if child is None or not child.facts.complete or self._applier.differs(turn.owner, manifest, live):
+                    return False
+        return True
+
+    async def view(self, turn: Pass) -> View:
+        """The view after a pass that had a plan."""
+        live = {ref: child for ref, child in self._world.of(turn.owner).items() if ref not in turn.pruned}
+        own = mine(live, turn.uid)
+        refused = turn.prepared.refused
+        troubles = [refused] if refused else turn.applied.troubles
+        rolled = refused is None and not turn.held and self.rolled_out(turn)
+        was_serving = turn.previous.get("serving")
+        serving = {"generation": turn.plan.generation, "runtimeHash": turn.plan.runtime_hash}
+        view = View(
+            generation=turn.resource["metadata"]["generation"],
+            class_name=turn.prepared.class_name,
+            url=turn.plan.url,
+            stalled=troubles[0] if troubles else turn.provisioning.stalled,
+            pending=self._pending(turn, rolled=rolled, settled=was_serving == serving),
+            provision=turn.provisioning.status if refused is None else turn.previous.get("provision"),
+            bindings=turn.provisioning.bindings or _bindings(turn),
+            children=_children(own),
+            contract=next((ref.name for ref in sorted(own) if _is_contract(ref)), ""),
+            api=_part(turn.plan, own, "api"),
+            worker=_part(turn.plan, own, "worker"),
+            scaling_fault=_scaling_fault(own),
+            scaling_note=_scaling_note(turn.plan),
+            left_out=tuple(each.message for each in turn.plan.left_out if not each.feature.startswith("scaling")),
+            embedded=turn.prepared.embedded,
+            serving=serving if rolled else was_serving,
+            image=turn.prepared.image,
+            requested_at=annotation(turn.resource, names.ANNOTATION_RECONCILE_REQUESTED_AT),
+        )
+        return await self._explain(turn, view)
+
+    def _pending(self, turn: Pass, *, rolled: bool, settled: bool) -> Trouble | None:
+        """What is waited for. Once a version serves, a pod that comes and goes is no rollout."""
+        if turn.prepared.refused or turn.applied.troubles or turn.provisioning.stalled:
+            return None
+        if turn.applied.errors or turn.applied.waiting:
+            return Trouble(Reason.APPLYING, "not every child could be written yet; trying again")
+        if turn.provisioning.pending:
+            return turn.provisioning.pending
+        was_pending = any(_condition(turn.previous, name) for name in ("Reconciling", "Stalled"))
+        if rolled or (settled and not was_pending and not turn.held and not turn.applied.written):
+            return None
+        return Trouble(Reason.ROLLING_OUT, "the new version's pods are not all available yet")
+
+    async def _explain(self, turn: Pass, view: View) -> View:
+        """Look for what ails the workloads, when something does; a rollout out of time is stalled."""
+        parts = {}
+        stalled = view.stalled
+        for name, part in (("api", view.api), ("worker", view.worker)):
+            seen = part.seen
+            if seen is None or not part.wanted or (not view.pending and seen.available) or _written(turn, name):
+                continue
+            if seen.complete and seen.available:
+                continue
+            cause = await self._cause(turn.owner, name, seen)
+            if cause and cause.reason == Reason.NOT_READY and view.pending and not seen.failed:
+                cause = None  # every pod is so for a while
+            parts[name] = replace(part, cause=cause)
+            if seen.failed and view.pending and not stalled:
+                known = cause.message if cause else seen.failed
+                stalled = Trouble(Reason.ROLLOUT_FAILED, f"Deployment {turn.owner[1]}-{name}: {known}{_serving(view)}")
+        return replace(view, stalled=stalled, **parts)  # type: ignore[arg-type]
+
+    async def _cause(self, owner: Name, component: str, seen: Rollout) -> Trouble | None:
+        if seen.refused:
+            return Trouble(Reason.QUOTA_EXCEEDED, f"Deployment {owner[1]}-{component}: {seen.refused[:300]}")
+        selector = f"{names.LABEL_APISVC}={owner[1]},app.kubernetes.io/component={component}"
+        pods, _ = await self._client.list_all(kinds.POD, namespace=owner[0], selector=selector)
+        events, _ = await self._client.list_all(kinds.EVENT, namespace=owner[0], fields=_POD_WARNINGS)
+        found = causes.deepest(pods, events)
+        return replace(found, message=f"Deployment {owner[1]}-{component}: {found.message}") if found else None
+
+    def unplanned(self, resource: Manifest, trouble: Trouble) -> View:
+        """The view when there is no plan: what runs goes on, and the status keeps what it said of it."""
+        previous = resource.get("status", {})
+        owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
+        own = mine(self._world.of(owner), resource["metadata"]["uid"])
+        return View(
+            generation=resource["metadata"]["generation"],
+            class_name=previous.get("className", ""),
+            url=previous.get("url", ""),
+            stalled=trouble,
+            provision=previous.get("provision"),
+            bindings=list(previous.get("bindings", ())),
+            children=_children(own),
+            contract=next((ref.name for ref in sorted(own) if _is_contract(ref)), ""),
+            api=Part(wanted=True, seen=_seen(own, "api")),
+            worker=Part(wanted=_seen(own, "worker") is not None, seen=_seen(own, "worker")),
+            serving=previous.get("serving"),
+            image=previous.get("runtimeVersion", ""),
+            requested_at=annotation(resource, names.ANNOTATION_RECONCILE_REQUESTED_AT),
+        )
+
+
+def _condition(found: Mapping[str, Any], name: str) -> Manifest | None:
+    return next((each for each in found.get("conditions", ()) if each["type"] == name), None)
+
+
+def _children(own: Mapping[Ref, Child]) -> list[dict[str, Any]]:
+    return [
+        {key: value for key, value in (("group", ref.group), ("kind", ref.kind), ("name", ref.name)) if value}
+        | {"uid": child.uid, "hash": child.digest}
+        for ref, child in sorted(own.items(), key=lambda item: item[0])
+        if not child.deleting
+    ]
+
+
+def _seen(own: Mapping[Ref, Child], component: str) -> Rollout | None:
+    rollouts = [child.facts for child in own.values() if isinstance(child.facts, Rollout) and not child.deleting]
+    return next((each for each in rollouts if each.component == component), None)
+
+
+def _part(planned: Plan, own: Mapping[Ref, Child], component: str) -> Part:
+    labels = [
+        child.manifest["metadata"]["labels"].get("app.kubernetes.io/component")
+        for child in planned.children
+        if child.kind == kinds.DEPLOYMENT.name
+    ]
+    return Part(wanted=component in labels, seen=_seen(own, component))
+
+
+def _scaling_fault(own: Mapping[Ref, Child]) -> str:
+    faults = {ref: child.facts.fault for ref, child in own.items() if isinstance(child.facts, Scaler)}
+    return next((f"{ref}: {fault[:300]}" for ref, fault in sorted(faults.items()) if fault), "")
+
+
+def _scaling_note(planned: Plan) -> Trouble | None:
+    notes = [each for each in planned.left_out if each.feature.startswith("scaling")]
+    return Trouble(notes[0].reason, "; ".join(each.message for each in notes)) if notes else None
+
+
+def _bindings(turn: Pass) -> list[dict[str, Any]]:
+    if turn.prepared.refused or turn.plan.provision_hash is not None:
+        return list(turn.previous.get("bindings", ()))
+    return listed(turn.plan.bindings, "Ready")
+
+
+def _is_contract(ref: Ref) -> bool:
+    return ref.kind == kinds.CONFIG_MAP.name and ref.name.endswith("-contract")
+
+
+def _written(turn: Pass, component: str) -> bool:
+    return Ref("apps", kinds.DEPLOYMENT.name, f"{turn.owner[1]}-{component}") in turn.applied.written
+
+
+def _serving(view: View) -> str:
+    return f"; generation {view.serving['generation']} goes on serving" if view.serving else ""

@@ -1,0 +1,60 @@
+"""A server on loopback that answers by script: for faults that a real API server cannot be asked for."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import kopf
+from aiohttp import web
+
+from fairlead_operator.cluster.client import Client
+from fairlead_operator.cluster.credentials import Credentials
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def config_map(name: str, version: int, **metadata: Any) -> dict[str, Any]:
+    """A live object."""
+    base = {"name": name, "namespace": "shop", "uid": name, "resourceVersion": str(version)}
+    return {"metadata": base | {"labels": {"fairlead.dev/apisvc": "orders"}} | metadata}
+
+
+def page(*items: dict[str, Any], version: int = 10, following: str = "") -> web.Response:
+    """One page of a list."""
+    return web.json_response({"items": items, "metadata": {"resourceVersion": str(version), "continue": following}})
+
+
+def fault(code: int, **headers: str) -> web.Response:
+    """An error as the API server words it."""
+    body = {"kind": "Status", "code": code, "reason": f"Code{code}", "message": "said so"}
+    return web.json_response(body, status=code, headers=headers)
+
+
+async def events(request: web.Request, *found: tuple[str, dict[str, Any]]) -> web.StreamResponse:
+    """A watch that tells these events and ends."""
+    answer = web.StreamResponse()
+    await answer.prepare(request)
+    for kind, item in found:
+        await answer.write(json.dumps({"type": kind, "object": item}).encode() + b"\n")
+    return answer
+
+
+@asynccontextmanager
+async def serving(answer: Answer, **options: Any) -> AsyncIterator[Client]:
+    """A client of a server where `answer` answers everything."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", answer)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    source = lambda: kopf.ConnectionInfo(server=f"http://127.0.0.1:{port}", token="t")  # noqa: E731
+    credentials = options.pop("credentials", None) or Credentials(source, clock=asyncio.get_running_loop().time)
+    try:
+        async with Client(credentials, **options) as client:
+            yield client
+    finally:
+        await runner.cleanup()

@@ -1,0 +1,226 @@
+"""What the client makes of the server's answers."""
+
+import asyncio
+
+import pytest
+from aiohttp import web
+
+from fairlead_operator import kinds
+from fairlead_operator.cluster import client as client_module
+from fairlead_operator.errors import (
+    ApiError,
+    Conflict,
+    Forbidden,
+    Gone,
+    Invalid,
+    NotFound,
+    NotLeading,
+    OperatorError,
+    Unauthorized,
+    Unreachable,
+)
+
+from .server import config_map, events, fault, page, serving
+
+MANIFEST = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "namespace": "shop"}}
+
+
+@pytest.mark.parametrize(
+    ("code", "error"),
+    [
+        (400, Invalid),
+        (401, Unauthorized),
+        (403, Forbidden),
+        (404, NotFound),
+        (409, Conflict),
+        (410, Gone),
+        (422, Invalid),
+        (500, ApiError),
+        (504, ApiError),
+    ],
+)
+async def test_an_error_has_the_type_of_its_code(code: int, error: type[OperatorError]) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return fault(code)
+
+    async with serving(answer) as client:
+        with pytest.raises(error, match="said so"):
+            await client.apply_new(kinds.CONFIG_MAP, MANIFEST)
+
+
+async def test_a_create_cannot_merge_and_an_update_names_the_object() -> None:
+    seen: list[tuple[dict[str, str], dict[str, str]]] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        seen.append((dict(request.query), (await request.json())["metadata"]))
+        return web.json_response(config_map("a", 1))
+
+    async with serving(answer) as client:
+        await client.apply_new(kinds.CONFIG_MAP, MANIFEST)
+        await client.apply_known(kinds.CONFIG_MAP, MANIFEST, uid="u")
+    (create, made), (update, known) = seen
+    assert (create["force"], made["resourceVersion"]) == ("false", "1")
+    assert (update["force"], known["uid"], "resourceVersion" in known) == ("true", "u", False)
+    assert "uid" not in MANIFEST["metadata"]
+
+
+async def test_the_wait_that_the_server_asks_for_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    waits: list[float] = []
+    answers = [fault(429, **{"Retry-After": "3"}), fault(503, **{"Retry-After": "1"})]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return answers.pop(0) if answers else web.json_response(config_map("a", 1))
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async with serving(answer) as client:
+        monkeypatch.setattr(client_module.asyncio, "sleep", sleep)
+        assert await client.get(kinds.CONFIG_MAP, namespace="shop", name="a")
+        monkeypatch.undo()
+    assert waits == [3.0, 1.0]
+
+
+async def test_a_long_wait_and_an_error_without_one_are_left_to_the_queue() -> None:
+    answers = [fault(429, **{"Retry-After": "600"}), fault(503), fault(500)]
+    count = 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal count
+        count += 1
+        return answers.pop(0)
+
+    async with serving(answer) as client:
+        for _ in range(3):
+            with pytest.raises(ApiError):
+                await client.request("GET", "/")
+    assert count == 3
+
+
+async def test_a_401_is_tried_once_more() -> None:
+    count = 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal count
+        count += 1
+        return fault(401)
+
+    async with serving(answer) as client:
+        with pytest.raises(Unauthorized):
+            await client.request("GET", "/")
+    assert count == 2
+
+
+async def test_nothing_is_sent_without_the_lease_but_reads_and_the_lease_itself() -> None:
+    seen: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        seen.append(request.method)
+        return web.json_response({})
+
+    def refuse() -> None:
+        raise NotLeading("another one leads")
+
+    async with serving(answer, may_write=refuse) as client:
+        with pytest.raises(NotLeading):
+            await client.apply_new(kinds.CONFIG_MAP, MANIFEST)
+        with pytest.raises(NotLeading):
+            await client.delete(kinds.CONFIG_MAP, namespace="shop", name="a", uid="u")
+        await client.request("GET", "/")
+        await client.request("PUT", "/", body={}, guarded=False)
+    assert seen == ["GET", "PUT"]
+
+
+async def test_no_more_than_the_limit_is_in_flight() -> None:
+    now, most = 0, 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await asyncio.sleep(0.01)
+        now -= 1
+        return web.json_response({})
+
+    async with serving(answer, in_flight=4) as client:
+        await asyncio.gather(*(client.request("GET", "/") for _ in range(20)))
+    assert most == 4
+
+
+async def test_a_list_is_read_in_pages_and_anew_when_its_token_is_too_old() -> None:
+    asked: list[dict[str, str]] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(dict(request.query))
+        if "continue" in request.query:
+            return fault(410)
+        if "limit" in request.query:
+            return page(config_map("a", 1), following="token")
+        return page(config_map("a", 1), config_map("b", 2), version=12)
+
+    async with serving(answer) as client:
+        items, version = await client.list_all(kinds.CONFIG_MAP, selector="x")
+    assert [item["metadata"]["name"] for item in items] == ["a", "b"]
+    assert version == "12"
+    assert all(each["labelSelector"] == "x" for each in asked)
+
+
+async def test_a_delete_is_about_one_object_and_a_missing_one_is_fine() -> None:
+    bodies: list[dict[str, object]] = []
+    answers = [fault(404), fault(409), web.json_response({})]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        bodies.append(await request.json())
+        return answers.pop(0)
+
+    async with serving(answer) as client:
+        for _ in range(3):
+            await client.delete(kinds.CONFIG_MAP, namespace="shop", name="a", uid="u")
+    assert all(body["preconditions"] == {"uid": "u"} for body in bodies)
+
+
+async def test_a_watch_reads_events_larger_than_any_buffer() -> None:
+    large = config_map("a", 2) | {"data": {"x": "y" * 3_000_000}}
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await events(request, ("ADDED", large), ("BOOKMARK", config_map("", 5)))
+
+    async with serving(answer) as client:
+        found = [kind async for kind, _ in client.watch(kinds.CONFIG_MAP, since="1")]
+    assert found == ["ADDED", "BOOKMARK"]
+
+
+@pytest.mark.parametrize(("code", "error"), [(410, Gone), (500, ApiError)])
+async def test_an_error_event_is_an_error(code: int, error: type[OperatorError]) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return await events(request, ("ERROR", {"code": code, "message": "too old", "metadata": {}}))
+
+    async with serving(answer) as client:
+        with pytest.raises(error):
+            [each async for each in client.watch(kinds.CONFIG_MAP, since="1")]
+
+
+async def test_a_silent_watch_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    release = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        found = await events(request)
+        await release.wait()
+        return found
+
+    monkeypatch.setattr(client_module, "WATCH_SILENCE_SECONDS", 0.05)
+    async with serving(answer) as client:
+        with pytest.raises(Unreachable):
+            [each async for each in client.watch(kinds.CONFIG_MAP, since="1")]
+        release.set()
+
+
+async def test_a_server_that_is_away_is_unreachable() -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        assert request.transport
+        request.transport.close()
+        return web.Response()
+
+    async with serving(answer) as client:
+        with pytest.raises(Unreachable):
+            await client.request("GET", "/")
