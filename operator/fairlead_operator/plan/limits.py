@@ -68,8 +68,8 @@ def _hosts(resource: ApiService, limits: ClassLimits) -> Iterator[Violation]:
 def _inside(host: str, namespace: str) -> bool:
     """Whether `host` can only be a Service of the namespace.
 
-    `NAME.NAMESPACE` can be more than that: a namespace may be called as a top-level domain is, such as `dev`. And a label
-    that starts with a digit may be an address.
+    `NAME.NAMESPACE` can be more than that: a namespace may be called as a top-level domain is, such as `dev`. And a
+    label that starts with a digit may be an address.
     """
     name, *domain = host.lower().split(".")
     return name[:1].isalpha() and domain in ([], [namespace, "svc"], [namespace, "svc", "cluster", "local"])
