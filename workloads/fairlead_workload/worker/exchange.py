@@ -1,0 +1,120 @@
+"""One HTTP request to a service that a handler calls, and what its answer, or the lack of one, means.
+
+Decided here: what travels with a call, what counts as an answer, and whether a failed call may have been carried out
+all the same. Answers are 2xx; of their bodies at most 64 KiB are kept for later steps.
+"""
+
+import time
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import Any
+
+import httpx
+import msgspec
+
+from fairlead_workload.worker.plans import CallPlan
+from fairlead_workload.worker.retries import CallFailed, Kind
+
+MAX_RESULT_BYTES = 65_536
+_TRY_LATER = frozenset({408, 425, 429})
+
+
+class Exchange:
+    """Makes requests through one HTTP client."""
+
+    def __init__(self) -> None:
+        limits = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
+        self._client = httpx.AsyncClient(limits=limits, trust_env=False)
+
+    async def attempt(self, plan: CallPlan, url: str, body: Any, *, headers: Mapping[str, str]) -> dict[str, Any]:
+        """`{status, body}` of the answer. Raises CallFailed."""
+        content = None if plan.method == "GET" and body is None else msgspec.json.encode(body)
+        request_headers = {"accept": "application/json", **headers}
+        if content is not None:
+            request_headers["content-type"] = "application/json"
+        request = self._client.build_request(
+            plan.method,
+            url,
+            content=content,
+            headers=request_headers,
+            timeout=plan.timeout_seconds,
+        )
+        deadline = time.monotonic() + plan.timeout_seconds
+        name = plan.service.name
+        try:
+            response = await self._client.send(request, stream=True, follow_redirects=False)
+            try:
+                _check(name, response)
+                return {"status": response.status_code, "body": _body(await _read(response, deadline))}
+            finally:
+                await response.aclose()
+        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
+            raise _unreached(name, error, unknown=False) from None
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise _unreached(name, error, unknown=True) from None
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+
+
+def _unreached(service: str, error: Exception, *, unknown: bool) -> CallFailed:
+    timed_out = isinstance(error, httpx.TimeoutException)
+    code = "timeout" if timed_out else "network"
+    message = "did not answer in time" if timed_out else f"could not be asked ({type(error).__name__})"
+    return CallFailed(service, code, message, kind=Kind.DEPENDENCY, unknown=unknown)
+
+
+def _check(service: str, response: httpx.Response) -> None:
+    """Raise unless the answer is 2xx. After a 5xx nobody knows what was done; a 4xx says that nothing was."""
+    status = response.status_code
+    if 200 <= status < 300:
+        return
+    if status >= 500 or status in _TRY_LATER:
+        kind = Kind.DEPENDENCY
+    else:
+        kind = Kind.COUNTED if status == 409 else Kind.REJECTED
+    raise CallFailed(
+        service,
+        f"http-{status}",
+        f"answered {status}",
+        kind=kind,
+        unknown=status >= 500,
+        retry_after_seconds=_retry_after(response.headers.get("retry-after", "")),
+    )
+
+
+def _retry_after(value: str) -> float:
+    """Seconds in a Retry-After header (RFC 9110): a number of seconds or a date; 0 for neither."""
+    if value.isdecimal():
+        return float(value[:9])
+    try:
+        moment = parsedate_to_datetime(value)
+    except (ValueError, TypeError):
+        return 0.0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds())
+
+
+async def _read(response: httpx.Response, deadline: float) -> bytes | None:
+    """The body, or None when it is longer than what is kept. A slow body counts against the call's time-out as well."""
+    found = bytearray()
+    async for chunk in response.aiter_bytes():
+        found += chunk
+        if len(found) > MAX_RESULT_BYTES:
+            return None
+        if time.monotonic() > deadline:
+            raise httpx.ReadTimeout("the body took too long")
+    return bytes(found)
+
+
+def _body(content: bytes | None) -> Any:
+    """JSON as such, other text as text, nothing (and what is too long) as null."""
+    if not content:
+        return None
+    try:
+        return msgspec.json.decode(content)
+    except (msgspec.DecodeError, RecursionError):
+        return content.decode("utf-8", "replace")
