@@ -1,12 +1,12 @@
 # Everything a newcomer needs. `make help` lists the verbs; each needs only git, make and Python >= 3.11.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check manifests golden bench
+.PHONY: help setup run test check manifests golden bench images images-test
 
 PYTHON_BIN := .venv/bin/python
 READY := .venv/.ready
 
 help: ## List these verbs
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 setup: ## Set up .venv with everything (gets uv when there is none)
 	@scripts/setup.sh
@@ -18,7 +18,8 @@ run: $(READY) ## Serve examples/orders.yaml with its payments service; ARGS="--p
 	@$(PYTHON_BIN) scripts/run_example.py $(ARGS)
 
 test: $(READY) ## Run every test: unit, golden, conformance, integration
-	$(PYTHON_BIN) -m pytest tests
+	@scripts/tool.sh promtool prometheus
+	$(PYTHON_BIN) -m pytest tests --ignore=tests/images
 
 check: $(READY) ## Check format, lint, types, imports, and that generated files are fresh
 	.venv/bin/ruff format --check .
@@ -35,5 +36,11 @@ golden: $(READY) ## Refresh the golden files; look at the diff
 	$(PYTHON_BIN) scripts/golden.py
 
 bench: $(READY) ## Measure against a bare server, here and now; prints ratios
-	@scripts/wrk.sh
+	@scripts/tool.sh wrk wrk
 	$(PYTHON_BIN) -m bench
+
+images: ## Build both images with docker, podman or buildah; BASE_IMAGE=... and ARGS="--build-arg ..." for options
+	@BASE_IMAGE=$(BASE_IMAGE) scripts/images.sh $(ARGS)
+
+images-test: images $(READY) ## Build both images, run them, and look at what they say
+	$(PYTHON_BIN) -m pytest tests/images
