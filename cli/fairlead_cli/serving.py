@@ -4,6 +4,7 @@ Decided here: ports count up; what is served is announced to people; whatever ca
 code 1.
 """
 
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from fairlead_workload.process import NotServed, Workload
 from fairlead_workload.service import Service
 from fairlead_workload.telemetry import logs
 
+_log = logging.getLogger(__name__)
 LogFormat = Literal["console", "json"]
 
 
@@ -67,10 +69,8 @@ def serve(plans: Sequence[Plan], options: Options) -> int:
     workloads = [each.workload for each in plans]
 
     def on_started(services: Sequence[Service]) -> None:
-        # On standard output for people; log lines in JSON are for programs, which read no announcement.
-        if options.log_format == "console":
-            for workload, service in zip(workloads, services, strict=True):
-                _announce(workload, service)
+        for workload, service in zip(workloads, services, strict=True):
+            _announce(workload, service)
 
     try:
         process.run(workloads, on_started=on_started)
@@ -82,5 +82,10 @@ def serve(plans: Sequence[Plan], options: Options) -> int:
 
 
 def _announce(workload: Workload, service: Service) -> None:
+    """For people on standard output; for programs, which read log lines in JSON, one of these."""
+    if workload.log_format == "json":
+        name = f"{workload.document.namespace}/{workload.document.name}"
+        _log.info("started", extra={"service": name, "url": service.url, "admin_url": service.admin_url})
+        return
     text = announcement.announce(workload.document, url=service.url, admin_url=service.admin_url)
     print(f"\n{text}\n\nStop with Ctrl-C.\n", flush=True)  # noqa: T201

@@ -5,6 +5,7 @@ service that cannot be served, or that ends by itself, ends them all. The images
 """
 
 import asyncio
+import logging
 import os
 import signal
 from collections.abc import Callable, Mapping, Sequence
@@ -22,6 +23,7 @@ from fairlead_workload.errors import FairleadError, Misconfigured
 from fairlead_workload.service import EVERYTHING, Role, Service
 from fairlead_workload.telemetry import logs
 
+_log = logging.getLogger(__name__)
 COMMIT_SECONDS = 3.0  # on top of the longest handler: for storing what it did
 
 
@@ -73,6 +75,7 @@ async def _run(workloads: Sequence[Workload], on_started: Callable[[Sequence[Ser
         memory.settle()
         on_started([service for _, service in running])
         await _until(stopping, running)
+    _log.info("stopped")
 
 
 async def _open(workload: Workload) -> Service:
@@ -126,6 +129,9 @@ def _stop_on_signals() -> asyncio.Event:
         if stopping.is_set():
             os._exit(128 + number)
         stopping.set()
+        _log.info(
+            "finishing what is under way; a second signal stops at once", extra={"signal": signal.Signals(number).name}
+        )
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, on_signal, number)

@@ -92,6 +92,16 @@ def test_log_lines_in_json_are_all_that_is_printed(tmp_path: Path) -> None:
         assert server.stop() == 0
     lines = [json.loads(line) for line in (server.out + server.err).splitlines() if not line.startswith(str(PRODUCTS))]
     assert any("/v1/products" in json.dumps(line) for line in lines)
+    (started,) = [line for line in lines if line["message"] == "started"]
+    assert (started["service"], started["url"]) == ("default/products", server.url)
+
+
+def test_the_log_says_that_it_stops(tmp_path: Path) -> None:
+    with running(PRODUCTS, None, cwd=tmp_path, log_format="console") as server:
+        assert server.stop(signal.SIGINT) == 0
+    said = server.out.splitlines()
+    assert "finishing what is under way; a second signal stops at once  signal=SIGINT" in said[-2]
+    assert said[-1].endswith("stopped")
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)], ids=["SIGINT", "SIGTERM"])
