@@ -112,7 +112,7 @@ def _read(loaded: Loaded, name: str, file: Path | None) -> None:
     _add(loaded, name, parsed)
 
 
-class _TooLarge(Exception):  # noqa: N818 - the file is, nothing went wrong
+class _TooLarge(Exception):
     pass
 
 

@@ -25,7 +25,7 @@ _FLOAT = re.compile(
 _DECIMAL = re.compile(r"^[-+]?(0|[1-9][0-9_]*)$")
 
 
-class SyntaxFault(Exception):  # noqa: N818 - what is at fault is the text
+class SyntaxFault(Exception):
     """The text is not YAML, or not what JSON can say. Lines and columns count from 1; 0: unknown."""
 
     def __init__(self, message: str, *, line: int = 0, column: int = 0, document: int = 1) -> None:

@@ -31,7 +31,7 @@ _REBUILT = {"default", "properties", "additionalProperties", "items"}
 _TYPES = {"object", "array", "string", "integer", "boolean"}
 
 
-class Unsayable(ValueError):  # noqa: N818
+class Unsayable(ValueError):
     """The model says something that a structural schema cannot say; the message names the place."""
 
 

@@ -49,7 +49,7 @@ async def committed(data_dir: Path, number_limit: int) -> tuple[dict[int, int], 
 
 
 async def test_nothing_acknowledged_is_lost_and_nothing_is_torn(tmp_path: Path) -> None:
-    chance = random.Random(4)  # noqa: S311 - the same moments in every run, as far as the machine allows
+    chance = random.Random(4)
     acknowledged: set[int] = set()
     start = 0
     for _ in range(KILLS):

@@ -17,7 +17,7 @@ async def test_workers_on_the_same_documents_apply_every_write_once(lab):
         await lab.create(id_)
     await lab.settle()
     before = {id_: await lab.version_of(id_) for id_ in "abc"}
-    draw = random.Random(7)  # noqa: S311 - a test that repeats itself
+    draw = random.Random(7)
     messages = [lab.command(Action.PATCH, draw.choice("abc"), {"quantity": n + 1}) for n in range(150)]
     await lab.send(*messages)
     workers = [lab.new_worker() for _ in range(3)]
