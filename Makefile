@@ -6,7 +6,7 @@ PYTHON_BIN := .venv/bin/python
 READY := .venv/.ready
 
 help: ## List these verbs
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
 
 setup: ## Set up .venv with everything (gets uv when there is none)
 	@scripts/setup.sh

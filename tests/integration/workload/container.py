@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from typing import Any
 import httpx
 from tests.integration.process.server import free_ports
 from tests.integration.workload.documents import Json, write
-
-START_SECONDS = 60.0  # a loaded machine is no reason to fail
+from tests.integration.workload.waiting import START_SECONDS, until
 
 
 @dataclass
@@ -37,19 +35,15 @@ class Container:
 
     def wait_ready(self) -> None:
         """Return when its probes answer."""
-        deadline = time.monotonic() + START_SECONDS
-        while time.monotonic() < deadline:
-            if self.process.poll() is not None:
-                raise AssertionError(
-                    f"ended with {self.process.returncode}: {self.message}\n{self.log_path.read_text()}"
-                )
-            try:
-                if httpx.get(f"{self.admin_url}/ready", timeout=2).is_success:
-                    return
-            except httpx.TransportError:
-                pass
-            time.sleep(0.02)
-        raise AssertionError(f"not ready after {START_SECONDS:.0f} s:\n{self.log_path.read_text()}")
+        until(self._is_ready, "the workload to be ready")
+
+    def _is_ready(self) -> bool:
+        if self.process.poll() is not None:
+            raise AssertionError(f"ended with {self.process.returncode}: {self.message}\n{self.log_path.read_text()}")
+        try:
+            return httpx.get(f"{self.admin_url}/ready", timeout=2).is_success
+        except httpx.TransportError:
+            return False
 
     def wait(self) -> int:
         """Its exit code."""

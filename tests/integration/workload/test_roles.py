@@ -1,11 +1,10 @@
 """What runs in the pods: each role does its part, answers its probes on the admin port, and drains on SIGTERM."""
 
-import time
-
 import httpx
 import pytest
-from tests.integration.workload.container import START_SECONDS, Container, Folder
+from tests.integration.workload.container import Container, Folder
 from tests.integration.workload.documents import runtime
+from tests.integration.workload.waiting import until
 
 PRODUCT = {"id": "p1", "price": 2.5}
 
@@ -22,10 +21,7 @@ def status_of(container: Container, operation: str) -> str:
 
 
 def wait_for(container: Container, operation: str, status: str) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while status_of(container, operation) != status:
-        assert time.monotonic() < deadline, f"the operation did not become {status}"
-        time.sleep(0.02)
+    until(lambda: status_of(container, operation) == status, f"the operation to become {status}")
 
 
 def handled(container: Container) -> float:
@@ -45,10 +41,7 @@ def test_serve_accepts_and_work_applies(folder: Folder) -> None:
 
     worker = folder.start("work", document)
     worker.wait_ready()
-    deadline = time.monotonic() + START_SECONDS
-    while not handled(worker):
-        assert time.monotonic() < deadline, "the event was not handled"
-        time.sleep(0.02)
+    until(lambda: handled(worker) > 0, "the event to be handled")
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{worker.url}/ready", timeout=5)
     assert worker.stop() == 0
