@@ -1,7 +1,9 @@
 """Load from a second core: wrk against loopback, for a bounded time, and what both cores did meanwhile."""
 
+import os
 import re
 import shutil
+import socket
 import subprocess
 import tempfile
 from dataclasses import dataclass
@@ -14,11 +16,12 @@ SERVER_CORE, LOAD_CORE = "0", "1"
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """Requests per second, 99th percentile in milliseconds, and how many answers were not 2xx or 3xx."""
+    """What came of a run. `errors` counts answers that were not 2xx or 3xx; the processor's time is the server's."""
 
-    rate: float
+    rate: float  # requests per second
     p99_ms: float
     errors: int
+    cpu_us: float  # per request
 
 
 def require_wrk() -> None:
@@ -34,16 +37,30 @@ def request_script(*, method: str, headers: dict[str, str], body: str) -> str:
     return "\n".join(lines)
 
 
-def measure(url: str, *, script: str | None = None, seconds: int = SECONDS, connections: int = CONNECTIONS) -> Load:
-    """Run wrk on the load core."""
+def free_port() -> int:
+    """A port of the loopback interface that nobody has at this moment."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def cpu_seconds(pid: int) -> float:
+    """Processor time that a process has used."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def measure(url: str, pid: int, *, script: str | None = None) -> Load:
+    """Run wrk on the load core against the server `pid`."""
+    before = cpu_seconds(pid)
     with tempfile.TemporaryDirectory() as folder:
-        command = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{connections}", f"-d{seconds}", "--latency"]
+        command = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{SECONDS}", "--latency"]
         if script is not None:
             path = Path(folder) / "request.lua"
             path.write_text(script)
             command += ["-s", str(path)]
         output = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
-    return Load(_rate(output), _p99(output), _errors(output))
+    rate = _rate(output)
+    return Load(rate, _p99(output), _errors(output), (cpu_seconds(pid) - before) / (rate * SECONDS) * 1e6)
 
 
 def _rate(output: str) -> float:

@@ -14,7 +14,9 @@ import httpx
 from bench import load
 
 EXAMPLE = Path("examples/orders.yaml")
-OUR_PORT, BASELINE_PORT = 18080, 18081
+PRODUCT, ORDERS = "/v1/products/p1", "/v1/orders"
+ORDER = json.dumps({"customerId": "c1", "productId": "p1", "quantity": 2})
+JSON = {"Content-Type": "application/json"}
 START_SECONDS = 30.0
 # What the server adds by itself, or what changes with time and would not be "the same bytes" for long.
 _NOT_COPIED = {"date", "server", "content-length", "transfer-encoding"}
@@ -30,15 +32,27 @@ class Case:
     baseline: Callable[[], load.Load]
 
 
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server that answers."""
+
+    url: str
+    pid: int
+
+    def load(self, path: str, script: str | None = None) -> Callable[[], load.Load]:
+        """A run of load on one path, ready to be called."""
+        return lambda: load.measure(self.url + path, self.pid, script=script)
+
+
 @contextmanager
-def process(log: Path, *command: str) -> Iterator[None]:
+def process(log: Path, *command: str) -> Iterator[int]:
     """A Python module on the server's core, killed at the end."""
     with log.open("ab") as output:
         child = subprocess.Popen(
             ["taskset", "-c", load.SERVER_CORE, sys.executable, "-m", *command], stdout=output, stderr=output
         )
     try:
-        yield
+        yield child.pid  # taskset becomes the server
     finally:
         child.kill()
         child.wait()
@@ -58,69 +72,69 @@ def wait_for(url: str) -> None:
 
 
 @contextmanager
-def _fairlead(folder: Path) -> Iterator[str]:
+def _fairlead(folder: Path, *options: str) -> Iterator[Server]:
     folder.mkdir(parents=True)
-    with process(folder / "server.log", "bench.server", str(EXAMPLE), str(folder / "data"), str(OUR_PORT)):
-        url = f"http://127.0.0.1:{OUR_PORT}"
+    port = load.free_port()
+    url = f"http://127.0.0.1:{port}"
+    with process(folder / "server.log", "bench.server", str(EXAMPLE), str(folder / "data"), str(port), *options) as pid:
         wait_for(f"{url}/health")
         product = {"id": "p1", "name": "A thing to order", "price": 12.5}
-        httpx.put(f"{url}/v1/products/p1", json=product).raise_for_status()
-        yield url
+        httpx.put(url + PRODUCT, json=product).raise_for_status()
+        yield Server(url, pid)
 
 
 @contextmanager
-def _baseline(folder: Path, answer: httpx.Response) -> Iterator[str]:
+def _baseline(folder: Path, answer: httpx.Response) -> Iterator[Server]:
     headers = {name: value for name, value in answer.headers.items() if name not in _NOT_COPIED}
     file = folder / "answer.json"
     file.write_text(json.dumps({"headers": headers, "body": answer.text}))
-    with process(folder / "baseline.log", "bench.baseline", str(BASELINE_PORT), str(answer.status_code), str(file)):
-        url = f"http://127.0.0.1:{BASELINE_PORT}"
-        wait_for(f"{url}/v1/products/p1")
-        yield url
+    port = load.free_port()
+    url = f"http://127.0.0.1:{port}"
+    with process(folder / "baseline.log", "bench.baseline", str(port), str(answer.status_code), str(file)) as pid:
+        wait_for(url + PRODUCT)
+        yield Server(url, pid)
 
 
 @contextmanager
 def cached_get(folder: Path) -> Iterator[Case]:
     """GET of a cached document, with request id, limits, metrics and the JSON access log."""
     with ExitStack() as stack:
-        ours = stack.enter_context(_fairlead(folder)) + "/v1/products/p1"
-        httpx.get(ours)
-        baseline = stack.enter_context(_baseline(folder, httpx.get(ours))) + "/v1/products/p1"
-        yield Case("GET, cached", 0.75, lambda: load.measure(ours), lambda: load.measure(baseline))
+        ours = stack.enter_context(_fairlead(folder))
+        httpx.get(ours.url + PRODUCT)
+        baseline = stack.enter_context(_baseline(folder, httpx.get(ours.url + PRODUCT)))
+        yield Case("GET, cached", 0.75, ours.load(PRODUCT), baseline.load(PRODUCT))
 
 
 @contextmanager
 def not_modified(folder: Path) -> Iterator[Case]:
     """The same with If-None-Match: 304."""
     with ExitStack() as stack:
-        ours = stack.enter_context(_fairlead(folder)) + "/v1/products/p1"
-        headers = {"If-None-Match": httpx.get(ours).headers["etag"]}
+        ours = stack.enter_context(_fairlead(folder))
+        headers = {"If-None-Match": httpx.get(ours.url + PRODUCT).headers["etag"]}
         script = load.request_script(method="GET", headers=headers, body="")
-        answer = httpx.get(ours, headers=headers)
-        baseline = stack.enter_context(_baseline(folder, answer)) + "/v1/products/p1"
-        yield Case(
-            "GET, cached, 304",
-            0.75,
-            lambda: load.measure(ours, script=script),
-            lambda: load.measure(baseline, script=script),
-        )
+        baseline = stack.enter_context(_baseline(folder, httpx.get(ours.url + PRODUCT, headers=headers)))
+        yield Case("GET, cached, 304", 0.75, ours.load(PRODUCT, script), baseline.load(PRODUCT, script))
 
 
 @contextmanager
 def accepted_post(folder: Path) -> Iterator[Case]:
     """POST of an order that references a cached product: 202 once it is in the durable queue (synchronous=FULL)."""
     with ExitStack() as stack:
-        ours = stack.enter_context(_fairlead(folder)) + "/v1/orders"
-        order = json.dumps({"customerId": "c1", "productId": "p1", "quantity": 2})
-        headers = {"Content-Type": "application/json"}
-        script = load.request_script(method="POST", headers=headers, body=order)
-        answer = httpx.post(ours, content=order, headers=headers)
-        if answer.status_code != 202:
-            raise SystemExit(f"bench: {answer.status_code} instead of 202: {answer.text}")
-        baseline = stack.enter_context(_baseline(folder, answer)) + "/v1/orders"
-        yield Case(
-            "POST, 202, queue on SQLite",
-            0.33,
-            lambda: load.measure(ours, script=script),
-            lambda: load.measure(baseline, script=script),
-        )
+        ours = stack.enter_context(_fairlead(folder))
+        baseline = stack.enter_context(_baseline(folder, _post(ours)))
+        script = load.request_script(method="POST", headers=JSON, body=ORDER)
+        yield Case("POST, 202, queue on SQLite", 0.33, ours.load(ORDERS, script), baseline.load(ORDERS, script))
+
+
+def post_beside_worker(folder: Path) -> load.Load:
+    """The same POST while the worker of the same process applies what was accepted."""
+    with _fairlead(folder, "--worker") as ours:
+        _post(ours)
+        return ours.load(ORDERS, load.request_script(method="POST", headers=JSON, body=ORDER))()
+
+
+def _post(server: Server) -> httpx.Response:
+    answer = httpx.post(server.url + ORDERS, content=ORDER, headers=JSON)
+    if answer.status_code != 202:
+        raise SystemExit(f"bench: {answer.status_code} instead of 202: {answer.text}")
+    return answer

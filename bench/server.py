@@ -1,4 +1,4 @@
-"""Fairlead as it runs in an API pod: `python -m bench.server FILE DATA_DIR PORT` serves the API without the worker.
+"""Fairlead as it runs in an API pod: `python -m bench.server FILE DATA_DIR PORT`; with `--worker`, the worker too.
 
 The access log is on, in JSON, as in the image; its lines go to standard output.
 """
@@ -15,15 +15,14 @@ from fairlead_workload import memory
 from fairlead_workload.service import Role, Service
 
 
-async def serve(file: Path, data_dir: Path, port: int) -> None:
+async def serve(file: Path, data_dir: Path, port: int, roles: frozenset[Role]) -> None:
     document = embed(ApiService.model_validate(yaml.safe_load(file.read_text())))
-    service = await Service.open(
-        document, data_dir=data_dir, port=port, admin_port=0, log_format="json", roles=frozenset({Role.API})
-    )
+    service = await Service.open(document, data_dir=data_dir, port=port, admin_port=0, log_format="json", roles=roles)
     await service.start()
     memory.settle()
     await service.wait()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])))
+    wanted = frozenset(Role) if "--worker" in sys.argv else frozenset({Role.API})
+    uvloop.run(serve(Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3]), wanted))
