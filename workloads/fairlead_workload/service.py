@@ -98,7 +98,7 @@ class Service:
             if listener is not None:
                 telemetry = HttpTelemetry(registry, _access_log(stack, log_format))
                 kernel = Kernel(bindings, http=telemetry)
-                public = GranianServer(application(document, kernel, health), listener)
+                public = GranianServer(application(document, kernel, health, telemetry), listener)
             private = UvicornServer(admin(health, registry), private_listener)
             service = cls(stack.pop_all(), public=public, private=private, worker=worker, health=health)
             service._background = [health.run(), process.run(), depths.run()]

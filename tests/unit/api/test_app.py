@@ -12,6 +12,8 @@ from fairlead_workload.api.admin import admin
 from fairlead_workload.api.app import application
 from fairlead_workload.api.health import Health
 from fairlead_workload.errors import Unavailable
+from fairlead_workload.telemetry.access import AccessLog
+from fairlead_workload.telemetry.http import HttpTelemetry
 from fairlead_workload.telemetry.metrics import DependencyMetrics
 
 DOCUMENT = RuntimeDocument.model_validate(
@@ -197,3 +199,23 @@ async def test_a_server_that_insists_on_a_lifespan_gets_one() -> None:
 
     await (await public())({"type": "lifespan"}, receive, send)
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+async def test_pages_are_counted_and_logged_as_resources_are() -> None:
+    registry, lines = CollectorRegistry(), bytearray()
+    log = AccessLog(lines.extend)
+    telemetry = HttpTelemetry(registry, log)
+    health = Health({"datastore": up})
+    await health.check()
+    app = application(DOCUMENT, kernel, health, telemetry)
+    await call(app, "/docs")
+    await call(app, "/nothing", headers={"X-Request-ID": "abc"})
+    log.close()
+    logged = [json.loads(line) for line in lines.splitlines()]
+    assert [(line["path"], line["route"], line["status"]) for line in logged] == [
+        ("/docs", "/docs", 200),
+        ("/nothing", "_unmatched", 404),
+    ]
+    assert logged[1]["request_id"] == "abc"
+    labels = {"http_request_method": "GET", "http_route": "/docs", "http_response_status_code": "200"}
+    assert registry.get_sample_value("http_server_request_duration_seconds_count", labels) == 1

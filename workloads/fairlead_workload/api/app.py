@@ -14,17 +14,20 @@ from fairlead_workload.api.pages import Page, cached_page, pages
 from fairlead_workload.api.request import Request
 from fairlead_workload.api.responses import JSON, Headers, Response, json_response
 from fairlead_workload.api.server import Application, Receive, Scope, Send
+from fairlead_workload.telemetry.http import HttpTelemetry
 
 
-def application(document: RuntimeDocument, kernel: Application, health: Health) -> Application:
-    """Serve the service that `document` describes on its public port."""
+def application(
+    document: RuntimeDocument, kernel: Application, health: Health, http: HttpTelemetry | None = None
+) -> Application:
+    """Serve the service that `document` describes on its public port; `http` counts and logs the pages."""
     paths: dict[str, Page] = {
         "/openapi.json": cached_page(partial(_openapi, document)),
         "/docs": cached_page(docs_page.render),
         "/health": alive,
         "/ready": partial(_ready, health),
     }
-    others = pages(paths)
+    others = pages(paths, http)
     resources = f"/{document.api.version}/"
 
     async def public(scope: Scope, receive: Receive, send: Send) -> None:

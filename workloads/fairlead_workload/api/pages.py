@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
 from hashlib import blake2b
+from time import perf_counter
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
@@ -21,57 +22,89 @@ from fairlead_workload.api.request import Request
 from fairlead_workload.api.responses import Headers, Response, problem_response
 from fairlead_workload.errors import Problem
 from fairlead_workload.model import problems
+from fairlead_workload.telemetry.http import UNMATCHED, HttpTelemetry
 
 Page = Callable[[Request], Awaitable[Response]]
 _log = logging.getLogger(__name__)
 
 
-def pages(paths: Mapping[str, Page]) -> Starlette:
-    """The application of `paths`."""
+def pages(paths: Mapping[str, Page], http: HttpTelemetry | None = None) -> Starlette:
+    """The application of `paths`; `http` counts and logs its requests."""
     application = Starlette(
-        routes=[Route(path, _endpoint(page), methods=["GET"]) for path, page in paths.items()],
-        exception_handlers={HTTPException: _unmatched},
+        routes=[Route(path, _endpoint(page, _Observer(http, path)), methods=["GET"]) for path, page in paths.items()],
+        exception_handlers={HTTPException: _unmatched(_Observer(http, UNMATCHED))},
     )
     application.router.redirect_slashes = False
     return application
 
 
-def _sent(request: Request, response: Response) -> StarletteResponse:
-    """Our response as Starlette sends it."""
-    start = response.start(request.id)
-    answer = StarletteResponse(b"" if request.method == "HEAD" else response.body, response.status)
-    answer.raw_headers = start["headers"]
-    return answer
+class _Observer:
+    """Tells the telemetry of one route, if there is one, what a request came to."""
+
+    def __init__(self, http: HttpTelemetry | None, route: str) -> None:
+        self._http = http
+        self._route = http.route(route) if http is not None else None
+
+    def sent(self, request: Request, response: Response, began: float) -> StarletteResponse:
+        """Our response as Starlette sends it."""
+        start = response.start(request.id)
+        answer = StarletteResponse(b"" if request.method == "HEAD" else response.body, response.status)
+        answer.raw_headers = start["headers"]
+        if self._http is not None and self._route is not None:
+            self._http.finished(
+                self._route,
+                request.method,
+                request.raw_path,
+                response.status,
+                perf_counter() - began,
+                len(answer.body),
+                request_id=request.id,
+                trace_id=request.trace_id,
+            )
+        return answer
 
 
-def _endpoint(page: Page) -> Callable[[StarletteRequest], Awaitable[StarletteResponse]]:
+Handler = Callable[[StarletteRequest], Awaitable[StarletteResponse]]
+
+
+def _endpoint(page: Page, observer: _Observer) -> Handler:
     async def endpoint(asked: StarletteRequest) -> StarletteResponse:
+        began = perf_counter()
         request = Request(asked.scope, asked.receive)
-        try:
-            if request.refusal is not None:
-                raise request.refusal
-            return _sent(request, await page(request))
-        except Problem as problem:
-            return _refusal(problem, request)
-        except Exception as error:  # noqa: BLE001 - the outermost place: whatever it is, the client gets a problem
-            _log.error("request failed", exc_info=error, extra={"request_id": request.id})
-            return _refusal(problems.internal_error(), request)
+        return observer.sent(request, await _answer(page, request), began)
 
     return endpoint
 
 
-async def _unmatched(asked: StarletteRequest, error: Exception) -> StarletteResponse:
+async def _answer(page: Page, request: Request) -> Response:
+    try:
+        if request.refusal is not None:
+            raise request.refusal
+        return await page(request)
+    except Problem as problem:
+        return _refusal(problem, request)
+    except Exception as error:  # noqa: BLE001 - the outermost place: whatever it is, the client gets a problem
+        _log.error("request failed", exc_info=error, extra={"request_id": request.id})
+        return _refusal(problems.internal_error(), request)
+
+
+def _unmatched(observer: _Observer) -> Callable[[StarletteRequest, Exception], Awaitable[StarletteResponse]]:
     """404 and 405, the only answers that Starlette gives by itself."""
-    request = Request(asked.scope, asked.receive)
-    if request.refusal is not None:
-        return _refusal(request.refusal, request)
-    if isinstance(error, HTTPException) and error.status_code == 405:
-        return _refusal(problems.method_not_allowed("GET, HEAD"), request)
-    return _refusal(problems.not_found("There is nothing at this URL."), request)
+
+    async def handler(asked: StarletteRequest, error: Exception) -> StarletteResponse:
+        began = perf_counter()
+        request = Request(asked.scope, asked.receive)
+        problem = request.refusal
+        if problem is None and isinstance(error, HTTPException) and error.status_code == 405:
+            problem = problems.method_not_allowed("GET, HEAD")
+        problem = problem or problems.not_found("There is nothing at this URL.")
+        return observer.sent(request, _refusal(problem, request), began)
+
+    return handler
 
 
-def _refusal(problem: Problem, request: Request) -> StarletteResponse:
-    return _sent(request, problem_response(problem, instance=request.raw_path, request_id=request.id))
+def _refusal(problem: Problem, request: Request) -> Response:
+    return problem_response(problem, instance=request.raw_path, request_id=request.id)
 
 
 def cached_page(render: Callable[[], tuple[Headers, bytes]]) -> Page:
