@@ -10,12 +10,13 @@ import logging
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from fairlead_operator import intent, kinds
+from fairlead_operator import kinds
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.cluster.world import World
 from fairlead_operator.errors import Conflict, Forbidden, Invalid, NotLeading, OperatorError
 from fairlead_operator.facts import OF_KIND
+from fairlead_operator.intent import Wanted
 from fairlead_operator.inventory import Ref
 from fairlead_operator.reasons import Reason, Trouble
 
@@ -46,20 +47,19 @@ class Applier:
         self._settled: dict[Name, dict[Ref, tuple[str, str]]] = {}
 
     async def bring(
-        self, owner: Name, uid: str, manifests: Iterable[Manifest], *, applied: Applied, force: bool = False
+        self, owner: Name, uid: str, wanted: Iterable[Wanted], *, applied: Applied, force: bool = False
     ) -> None:
         """Apply what differs, at the same time; the outcome goes into `applied`. `force` applies all."""
         live = self._world.of(owner)
-        await asyncio.gather(*(self._one(owner, uid, manifest, live, applied, force) for manifest in manifests))
+        await asyncio.gather(*(self._one(owner, uid, each, live, applied, force) for each in wanted))
 
-    def differs(self, owner: Name, manifest: Manifest, live: Mapping[Ref, Child]) -> bool:
+    def differs(self, owner: Name, wanted: Wanted, live: Mapping[Ref, Child]) -> bool:
         """Whether the child is absent or not what it is meant to be."""
-        child = live.get(Ref.of(manifest))
+        child = live.get(wanted.ref)
         if child is None:
             return True
-        wanted = intent.digest(manifest)
-        settled = self._settled.get(owner, {}).get(Ref.of(manifest))
-        return child.digest != wanted and settled != (wanted, child.digest)
+        settled = self._settled.get(owner, {}).get(wanted.ref)
+        return child.digest != wanted.digest and settled != (wanted.digest, child.digest)
 
     async def delete(self, owner: Name, ref: Ref, child: Child) -> None:
         """Delete one object of ours."""
@@ -72,11 +72,11 @@ class Applier:
         self._settled.pop(owner, None)
 
     async def _one(
-        self, owner: Name, uid: str, manifest: Manifest, live: Mapping[Ref, Child], applied: Applied, force: bool
+        self, owner: Name, uid: str, wanted: Wanted, live: Mapping[Ref, Child], applied: Applied, force: bool
     ) -> None:
-        ref = Ref.of(manifest)
+        ref = wanted.ref
         try:
-            if await self._bring(owner, uid, manifest, live.get(ref), applied, force=force):
+            if await self._bring(owner, uid, wanted, live.get(ref), applied, force=force):
                 applied.written.append(ref)
         except NotLeading:
             raise
@@ -87,12 +87,12 @@ class Applier:
             applied.errors.append(error)
 
     async def _bring(
-        self, owner: Name, uid: str, manifest: Manifest, child: Child | None, applied: Applied, *, force: bool
+        self, owner: Name, uid: str, wanted: Wanted, child: Child | None, applied: Applied, *, force: bool
     ) -> bool:
-        ref, kind = Ref.of(manifest), kinds.of(manifest)
+        ref, kind = wanted.ref, wanted.kind
         if child is None:
             try:
-                self._learn(owner, manifest, await self._client.apply_new(kind, manifest))
+                self._learn(owner, wanted, await self._client.apply_new(kind, wanted.manifest))
                 return True
             except Conflict:
                 found = await self._client.get(kind, namespace=owner[0], name=ref.name)
@@ -101,15 +101,15 @@ class Applier:
                     return False
                 child = Child.read(found, OF_KIND.get(ref.kind))
                 if child.owner_uid == uid:
-                    self._learn(owner, manifest, found)
+                    self._learn(owner, wanted, found)
         if child.owner_uid != uid:
             return self._stranger(ref, child, owner, applied)
         if child.deleting:
             applied.waiting.append(ref)
             return False
-        if not force and not self.differs(owner, manifest, {ref: child}):
+        if not force and not self.differs(owner, wanted, {ref: child}):
             return False
-        self._learn(owner, manifest, await self._client.apply_known(kind, manifest, uid=child.uid))
+        self._learn(owner, wanted, await self._client.apply_known(kind, wanted.manifest, uid=child.uid))
         return True
 
     def _stranger(self, ref: Ref, child: Child, owner: Name, applied: Applied) -> bool:
@@ -121,11 +121,10 @@ class Applier:
             applied.troubles.append(Trouble(Reason.CONFLICT, text))
         return False
 
-    def _learn(self, owner: Name, manifest: Manifest, answer: Manifest) -> None:
+    def _learn(self, owner: Name, wanted: Wanted, answer: Manifest) -> None:
         """Take the server's answer in. What it made of the intent is what drift is measured against."""
-        ref, child = Ref.of(manifest), Child.read(answer, OF_KIND.get(manifest["kind"]))
-        self._world.children[kinds.of(manifest)].put((owner[0], ref.name), child, silent=True)
-        wanted = intent.digest(manifest)
-        if child.digest and child.digest != wanted:
+        ref, child = wanted.ref, Child.read(answer, OF_KIND.get(wanted.kind.name))
+        self._world.children[wanted.kind].put((owner[0], ref.name), child, silent=True)
+        if child.digest and child.digest != wanted.digest:
             LOG.debug("the server changed what was applied", extra={"child": str(ref)})
-            self._settled.setdefault(owner, {})[ref] = (wanted, child.digest)
+            self._settled.setdefault(owner, {})[ref] = (wanted.digest, child.digest)

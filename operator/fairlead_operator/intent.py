@@ -7,14 +7,33 @@ no longer ours or has another value, so the two digests differ. Nothing of the o
 
 import hashlib
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from fairlead_contract import names
+from fairlead_operator import kinds
+from fairlead_operator.inventory import Ref
+from fairlead_operator.kinds import Kind
 
 DIGEST_BYTES = 10
 Manifest = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """One child as it is meant to be, with all that is asked of it again and again."""
+
+    ref: Ref
+    kind: Kind
+    manifest: Manifest
+    digest: str
+
+    @classmethod
+    def of(cls, manifest: Manifest) -> "Wanted":
+        """The intent of a manifest."""
+        return cls(Ref.of(manifest), kinds.of(manifest), manifest, digest(manifest))
 
 
 def digest(manifest: Manifest) -> str:

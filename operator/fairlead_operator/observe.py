@@ -35,10 +35,10 @@ class Observer:
     def rolled_out(self, turn: Pass) -> bool:
         """Whether the newest pods of every planned Deployment have replaced all others."""
         live = self._world.of(turn.owner)
-        for manifest in turn.manifests(Stage.ROLLOUT):
-            if manifest["kind"] == kinds.DEPLOYMENT.name:
-                child = live.get(Ref.of(manifest))
-                if child is None or not child.facts.complete or self._applier.differs(turn.owner, manifest, live):
+        for each in turn.wanted(Stage.ROLLOUT):
+            if each.kind is kinds.DEPLOYMENT:
+                child = live.get(each.ref)
+                if child is None or not child.facts.complete or self._applier.differs(turn.owner, each, live):
                     return False
         return True
 

@@ -9,7 +9,8 @@ from pydantic import ValidationError
 
 from fairlead_contract.resources import ApiService, ApiServiceClass
 from fairlead_operator import classes, plan
-from fairlead_operator.plan import Capabilities, Child, Plan
+from fairlead_operator.intent import Wanted
+from fairlead_operator.plan import Capabilities, Child, Plan, Stage
 from fairlead_operator.reasons import Reason, Trouble
 
 REMEMBERED = 256
@@ -22,6 +23,7 @@ class Prepared:
 
     class_name: str
     plan: Plan
+    wanted: Mapping[Stage, tuple[Wanted, ...]]
     teardown: tuple[Child, ...]
     embedded: bool
     image: str
@@ -76,6 +78,10 @@ class Preparer:
         return Prepared(
             class_name=class_name,
             plan=made,
+            wanted={
+                stage: tuple(Wanted.of(child.manifest) for child in made.children if child.stage is stage)
+                for stage in Stage
+            },
             teardown=plan.teardown(parsed, class_, image=self._image),
             embedded=parsed.spec.datastore.type == "SQLite",
             image=asked or class_.spec.runtime.image or self._image,

@@ -10,9 +10,10 @@ from typing import Any
 
 from fairlead_operator import causes, kinds
 from fairlead_operator.apply import Applied, Applier
-from fairlead_operator.cluster.client import Client, Manifest
+from fairlead_operator.cluster.client import Client
 from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.facts import JobEnd
+from fairlead_operator.intent import Wanted
 from fairlead_operator.inventory import Ref
 from fairlead_operator.plan.children import Binding
 from fairlead_operator.reasons import Reason, Trouble
@@ -74,7 +75,7 @@ class Provisioner:
         self,
         owner: Name,
         uid: str,
-        job: Manifest,
+        job: Wanted,
         *,
         expected: str,
         bindings: tuple[Binding, ...],
@@ -87,7 +88,7 @@ class Provisioner:
         known = previous.get("provision", {})
         if known == {"hash": expected, "state": "Succeeded"}:
             return Provisioning(dict(known), list(previous.get("bindings", ())))
-        ref = Ref.of(job)
+        ref = job.ref
         child = live.get(ref)
         if child is not None and child.owner_uid == uid and not child.deleting:
             end: JobEnd = child.facts

@@ -16,6 +16,7 @@ from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name, Whole
 from fairlead_operator.cluster.world import World
 from fairlead_operator.errors import NotFound
+from fairlead_operator.intent import Wanted
 from fairlead_operator.inventory import Ref
 from fairlead_operator.observe import Observer
 from fairlead_operator.plan import Capabilities, Stage
@@ -27,7 +28,8 @@ from fairlead_operator.turn import Pass, annotation, mine
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
-STALLED_SECONDS = 30.0
+# For what usually tells of itself: a Job's end, or the stranger that went.
+SLOW_SECONDS = 30.0
 Announce = Callable[[Manifest, str, str, str], Awaitable[None]]
 
 
@@ -70,7 +72,7 @@ class Reconciler:
         prepared = self._prepare(resource)
         if isinstance(prepared, Trouble):
             await self._report(resource, self._observer.unplanned(resource, prepared))
-            return STALLED_SECONDS
+            return SLOW_SECONDS
         turn = Pass(resource, prepared)
         if prepared.refused is None:
             turn.resource = await self._finalizer(resource, prepared)
@@ -80,7 +82,7 @@ class Reconciler:
         await self._report(turn.resource, view)
         if turn.applied.errors:
             raise turn.applied.errors[0]
-        return STALLED_SECONDS if view.stalled else POLL_SECONDS if view.pending else None
+        return _look_again_seconds(view)
 
     def _prepare(self, resource: Manifest) -> Prepared | Trouble:
         available = {record.content["metadata"]["name"]: record.content for record in self._world.classes.values()}
@@ -89,14 +91,13 @@ class Reconciler:
     async def _apply(self, turn: Pass) -> None:
         """Bring every child that may change now; `held` says that some may not yet."""
         owner, live = turn.owner, self._world.of(turn.owner)
-        desired = [Ref.of(child.manifest) for child in turn.plan.children]
+        desired = [each.ref for each in turn.wanted()]
         for ref in inventory.prune_first(mine(live, turn.uid), desired):
             await self._remove(turn, ref, live[ref])
-        first = turn.manifests(Stage.BASE)
-        traffic = turn.manifests(Stage.TRAFFIC)
-        first += [manifest for manifest in traffic if Ref.of(manifest) not in live]
+        traffic = turn.wanted(Stage.TRAFFIC)
+        first = [*turn.wanted(Stage.BASE), *(each for each in traffic if each.ref not in live)]
         await self._bring(turn, first)
-        for job in turn.manifests(Stage.PROVISION):
+        for job in turn.wanted(Stage.PROVISION):
             turn.provisioning = await self._provisioner.advance(
                 owner,
                 turn.uid,
@@ -111,24 +112,24 @@ class Reconciler:
         if not turn.provisioning.done or not turn.applied.complete:
             turn.held = True
             return
-        await self._bring(turn, turn.manifests(Stage.ROLLOUT))
+        await self._bring(turn, turn.wanted(Stage.ROLLOUT))
         live = self._world.of(owner)
-        changed = [manifest for manifest in traffic if self._applier.differs(owner, manifest, live)]
+        changed = [each for each in traffic if self._applier.differs(owner, each, live)]
         if changed and not self._observer.rolled_out(turn):
             turn.held = True
             return
         await self._bring(turn, traffic if turn.token else changed)
 
-    async def _bring(self, turn: Pass, manifests: list[Manifest]) -> None:
+    async def _bring(self, turn: Pass, wanted: list[Wanted]) -> None:
         force = bool(turn.token)
-        await self._applier.bring(turn.owner, turn.uid, manifests, applied=turn.applied, force=force)
+        await self._applier.bring(turn.owner, turn.uid, wanted, applied=turn.applied, force=force)
 
     async def _prune(self, turn: Pass) -> None:
         """Delete what is ours and no longer planned, once all that replaces it is in place and serves."""
         if turn.held or not turn.applied.complete or not self._observer.rolled_out(turn):
             return
         live = self._world.of(turn.owner)
-        desired = [Ref.of(child.manifest) for child in turn.plan.children]
+        desired = [each.ref for each in turn.wanted()]
         surplus = inventory.prune(mine(live, turn.uid), desired)
         if any(ref.kind == kinds.CONFIG_MAP.name for ref in surplus):
             surplus = inventory.prune(surplus, desired, in_use=await self._mounted(turn.owner))
@@ -193,7 +194,7 @@ class Reconciler:
             is_stalled = waiting.reason != Reason.DELETING
             view = self._observer.unplanned(resource, waiting)
             await self._report(resource, view if is_stalled else replace(view, stalled=None, pending=waiting))
-            return STALLED_SECONDS if is_stalled else None
+            return SLOW_SECONDS if is_stalled else None
         if waiting is not None and waiting.reason == Reason.TEARDOWN_SKIPPED:
             await self._announce(resource, "Warning", waiting.reason, waiting.message)
         await self._teardown.clear(owner, manifests)
@@ -221,3 +222,10 @@ class Reconciler:
 def _config_maps(volume: Manifest) -> list[str]:
     sources = [volume, *volume.get("projected", {}).get("sources", ())]
     return [source["configMap"]["name"] for source in sources if "configMap" in source]
+
+
+def _look_again_seconds(view: View) -> float | None:
+    """Causes of a rollout that hangs are in pods, which are not watched; the rest is watched."""
+    if view.stalled or (view.pending and view.pending.reason == Reason.PROVISIONING):
+        return SLOW_SECONDS
+    return POLL_SECONDS if view.pending else None

@@ -24,10 +24,14 @@ async def supervise(run: Callable[[], Awaitable[None]]) -> None:
     for each in SIGNALS:
         loop.add_signal_handler(each, stop.set)
     keeper = asyncio.create_task(_keep(run))
-    await stop.wait()
-    keeper.cancel()
-    with contextlib.suppress(asyncio.CancelledError):
-        await keeper
+    try:
+        await stop.wait()
+    finally:
+        keeper.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await keeper
+        for each in SIGNALS:
+            loop.remove_signal_handler(each)
 
 
 async def _keep(run: Callable[[], Awaitable[None]]) -> None:
@@ -39,4 +43,4 @@ async def _keep(run: Callable[[], Awaitable[None]]) -> None:
         except Exception:  # outermost loop: the process outlives any defect of what it runs
             LOG.exception("the operator ended; starting anew")
         failures = 0 if loop.time() - started > STEADY_SECONDS else failures + 1
-        await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 2**failures, LONGEST_PAUSE_SECONDS))
+        await asyncio.sleep(min(FIRST_PAUSE_SECONDS * 2 ** min(failures, 8), LONGEST_PAUSE_SECONDS))

@@ -8,6 +8,7 @@ from fairlead_contract import names
 from fairlead_operator.apply import Applied
 from fairlead_operator.cluster.client import Manifest
 from fairlead_operator.cluster.store import Child, Name
+from fairlead_operator.intent import Wanted
 from fairlead_operator.inventory import Ref
 from fairlead_operator.plan import Plan, Stage
 from fairlead_operator.prepare import Prepared
@@ -48,9 +49,9 @@ class Pass:
         wanted = annotation(self.resource, names.ANNOTATION_RECONCILE_REQUESTED_AT)
         return wanted if wanted != self.previous.get("lastHandledReconcileAt", "") else ""
 
-    def manifests(self, *stages: Stage) -> list[Manifest]:
-        """What the plan has in these stages."""
-        return [child.manifest for child in self.plan.children if child.stage in stages]
+    def wanted(self, *stages: Stage) -> list[Wanted]:
+        """What the plan has in these stages; without any, in all."""
+        return [each for stage in stages or Stage for each in self.prepared.wanted[stage]]
 
 
 def annotation(resource: Manifest, name: str) -> str:
