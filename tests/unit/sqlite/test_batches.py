@@ -37,8 +37,10 @@ async def test_a_full_disk_fails_the_whole_batch_and_service_goes_on_once_there_
     store, queue = SqliteStore(database, [ORDERS]), SqliteQueue(database)
     await store.commit(put("before"))
     limit_pages(database, 8)
+    publish = asyncio.create_task(queue.publish([Message("1", "k", b"x" * 2000)]))
+    await asyncio.sleep(0)  # it has submitted; the commits of this same tick travel with it
     commits = (store.commit(put(str(n), note="x" * 2000)) for n in range(50))
-    results = await asyncio.gather(*commits, queue.publish([Message("1", "k", b"x" * 2000)]), return_exceptions=True)
+    results = await asyncio.gather(*commits, publish, return_exceptions=True)
     assert [type(result) for result in results[:-1]] == [Unavailable] * 50
     assert results[-1] != [None]
     assert len((await store.query("orders", Query(limit=100))).records) == 1
