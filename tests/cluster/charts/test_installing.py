@@ -1,0 +1,222 @@
+"""helm installs, upgrades and uninstalls the charts, and the operator works with the permissions they give it."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ..client import Client, Manifest
+from ..controlplane import ADMINS, Cluster
+from ..operator.harness import Running, example, info, settings
+from ..simulator import Simulator
+from ..waiting import eventually
+from .helm import DEFINITIONS, OPERATOR, Helm
+
+GROUP = "fairlead.dev/v1alpha1"
+CLUSTER_WIDE = (
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"),
+    ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRole"),
+    ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
+    (GROUP, "ApiServiceClass"),
+)
+
+
+@pytest.fixture(scope="module")
+def online(helm: Helm, cluster: Cluster) -> Helm:
+    """helm as an administrator of the cluster."""
+    return replace(helm, kubeconfig=cluster.kubeconfig("admin", groups=ADMINS))
+
+
+@pytest.fixture
+def system(admin: Client) -> Iterator[str]:
+    """A namespace for the release, as the charts want it."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    name = f"system-{uuid.uuid4().hex[:10]}"
+    manifest = admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    yield name
+    admin.delete(manifest)
+
+
+@pytest.fixture
+def install(online: Helm, system: str) -> Iterator[Callable[..., None]]:
+    """Install or upgrade the release `fairlead` of the operator's chart; it is uninstalled at the end."""
+
+    def run(*settings: str) -> None:
+        sets = [part for setting in settings for part in ("--set", setting)]
+        online.run("upgrade", "--install", "fairlead", str(OPERATOR), "--namespace", system, *sets)
+
+    yield run
+    online.run("uninstall", "fairlead", "--namespace", system, "--ignore-not-found")
+
+
+def of_release(admin: Client, system: str) -> set[tuple[str, str]]:
+    """Kind and name of every object that the release owns cluster-wide."""
+    return {
+        (kind, each["metadata"]["name"])
+        for version, kind in CLUSTER_WIDE
+        for each in admin.list(version, kind)
+        if each["metadata"].get("annotations", {}).get("meta.helm.sh/release-namespace") == system
+    }
+
+
+def deployment(admin: Client, system: str) -> Manifest | None:
+    return admin.get(
+        {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "fairlead", "namespace": system}}
+    )
+
+
+def test_the_operator_is_installed_upgraded_and_uninstalled(
+    admin: Client, online: Helm, system: str, install: Callable[..., None]
+) -> None:
+    install()
+    made = of_release(admin, system)
+    assert {("ApiServiceClass", "standard"), ("ClusterRole", "fairlead-operator")} <= made
+    assert len([kind for kind, _ in made if kind == "ValidatingAdmissionPolicy"]) == 3
+    eventually(lambda: len(admin.list("v1", "Pod", namespace=system)) == 2, what="there are not two pods")
+    install("replicas=3", "policies.secretAccess.enabled=false", "flowControl.enabled=true")
+    live = deployment(admin, system)
+    assert live
+    assert live["spec"]["replicas"] == 3
+    assert ("ValidatingAdmissionPolicy", "fairlead-secret-access") not in of_release(admin, system)
+    online.run("uninstall", "fairlead", "--namespace", system)
+    assert of_release(admin, system) == set()
+    eventually(lambda: deployment(admin, system) is None, what="the Deployment is still there")
+
+
+def test_an_upgrade_without_a_change_changes_nothing(admin: Client, system: str, install: Callable[..., None]) -> None:
+    install()
+    before = deployment(admin, system)
+    install()
+    after = deployment(admin, system)
+    assert before
+    assert after
+    assert after["metadata"]["generation"] == before["metadata"]["generation"]
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+
+
+def test_the_definitions_and_what_is_defined_outlive_their_chart(
+    admin: Client, online: Helm, system: str, namespace: str
+) -> None:
+    # They are there already, without helm; its own flag takes them over.
+    chart = ("fairlead-crds", str(DEFINITIONS), "--namespace", system)
+    online.run("install", *chart, "--take-ownership")
+    resource = admin.create(example(namespace))
+    online.run("upgrade", *chart, "--set", "labels.team=platform")
+    definition = {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}
+    wanted = definition | {"metadata": {"name": "apisvcs.fairlead.dev"}}
+    live = admin.get(wanted)
+    assert live
+    assert live["metadata"]["labels"]["team"] == "platform"
+    said = online.run("uninstall", "fairlead-crds", "--namespace", system)
+    assert "apisvcs.fairlead.dev" in said
+    assert admin.get(wanted)
+    assert admin.get(resource)
+
+
+def account(cluster: Cluster, system: str) -> Path:
+    """A kubeconfig of the operator's ServiceAccount."""
+    return cluster.kubeconfig(f"system:serviceaccount:{system}:fairlead", groups=("system:serviceaccounts",))
+
+
+@pytest.fixture
+def simulator(cluster: Cluster, namespace: str) -> Iterator[Simulator]:
+    """Pods become ready and Jobs succeed."""
+    with Client(cluster.kubeconfig("admin", groups=ADMINS)) as client:
+        simulator = Simulator(client, namespace)
+        simulator.start()
+        yield simulator
+        simulator.stop()
+
+
+def ready(admin: Client, resource: Manifest) -> Manifest | None:
+    live = admin.get(resource) or {}
+    found = {each["type"]: each["status"] for each in live.get("status", {}).get("conditions", ())}
+    return live if found.get("Ready") == "True" else None
+
+
+def works_with_its_permissions(operator: Running, admin: Client, namespace: str) -> Manifest:
+    """Have the operator make, change and delete one ApiService; the resource as it was when it was ready."""
+    operator.start()
+    try:
+        resource = admin.create(example(namespace))
+        live = eventually(lambda: ready(admin, resource), what="the ApiService is not ready")
+        admin.merge(resource, {"spec": {"scaling": {"api": {"max": 4}}}})
+        eventually(lambda: (admin.get(resource) or {})["status"]["observedGeneration"] == 2, what="no edit was seen")
+        operator.settle()
+        admin.delete(resource)
+        operator.settle()
+    finally:
+        operator.stop()
+    # A namespace of another test that is going away answers 403 as well.
+    others = [each for each in operator.sent if "/namespaces/test-" in each.path and namespace not in each.path]
+    refused = {(each.method, each.path) for each in operator.sent if each.code in {401, 403} and each not in others}
+    assert refused == set()
+    return live
+
+
+@pytest.mark.usefixtures("simulator")
+def test_the_operator_works_with_what_the_chart_grants_it(
+    admin: Client, cluster: Cluster, system: str, namespace: str, install: Callable[..., None]
+) -> None:
+    install()
+    config = account(cluster, system)
+    given = settings("", lease_namespace=system, lease_name="fairlead-operator")
+    live = works_with_its_permissions(Running(given, lambda: info(config)), admin, namespace)
+    assert live["status"]["className"] == "standard"
+
+
+@pytest.mark.usefixtures("simulator")
+def test_the_operator_works_in_one_namespace_with_its_class_from_a_file(
+    admin: Client, cluster: Cluster, system: str, namespace: str, install: Callable[..., None], tmp_path: Path
+) -> None:
+    install(f"watchNamespaces={{{namespace}}}", "defaultClass.spec.limits.maxReplicas=100")
+    assert of_release(admin, system) == set()
+    name = {"name": "fairlead-class", "namespace": system}
+    mounted = admin.get({"apiVersion": "v1", "kind": "ConfigMap", "metadata": name})
+    assert mounted
+    file = tmp_path / "class.yaml"
+    file.write_text(mounted["data"]["class.yaml"])
+    assert yaml.safe_load(file.read_text())["spec"]["limits"] == {"maxReplicas": 100}
+    config = account(cluster, system)
+    given = settings(namespace, lease_namespace=system, lease_name="fairlead-operator", class_file=str(file))
+    operator = Running(given, lambda: info(config))
+    live = works_with_its_permissions(operator, admin, namespace)
+    assert live["status"]["className"] == "standard"
+    assert {each.path for each in operator.sent if "apisvcclasses" in each.path} == set()
+
+
+def test_who_edits_or_views_a_namespace_does_so_with_api_services_too(
+    admin: Client, connect: Callable[..., Client], namespace: str, install: Callable[..., None]
+) -> None:
+    install()
+    group = "rbac.authorization.k8s.io"
+    for role in ("edit", "view"):
+        admin.create(
+            {
+                "apiVersion": f"{group}/v1",
+                "kind": "RoleBinding",
+                "metadata": {"name": role, "namespace": namespace},
+                "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
+                "subjects": [{"apiGroup": group, "kind": "User", "name": f"{role}er"}],
+            }
+        )
+    assert allowed(connect("editer"), namespace) == {"get", "list", "create", "delete"}
+    assert allowed(connect("viewer"), namespace) == {"get", "list"}
+
+
+def allowed(client: Client, namespace: str) -> set[str]:
+    """The verbs that the user has on ApiServices, once the controller has put the roles together."""
+
+    def may(verb: str) -> bool:
+        attributes = {"namespace": namespace, "verb": verb, "group": "fairlead.dev", "resource": "apisvcs"}
+        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
+        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+        answer = client.request("POST", path, body=review | {"spec": {"resourceAttributes": attributes}})
+        return bool(answer["status"]["allowed"])
+
+    eventually(lambda: may("list"), what="the roles were not put together")
+    return {verb for verb in ("get", "list", "create", "delete") if may(verb)}
