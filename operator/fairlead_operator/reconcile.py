@@ -184,23 +184,34 @@ class Reconciler:
             return None
         owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
         prepared = self._prepare(resource)
-        skip = annotation(resource, names.ANNOTATION_SKIP_TEARDOWN) == "true"
-        never_made = "provision" not in resource.get("status", {})
         manifests = [] if isinstance(prepared, Trouble) else [child.manifest for child in prepared.teardown]
         waiting = prepared if isinstance(prepared, Trouble) else None
-        if not skip and not never_made and waiting is None:
+        if self._may_just_go(resource, owner):
+            waiting = None
+        elif waiting is None:
             waiting = await self._teardown.advance(owner, manifests)
-        if waiting is not None and not skip and not never_made and waiting.reason != Reason.TEARDOWN_SKIPPED:
-            is_stalled = waiting.reason != Reason.DELETING
-            view = self._observer.unplanned(resource, waiting)
-            await self._report(resource, view if is_stalled else replace(view, stalled=None, pending=waiting))
-            return SLOW_SECONDS if is_stalled else None
-        if waiting is not None and waiting.reason == Reason.TEARDOWN_SKIPPED:
+        if waiting is not None and waiting.reason != Reason.TEARDOWN_SKIPPED:
+            return await self._wait_for_teardown(resource, waiting)
+        if waiting is not None:
             await self._announce(resource, "Warning", waiting.reason, waiting.message)
         await self._teardown.clear(owner, manifests)
         others = [each for each in resource["metadata"]["finalizers"] if each != teardown.FINALIZER]
         await self._set_finalizers(resource, others)
         return None
+
+    def _may_just_go(self, resource: Manifest, owner: Name) -> bool:
+        """Whether somebody said so, or nothing was ever made outside the cluster."""
+        if annotation(resource, names.ANNOTATION_SKIP_TEARDOWN) == "true":
+            return True
+        # A Job may have run though the status that was to tell of it never got written.
+        own = mine(self._world.of(owner), resource["metadata"]["uid"])
+        return "provision" not in resource.get("status", {}) and not any(ref.kind == kinds.JOB.name for ref in own)
+
+    async def _wait_for_teardown(self, resource: Manifest, waiting: Trouble) -> float | None:
+        stalled = waiting.reason != Reason.DELETING
+        view = self._observer.unplanned(resource, waiting)
+        await self._report(resource, view if stalled else replace(view, stalled=None, pending=waiting))
+        return SLOW_SECONDS if stalled else None
 
     async def _set_finalizers(self, resource: Manifest, finalizers: list[str]) -> Manifest:
         metadata = resource["metadata"]

@@ -242,7 +242,7 @@ class Operator:
         self._draining = True
         if self._passing:
             await asyncio.wait(self._passing, timeout=DRAIN_SECONDS)
-        everything = [*tasks, *self._running.values()]
+        everything = [*tasks, *self._passing, *self._running.values()]
         for task in everything:
             task.cancel()
         await asyncio.gather(*everything, return_exceptions=True)

@@ -5,6 +5,7 @@ after. Each key may start twice at once and then once a second; `urgent` passes 
 """
 
 import asyncio
+import contextlib
 import heapq
 import random
 from collections.abc import Callable
@@ -167,10 +168,10 @@ class WorkQueue:
                 return name
             due = self.schedule.next_due()
             pause = None if due is None else max(0.0, due - self._clock())
-            try:
-                await asyncio.wait_for(self._wake.wait(), pause)
-            except TimeoutError:
-                continue
+            # Not `wait_for`: up to Python 3.11 it loses a cancellation that comes together with the event.
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
 
     def done(self, name: Name, *, failed: bool = False, requeue_seconds: float | None = None) -> float:
         """See Schedule.done."""

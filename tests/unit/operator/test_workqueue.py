@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 
+import pytest
+
 from fairlead_operator.cluster.workqueue import BACKOFF_MAX_SECONDS, Priority, Schedule, WorkQueue
 
 A, B, C = ("shop", "a"), ("shop", "b"), ("shop", "c")
@@ -126,3 +128,18 @@ async def test_a_waiting_worker_wakes_for_what_is_added() -> None:
     queue.add(B, priority=Priority.EDIT)
     assert {await each for each in waiting} == {A, B}
     assert len(added) == 2
+
+
+@pytest.mark.parametrize("ticks", range(5))
+async def test_a_worker_that_is_cancelled_while_it_is_woken_ends(ticks: int) -> None:
+    queue = WorkQueue(schedule(), clock=asyncio.get_running_loop().time, added=lambda: None)
+    queue.add(B, priority=Priority.EDIT, delay=90.0)
+    worker = asyncio.create_task(queue.get())
+    for _ in range(3):
+        await asyncio.sleep(0)
+    queue.add(A, priority=Priority.EDIT, delay=60.0)
+    for _ in range(ticks):
+        await asyncio.sleep(0)
+    worker.cancel()
+    await asyncio.wait([worker], timeout=1)
+    assert worker.cancelled()
