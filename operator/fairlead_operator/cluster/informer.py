@@ -13,7 +13,7 @@ from typing import Any, Generic
 
 from fairlead_operator.cluster.client import Client
 from fairlead_operator.cluster.store import Name, R, Store
-from fairlead_operator.errors import ApiError, Gone, NotFound, OperatorError
+from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError
 from fairlead_operator.kinds import Kind
 
 LOG = logging.getLogger(__name__)
@@ -68,6 +68,10 @@ class Informer(Generic[R]):
             items, version = await self._client.list_all(self.kind, namespace=self._namespace, selector=self._selector)
         except NotFound:
             self.store.replace((), version=2**63)
+            self.synced.set()
+            raise
+        except Forbidden:
+            # One kind that may not be read must not keep the others waiting; a create over what is there is refused.
             self.synced.set()
             raise
         self.store.replace(((_name(item), self._read(item)) for item in items), version=int(version))

@@ -110,6 +110,23 @@ async def test_no_answer_to_a_list_ends_it_and_the_pauses_grow_to_five_seconds(c
     assert max(times.pauses[3:]) > 2 * MIN_PAUSE_SECONDS
 
 
+@pytest.mark.parametrize(("code", "synced"), [(403, True), (404, True), (500, False)])
+async def test_a_kind_that_may_not_be_read_does_not_keep_the_others_waiting(code: int, synced: bool) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return fault(code)
+
+    times = Times(1)
+    async with serving(answer) as client:
+        store: Store[Child] = Store()
+        informer = Informer(client, kinds.CONFIG_MAP, store, read=Child.read, clock=times.clock, sleep=times.sleep)
+        task = asyncio.create_task(informer.run())
+        await times.over.wait()
+        assert informer.synced.is_set() is synced
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
 async def test_a_watch_that_is_closed_at_once_is_opened_once_a_second() -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
         return await events(request) if is_watch(request) else page()
