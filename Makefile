@@ -27,13 +27,16 @@ check: $(READY) ## Check format, lint, types, imports, and that generated files 
 	.venv/bin/mypy
 	.venv/bin/lint-imports
 	$(PYTHON_BIN) scripts/manifests.py --check
+	$(PYTHON_BIN) scripts/charts.py --check
 	$(PYTHON_BIN) scripts/golden.py --check
 
-manifests: $(READY) ## Generate the CRDs from the contract
+manifests: $(READY) ## Generate the CRDs from the contract, and what the charts take from code
 	$(PYTHON_BIN) scripts/manifests.py
+	$(PYTHON_BIN) scripts/charts.py
 
 golden: $(READY) ## Refresh the golden files; look at the diff
 	$(PYTHON_BIN) scripts/golden.py
+	$(PYTHON_BIN) scripts/charts.py --golden
 
 bench: $(READY) ## Measure against a bare server, here and now; prints ratios
 	@scripts/tool.sh wrk wrk

@@ -3,11 +3,12 @@
 `python scripts/charts.py` writes, `--check` only prints a diff and exits 1 when a part is stale. Generated are: the
 templates of the definitions, the RBAC rules (from the operator's table of kinds), the paths of Secrets that an
 ApiService can name (from its definition), the values schema of the default class, and the dashboards. Everything else
-in `charts/` is written by hand.
+in `charts/` is written by hand. `--golden` renders the charts with a real helm, as the tests compare them.
 """
 
 import difflib
 import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -110,15 +111,38 @@ def stale() -> list[str]:
     return [diff for diff in diffs if diff]
 
 
+def golden() -> dict[Path, str]:
+    """What the operator's chart renders to with each of the tests' values; helm is built when there is none."""
+    build = [sys.executable, str(ROOT / "scripts" / "controlplane" / "build.py"), "helm"]
+    helm = json.loads(subprocess.run(build, stdout=subprocess.PIPE, check=True).stdout)["helm"]
+    render = [
+        helm,
+        "template",
+        "fairlead",
+        str(CHARTS / "fairlead"),
+        "-n",
+        "fairlead-system",
+        "--kube-version",
+        "1.31.0",
+    ]
+    tests = ROOT / "tests" / "cluster" / "charts"
+    return {
+        tests / "golden" / values.name: subprocess.run(
+            [*render, "-f", str(values)], stdout=subprocess.PIPE, text=True, check=True
+        ).stdout
+        for values in sorted((tests / "values").glob("*.yaml"))
+    }
+
+
 def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
         diffs = stale()
         print("".join(diffs) + "run `make manifests`" if diffs else "the charts are fresh")
         return 1 if diffs else 0
-    if arguments:
-        print("usage: charts.py [--check]", file=sys.stderr)
+    if arguments not in ([], ["--golden"]):
+        print("usage: charts.py [--check | --golden]", file=sys.stderr)
         return 2
-    for path, text in generated().items():
+    for path, text in (golden() if arguments else generated()).items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
         print(f"wrote {path.relative_to(ROOT)}")

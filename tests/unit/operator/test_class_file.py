@@ -1,0 +1,47 @@
+"""The class in a mounted file."""
+
+from pathlib import Path
+
+import pytest
+
+from fairlead_operator import class_file, classes
+from fairlead_operator.cluster.store import Whole
+
+CLASS = """
+apiVersion: fairlead.dev/v1alpha1
+kind: ApiServiceClass
+metadata: {name: team}
+spec: {isDefault: true, limits: {maxReplicas: 5}}
+"""
+
+
+def test_the_class_is_found_as_if_it_came_from_the_api_server(tmp_path: Path) -> None:
+    file = tmp_path / "class.yaml"
+    file.write_text(CLASS)
+    found = class_file.read(file)
+    assert isinstance(found, Whole)
+    assert found.owner == ("", "team")
+    assert found.content["metadata"]["resourceVersion"]
+    assert classes.choose({"spec": {}}, {"team": found.content}) == ("team", found.content)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "kind: [",
+        CLASS.replace("maxReplicas: 5", "maxReplicas: many"),
+        CLASS.replace("ApiServiceClass", "ConfigMap"),
+    ],
+    ids=["nothing", "no YAML", "a wrong type", "another kind"],
+)
+def test_a_file_that_holds_no_class_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "class.yaml"
+    file.write_text(text)
+    with pytest.raises(ValueError, match=r"FAIRLEAD_CLASS_FILE: .*class\.yaml holds no ApiServiceClass"):
+        class_file.read(file)
+
+
+def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="No such file"):
+        class_file.read(tmp_path / "class.yaml")
