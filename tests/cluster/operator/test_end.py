@@ -177,5 +177,3 @@ def _asked(method: str, path: str) -> tuple[str, str, str] | None:
     verb = verbs.get(method) or ("get" if part["name"] else "list")
     resource = part["resource"] + (f"/{part['sub']}" if part["sub"] else "")
     return part["group"] or "", resource, verb
-
-

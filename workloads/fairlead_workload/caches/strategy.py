@@ -68,6 +68,7 @@ class DocumentCache:
         self._local: MemoryCache | None = None
         if self._shared is not None and policy.local_ttl_seconds > 0 and not isinstance(shared, Peekable):
             self._local = MemoryCache(policy.local_max_entries, clock=clock)
+        self._alone = isinstance(shared, Peekable)  # nobody else reads this cache
         self._near_peek = _near_peek(self._shared, self._local)
         self._fetch = fetch
         self._clock = clock
@@ -156,9 +157,10 @@ class DocumentCache:
         """
         if self._shared is None:
             return
-        # Version 1 is older than any document and newer than an absence somebody has read.
-        call = self._shared.invalidate(key, 1, ttl_seconds=PENDING_SECONDS)
-        await self._advance(key, 1, call)
+        if not self._alone or self._near_peek(key) is not None:
+            # Version 1 is older than any document and newer than an absence somebody has read.
+            call = self._shared.invalidate(key, 1, ttl_seconds=PENDING_SECONDS)
+            await self._advance(key, 1, call)
         self._pending.set(key, 1)
 
     async def flush(self) -> None:

@@ -19,10 +19,13 @@ Receipt = tuple[int, int]  # position, deliveries
 Row = tuple[Any, ...]
 
 _INSERT = "INSERT INTO _messages (id, key, headers, body, enqueued_at, redrives, visible_at, blocked)"
-_BLOCKED = {Order.NONE: "0", Order.KEY: "EXISTS (SELECT 1 FROM _messages WHERE key = ?2)"}
+_ONCE = "ON CONFLICT (id) DO NOTHING"
+_PUBLISH_BEHIND = (
+    _INSERT + " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, EXISTS (SELECT 1 FROM _messages WHERE key = ?2)) " + _ONCE
+)
+# Rows per statement: SQLite gives up and takes back the interpreter at each one, which costs more than the row.
 _PUBLISH = {
-    order: f"{_INSERT} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, {blocked}) ON CONFLICT (id) DO NOTHING"
-    for order, blocked in _BLOCKED.items()
+    size: f"{_INSERT} VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, 0)'] * size)} {_ONCE}" for size in (64, 16, 4, 1)
 }
 _LEASE = (
     "UPDATE _messages SET visible_at = ?, leased = 1, deliveries = deliveries + 1 WHERE position IN"
@@ -79,7 +82,15 @@ class Messages:
 
     def publish(self, connection: sqlite3.Connection, requests: Sequence[Iterable[Row]]) -> list[None]:
         """Add messages that are not in the queue."""
-        connection.executemany(_PUBLISH[self._order], (row for rows in requests for row in rows))
+        rows = [row for rows in requests for row in rows]
+        if self._order is Order.KEY:
+            connection.executemany(_PUBLISH_BEHIND, rows)
+            return [None] * len(requests)
+        start = 0
+        for size, statement in _PUBLISH.items():
+            while len(rows) - start >= size:
+                connection.execute(statement, [value for row in rows[start : start + size] for value in row])
+                start += size
         return [None] * len(requests)
 
     def lease(self, connection: sqlite3.Connection, requests: Sequence[LeaseRequest]) -> list[Leased]:
