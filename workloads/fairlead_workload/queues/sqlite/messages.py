@@ -20,9 +20,8 @@ Row = tuple[Any, ...]
 
 _INSERT = "INSERT INTO _messages (id, key, headers, body, enqueued_at, redrives, visible_at, blocked)"
 _ONCE = "ON CONFLICT (id) DO NOTHING"
-_PUBLISH_BEHIND = (
-    _INSERT + " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, EXISTS (SELECT 1 FROM _messages WHERE key = ?2)) " + _ONCE
-)
+_BLOCKED = "EXISTS (SELECT 1 FROM _messages WHERE key = ?2)"
+_PUBLISH_BEHIND = f"{_INSERT} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, {_BLOCKED}) {_ONCE}"
 # Rows per statement: SQLite gives up and takes back the interpreter at each one, which costs more than the row.
 _PUBLISH = {
     size: f"{_INSERT} VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, 0)'] * size)} {_ONCE}" for size in (64, 16, 4, 1)
