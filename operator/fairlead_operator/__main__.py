@@ -1,27 +1,36 @@
 """`python -m fairlead_operator`: read the settings, run until a signal. The only place that wires."""
 
 import sys
+from pathlib import Path
 
 import uvloop
 
-from fairlead_operator import logs
+from fairlead_operator import class_file, logs
+from fairlead_operator.cluster.store import Whole
 from fairlead_operator.runtime import Operator
 from fairlead_operator.settings import Settings
 from fairlead_operator.supervisor import supervise
 
 
 def main() -> None:
-    """Exit with 2 when a setting cannot be read."""
+    """Exit with 2, and the reason on standard error, when a setting or the class file cannot be read."""
     try:
-        settings = Settings.from_environment()
+        settings, only_class = _given()
     except ValueError as error:
-        sys.exit(f"fairlead-operator: {error}")
-    logs.configure(settings.log_level)
+        sys.stderr.write(f"fairlead-operator: {error}\n")
+        sys.exit(2)
 
     async def run() -> None:
-        await Operator(settings).run()
+        await Operator(settings, only_class=only_class).run()
 
     uvloop.run(supervise(run))
+
+
+def _given() -> tuple[Settings, Whole | None]:
+    """All that is read once, before anything runs; ValueError names the variable."""
+    settings = Settings.from_environment()
+    logs.configure(settings.log_level)
+    return settings, class_file.read(Path(settings.class_file)) if settings.class_file else None
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def read(path: Path) -> Whole:
     try:
         content = yaml.safe_load(path.read_text())
         ApiServiceClass.model_validate(content)
-    except (OSError, yaml.YAMLError, ValidationError) as error:
+    except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         raise ValueError(f"FAIRLEAD_CLASS_FILE: {path} holds no ApiServiceClass: {error}") from error
     metadata = content["metadata"] | {"uid": "", "resourceVersion": VERSION}
     return Whole.read(content | {"metadata": metadata})

@@ -31,7 +31,9 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: str) -> None:
-    """Log to standard error from now on."""
+    """Log to standard error from now on. ValueError when there is no such level."""
+    if level not in logging.getLevelNamesMapping():
+        raise ValueError(f"FAIRLEAD_LOG_LEVEL: {level!r} is no level; set DEBUG, INFO, WARNING or ERROR")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)

@@ -6,13 +6,12 @@ import datetime
 import logging
 import random
 from collections.abc import Callable, Coroutine
-from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 
 from fairlead_contract import names
-from fairlead_operator import class_file, health, kinds
+from fairlead_operator import health, kinds
 from fairlead_operator.announcements import Announcer
 from fairlead_operator.cluster.client import Client, Observer
 from fairlead_operator.cluster.credentials import Credentials
@@ -37,12 +36,21 @@ AnyInformer = Informer[Child] | Informer[Whole]
 
 
 class Operator:
-    """One replica. `run` ends when it is cancelled: workers finish first, then the lease is given up."""
+    """One replica. `run` ends when it is cancelled: workers finish first, then the lease is given up.
+
+    With an `only_class`, classes are not read from the cluster.
+    """
 
     def __init__(
-        self, settings: Settings, *, credentials: Credentials | None = None, observe: Observer | None = None
+        self,
+        settings: Settings,
+        *,
+        only_class: Whole | None = None,
+        credentials: Credentials | None = None,
+        observe: Observer | None = None,
     ) -> None:
         self._settings = settings
+        self._only_class = only_class
         self._clock = clock = asyncio.get_running_loop().time
         self.metrics = Metrics(workers=settings.workers, clock=clock)
         self.queue = WorkQueue(Schedule(), clock=clock, added=self.metrics.added)
@@ -117,9 +125,8 @@ class Operator:
         return [self.election.run(self.client), self.discovery.run(), self._resync_for_ever(), self._watch_over()]
 
     def _start_classes(self) -> None:
-        kind, store = kinds.API_SERVICE_CLASS, self.world.classes
-        if self._settings.class_file:
-            only = class_file.read(Path(self._settings.class_file))
+        kind, store, only = kinds.API_SERVICE_CLASS, self.world.classes, self._only_class
+        if only:
             store.put(only.owner, only)
         else:
             self._start(kind, self._inform(kind, store, Whole.read, selector=""))
@@ -232,8 +239,6 @@ class Operator:
         self.queue.add(changed.owner, priority=Priority.CHILD, urgent=ended)
 
     async def _serve(self) -> None:
-        app = health.application(beats=self.beats, unready=self.unready, metrics=self.metrics.render, clock=self._clock)
-        self._runner = web.AppRunner(app, access_log=None)
         await self._runner.setup()
         await web.TCPSite(self._runner, self._settings.host, self._settings.port).start()
 

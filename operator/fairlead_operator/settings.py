@@ -7,13 +7,19 @@ import os
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from importlib.metadata import version
+
+
+def _image() -> str:
+    """The workload image of this version, as `make images` names it."""
+    return f"fairlead-workload:{version('fairlead')}"
 
 
 @dataclass(frozen=True)
 class Settings:
     """All times are in seconds. An empty `namespace` means all of them; with a `class_file` no other class is read."""
 
-    image: str = "fairlead-workload:latest"
+    image: str = field(default_factory=_image)
     namespace: str = ""
     class_file: str = ""
     lease_namespace: str = "default"

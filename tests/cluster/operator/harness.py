@@ -14,6 +14,7 @@ from typing import Any
 import kopf
 import yaml
 
+from fairlead_operator import class_file
 from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.runtime import Operator
 from fairlead_operator.settings import Settings
@@ -131,7 +132,9 @@ class Running:
             self.sent.append(Sent(method, path, code))
 
         credentials = Credentials(self.source, clock=self._loop.time)
-        self.operator = Operator(self.settings, credentials=credentials, observe=observe)
+        file = self.settings.class_file
+        only = class_file.read(Path(file)) if file else None
+        self.operator = Operator(self.settings, only_class=only, credentials=credentials, observe=observe)
         self._task = asyncio.create_task(self.operator.run())
         self._ready.set()
         await asyncio.wait([self._task])

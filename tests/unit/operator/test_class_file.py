@@ -42,6 +42,13 @@ def test_a_file_that_holds_no_class_is_refused(tmp_path: Path, text: str) -> Non
         class_file.read(file)
 
 
+def test_a_file_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "class.yaml"
+    file.write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ValueError, match=r"FAIRLEAD_CLASS_FILE: .*class\.yaml holds no ApiServiceClass"):
+        class_file.read(file)
+
+
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="No such file"):
         class_file.read(tmp_path / "class.yaml")
