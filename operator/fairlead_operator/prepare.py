@@ -1,5 +1,6 @@
-"""From a live ApiService to its plan, or to the reason why there is none. Pure but for remembering recent plans."""
+"""From a live ApiService to its plan, or to the reason why there is none. Remembers recent plans, logs defects."""
 
+import logging
 from collections import OrderedDict
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from fairlead_operator.intent import Wanted
 from fairlead_operator.plan import Capabilities, Child, Plan, Stage
 from fairlead_operator.reasons import Reason, Trouble
 
+LOG = logging.getLogger(__name__)
 REMEMBERED = 256
 Manifest = Mapping[str, Any]
 
@@ -53,6 +55,9 @@ class Preparer:
                 self._recent[key] = self._make(resource, name, class_manifest, capabilities)
             except ValidationError as error:
                 return Trouble(Reason.INVALID_SPEC, _first(error))
+            except Exception as defect:  # outermost for a plan: its author has to know, and may still delete it
+                LOG.exception("the plan met a defect")
+                return Trouble(Reason.PLAN_FAILED, _defect(defect))
         self._recent.move_to_end(key)
         while len(self._recent) > REMEMBERED:
             self._recent.popitem(last=False)
@@ -101,3 +106,8 @@ def _first(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     path = ".".join(str(part) for part in first["loc"])
     return f"{path}: {first['msg']}; mend it, or upgrade the operator if the field is new"
+
+
+def _defect(error: Exception) -> str:
+    kind = type(error).__name__
+    return f"a defect of the operator ({kind}; its log has the details): go back to the spec before, or upgrade it"

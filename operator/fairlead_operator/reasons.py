@@ -25,6 +25,7 @@ class Reason(StrEnum):
     CLASS_LIMITS = "ClassLimits"
     DOCUMENT_TOO_LARGE = "DocumentTooLarge"
     INVALID_SPEC = "InvalidSpec"
+    PLAN_FAILED = "PlanFailed"
     CONFLICT = "Conflict"
     REFUSED = "Refused"
     PROVISION_FAILED = "ProvisionFailed"
