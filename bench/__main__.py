@@ -34,7 +34,7 @@ def main() -> None:
     print(f"A = bare Starlette app, same server, loop and GC settings, same bytes; {load.CONNECTIONS} connections,")
     print(f"medians of {PAIRS} adjacent pairs of {load.SECONDS} s; server on core {load.SERVER_CORE}\n")
     with tempfile.TemporaryDirectory() as folder:
-        for path in (paths.cached_get, paths.not_modified, paths.accepted_post):
+        for path in (paths.cached_get, paths.not_modified, paths.accepted_post, paths.accepted_post_read):
             with path(Path(folder) / path.__name__) as case:
                 paired(case.name, case.goal, case.ours, case.baseline)
         both = paths.post_beside_worker(Path(folder) / "both")

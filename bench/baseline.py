@@ -1,6 +1,6 @@
 """Baseline A: a bare Starlette application that returns given bytes, on our server, loop and GC settings.
 
-A process: `python -m bench.baseline PORT STATUS FILE`; FILE holds {"headers": {...}, "body": "..."} as JSON.
+A process: `python -m bench.baseline PORT STATUS FILE [--read]`; FILE holds {"headers": {...}, "body": "..."} as JSON.
 """
 
 import asyncio
@@ -19,10 +19,12 @@ from fairlead_workload.api.granian_server import GranianServer
 from fairlead_workload.api.server import bind
 
 
-def application(status: int, headers: dict[str, str], body: bytes) -> Starlette:
-    """One route that takes any method of the paths that are measured, and answers the same bytes."""
+def application(status: int, headers: dict[str, str], body: bytes, *, reads: bool) -> Starlette:
+    """One route for each path that is measured, with the same answer. `reads`: it takes in what it is sent, too."""
 
-    async def answer(request: Request) -> Response:  # noqa: ARG001 - Starlette's signature
+    async def answer(request: Request) -> Response:
+        if reads:
+            await request.body()
         return Response(body or None, status_code=status, headers=headers)
 
     return Starlette(
@@ -33,9 +35,10 @@ def application(status: int, headers: dict[str, str], body: bytes) -> Starlette:
     )
 
 
-async def serve(port: int, status: int, answer: dict[str, object]) -> None:
+async def serve(port: int, status: int, answer: dict[str, object], *, reads: bool) -> None:
     headers = dict(answer["headers"])  # type: ignore[call-overload]
-    server = GranianServer(application(status, headers, str(answer["body"]).encode()), bind("127.0.0.1", port))
+    app = application(status, headers, str(answer["body"]).encode(), reads=reads)
+    server = GranianServer(app, bind("127.0.0.1", port))
     await server.start()
     memory.settle()
     print("ready", flush=True)
@@ -43,4 +46,5 @@ async def serve(port: int, status: int, answer: dict[str, object]) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(int(sys.argv[1]), int(sys.argv[2]), json.loads(Path(sys.argv[3]).read_text())))
+    answer = json.loads(Path(sys.argv[3]).read_text())
+    uvloop.run(serve(int(sys.argv[1]), int(sys.argv[2]), answer, reads="--read" in sys.argv))

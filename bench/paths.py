@@ -84,13 +84,14 @@ def _fairlead(folder: Path, *options: str) -> Iterator[Server]:
 
 
 @contextmanager
-def _baseline(folder: Path, answer: httpx.Response) -> Iterator[Server]:
+def _baseline(folder: Path, answer: httpx.Response, *options: str) -> Iterator[Server]:
     headers = {name: value for name, value in answer.headers.items() if name not in _NOT_COPIED}
     file = folder / "answer.json"
     file.write_text(json.dumps({"headers": headers, "body": answer.text}))
     port = load.free_port()
     url = f"http://127.0.0.1:{port}"
-    with process(folder / "baseline.log", "bench.baseline", str(port), str(answer.status_code), str(file)) as pid:
+    command = ("bench.baseline", str(port), str(answer.status_code), str(file), *options)
+    with process(folder / "baseline.log", *command) as pid:
         wait_for(url + PRODUCT)
         yield Server(url, pid)
 
@@ -119,11 +120,24 @@ def not_modified(folder: Path) -> Iterator[Case]:
 @contextmanager
 def accepted_post(folder: Path) -> Iterator[Case]:
     """POST of an order that references a cached product: 202 once it is in the durable queue (synchronous=FULL)."""
+    with _accepted(folder, "POST, 202, queue on SQLite") as case:
+        yield case
+
+
+@contextmanager
+def accepted_post_read(folder: Path) -> Iterator[Case]:
+    """The same, against an A that reads the body it is sent."""
+    with _accepted(folder, "the same, A reads the body", "--read") as case:
+        yield case
+
+
+@contextmanager
+def _accepted(folder: Path, name: str, *options: str) -> Iterator[Case]:
     with ExitStack() as stack:
         ours = stack.enter_context(_fairlead(folder))
-        baseline = stack.enter_context(_baseline(folder, _post(ours)))
+        baseline = stack.enter_context(_baseline(folder, _post(ours), *options))
         script = load.request_script(method="POST", headers=JSON, body=ORDER)
-        yield Case("POST, 202, queue on SQLite", 0.33, ours.load(ORDERS, script), baseline.load(ORDERS, script))
+        yield Case(name, 0.33, ours.load(ORDERS, script), baseline.load(ORDERS, script))
 
 
 def post_beside_worker(folder: Path) -> load.Load:

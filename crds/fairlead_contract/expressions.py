@@ -37,6 +37,9 @@ class ExpressionError(ValueError):
         self.column = column
 
 
+_VARIES = object()
+
+
 @dataclass(frozen=True, slots=True)
 class Program:
     """A compiled expression. Call it with its variables; the result is plain JSON."""
@@ -44,12 +47,15 @@ class Program:
     text: str
     result_type: str  # as far as it is known before evaluation: BOOL, STRING, INT, ... or DYN
     _expression: cel.Expression
+    _constant: Any = _VARIES  # the value, where it is a scalar that depends on no variable
 
     def __call__(self, variables: Mapping[str, Any]) -> Any:
         """The value over `variables`, which hold JSON values. Raises ExpressionError when there is none.
 
         Timestamps become RFC 3339 text in UTC, durations seconds such as `1.5s`, bytes base64 (as in protobuf's JSON).
         """
+        if self._constant is not _VARIES:
+            return self._constant
         if "\\x00" in repr(variables) and _has_nul(variables):
             raise ExpressionError("a text of the variables holds a NUL character")
         try:
@@ -64,7 +70,16 @@ def compile(text: str, *, variables: tuple[str, ...] = STEP_VARIABLES) -> Progra
         expression = _environment(variables).compile(text)
     except _FAILURES as error:
         raise _compile_error(str(error)) from None
-    return Program(text, str(expression.return_type()), expression)
+    return Program(text, str(expression.return_type()), expression, _constant(expression))
+
+
+def _constant(expression: cel.Expression) -> Any:
+    """The scalar that `expression` gives without any variable; CEL has no other inputs, so it gives no other one."""
+    try:
+        value = _plain(expression.eval(data={}))
+    except (ExpressionError, *_FAILURES):
+        return _VARIES
+    return _VARIES if isinstance(value, (dict, list)) else value
 
 
 @lru_cache(maxsize=8)

@@ -159,3 +159,17 @@ def test_any_text_compiles_or_is_an_expression_error(text: str) -> None:
         return
     result = outcome(program, VARIABLES)
     assert isinstance(result, ExpressionError) or json.dumps(result, allow_nan=False)
+
+
+@pytest.mark.parametrize("text", ["document.?a.orValue('none')", "size(document) > 0", "has(event.data) || false"])
+def test_what_depends_on_variables_is_evaluated_each_time(text: str) -> None:
+    program = expressions.compile(text)
+    empty, full = (
+        {"document": {}, "event": {}, "results": {}},
+        {"document": {"a": "x"}, "event": {"data": 1}, "results": {}},
+    )
+    assert program(empty) != program(full)
+
+
+def test_a_constant_needs_no_variables() -> None:
+    assert expressions.compile("'CON' + 'FIRMED'")({}) == "CONFIRMED"

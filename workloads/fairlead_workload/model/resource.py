@@ -215,14 +215,14 @@ class Resource:
 
     def created(self, body: Document, key: Key, *, at: float) -> Document:
         """The new document for a checked `body`: defaults, key and timestamps set, in stored form."""
-        document = deepcopy(self._defaults)
+        document = {name: _copied(value) for name, value in self._defaults.items()}
         document.update(body)
         document.update(zip(self.key_names, key, strict=True))
         return self._stamped(document, at, created=True)
 
     def replaced(self, body: Document, key: Key, stored: Document, *, at: float) -> Document:
         """The document that replaces `stored`: its read-only values are kept."""
-        document = {name: deepcopy(value) for name, value in self._defaults.items() if name not in self.read_only}
+        document = {name: _copied(value) for name, value in self._defaults.items() if name not in self.read_only}
         document.update(body)
         document.update((name, stored[name]) for name in self.read_only if name in stored)
         document.update(zip(self.key_names, key, strict=True))
@@ -243,6 +243,10 @@ class Resource:
         if stamps.updated is not None:
             document[stamps.updated] = instants.render(at)
         return document
+
+
+def _copied(value: Any) -> Any:
+    return deepcopy(value) if isinstance(value, (dict, list)) else value
 
 
 def _validator(schema: dict[str, Any]) -> Draft202012Validator:
