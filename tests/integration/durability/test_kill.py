@@ -22,11 +22,12 @@ def commit_until_killed(data_dir: Path, *, start: int, acknowledgements: int) ->
     ) as process:
         assert process.stdout is not None
         assert process.stderr is not None
-        numbers = [int(process.stdout.readline()) for _ in range(acknowledgements)]
+        lines = [process.stdout.readline() for _ in range(acknowledgements)]
         process.kill()
         rest, errors = process.communicate()
     assert errors == ""
-    return numbers + [int(line) for line in rest.splitlines(keepends=True) if line.endswith("\n")]
+    whole, _, _ = "".join([*lines, rest]).rpartition("\n")  # the kill may have cut the last line
+    return [int(line) for line in whole.splitlines()]
 
 
 async def committed(data_dir: Path, number_limit: int) -> tuple[dict[int, int], set[int]]:
