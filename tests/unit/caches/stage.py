@@ -5,14 +5,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from fairlead_contract.api import CacheStrategy
 from fairlead_workload.caches.base import Cache, Entry
 from fairlead_workload.caches.memory import MemoryCache
-from fairlead_workload.caches.policy import Fetched, Policy
+from fairlead_workload.caches.policy import Fetched, Lookup, Policy
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Unavailable
 
 T = TypeVar("T")
 KEY = "orders/1"
+READ_THROUGH = Policy(ttl_seconds=60, negative_ttl_seconds=5)
+WRITE_THROUGH = Policy(strategy=CacheStrategy.WRITE_THROUGH, ttl_seconds=60, negative_ttl_seconds=5)
+WRITE_BACK = Policy(strategy=CacheStrategy.WRITE_BACK, ttl_seconds=60, negative_ttl_seconds=5)
+TWO_LAYERS = Policy(ttl_seconds=60, negative_ttl_seconds=5, local_ttl_seconds=2)
 
 
 class Clock:
@@ -155,3 +160,14 @@ def set_stage(policy: Policy, *, far: bool = False, degraded_concurrency: int = 
         degraded_concurrency=degraded_concurrency,
     )
     return Stage(clock, store, memory, far_cache, documents, draws)
+
+
+async def write(stage: Stage, version: int) -> None:
+    """The store has a new version, and the cache is told."""
+    stage.store.versions[KEY] = version
+    await stage.documents.written(KEY, version, body_of(version), f'"{version}"')
+
+
+def version_of(lookup: Lookup) -> int:
+    """The version that a reader got."""
+    return lookup.entry.version

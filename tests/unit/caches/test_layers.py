@@ -1,0 +1,178 @@
+"""A cache that is down, and a layer of its own before a shared cache."""
+
+import asyncio
+
+from fairlead_contract.api import CacheStrategy
+from fairlead_workload.caches.policy import Policy, Status
+from fairlead_workload.caches.strategy import TOMBSTONE_SECONDS
+
+from .stage import (
+    KEY,
+    READ_THROUGH,
+    TWO_LAYERS,
+    WRITE_THROUGH,
+    body_of,
+    set_stage,
+    settle_down,
+    version_of,
+    write,
+)
+
+# The cache is down.
+
+
+async def test_without_the_cache_reads_and_writes_go_on() -> None:
+    stage = set_stage(WRITE_THROUGH, far=True)
+    stage.store.versions[KEY] = 5
+    stage.far.down = True
+    lookup = await stage.documents.read(KEY)
+    assert (version_of(lookup), lookup.status, lookup.stored) == (5, Status.BYPASS, False)
+    assert stage.documents.degraded
+    await write(stage, 6)
+    await stage.documents.deleted("orders/2", 3)
+    await stage.documents.pending("orders/3")
+    await stage.documents.flush()
+    assert stage.documents.errors == 5
+    stage.far.down = False
+    await stage.documents.read(KEY)
+    assert not stage.documents.degraded
+
+
+async def test_without_the_cache_the_store_is_asked_by_few_at_a_time() -> None:
+    stage = set_stage(READ_THROUGH, far=True, degraded_concurrency=3)
+    stage.far.down = True
+    stage.store.held = True
+    readers = [asyncio.create_task(stage.documents.read(f"orders/{number}")) for number in range(10)]
+    await settle_down()
+    assert stage.store.running == 3
+    while not all(reader.done() for reader in readers):
+        await stage.store.release()
+    assert len(stage.store.fetches) == 10
+    assert stage.store.most_running == 3
+
+
+async def test_a_write_the_cache_has_not_heard_of_is_not_hidden_by_what_it_still_has() -> None:
+    stage = set_stage(READ_THROUGH, far=True)
+    await write(stage, 5)
+    await stage.documents.read(KEY)
+    stage.far.down = True
+    await write(stage, 6)
+    stage.far.down = False
+    lookup = await stage.documents.read(KEY)
+    assert (version_of(lookup), lookup.status) == (6, Status.STALE)
+    healed = stage.memory.peek(KEY)
+    assert healed is not None
+    assert healed.version == 6
+
+
+async def test_a_recent_write_is_read_strongly_while_the_cache_is_down() -> None:
+    stage = set_stage(READ_THROUGH, far=True)
+    await write(stage, 5)
+    stage.far.down = True
+    await stage.documents.read(KEY)
+    await stage.documents.read("orders/2")
+    stage.clock.now += TOMBSTONE_SECONDS
+    await stage.documents.read(KEY)
+    assert stage.store.fetches == [(KEY, True), ("orders/2", False), (KEY, False)]
+
+
+# A layer of its own before a shared cache.
+
+
+async def test_the_local_layer_answers_without_asking_for_its_short_time() -> None:
+    stage = set_stage(TWO_LAYERS, far=True)
+    stage.store.versions[KEY] = 5
+    await stage.documents.read(KEY)
+    stage.far.calls.clear()
+    assert stage.documents.peek(KEY) is not None
+    assert (await stage.documents.read(KEY)).status is Status.HIT
+    assert stage.far.calls == []
+    stage.clock.now += 2
+    assert stage.documents.peek(KEY) is None
+    assert (await stage.documents.read(KEY)).status is Status.HIT
+    assert stage.far.calls == ["get"]
+    assert len(stage.store.fetches) == 1
+
+
+async def test_the_local_layer_never_outlives_the_shared_entry() -> None:
+    stage = set_stage(TWO_LAYERS, far=True)
+    stage.store.versions[KEY] = 5
+    await stage.documents.read(KEY)
+    stage.clock.now += 59
+    await stage.documents.read(KEY)
+    stage.clock.now += 1
+    assert stage.documents.peek(KEY) is None
+
+
+async def test_age_is_counted_from_the_fetch_in_both_layers() -> None:
+    stage = set_stage(TWO_LAYERS, far=True)
+    stage.store.versions[KEY] = 5
+    fetched = (await stage.documents.read(KEY)).entry
+    stage.clock.now += 30
+    await stage.documents.read(KEY)
+    entry = stage.documents.peek(KEY)
+    assert entry is not None
+    assert entry.stored_at == fetched.stored_at
+
+
+async def test_a_staged_write_is_not_kept_locally() -> None:
+    policy = Policy(strategy=CacheStrategy.WRITE_BACK, local_ttl_seconds=2)
+    stage = set_stage(policy, far=True)
+    await stage.documents.stage(KEY, 6, body_of(6), '"6"')
+    assert version_of(await stage.documents.read(KEY)) == 6
+    assert stage.documents.peek(KEY) is None
+
+
+async def test_an_answer_of_the_shared_cache_from_before_a_write_is_not_kept_locally() -> None:
+    stage = set_stage(TWO_LAYERS, far=True)
+    await write(stage, 5)
+    await stage.documents.read(KEY)
+    stage.clock.now += 2  # the local layer has forgotten it
+    stage.far.held = True
+    early = asyncio.create_task(stage.documents.read(KEY))
+    await settle_down()
+    stage.far.gates.pop().set_result(None)  # read there, the answer is on its way
+    await settle_down()
+    answer = stage.far.gates.pop()
+    stage.far.held = False
+    await write(stage, 6)
+    stage.clock.now += 2  # the local tombstone has expired, too
+    answer.set_result(None)
+    assert version_of(await early) == 5
+    assert version_of(await stage.documents.read(KEY)) == 6
+
+
+async def test_a_write_ends_the_local_copy() -> None:
+    stage = set_stage(TWO_LAYERS, far=True)
+    await write(stage, 5)
+    await stage.documents.read(KEY)
+    assert stage.documents.peek(KEY) is not None
+    await write(stage, 6)
+    assert stage.documents.peek(KEY) is None
+    assert version_of(await stage.documents.read(KEY)) == 6
+
+
+async def test_the_local_layer_is_left_out_before_an_in_process_cache() -> None:
+    stage = set_stage(TWO_LAYERS)
+    stage.store.versions[KEY] = 5
+    await stage.documents.read(KEY)
+    stage.clock.now += 30
+    assert stage.documents.peek(KEY) == stage.memory.peek(KEY)
+
+
+async def test_an_early_refresh_goes_by_the_shared_entry() -> None:
+    stage = set_stage(TWO_LAYERS, far=True)
+    stage.store.versions[KEY] = 5
+    stage.store.seconds = 1
+    entry = (await stage.documents.read(KEY)).entry
+    stage.clock.now += 1.5  # nearly expired locally, fresh in the shared cache
+    stage.random.extend([0.999] * 4)
+    await stage.documents.read(KEY)
+    await settle_down()
+    assert stage.documents.refreshes == 0
+    stage.random.clear()
+    stage.clock.now = entry.expires_at - 2
+    stage.random.extend([0.5, 0.999])  # jitter of the local copy, then the draw
+    assert (await stage.documents.read(KEY)).status is Status.HIT
+    await settle_down()
+    assert stage.documents.refreshes == 1
