@@ -5,7 +5,6 @@ back what it holds, the outbox is published, the stores close.
 """
 
 import asyncio
-import logging
 import os
 import sys
 from collections.abc import Coroutine, Mapping
@@ -34,7 +33,6 @@ from fairlead_workload.worker.calls import ServiceMap
 from fairlead_workload.worker.loop import Worker
 
 LISTENER_SHARE = 0.5  # of the grace period at most, for requests in flight, where a worker has to end after them
-_log = logging.getLogger(__name__)
 
 
 class Role(StrEnum):

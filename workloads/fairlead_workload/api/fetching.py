@@ -1,7 +1,5 @@
 """What a document cache asks the store for: one document by its path, encoded."""
 
-from urllib.parse import unquote
-
 from fairlead_workload.api.conditions import etag
 from fairlead_workload.caches.policy import Fetch, Fetched
 from fairlead_workload.model.resource import Resource
@@ -14,8 +12,7 @@ def fetcher(resource: Resource, store: Store) -> Fetch:
     """The fetch of `resource`'s cache. Its keys are `RESOURCE/KEY`, as `Resource.path` gives them."""
 
     async def fetch(path: str, strong: bool) -> Fetched:
-        key = resource.parse_key(tuple(unquote(segment) for segment in path.split("/")[1:]))
-        (record,) = await store.get(resource.name, [key], strong=strong)
+        (record,) = await store.get(resource.name, [resource.parse_path(path)], strong=strong)
         if record is None:
             return _ABSENT
         return Fetched(resource.encode(record.document), record.version, etag(record.version))

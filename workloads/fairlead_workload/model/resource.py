@@ -9,12 +9,14 @@ from collections.abc import Iterable, Mapping
 from copy import deepcopy
 from itertools import islice
 from typing import Any
+from urllib.parse import unquote
 
 import msgspec
-from jsonschema_rs import Draft202012Validator, RegexOptions, ValidationError
+from jsonschema_rs import Draft202012Validator, ValidationError
 
 from fairlead_contract.api import KeyGeneration
 from fairlead_contract.api import Resource as ResourceSpec
+from fairlead_contract.schemas import compile_schema
 from fairlead_workload.model import identifiers, instants, keys, problems
 from fairlead_workload.model.problems import FieldError
 from fairlead_workload.stores.base import Document, Key, Scalar
@@ -49,9 +51,10 @@ class Resource:
         )
         self._numbers = tuple(name for name, schema in self.properties.items() if schema.get("type") == "number")
         self._integers = tuple(name for name, schema in self.properties.items() if schema.get("type") == "integer")
-        self._required = frozenset(self._input_schema()["required"])
-        self._validator = _validator(self._input_schema())
-        self._patch_validator = _validator(self._patch_schema())
+        taken = self._input_schema()
+        self._required = frozenset(taken["required"])
+        self._validator = compile_schema(taken)
+        self._patch_validator = compile_schema(self._patch_schema())
 
     def _input_schema(self) -> dict[str, Any]:
         """The schema without requiring what clients do not send: read-only properties, and the key (in the URL)."""
@@ -92,6 +95,14 @@ class Resource:
     def path(self, key: Key) -> str:
         """`orders/KEY`: the document's name in caches, events and operations, and the end of its URL."""
         return f"{self.name}/{keys.path(key)}"
+
+    def parse_path(self, path: str) -> Key:
+        """The key in a document's `path`. Raises Problem `invalid-key`, ValueError for what names no document here."""
+        name, _, rest = path.partition("/")
+        segments = rest.split("/")
+        if name != self.name or len(segments) != len(self.key_names):
+            raise ValueError(f"{path!r} does not name a document of {self.name}")
+        return self.parse_key(tuple(unquote(segment) if "%" in segment else segment for segment in segments))
 
     # Documents
 
@@ -247,10 +258,6 @@ class Resource:
 
 def _copied(value: Any) -> Any:
     return deepcopy(value) if isinstance(value, (dict, list)) else value
-
-
-def _validator(schema: dict[str, Any]) -> Draft202012Validator:
-    return Draft202012Validator(schema, validate_formats=True, pattern_options=RegexOptions(), offline=True)
 
 
 def _described(validator: Draft202012Validator, document: Document) -> list[FieldError]:

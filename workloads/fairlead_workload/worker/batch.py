@@ -9,12 +9,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-import msgspec
-
 from fairlead_contract.expressions import ExpressionError
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Conflict, ConflictKind, DependencyError, FairleadError, Unavailable
-from fairlead_workload.model.operations import OperationRecord
+from fairlead_workload.model.operations import decode_record
 from fairlead_workload.stores.base import OPERATIONS, Committed, Record, Store
 from fairlead_workload.worker import commands, inbox
 from fairlead_workload.worker.commands import CommandRules
@@ -27,7 +25,6 @@ from fairlead_workload.worker.stats import WorkerStats
 from fairlead_workload.worker.telling import tell
 
 MAX_DECISIONS = 10
-_operation_decoder = msgspec.json.Decoder(OperationRecord)
 
 
 class Batches:
@@ -206,7 +203,7 @@ class Batches:
     async def _refresh(self, item: Item, path: str, cache: DocumentCache) -> None:
         (record,) = await self._store.get(item.resource.name, [item.key], strong=True)
         (operation,) = await self._store.records([(OPERATIONS, item.event.id)])
-        written = None if operation is None else _operation_decoder.decode(operation.value).version
+        written = None if operation is None else decode_record(operation.value).version
         version = max(written or 0, 0 if record is None else record.version)
         if version:
             await cache.invalidate(path, version)

@@ -8,15 +8,13 @@ carries the version under which it was shown; when the store is already there, i
 from collections.abc import Collection
 from typing import Any
 
-import msgspec
-
 from fairlead_contract.bindings import Order
 from fairlead_contract.bindings import Queue as QueueSpec
 from fairlead_workload.errors import Conflict, ConflictKind, Problem
 from fairlead_workload.events.facts import facts
 from fairlead_workload.model import problems, retention
 from fairlead_workload.model.effects import Effect, effect
-from fairlead_workload.model.operations import OperationRecord
+from fairlead_workload.model.operations import OperationRecord, encode_record
 from fairlead_workload.model.resource import Resource, pointer
 from fairlead_workload.stores.base import OPERATIONS, Document, Key, Mutation, Record, RecordWrite, Unit
 from fairlead_workload.worker import inbox
@@ -26,7 +24,6 @@ from fairlead_workload.worker.retries import Rejected, problem_text
 
 EARLY_SECONDS = 60.0
 EARLY_DELAY_SECONDS = 1.0
-_encode = msgspec.json.Encoder().encode
 
 
 class CommandRules:
@@ -92,12 +89,12 @@ class CommandRules:
         if not item.data.operation:
             return None
         record = OperationRecord(status, error, version, item.command.at, item.event.subject)
-        return RecordWrite(OPERATIONS, item.event.id, _encode(record), now + self._operation_seconds)
+        return RecordWrite(OPERATIONS, item.event.id, encode_record(record), now + self._operation_seconds)
 
     def dead_operation(self, event_id: str, path: str, created_at: float, problem: Problem, now: float) -> RecordWrite:
         """The record of an operation whose command is a dead letter; a redrive may still make it Succeeded."""
         record = OperationRecord("Failed", problems.body(problem), None, created_at, path, True)
-        return RecordWrite(OPERATIONS, event_id, _encode(record), now + self._dead_letter_seconds)
+        return RecordWrite(OPERATIONS, event_id, encode_record(record), now + self._dead_letter_seconds)
 
 
 def next_version(record: Record | None, floor: int, now: float) -> int:

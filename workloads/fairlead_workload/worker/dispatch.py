@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from urllib.parse import unquote
 
 import msgspec
 
@@ -146,13 +145,9 @@ def _command_data(event: Event) -> CommandData:
 
 
 def _subject_key(resource: Resource, subject: str) -> Key:
-    name, _, path = subject.partition("/")
-    segments = tuple(path.split("/"))
-    if "%" in path:
-        segments = tuple(unquote(segment) for segment in segments)
-    if name != resource.name or len(segments) != len(resource.key_names):
-        raise UndecodableEvent(f"the subject does not name a document of {resource.name}")
     try:
-        return resource.parse_key(segments)
+        return resource.parse_path(subject)
+    except ValueError:
+        raise UndecodableEvent(f"the subject does not name a document of {resource.name}") from None
     except Problem as error:
         raise UndecodableEvent(f"the subject: {error}") from None
