@@ -8,6 +8,7 @@ import pytest
 
 from ..client import Client
 from ..controlplane import ADMINS, Cluster
+from ..identity import LEASE_NAME, Identity, await_grant, chart_rules, lease_rules
 from ..simulator import Simulator
 from .harness import Running, StatusRecorder, info, settings
 
@@ -18,13 +19,33 @@ def admin_config(cluster: Cluster) -> Path:
     return cluster.kubeconfig("admin", groups=ADMINS)
 
 
+@pytest.fixture(scope="session")
+def operator_account(admin: Client) -> Iterator[Identity]:
+    """A ServiceAccount that may do, everywhere, what the chart's ClusterRole says."""
+    account = Identity(admin, "default").create()
+    account.grant(chart_rules())
+    yield account
+    account.remove()
+
+
 @pytest.fixture
-def start(namespace: str, admin_config: Path) -> Iterator[Callable[..., Running]]:
-    """Start an operator confined to the test's namespace; each is stopped at the end."""
+def operator_config(operator_account: Identity, namespace: str, admin_config: Path, tmp_path: Path) -> Path:
+    """A kubeconfig of the operator: its own rules, and its Lease in the test's namespace. Never an administrator."""
+    operator_account.grant(lease_rules(), namespace=namespace)
+    path = operator_account.kubeconfig(admin_config, tmp_path)
+    with Client(path) as client:
+        await_grant(client, "/apis/fairlead.dev/v1alpha1/apisvcs")
+        await_grant(client, f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE_NAME}")
+    return path
+
+
+@pytest.fixture
+def start(namespace: str, operator_config: Path) -> Iterator[Callable[..., Running]]:
+    """Start an operator confined to the test's namespace, with the rights it has in production."""
     running: list[Running] = []
 
     def begin(**changes: Any) -> Running:
-        found = Running(settings(namespace, **changes), lambda: info(admin_config))
+        found = Running(settings(namespace, **changes), lambda: info(operator_config))
         running.append(found)
         found.start()
         return found

@@ -130,11 +130,11 @@ def test_every_request_is_allowed_by_the_rules_and_none_is_about_secrets(
 
 
 def test_the_process_runs_and_ends_on_sigterm(
-    admin: Client, namespace: str, admin_config: Path, tmp_path: Path
+    admin: Client, namespace: str, operator_config: Path, tmp_path: Path
 ) -> None:
     chosen = settings(namespace)
     environment = dict(os.environ) | {
-        "KUBECONFIG": str(admin_config),
+        "KUBECONFIG": str(operator_config),
         "FAIRLEAD_NAMESPACE": namespace,
         "FAIRLEAD_LEASE_NAMESPACE": namespace,
         "FAIRLEAD_PORT": str(chosen.port),
