@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 from typing import Protocol
 
 import httpx
@@ -83,6 +84,7 @@ class ControlPlane:
 
     scratch: Path
     url: str = ""
+    more_flags: Mapping[str, object] = field(default_factory=dict)
     _authority: Authority = field(default_factory=lambda: Authority("tests"))
     _children: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
 
@@ -94,9 +96,13 @@ class ControlPlane:
         *,
         definitions: Sequence[Path] = (),
         controllers: Sequence[str] = CONTROLLERS,
+        apiserver_flags: Mapping[str, object] = MappingProxyType({}),
     ) -> "ControlPlane":
-        """Start everything and return when the API server is ready and `definitions` (CRD files) are established."""
-        plane = cls(scratch)
+        """Start everything and return when the API server is ready and `definitions` (CRD files) are established.
+
+        `apiserver_flags` are flags of the API server beside its usual ones.
+        """
+        plane = cls(scratch, more_flags=apiserver_flags)
         try:
             plane._start_servers(binaries)
             with Client(plane.kubeconfig("admin", groups=ADMINS)) as client:
@@ -121,6 +127,10 @@ class ControlPlane:
             lines = [line for line in log.read_text(errors="replace").splitlines() if LOG_NOISE not in line]
             tails.append("\n".join([f"--- {log.name}", *lines[-LOG_TAIL_LINES:]]))
         return "\n".join(tails)
+
+    def pids(self) -> dict[str, int]:
+        """The process of each component."""
+        return {name: process.pid for name, process in self._children.items()}
 
     def stop(self) -> None:
         """End exactly the children, and drop the data; the logs stay. Nothing in it is worth a graceful end."""
@@ -184,6 +194,7 @@ class ControlPlane:
             "service-account-signing-key-file": token_key,
             "service-cluster-ip-range": "10.96.0.0/16",
             "endpoint-reconciler-type": "none",
+            **self.more_flags,
         }
 
     def _spawn(self, name: str, binary: Path, flags: Mapping[str, object]) -> None:

@@ -50,11 +50,11 @@ class Simulator:
         if "batch.kubernetes.io/job-name" in pod["metadata"]["labels"]:
             end = self.job_message(pod)
             if end is not None and status.get("phase") not in {"Succeeded", "Failed"}:
-                self._patch(pod, _ended(pod, *end))
+                self._patch(pod, ended_status(pod, *end))
             return
         verdict = self.verdict(pod)
         if verdict == "ready" and status.get("phase") != "Running":
-            self._patch(pod, _ready(pod))
+            self._patch(pod, ready_status(pod))
         if verdict == "pull" and not status.get("containerStatuses"):
             self._patch(pod, _unpulled(pod))
 
@@ -113,7 +113,8 @@ def _conditions(**states: str) -> list[dict[str, Any]]:
     return [{"type": name, "status": state, "lastTransitionTime": now} for name, state in states.items()]
 
 
-def _ready(pod: Manifest) -> Manifest:
+def ready_status(pod: Manifest) -> Manifest:
+    """What a kubelet reports of a pod that serves."""
     running = {"running": {"startedAt": "2026-01-01T00:00:00Z"}}
     conditions = _conditions(PodScheduled="True", Initialized="True", ContainersReady="True", Ready="True")
     return {
@@ -132,7 +133,8 @@ def _unpulled(pod: Manifest) -> Manifest:
     }
 
 
-def _ended(pod: Manifest, succeeded: bool, text: str) -> Manifest:
+def ended_status(pod: Manifest, succeeded: bool, text: str) -> Manifest:
+    """What a kubelet reports of a pod that ended; `text` is its termination message."""
     end = {"exitCode": 0 if succeeded else 1, "message": text, "finishedAt": "2026-01-01T00:00:01Z"}
     return {
         "phase": "Succeeded" if succeeded else "Failed",
