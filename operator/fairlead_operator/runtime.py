@@ -67,7 +67,8 @@ class Operator:
             classes=Store(self._class_changed),
             children={kind: Store(self._child_changed) for kind in kinds.CHILDREN},
         )
-        self.discovery = Discovery(self.client, changed=self._capabilities_changed)
+        every = settings.discovery_seconds
+        self.discovery = Discovery(self.client, changed=self._capabilities_changed, every_seconds=every)
         self._draining = False
         self._passing: set[asyncio.Task[None]] = set()
         self._informers: dict[Kind, AnyInformer] = {}

@@ -1,6 +1,6 @@
 """Which optional kinds the cluster serves.
 
-A group is absent after it was not found twice, half a minute apart (at the start a second apart); any other failure
+A group is absent after it was not found twice, one period apart (at the start a second apart); any other failure
 leaves what was known. A group that serves only some of the kinds we need counts as absent.
 """
 
@@ -54,11 +54,13 @@ class Discovery:
         client: Client,
         *,
         changed: Callable[[], None],
+        every_seconds: float = EVERY_SECONDS,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.known = asyncio.Event()
         self._client = client
         self._changed = changed
+        self._every_seconds = every_seconds
         self._sleep = sleep
         self._presence = {capability: Presence() for capability in optional_kinds()}
 
@@ -67,7 +69,7 @@ class Discovery:
         return Capabilities(**{name: bool(each.known) for name, each in self._presence.items()})
 
     async def run(self) -> None:
-        """Look every half minute, for ever."""
+        """Look once a period, for ever."""
         while True:
             before = self.capabilities()
             await asyncio.gather(*(self._look(name, wanted) for name, wanted in optional_kinds().items()))
@@ -77,7 +79,7 @@ class Discovery:
                 LOG.info("optional kinds changed", extra={"capabilities": str(self.capabilities())})
             if self.capabilities() != before:
                 self._changed()
-            await self._sleep(EVERY_SECONDS if self.known.is_set() else START_SECONDS)
+            await self._sleep(self._every_seconds if self.known.is_set() else START_SECONDS)
 
     async def _look(self, name: str, wanted: tuple[Kind, ...]) -> None:
         try:
