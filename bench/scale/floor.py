@@ -1,0 +1,46 @@
+"""The floor: apply given objects with the operator's own client, as many at a time, and know nothing else.
+
+    python -m bench.scale.floor FILE
+
+FILE holds one manifest a line. Prints the processor's seconds from the first request to the last answer.
+"""
+
+import asyncio
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import orjson
+import uvloop
+
+from fairlead_operator import kinds
+from fairlead_operator.cluster.client import Client
+from fairlead_operator.cluster.credentials import Credentials
+from fairlead_operator.settings import Settings
+
+
+async def apply_all(manifests: list[dict[str, Any]]) -> None:
+    """Create every manifest, in order, `Settings.requests_in_flight` at a time."""
+    in_flight = Settings.requests_in_flight
+    waiting = iter(manifests)
+
+    async def work(client: Client, manifests: Iterator[dict[str, Any]]) -> None:
+        for manifest in manifests:
+            await client.apply_new(kinds.of(manifest), manifest)
+
+    clock = asyncio.get_running_loop().time
+    async with Client(Credentials(clock=clock), in_flight=in_flight) as client:
+        await asyncio.gather(*(work(client, waiting) for _ in range(in_flight)))
+
+
+def main() -> None:
+    manifests = [orjson.loads(line) for line in Path(sys.argv[1]).read_bytes().splitlines()]
+    before = time.process_time()
+    uvloop.run(apply_all(manifests))
+    sys.stdout.write(f"{time.process_time() - before:.3f}\n")
+
+
+if __name__ == "__main__":
+    main()

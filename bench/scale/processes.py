@@ -1,0 +1,83 @@
+"""Processes of a measurement: started with a kubeconfig of their own, looked at through /proc, ended by their id."""
+
+import os
+import signal
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Mapping
+from pathlib import Path
+
+from prometheus_client.parser import text_string_to_metric_families
+
+from bench.load import cpu_seconds, free_port
+from bench.scale.resources import IMAGE
+
+END_SECONDS = 30.0
+
+
+class Python:
+    """A module that runs in a process of its own until it ends or is stopped."""
+
+    def __init__(
+        self, module: str, *arguments: str, kubeconfig: Path, log: Path, environment: Mapping[str, str] | None = None
+    ) -> None:
+        given = {**os.environ, "KUBECONFIG": str(kubeconfig), **(environment or {})}
+        self.log = log
+        with log.open("ab") as errors:
+            command = [sys.executable, "-m", module, *arguments]
+            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=given)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def ended(self) -> bool:
+        """Whether it is over."""
+        return self._process.poll() is not None
+
+    def output(self) -> str:
+        """What it printed; it has to be over."""
+        text, _ = self._process.communicate(timeout=END_SECONDS)
+        if self._process.returncode:
+            raise SystemExit(f"bench: a process exited with {self._process.returncode}; see {self.log}")
+        return text.decode()
+
+    def cpu_seconds(self) -> float:
+        """Processor time so far, start included."""
+        return cpu_seconds(self.pid)
+
+    def memory_mib(self, field: str) -> float:
+        """`VmRSS` (now) or `VmHWM` (the most so far)."""
+        lines = Path(f"/proc/{self.pid}/status").read_text().splitlines()
+        return int(next(line.split()[1] for line in lines if line.startswith(f"{field}:"))) / 1024
+
+    def stop(self) -> None:
+        """SIGTERM, and wait for the end."""
+        self._process.send_signal(signal.SIGTERM)
+        self._process.communicate(timeout=END_SECONDS)
+
+
+class Operator(Python):
+    """The operator as users run it."""
+
+    def __init__(self, kubeconfig: Path, log: Path, *, resync_seconds: float = 36_000.0) -> None:
+        self._port = free_port()
+        environment = {
+            "FAIRLEAD_IMAGE": IMAGE,
+            "FAIRLEAD_HOST": "127.0.0.1",
+            "FAIRLEAD_PORT": str(self._port),
+            "FAIRLEAD_RESYNC_SECONDS": str(resync_seconds),
+        }
+        super().__init__("fairlead_operator", kubeconfig=kubeconfig, log=log, environment=environment)
+
+    def passes(self) -> int:
+        """How often it reconciled."""
+        return int(self.sum_of("controller_runtime_reconcile"))
+
+    def sum_of(self, counter: str) -> float:
+        """The sum over all labels of a counter; its name without `_total`."""
+        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=10) as answer:
+            text = answer.read().decode()
+        families = {family.name: family for family in text_string_to_metric_families(text)}
+        return sum(sample.value for sample in families[counter].samples if sample.name == f"{counter}_total")

@@ -1,0 +1,81 @@
+"""The figures in words, with their goals."""
+
+import statistics
+from pathlib import Path
+
+from bench import load
+from bench.scale import phases
+from bench.scale.cluster import Cluster
+from bench.scale.phases import Ascent, Burst, Cold, Rest, percentile
+
+EDIT_GOAL = "goals p50 60 ms, p99 250 ms"
+PEAK_GOALS_MIB = {1000: 160, 5000: 400}
+
+
+async def report(sizes: list[int], folder: Path) -> None:
+    """Measure each size and print what came of it, then how cost grows."""
+    print("Scale: copies of the orders example in five namespaces; floor = a bare script applying the same objects\n")
+    costs = {}
+    for size in sizes:
+        below = folder / str(size)
+        below.mkdir()
+        async with Cluster(below) as cluster:
+            costs[size] = await _one(cluster, size)
+    if len(sizes) > 1:
+        each = ", ".join(f"{size:,}: {1000 * cost:.1f} ms" for size, cost in costs.items())
+        print(f"processor time of the operator per resource, by size: {each}")
+
+
+async def _one(cluster: Cluster, size: int) -> float:
+    before = load.cpu_times()
+    bare = await phases.floor(cluster, size)
+    await cluster.clear()
+    ours, operator = await phases.cold(cluster, size, bare.writes)
+    _ascent(size, bare, ours)
+    rest, operator = await phases.rest(cluster, size, operator)
+    _rest(size, ours, rest)
+    _edits(await phases.edits(cluster, size, operator), ours.edit_seconds)
+    _burst(await phases.burst(cluster, operator))
+    operator.stop()
+    cores = load.cores(before, load.cpu_times())
+    print(f"{'':<24} steal {cores.steal:.1%} of the whole measurement\n", flush=True)
+    return ours.cpu_seconds / size
+
+
+def _ascent(size: int, bare: Ascent, ours: Cold) -> None:
+    print(f"{size:,} resources x {bare.writes // size} children from nothing")
+    _line("time to the last child", f"{ours.seconds / bare.seconds:.2f} of the floor (goal 1.25)")
+    _line("", f"{ours.seconds:.1f} s, floor {bare.seconds:.1f} s; until all rolled out {ours.settled_seconds:.1f} s")
+    _line("processor time", f"{ours.cpu_seconds / bare.cpu_seconds:.2f} of the floor (goal 2.0)")
+    per = f"{1000 * ours.cpu_seconds / size:.1f} ms per resource, floor {1000 * bare.cpu_seconds / size:.1f} ms"
+    _line("", f"{per}; until all rolled out {1000 * ours.settled_cpu_seconds / size:.1f} ms")
+    plane = f"control plane {ours.plane_cpu_seconds:.1f} s, beside the floor {bare.plane_cpu_seconds:.1f} s"
+    _line("", f"{ours.cpu_seconds:.1f} s, floor {bare.cpu_seconds:.1f} s; {plane}")
+    written = f"{ours.writes / size:.2f} children + {ours.status_writes / size:.2f} status"
+    _line("writes per resource", f"{written} + {ours.other_writes / size:.2f} other; {ours.refused} refused")
+    _line("passes per resource", f"{ours.passes / size:.2f}")
+
+
+def _rest(size: int, ours: Cold, rest: Rest) -> None:
+    goal = PEAK_GOALS_MIB.get(size)
+    said = f" (goal {goal})" if goal else ""
+    peak = max(ours.peak_mib, rest.peak_mib)
+    _line("memory", f"peak {peak:.0f} MiB{said}; after a restart {rest.resident_mib:.0f} MiB")
+    _line("restart, two resyncs", f"{len(rest.mutating)} mutating requests (goal 0) in {rest.passes} passes")
+    _line("", f"restart {rest.start_cpu_seconds:.1f} s of processor time, resyncs {rest.cpu_seconds:.1f} s")
+
+
+def _edits(quiet: list[float], cold: list[float]) -> None:
+    middle, high = (1000 * percentile(quiet, share) for share in (0.5, 0.99))
+    _line("edit to last child", f"p50 {middle:.0f} ms, p99 {high:.0f} ms of {len(quiet)} ({EDIT_GOAL})")
+    worst = f"at most {max(cold):.2f} s, median {statistics.median(cold):.2f} s of {len(cold)} (goal 2 s)"
+    _line("edit during the start", worst)
+
+
+def _burst(burst: Burst) -> None:
+    said = f"{burst.passes} passes in {burst.seconds:.1f} s (goal {burst.seconds + 3:.0f})"
+    _line(f"{burst.edits} edits of one", said)
+
+
+def _line(name: str, text: str) -> None:
+    print(f"  {name:<22} {text}", flush=True)
