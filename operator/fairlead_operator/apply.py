@@ -21,6 +21,8 @@ from fairlead_operator.inventory import Ref
 from fairlead_operator.reasons import Reason, Trouble
 
 LOG = logging.getLogger(__name__)
+# How many refused children a status tells of: each brings the server's own words.
+NAMED = 5
 
 
 @dataclass
@@ -28,14 +30,33 @@ class Applied:
     """What came of one round: what was written, what a person has to clear, what is tried again."""
 
     written: list[Ref] = field(default_factory=list)
-    troubles: list[Trouble] = field(default_factory=list)
+    strangers: list[Ref] = field(default_factory=list)
+    refused: dict[Ref, str] = field(default_factory=dict)
     waiting: list[Ref] = field(default_factory=list)
     errors: list[OperatorError] = field(default_factory=list)
 
     @property
     def complete(self) -> bool:
         """Whether every child is now what it is meant to be."""
-        return not (self.troubles or self.waiting or self.errors)
+        return not (self.stalled or self.waiting or self.errors)
+
+    @property
+    def stalled(self) -> Trouble | None:
+        """What a person has to clear, all of one reason; the same text in whatever order the answers came."""
+        if self.strangers:
+            return conflict(self.strangers)
+        if self.refused:
+            said = "; ".join(f"{ref}: {message[:500]}" for ref, message in sorted(self.refused.items())[:NAMED])
+            return Trouble(Reason.REFUSED, f"the API server refuses {said}")
+        return None
+
+
+def conflict(strangers: Iterable[Ref]) -> Trouble:
+    """Objects that are not ours have the names of ours."""
+    text = ", ".join(str(ref) for ref in sorted(strangers))
+    return Trouble(
+        Reason.CONFLICT, f"there already, and not this ApiService's: {text}; delete or rename them, or this ApiService"
+    )
 
 
 class Applier:
@@ -81,7 +102,7 @@ class Applier:
         except NotLeading:
             raise
         except (Invalid, Forbidden) as error:
-            applied.troubles.append(Trouble(Reason.REFUSED, f"the API server refuses {ref}: {error.message[:500]}"))
+            applied.refused[ref] = error.message
         except OperatorError as error:
             LOG.warning("a child could not be written", extra={"child": str(ref), "error": str(error)})
             applied.errors.append(error)
@@ -117,8 +138,7 @@ class Applier:
             # The last ApiService of this name is gone, and the garbage collector is about to take its child.
             applied.waiting.append(ref)
         else:
-            text = f"{ref} is there already and does not belong to this ApiService; delete or rename one of them"
-            applied.troubles.append(Trouble(Reason.CONFLICT, text))
+            applied.strangers.append(ref)
         return False
 
     def _learn(self, owner: Name, wanted: Wanted, answer: Manifest) -> None:

@@ -47,7 +47,6 @@ class Observer:
         live = {ref: child for ref, child in self._world.of(turn.owner).items() if ref not in turn.pruned}
         own = mine(live, turn.uid)
         refused = turn.prepared.refused
-        troubles = [refused] if refused else turn.applied.troubles
         rolled = refused is None and not turn.held and self.rolled_out(turn)
         was_serving = turn.previous.get("serving")
         serving = {"generation": turn.plan.generation, "runtimeHash": turn.plan.runtime_hash}
@@ -55,7 +54,7 @@ class Observer:
             generation=turn.resource["metadata"]["generation"],
             class_name=turn.prepared.class_name,
             url=turn.plan.url,
-            stalled=troubles[0] if troubles else turn.provisioning.stalled,
+            stalled=refused or turn.applied.stalled or turn.provisioning.stalled,
             pending=self._pending(turn, rolled=rolled, settled=was_serving == serving),
             provision=turn.provisioning.status if refused is None else turn.previous.get("provision"),
             bindings=turn.provisioning.bindings or _bindings(turn),
@@ -75,7 +74,7 @@ class Observer:
 
     def _pending(self, turn: Pass, *, rolled: bool, settled: bool) -> Trouble | None:
         """What is waited for. Once a version serves, a pod that comes and goes is no rollout."""
-        if turn.prepared.refused or turn.applied.troubles or turn.provisioning.stalled:
+        if turn.prepared.refused or turn.applied.stalled or turn.provisioning.stalled:
             return None
         if turn.applied.errors or turn.applied.waiting:
             return Trouble(Reason.APPLYING, "not every child could be written yet; trying again")
