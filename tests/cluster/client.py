@@ -34,7 +34,7 @@ class Client:
     """Reads and writes any kind; the path of a kind comes from the server's discovery."""
 
     def __init__(self, kubeconfig: Path, *, timeout_seconds: float = 60.0) -> None:
-        connection = Connection.read(kubeconfig)
+        self.connection = connection = Connection.read(kubeconfig)
         self._http = httpx.Client(
             base_url=connection.cluster["server"],
             verify=connection.ssl_context(),

@@ -1,16 +1,23 @@
 """Plays the kubelet: pods become ready, fail to pull their image, or end with a message; real controllers do the rest.
 
-It changes nothing but pods' status, so Deployments, ReplicaSets and Jobs report what they would on nodes.
+It changes nothing but pods' status, so Deployments, ReplicaSets and Jobs report what they would on nodes. It watches
+them, so it costs next to nothing while nothing happens.
 """
 
+import asyncio
+import contextlib
 import json
 import threading
 from collections.abc import Callable
 from typing import Any
 
-from .client import MERGE, ApiError, Client, Manifest
+import aiohttp
+
+from .client import MERGE, Client, Manifest
 
 PERIOD_SECONDS = 0.05
+WATCH_SECONDS = 600
+CLOSING_SECONDS = 0.1  # connections are told to close, and do so when the loop comes round
 Verdict = str  # "ready", "pull", "wait"
 
 
@@ -20,61 +27,105 @@ def ready_pods(pod: Manifest) -> Verdict:
 
 
 class Simulator:
-    """Runs in a thread of its own between `start` and `stop`. `job_message` ends Jobs; None lets them run on."""
+    """Runs in a thread of its own between `start` and `stop`. `job_message` ends Jobs; None lets them run on.
+
+    `verdict` and `job_message` are asked again and again about a pod that has not met its fate.
+    """
 
     def __init__(self, client: Client, namespace: str) -> None:
-        self._client = client
-        self._namespace = namespace
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._connection = client.connection
+        self._path = f"/api/v1/namespaces/{namespace}/pods"
+        self._pods: dict[str, Manifest] = {}
+        self._loop = asyncio.new_event_loop()
+        self._task: asyncio.Task[None] | None = None
+        self._thread = threading.Thread(target=self._main, daemon=True)
         self.verdict: Callable[[Manifest], Verdict] = ready_pods
         self.job_message: Callable[[Manifest], tuple[bool, str] | None] = provisioned
 
     def start(self) -> None:
+        self._task = self._loop.create_task(self._run())
         self._thread.start()
 
     def stop(self) -> None:
-        self._stop.set()
+        """End it; a defect it met is raised here."""
+        assert self._task is not None
+        self._loop.call_soon_threadsafe(self._task.cancel)
         self._thread.join()
+        if not self._task.cancelled():
+            self._task.result()
 
-    def _run(self) -> None:
-        while not self._stop.wait(PERIOD_SECONDS):
-            for pod in self._client.list("v1", "Pod", namespace=self._namespace):
-                if "deletionTimestamp" in pod["metadata"]:
-                    self._remove(pod)
-                else:
-                    self._play(pod)
+    def _main(self) -> None:
+        assert self._task is not None
+        with contextlib.suppress(asyncio.CancelledError, Exception):  # shown by `stop`
+            self._loop.run_until_complete(self._task)
+        self._loop.run_until_complete(asyncio.sleep(CLOSING_SECONDS))
+        self._loop.close()
 
-    def _play(self, pod: Manifest) -> None:
+    async def _run(self) -> None:
+        async with (
+            aiohttp.ClientSession(
+                self._connection.cluster["server"],
+                headers=dict(self._connection.headers()),
+                connector=aiohttp.TCPConnector(ssl=self._connection.ssl_context()),
+                timeout=aiohttp.ClientTimeout(),
+                read_bufsize=2**24,
+            ) as self._http,
+            asyncio.TaskGroup() as tasks,
+        ):
+            tasks.create_task(self._watch())
+            tasks.create_task(self._play_all())
+
+    async def _watch(self) -> None:
+        while True:
+            parameters = {"watch": "true", "timeoutSeconds": str(WATCH_SECONDS)}
+            self._pods.clear()
+            async with self._http.get(self._path, params=parameters) as answer:
+                answer.raise_for_status()
+                async for line in answer.content:
+                    event = json.loads(line)
+                    self._take(event["type"], event["object"])
+
+    def _take(self, event: str, pod: Manifest) -> None:
+        if event == "ERROR":
+            raise RuntimeError(f"watching pods: {pod}")
+        if event == "DELETED":
+            self._pods.pop(pod["metadata"]["name"], None)
+        else:
+            self._pods[pod["metadata"]["name"]] = pod
+
+    async def _play_all(self) -> None:
+        while True:
+            await asyncio.gather(*(self._play(pod) for pod in list(self._pods.values())))
+            await asyncio.sleep(PERIOD_SECONDS)
+
+    async def _play(self, pod: Manifest) -> None:
+        if "deletionTimestamp" in pod["metadata"]:
+            # A pod without a node goes at once; one that looks started waits for its kubelet, which is us.
+            await self._send("DELETE", pod, "", {"gracePeriodSeconds": 0})
+        elif (status := self._fate(pod)) is not None:
+            await self._send("PATCH", pod, "/status", {"status": status})
+
+    def _fate(self, pod: Manifest) -> Manifest | None:
+        """The status it gets now, or None."""
         status = pod.get("status", {})
         if "batch.kubernetes.io/job-name" in pod["metadata"]["labels"]:
-            end = self.job_message(pod)
-            if end is not None and status.get("phase") not in {"Succeeded", "Failed"}:
-                self._patch(pod, ended_status(pod, *end))
-            return
+            end = None if status.get("phase") in {"Succeeded", "Failed"} else self.job_message(pod)
+            return ended_status(pod, *end) if end else None
         verdict = self.verdict(pod)
         if verdict == "ready" and status.get("phase") != "Running":
-            self._patch(pod, ready_status(pod))
-        if verdict == "pull" and not status.get("containerStatuses"):
-            self._patch(pod, _unpulled(pod))
+            return ready_status(pod)
+        return _unpulled(pod) if verdict == "pull" and not status.get("containerStatuses") else None
 
-    def _patch(self, pod: Manifest, status: Manifest) -> None:
-        name = pod["metadata"]["name"]
-        path = f"/api/v1/namespaces/{self._namespace}/pods/{name}/status"
-        try:
-            self._client.request("PATCH", path, body={"status": status}, content_type=MERGE)
-        except ApiError as error:
-            if error.code not in {404, 409}:
-                raise
-
-    def _remove(self, pod: Manifest) -> None:
-        """A pod without a node goes at once; one that looks started waits for its kubelet, which is us."""
-        path = f"/api/v1/namespaces/{self._namespace}/pods/{pod['metadata']['name']}"
-        try:
-            self._client.request("DELETE", path, body={"gracePeriodSeconds": 0})
-        except ApiError as error:
-            if error.code not in {404, 409}:
-                raise
+    async def _send(self, method: str, pod: Manifest, subresource: str, body: Manifest) -> None:
+        path = f"{self._path}/{pod['metadata']['name']}{subresource}"
+        headers = {"Content-Type": MERGE if method == "PATCH" else "application/json"}
+        async with self._http.request(method, path, data=json.dumps(body), headers=headers) as answer:
+            said = await answer.json()
+            if answer.status not in {200, 404, 409}:
+                raise RuntimeError(f"{method} {path}: {said}")
+            if answer.status == 200 and method == "PATCH":
+                # What the watch tells later is newer; until then this keeps it from being sent again.
+                self._pods[pod["metadata"]["name"]] = said
 
 
 def provisioned(pod: Manifest) -> tuple[bool, str]:
