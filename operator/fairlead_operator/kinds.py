@@ -10,8 +10,8 @@ from typing import Any
 
 from fairlead_contract import names
 
-READ = ("get", "list", "watch")
-OWN = (*READ, "create", "patch", "delete")
+WATCH = ("list", "watch")
+OWN = (*WATCH, "get", "create", "patch", "delete")
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,10 +82,10 @@ CHILDREN = (
 )
 
 API_SERVICE = Kind(
-    names.GROUP, names.VERSION, "apisvcs", "ApiService", (*READ, "patch"), child=False, subresource="status"
+    names.GROUP, names.VERSION, "apisvcs", "ApiService", (*WATCH, "patch"), child=False, subresource="status"
 )
 API_SERVICE_CLASS = Kind(
-    names.GROUP, names.VERSION, "apisvcclasses", "ApiServiceClass", READ, namespaced=False, child=False
+    names.GROUP, names.VERSION, "apisvcclasses", "ApiServiceClass", WATCH, namespaced=False, child=False
 )
 POD = Kind("", "v1", "pods", "Pod", ("list",), child=False)
 EVENT = Kind("", "v1", "events", "Event", ("list", "create"), child=False)

@@ -1,0 +1,15 @@
+"""The operator with its own rights, the kubelet's part, and helm: all as in the neighbouring folders."""
+
+from ..charts.conftest import helm, policies
+from ..operator.conftest import admin_config, operator_account, operator_config, recorder, simulator, start
+
+__all__ = [
+    "admin_config",
+    "helm",
+    "operator_account",
+    "operator_config",
+    "policies",
+    "recorder",
+    "simulator",
+    "start",
+]

@@ -1,0 +1,234 @@
+"""What the operator asks of the API server is what its rules allow: nothing beyond, and no rule that nothing needs.
+
+One long story, told with the rights of a cluster-wide install and again with those of one namespace, makes it touch
+every kind in every way it ever does. All it sends is recorded.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from fairlead_contract.resources import ApiService
+from fairlead_operator import kinds, plan
+from fairlead_operator.plan import Capabilities, Stage
+
+from ..client import Client, Manifest
+from ..identity import LEASE_NAME, Identity, await_grant, chart_rules, lease_rules
+from ..operator.harness import Running, Sent, example, info, settings
+from ..operator.test_life import condition, until
+from ..simulator import Simulator
+from ..waiting import eventually
+
+EVERYTHING = Capabilities(prometheus=True, keda=True, gateway=True, cert_manager=True)
+Asked = tuple[str, str, str]
+_PATH = re.compile(
+    r"^/(?:api|apis/(?P<group>[^/]+))/v[^/]+(?:/namespaces/[^/]+)?"
+    r"/(?P<resource>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[^/]+))?$"
+)
+_VERBS = {"PATCH": "patch", "POST": "create", "PUT": "update", "DELETE": "delete", "WATCH": "watch"}
+
+
+def asked(sent: Iterable[Sent]) -> set[Asked]:
+    """Group, resource and verb of each request, as the server's authorizer sees them. Discovery is open to all."""
+    found: set[Asked] = set()
+    for each in sent:
+        match = _PATH.match(each.path)
+        if match is None:
+            continue
+        resource = "/".join(filter(None, (match["resource"], match["sub"])))
+        verb = _VERBS.get(each.method) or ("get" if match["name"] else "list")
+        found.add((match["group"] or "", resource, verb))
+        if verb == "patch" and each.code == 201:
+            # An apply that creates is asked for both.
+            found.add((match["group"] or "", resource, "create"))
+    return found
+
+
+def allowed(rules: Iterable[Manifest]) -> set[Asked]:
+    return {
+        (group, resource, verb)
+        for rule in rules
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+        for verb in rule["verbs"]
+    }
+
+
+@pytest.fixture(params=["cluster-wide", "one namespace"])
+def confined(request: pytest.FixtureRequest) -> bool:
+    """Whether the operator may do nothing outside its namespace."""
+    return bool(request.param == "one namespace")
+
+
+@pytest.fixture
+def rules(confined: bool) -> list[Manifest]:
+    """Every rule that the operator has."""
+    return [*chart_rules(namespaced=confined), *lease_rules()]
+
+
+@pytest.fixture
+def operator(
+    admin: Client, namespace: str, admin_config: Path, tmp_path: Path, confined: bool
+) -> Iterator[Callable[[], Running]]:
+    """Start the operator of such an install."""
+    account = Identity(admin, namespace).create()
+    account.grant(chart_rules(namespaced=confined), namespace=namespace if confined else "")
+    account.grant(lease_rules(), namespace=namespace)
+    config = account.kubeconfig(admin_config, tmp_path)
+    changes: dict[str, Any] = {"class_file": str(_class_file(tmp_path))} if confined else {}
+    with Client(config) as client:
+        await_grant(client, f"/apis/fairlead.dev/v1alpha1/namespaces/{namespace}/apisvcs")
+        await_grant(client, f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE_NAME}")
+    running = Running(settings(namespace, **changes), lambda: info(config))
+
+    def begin() -> Running:
+        running.start()
+        return running
+
+    yield begin
+    running.stop()
+    account.remove()
+
+
+def _class_file(folder: Path) -> Path:
+    file = folder / "class.yaml"
+    file.write_text("apiVersion: fairlead.dev/v1alpha1\nkind: ApiServiceClass\nmetadata: {name: team}\n")
+    return file
+
+
+KAFKA = {
+    "type": "Kafka",
+    "kafka": {
+        "bootstrapServers": ["kafka:9092"],
+        "topic": "orders",
+        "sasl": {"mechanism": "SCRAM-SHA-512", "credentialsSecret": {"name": "kafka"}},
+    },
+}
+TLS = {"secret": {"name": "orders-tls"}, "issuer": {"name": "internal"}}
+GATEWAY = {"type": "Gateway", "gateway": {"parentRef": {"name": "public"}, "hostnames": ["api.example.com"]}}
+INGRESS = {"type": "Ingress", "ingress": {"hostnames": ["api.example.com"]}}
+
+
+def everything(namespace: str, name: str, exposure: Manifest) -> Manifest:
+    """A resource that has a child of every kind there is, but for the other sort of exposure."""
+    security = {"authentication": {"anonymous": "Allow"}, "tls": TLS}
+    more = {"queue": KAFKA, "security": security, "grpc": {"enabled": True}, "exposure": exposure}
+    return example(namespace, name=name, deletionPolicy="Delete", **more)
+
+
+def children(resource: Manifest, *stages: Stage, uid: str = "") -> list[Manifest]:
+    """What is planned for it."""
+    parsed = ApiService.model_validate({key: value for key, value in resource.items() if key != "status"})
+    image = settings("any").image
+    made = plan.plan(parsed, plan.BUILT_IN_CLASS, capabilities=EVERYTHING, image=image, uid=uid)
+    return [child.manifest for child in made.children if child.stage in stages]
+
+
+def stranger(manifest: Manifest) -> Manifest:
+    """The same without any sign of whose it is."""
+    metadata = {key: manifest["metadata"][key] for key in ("name", "namespace")}
+    # A Job without labels would get those of its pods from the server, and with them ours.
+    return manifest | {"metadata": metadata | {"labels": {"team": "other"}}}
+
+
+def leftover(manifest: Manifest, name: str) -> Manifest:
+    """The same as an older version of the operator may have made it: ours, and no longer planned."""
+    component = {"app.kubernetes.io/component": "old"}
+    labels = manifest["metadata"]["labels"] | component
+    made = manifest | {"metadata": manifest["metadata"] | {"name": name, "labels": labels}}
+    if manifest["kind"] == "Deployment":
+        selector = {"matchLabels": manifest["spec"]["selector"]["matchLabels"] | component}
+        template = manifest["spec"]["template"]
+        pod = template | {"metadata": {"labels": template["metadata"]["labels"] | component}}
+        made["spec"] = manifest["spec"] | {"selector": selector, "template": pod}
+    return made
+
+
+def request_again(admin: Client, resource: Manifest, token: str) -> None:
+    admin.merge(resource, {"metadata": {"annotations": {"fairlead.dev/reconcile-requested-at": token}}})
+
+
+def test_every_rule_is_needed_and_nothing_else_is_asked_for(
+    admin: Client, namespace: str, operator: Callable[[], Running], simulator: Simulator, rules: list[Manifest]
+) -> None:
+    running = operator()
+    routed, entered, late = (
+        everything(namespace, "routed", GATEWAY),
+        everything(namespace, "entered", INGRESS),
+        everything(namespace, "late", INGRESS),
+    )
+    in_the_way = [
+        *children(routed, Stage.BASE, Stage.TRAFFIC),
+        *(each for each in children(entered, Stage.PROVISION, Stage.TRAFFIC) if each["kind"] in {"Job", "Ingress"}),
+        *children(late, Stage.ROLLOUT),
+    ]
+    strangers = [admin.apply(stranger(each)) for each in in_the_way]
+    for resource in (routed, entered, late):
+        admin.create(resource)
+        until(admin, resource, "Stalled", "True", "Conflict")
+    for each in strangers:
+        admin.delete(each, propagation="Foreground")
+    for resource in (routed, entered, late):
+        request_again(admin, resource, "strangers are gone")
+        until(admin, resource, "Ready", "True")
+    prunes_what_is_left_over(admin, running, [routed, entered])
+    looks_for_a_cause(admin, simulator, late)
+    for resource in (routed, entered, late):
+        admin.delete(resource)
+        eventually(lambda resource=resource: admin.get(resource) is None, what="it is gone")  # type: ignore[misc]
+    running.stop()
+    assert [each for each in running.sent if each.code == 403] == []
+    assert asked(running.sent) - allowed(rules) == set()
+    assert allowed(rules) - asked(running.sent) == set()
+
+
+def prunes_what_is_left_over(admin: Client, running: Running, resources: list[Manifest]) -> None:
+    planted: dict[str, Manifest] = {}
+    for resource in resources:
+        live = admin.get(resource)
+        assert live is not None
+        for manifest in children(live, *Stage, uid=live["metadata"]["uid"]):
+            planted[manifest["kind"]] = leftover(manifest, f"{live['metadata']['name']}-old")
+    assert set(planted) == {kind.name for kind in kinds.CHILDREN}
+    for manifest in planted.values():
+        admin.apply(manifest)
+
+    def left() -> list[str]:
+        return [kind for kind, manifest in planted.items() if not _is_going(admin.get(manifest))]
+
+    eventually(lambda: not left(), what="everything that is left over goes")
+
+
+def _is_going(live: Manifest | None) -> bool:
+    return live is None or "deletionTimestamp" in live["metadata"]
+
+
+def looks_for_a_cause(admin: Client, simulator: Simulator, resource: Manifest) -> None:
+    """An image that cannot be pulled is found in the pods, and looked for in their Events."""
+    simulator.verdict = lambda pod: "pull"
+    admin.merge(resource, {"spec": {"runtime": {"image": "registry.example/absent:1"}}})
+
+    def told() -> bool:
+        live = admin.get(resource)
+        return live is not None and "cannot be pulled" in condition(live, "Ready").get("message", "")
+
+    eventually(told, what="the cause is told")
+
+
+def test_the_rules_know_no_wildcard_no_secrets_and_no_way_to_more() -> None:
+    for rule in (*chart_rules(), *chart_rules(namespaced=True), *lease_rules(), *kinds.rbac_rules()):
+        words = {word for words in rule.values() for word in words}
+        assert not words & {"*", "secrets", "pods/exec", "pods/attach", "pods/portforward", "pods/ephemeralcontainers"}
+        assert not words & {"escalate", "bind", "impersonate", "deletecollection", "serviceaccounts/token", "nodes"}
+        assert not set(rule["apiGroups"]) & {"rbac.authorization.k8s.io", "admissionregistration.k8s.io"}
+
+
+def test_the_rules_of_one_namespace_are_those_of_the_cluster_without_what_is_cluster_wide() -> None:
+    classes = {
+        (group, resource, verb) for group, resource, verb in allowed(chart_rules()) if resource == "apisvcclasses"
+    }
+    assert allowed(chart_rules()) - allowed(chart_rules(namespaced=True)) == classes
+    assert classes
