@@ -2,6 +2,7 @@
 
     OperatorError
       Unreachable        no answer: refused, reset, or out of time
+        Silent           a watch that said nothing until its time was over
       NotLeading         a write was about to be sent by a replica that does not hold the lease
       ApiError           the server answered with an error
         NotFound, Conflict, Gone, Forbidden, Invalid, Unauthorized
@@ -16,6 +17,10 @@ class OperatorError(Exception):
 
 class Unreachable(OperatorError):
     """No answer came; whether the request had an effect is unknown."""
+
+
+class Silent(Unreachable):
+    """A watch told of nothing in all its time, not even of its own end."""
 
 
 class NotLeading(OperatorError):

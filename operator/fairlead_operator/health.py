@@ -1,6 +1,6 @@
 """What the kubelet and Prometheus may ask: /healthz, /readyz and /metrics.
 
-Healthy means that every watch was heard of, or tried anew, within two minutes: bookmarks come every minute, so a stuck
+Healthy means that every watch was heard of, or tried anew, within two minutes: each is asked for seconds only, so a stuck
 one fails it. An API server that is away does not: a restart would not bring it back. Ready means that everything has
 been read once; a standby is ready too.
 """

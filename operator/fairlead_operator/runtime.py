@@ -145,6 +145,7 @@ class Operator:
             read=read,
             selector=selector,
             namespace=self._settings.namespace if kind.namespaced else "",
+            watch_seconds=self._settings.watch_seconds,
             clock=self._clock,
         )
 
@@ -170,7 +171,7 @@ class Operator:
             elif not getattr(served, kind.capability) and kind in self._informers:
                 self._running.pop(kind).cancel()
                 del self._informers[kind]
-                self.world.children[kind].replace((), version=2**63)
+                self.world.children[kind].clear()
         self.resync()
 
     async def _work(self) -> None:

@@ -5,6 +5,7 @@ version "1" is none that an object can have), `apply_known` changes the object o
 """
 
 import asyncio
+import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from types import TracebackType
@@ -15,7 +16,7 @@ import orjson
 
 from fairlead_contract import names
 from fairlead_operator.cluster.credentials import Credentials
-from fairlead_operator.errors import BY_CODE, ApiError, Gone, NotFound, Unauthorized, Unreachable
+from fairlead_operator.errors import BY_CODE, ApiError, Gone, NotFound, Silent, Unauthorized, Unreachable
 from fairlead_operator.kinds import Kind
 
 JSON = "application/json"
@@ -23,8 +24,11 @@ APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 REQUEST_SECONDS = 30.0
 WATCH_SECONDS = 300
-# Bookmarks come about once a minute; a watch that is silent for longer is dead, whatever the connection says.
-WATCH_SILENCE_SECONDS = 75.0
+# How much later than asked for the server may end a watch; one that still says nothing then is dead.
+GRACE_SECONDS = 2.0
+CONNECT_SECONDS = 5.0
+# The kernel gives a connection up after these, seconds or (the last one) milliseconds, when the other side is gone.
+KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 9000}
 PAGE_SIZE = 500
 RETRIES = 3
 MAX_WAIT_SECONDS = 10.0
@@ -53,7 +57,7 @@ class Client:
         self._may_write = may_write
         self._observe = observe or _ignore
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, socket_factory=_socket),
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
             headers={"User-Agent": "fairlead-operator", "Accept": JSON},
             auto_decompress=True,
@@ -145,31 +149,35 @@ class Client:
                 return items, page["metadata"]["resourceVersion"]
 
     async def watch(
-        self, kind: Kind, *, since: str, namespace: str = "", selector: str = ""
+        self, kind: Kind, *, since: str, seconds: int = WATCH_SECONDS, namespace: str = "", selector: str = ""
     ) -> AsyncIterator[tuple[str, Manifest]]:
-        """Events as (type, object), bookmarks included, until the server ends the watch.
+        """Events as (type, object), bookmarks included, until the server ends the watch, which is after `seconds`.
 
-        Raises Gone when `since` is too old, and Unreachable when nothing comes for longer than bookmarks allow.
+        Raises Gone when `since` is too old, and Silent when in all that time nothing came, nor the end.
         """
         parameters = {
             "watch": "true",
             "allowWatchBookmarks": "true",
             "resourceVersion": since,
-            "timeoutSeconds": str(WATCH_SECONDS),
+            "timeoutSeconds": str(seconds),
         } | ({"labelSelector": selector} if selector else {})
-        timeout = aiohttp.ClientTimeout(total=None, sock_connect=REQUEST_SECONDS, sock_read=WATCH_SILENCE_SECONDS)
+        timeout = aiohttp.ClientTimeout(
+            total=seconds + GRACE_SECONDS, sock_connect=CONNECT_SECONDS, ceil_threshold=float("inf")
+        )
         path = kind.path(namespace=namespace)
+        heard = False
         try:
             async with self._open("GET", path, parameters=parameters, data=None, headers={}, timeout=timeout) as answer:
                 self._observe("WATCH", path, answer.status)
                 await _raise_for(answer, f"WATCH {path}")
                 async for line in _lines(answer.content):
-                    event = orjson.loads(line)
-                    if event["type"] == "ERROR":
-                        raise _error(f"WATCH {path}", event["object"].get("code", 500), event["object"], "")
-                    yield event["type"], event["object"]
-        except (aiohttp.ClientError, TimeoutError, ConnectionError, ssl.SSLError, orjson.JSONDecodeError) as error:
+                    heard = True
+                    yield _event(f"WATCH {path}", line)
+        except (aiohttp.ClientError, ConnectionError, ssl.SSLError, orjson.JSONDecodeError) as error:
             raise Unreachable(f"WATCH {path}: {error or type(error).__name__}") from error
+        except TimeoutError as error:
+            if not heard:
+                raise Silent(f"WATCH {path}: nothing came within {seconds + GRACE_SECONDS:.0f} s") from error
 
     async def request(
         self,
@@ -234,9 +242,27 @@ class Client:
             data=data,
             headers=headers | connection.headers,
             ssl=connection.tls,
-            timeout=timeout or aiohttp.ClientTimeout(total=REQUEST_SECONDS),
+            timeout=timeout or _limits(method),
             allow_redirects=False,
         )
+
+
+def _limits(method: str) -> aiohttp.ClientTimeout:
+    """A long list may take its time as long as it goes on coming."""
+    if method == "GET":
+        return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=REQUEST_SECONDS)
+    return aiohttp.ClientTimeout(total=REQUEST_SECONDS)
+
+
+def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+    """A socket that notices when the other side is gone without a word, where the system can be asked for that."""
+    family, kind, protocol, _, _ = address
+    made = socket.socket(family, kind, protocol)
+    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    for option, value in KEEPALIVE.items():
+        if hasattr(socket, option):
+            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
+    return made
 
 
 async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
@@ -250,6 +276,13 @@ async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
             pending = [following]
             if line:
                 yield line
+
+
+def _event(request: str, line: bytes) -> tuple[str, Manifest]:
+    event = orjson.loads(line)
+    if event["type"] == "ERROR":
+        raise _error(request, event["object"].get("code", 500), event["object"], "")
+    return event["type"], event["object"]
 
 
 async def _raise_for(answer: aiohttp.ClientResponse, request: str) -> None:

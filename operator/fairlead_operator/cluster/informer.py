@@ -1,6 +1,9 @@
-"""Keep a store true to the server: list, then watch, for ever.
+"""Keep a store true to the server: list once, then follow it through watch windows that overlap.
 
-A list is taken in as the difference to what is known, so a deletion that no watch told of is noticed. Connections are
+A window is a watch of a few seconds that starts where the window before it *began*, so two connections tell of each
+event: what one of them loses, the next one brings, and a connection that has gone silent is given up at its window's
+end. What is known already costs a comparison of versions. After an error that the server tells of, it lists anew; a
+list is taken in as the difference to what is known, so a deletion that no watch told of is noticed. Connections are
 made at most once a second, after failures more and more rarely, never more than five seconds apart; a kind that the
 server does not serve is an empty list.
 """
@@ -9,16 +12,38 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Generic
 
 from fairlead_operator.cluster.client import Client
 from fairlead_operator.cluster.store import Name, R, Store
-from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError
+from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Silent
 from fairlead_operator.kinds import Kind
 
 LOG = logging.getLogger(__name__)
 MIN_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 5.0
+WATCH_SECONDS = 7.0
+# Some lengths are shorter, so that the kinds do not all come back at the same moment.
+SHORTEST = 0.85
+# A watch that is silent twice in a row may be so for ever, such as behind a proxy that delays: lists do instead.
+SILENT_WINDOWS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Resource versions: the next window tells of what came after `since`; `known` is the highest one heard of."""
+
+    since: int
+    known: int
+
+    def after(self, reached: int) -> "Place":
+        """The place after a window that has told of everything up to `reached`, in order.
+
+        It goes on from what was known when that window began, so that all the window told of for the first time is told
+        once more; and never beyond `reached`, so that a window that was cut short is repeated.
+        """
+        return Place(min(self.known, reached), max(self.known, reached))
 
 
 class Informer(Generic[R]):
@@ -33,6 +58,7 @@ class Informer(Generic[R]):
         read: Callable[[dict[str, Any]], R],
         selector: str = "",
         namespace: str = "",
+        watch_seconds: float = WATCH_SECONDS,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -44,54 +70,74 @@ class Informer(Generic[R]):
         self._read = read
         self._selector = selector
         self._namespace = namespace
+        self._watch_seconds = watch_seconds
         self._clock = clock
         self._sleep = sleep
+        self._place: Place | None = None
         self._failures = 0
+        self._silent = 0
 
     async def run(self) -> None:
         """Run until cancelled. Nothing that the server does ends it."""
-        since = ""
         while True:
             started = self._clock()
             try:
-                since = since or await self._list()
-                since = await self._watch(since)
+                place = self._place or await self._list()
+                await self._window(place)
+                self._failures = self._silent = 0
             except OperatorError as error:
                 self._failed(error)
-                # Only the watch's own end is a place to go on from; after an error the list is the only truth.
-                since = ""
             await self._sleep(self._pause_seconds(self._clock() - started))
 
-    async def _list(self) -> str:
+    async def _list(self) -> Place:
         self._beat()
         try:
             items, version = await self._client.list_all(self.kind, namespace=self._namespace, selector=self._selector)
         except NotFound:
-            self.store.replace((), version=2**63)
+            self.store.clear()
             self.synced.set()
             raise
         except Forbidden:
             # One kind that may not be read must not keep the others waiting; a create over what is there is refused.
             self.synced.set()
             raise
-        self.store.replace(((_name(item), self._read(item)) for item in items), version=int(version))
+        self.store.replace(((_name(item), self._record(item)) for item in items), version=int(version))
         self.synced.set()
         self._beat()
-        return version
+        return Place(int(version), int(version))
 
-    async def _watch(self, since: str) -> str:
-        events = self._client.watch(self.kind, since=since, namespace=self._namespace, selector=self._selector)
-        async for event, live in events:
-            self._beat()
-            self._failures = 0
-            since = live["metadata"]["resourceVersion"]
-            if event == "BOOKMARK":
-                continue
-            if event == "DELETED":
-                self.store.remove(_name(live), uid=live["metadata"]["uid"], version=int(since))
-            else:
-                self.store.put(_name(live), self._read(live))
-        return since
+    def _record(self, item: dict[str, Any]) -> R:
+        known = self.store.get(_name(item))
+        return known if known is not None and known.version == _version(item) else self._read(item)
+
+    async def _window(self, place: Place) -> None:
+        reached = place.since
+        events = self._client.watch(
+            self.kind,
+            since=str(place.since),
+            seconds=max(1, round(self._watch_seconds * random.uniform(SHORTEST, 1.0))),  # noqa: S311  # no secret
+            namespace=self._namespace,
+            selector=self._selector,
+        )
+        try:
+            async for event, live in events:
+                self._beat()
+                self._failures = self._silent = 0
+                self._take(event, live)
+                reached = max(reached, _version(live))
+        finally:
+            self._place = place.after(reached)
+            self.store.forget_gone(before=self._place.since)
+        self._beat()
+
+    def _take(self, event: str, live: dict[str, Any]) -> None:
+        if event == "BOOKMARK":
+            return
+        name, version = _name(live), _version(live)
+        if event == "DELETED":
+            self.store.remove(name, version=version)
+        elif not self.store.knows(name, version=version):
+            self.store.put(name, self._read(live))
 
     def _beat(self) -> None:
         self.beat_at = self._clock()
@@ -99,15 +145,23 @@ class Informer(Generic[R]):
     def _failed(self, error: OperatorError) -> None:
         self._beat()
         self._failures += 1
-        if isinstance(error, Gone) or (isinstance(error, ApiError) and error.code == 404):
-            return
-        LOG.warning("watching failed", extra={"kind": self.kind.name, "error": str(error)})
+        self._silent = self._silent + 1 if isinstance(error, Silent) else 0
+        # Where no answer came, the old place is still a place to go on from.
+        if isinstance(error, ApiError) or self._silent >= SILENT_WINDOWS:
+            self._place = None
+        if not isinstance(error, Gone | NotFound):
+            LOG.warning("watching failed", extra={"kind": self.kind.name, "error": str(error)})
 
     def _pause_seconds(self, elapsed_seconds: float) -> float:
+        """What is left of the time that lies between two connections."""
         wanted = min(MIN_PAUSE_SECONDS * 2 ** min(self._failures, 8), MAX_PAUSE_SECONDS) if self._failures else 0.0
         jittered = wanted * random.uniform(0.6, 1.0)  # noqa: S311  # no secret hangs on it
-        return max(jittered, MIN_PAUSE_SECONDS - elapsed_seconds, 0.0)
+        return max(max(jittered, MIN_PAUSE_SECONDS) - elapsed_seconds, 0.0)
 
 
 def _name(live: dict[str, Any]) -> Name:
     return live["metadata"].get("namespace", ""), live["metadata"]["name"]
+
+
+def _version(live: dict[str, Any]) -> int:
+    return int(live["metadata"]["resourceVersion"])

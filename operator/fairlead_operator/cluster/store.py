@@ -1,7 +1,9 @@
 """What is known of one kind: a small record per object, found by name and by the ApiService it belongs to.
 
-Records arrive from lists, from watches and from the answers to our own writes, in any order; of two records of one
-object the one with the higher resource version is the truth.
+Records arrive from lists, from watches and from the answers to our own writes, in any order and again and again; of two
+records of one object the one with the higher resource version is the truth. The version at which an object went is
+kept for a while, so that what is told late does not bring it back. What only a list told of is noted: a list may come
+from the past.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -80,6 +82,8 @@ class Store(Generic[R]):
     def __init__(self, changed: Callable[[Name, R | None, R | None], None] | None = None) -> None:
         self._records: dict[Name, R] = {}
         self._by_owner: dict[Name, dict[Name, R]] = {}
+        self._gone: dict[Name, int] = {}
+        self._listed: set[Name] = set()
         self._changed = changed
 
     def __len__(self) -> int:
@@ -103,24 +107,50 @@ class Store(Generic[R]):
     def put(self, name: Name, record: R, *, silent: bool = False) -> None:
         """Take a record in, unless a newer one is known. What we wrote ourselves is taken in silently."""
         known = self._records.get(name)
-        if known is not None and known.version >= record.version:
-            return
-        self._set(name, known, record, silent=silent)
+        if known is not None and known.version == record.version:
+            self._listed.discard(name)
+        if not self.knows(name, version=record.version):
+            self._set(name, known, record, silent=silent)
 
-    def remove(self, name: Name, *, uid: str, version: int) -> None:
-        """Forget an object that is gone, unless one of the same name came after it."""
+    def knows(self, name: Name, *, version: int) -> bool:
+        """Whether an object of that version is no news, or has gone since."""
         known = self._records.get(name)
-        if known is not None and (known.uid == uid or known.version <= version):
+        return (known is not None and known.version >= version) or self._gone.get(name, -1) >= version
+
+    def is_listed(self, name: Name) -> bool:
+        """Whether only a list has told of the record, neither a watch nor an answer about it alone."""
+        return name in self._listed
+
+    def remove(self, name: Name, *, version: int) -> None:
+        """Forget an object that went at this version, unless one of the same name came after it."""
+        known = self._records.get(name)
+        if known is not None and known.version > version:
+            return
+        self._gone[name] = max(version, self._gone.get(name, version))
+        if known is not None:
             self._set(name, known, None)
+
+    def forget_gone(self, *, before: int) -> None:
+        """No event of an earlier version than this is told any more."""
+        if self._gone:
+            self._gone = {name: version for name, version in self._gone.items() if version >= before}
+
+    def clear(self) -> None:
+        """The server has nothing of this kind, and what it may have later is none of these."""
+        for name, known in list(self._records.items()):
+            self._set(name, known, None)
+        self._gone.clear()
 
     def replace(self, records: Iterable[tuple[Name, R]], *, version: int) -> None:
         """Take a whole list in; what it lacks is gone, unless it was made after the list."""
         listed = dict(records)
         for name, known in list(self._records.items()):
             if name not in listed and known.version <= version:
-                self._set(name, known, None)
+                self.remove(name, version=version)
         for name, record in listed.items():
-            self.put(name, record)
+            if not self.knows(name, version=record.version):
+                self.put(name, record)
+                self._listed.add(name)
 
     def _set(self, name: Name, before: R | None, after: R | None, *, silent: bool = False) -> None:
         if before is not None:
@@ -133,6 +163,7 @@ class Store(Generic[R]):
 
     def _forget(self, name: Name, record: R) -> None:
         del self._records[name]
+        self._listed.discard(name)
         siblings = self._by_owner[record.owner]
         del siblings[name]
         if not siblings:

@@ -1,6 +1,8 @@
 """What the client makes of the server's answers."""
 
 import asyncio
+import socket
+from contextlib import nullcontext
 
 import pytest
 from aiohttp import web
@@ -16,6 +18,7 @@ from fairlead_operator.errors import (
     NotFound,
     NotLeading,
     OperatorError,
+    Silent,
     Unauthorized,
     Unreachable,
 )
@@ -200,19 +203,37 @@ async def test_an_error_event_is_an_error(code: int, error: type[OperatorError])
             [each async for each in client.watch(kinds.CONFIG_MAP, since="1")]
 
 
-async def test_a_silent_watch_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("found", "silent"),
+    [
+        pytest.param([], True, id="nothing came"),
+        pytest.param([("BOOKMARK", config_map("", 5))], False, id="something came"),
+    ],
+)
+async def test_a_watch_that_does_not_end_in_time_is_ended_and_is_silent_when_nothing_came(
+    monkeypatch: pytest.MonkeyPatch, found: list[tuple[str, dict[str, object]]], silent: bool
+) -> None:
     release = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        found = await events(request)
+        assert request.query["timeoutSeconds"] == "0"
+        reply = await events(request, *found)
         await release.wait()
-        return found
+        return reply
 
-    monkeypatch.setattr(client_module, "WATCH_SILENCE_SECONDS", 0.05)
+    monkeypatch.setattr(client_module, "GRACE_SECONDS", 0.05)
     async with serving(answer) as client:
-        with pytest.raises(Unreachable):
-            [each async for each in client.watch(kinds.CONFIG_MAP, since="1")]
+        with pytest.raises(Silent) if silent else nullcontext():
+            assert [each async for each in client.watch(kinds.CONFIG_MAP, since="1", seconds=0)] == found
         release.set()
+
+
+def test_the_kernel_is_asked_to_notice_a_server_that_is_gone() -> None:
+    address = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 0))
+    with client_module._socket(address) as made:
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        if hasattr(socket, "TCP_KEEPIDLE"):
+            assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5
 
 
 async def test_a_server_that_is_away_is_unreachable() -> None:

@@ -1,15 +1,19 @@
 """A store stays true to the server, whatever the server does."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import suppress
+from typing import Any, cast
 
 import pytest
 from aiohttp import web
 
 from fairlead_operator import kinds
-from fairlead_operator.cluster.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Informer
+from fairlead_operator.cluster.client import GRACE_SECONDS, Client
+from fairlead_operator.cluster.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Informer, Place
 from fairlead_operator.cluster.store import Child, Store
+from fairlead_operator.errors import OperatorError, Silent, Unreachable
+from fairlead_operator.kinds import Kind
 
 from .server import config_map, events, fault, page, serving
 
@@ -34,23 +38,30 @@ class Times:
             await asyncio.Event().wait()
 
 
+async def go(informer: Informer[Child], times: Times) -> None:
+    """Let it run until the rounds are over."""
+    task = asyncio.create_task(informer.run())
+    over = asyncio.create_task(times.over.wait())
+    await asyncio.wait([task, over], return_when=asyncio.FIRST_COMPLETED)
+    assert not task.done(), "the informer ended"
+    for each in (task, over):
+        each.cancel()
+        with suppress(asyncio.CancelledError):
+            await each
+
+
 async def run(
-    answer: Callable[[web.Request], Awaitable[web.StreamResponse]], rounds: int
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    rounds: int,
+    *,
+    read: Callable[[dict[str, Any]], Child] = Child.read,
 ) -> tuple[Store[Child], Times, list[tuple[str, bool]]]:
     """Let an informer go `rounds` times around; the store, the pauses, and what the listener was told."""
     told: list[tuple[str, bool]] = []
     store: Store[Child] = Store(lambda name, before, after: told.append((name[1], after is not None)))
     times = Times(rounds)
     async with serving(answer) as client:
-        informer = Informer(client, kinds.CONFIG_MAP, store, read=Child.read, clock=times.clock, sleep=times.sleep)
-        task = asyncio.create_task(informer.run())
-        over = asyncio.create_task(times.over.wait())
-        await asyncio.wait([task, over], return_when=asyncio.FIRST_COMPLETED)
-        assert not task.done(), "the informer ended"
-        for each in (task, over):
-            each.cancel()
-            with suppress(asyncio.CancelledError):
-                await each
+        await go(Informer(client, kinds.CONFIG_MAP, store, read=read, clock=times.clock, sleep=times.sleep), times)
     return store, times, told
 
 
@@ -70,7 +81,22 @@ async def test_lists_then_follows_the_watch() -> None:
     assert told == [("a", True), ("b", True), ("c", True), ("a", True), ("b", False)]
 
 
-async def test_goes_on_where_the_watch_ended_without_a_new_list() -> None:
+@pytest.mark.parametrize(
+    ("place", "reached", "following"),
+    [
+        pytest.param(Place(10, 10), 10, Place(10, 10), id="nothing came: from the same place"),
+        pytest.param(Place(10, 10), 14, Place(10, 14), id="what is new is told once more"),
+        pytest.param(Place(10, 14), 14, Place(14, 14), id="all was told once more"),
+        pytest.param(Place(10, 14), 20, Place(14, 20), id="all was told once more, and something new"),
+        pytest.param(Place(10, 14), 10, Place(10, 14), id="a dead window is repeated"),
+        pytest.param(Place(10, 14), 12, Place(12, 14), id="a window cut short goes on where it got to"),
+    ],
+)
+def test_a_window_starts_where_the_one_before_it_began(place: Place, reached: int, following: Place) -> None:
+    assert place.after(reached) == following
+
+
+async def test_windows_overlap_and_need_no_new_list() -> None:
     since: list[str] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -80,8 +106,143 @@ async def test_goes_on_where_the_watch_ended_without_a_new_list() -> None:
         since.append(request.query["resourceVersion"])
         return await events(request, ("BOOKMARK", config_map("", 10 + len(since))))
 
-    await run(answer, 3)
-    assert since == ["list", "10", "12", "13"]
+    await run(answer, 4)
+    assert since == ["list", "10", "10", "12", "13"]
+
+
+class Log:
+    """A server that keeps every event and tells each watch of those after `since`; `loses` says what it must not."""
+
+    def __init__(self, *kept: tuple[str, dict[str, Any]]) -> None:
+        self.kept = kept
+        self.asked: list[int] = []
+        self.loses: Callable[[int, int], bool] = lambda window, version: False
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        if not is_watch(request):
+            return page(version=10)
+        since, window = int(request.query["resourceVersion"]), len(self.asked)
+        self.asked.append(since)
+        told = [each for each in self.kept if version(each[1]) > since and not self.loses(window, version(each[1]))]
+        return await events(request, *told)
+
+
+def version(live: dict[str, Any]) -> int:
+    return int(live["metadata"]["resourceVersion"])
+
+
+LIFE = (
+    ("ADDED", config_map("a", 11)),
+    ("MODIFIED", config_map("a", 12)),
+    ("ADDED", config_map("b", 13)),
+    ("DELETED", config_map("a", 14)),
+    ("ADDED", config_map("c", 15)),
+)
+
+
+@pytest.mark.parametrize("lost", [11, 12, 13, 14, 15])
+async def test_an_event_that_one_window_loses_is_told_by_the_next(lost: int) -> None:
+    log = Log(*LIFE)
+    log.loses = lambda window, version: window == 0 and version == lost
+    store, _, _ = await run(log.answer, 3)
+    assert sorted(name[1] for name in store) == ["b", "c"]
+    assert log.asked[:2] == [10, 10]
+
+
+async def test_what_is_told_again_is_neither_read_nor_told_again_and_what_went_stays_away() -> None:
+    log = Log(*LIFE)
+    read: list[int] = []
+
+    def counting(live: dict[str, Any]) -> Child:
+        read.append(version(live))
+        return Child.read(live)
+
+    _, _, told = await run(log.answer, 4, read=counting)
+    assert log.asked == [10, 10, 15, 15]
+    assert read == [11, 12, 13, 15]
+    assert told == [("a", True), ("a", True), ("b", True), ("a", False), ("c", True)]
+
+
+async def test_a_list_reads_only_what_it_did_not_know() -> None:
+    read: list[int] = []
+
+    def counting(live: dict[str, Any]) -> Child:
+        read.append(version(live))
+        return Child.read(live)
+
+    lists = 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal lists
+        if is_watch(request):
+            return fault(410)
+        lists += 1
+        return page(config_map("a", 1), config_map("b", 1 + lists))
+
+    await run(answer, 3, read=counting)
+    assert read == [1, 2, 3, 4]
+
+
+async def test_a_silent_window_is_repeated_from_its_place_and_two_in_a_row_end_in_a_list() -> None:
+    nothing: list[tuple[str, dict[str, Any]]] = []
+    bookmark = [("BOOKMARK", config_map("", 12))]
+    server = Scripted([bookmark, SILENCE, nothing, SILENCE, SILENCE, bookmark])
+    times = await follow(server)
+    assert server.asked == ["list", "10", "10", "10", "10", "10", "list", "10"]
+    # A silent window has lasted longer than any pause between connections.
+    silent = [pause for pause, window in zip(times.pauses, server.windows, strict=False) if window is SILENCE]
+    assert silent == [0.0, 0.0, 0.0]
+
+
+async def test_a_lost_connection_goes_on_from_its_place_without_a_list() -> None:
+    server = Scripted([[("BOOKMARK", config_map("", 12))], Unreachable("reset"), Unreachable("refused"), []])
+    times = await follow(server)
+    assert server.asked == ["list", "10", "10", "10", "10"]
+    assert all(MIN_PAUSE_SECONDS <= pause <= MAX_PAUSE_SECONDS for pause in times.pauses)
+
+
+async def test_windows_of_all_kinds_do_not_end_in_step() -> None:
+    server = Scripted([[] for _ in range(60)])
+    await follow(server)
+    assert set(server.seconds) == {6, 7}
+
+
+SILENCE = Silent("nothing came")
+
+
+class Scripted:
+    """A client whose windows are given: events, or the error they end with. A silent one lasts as long as it may."""
+
+    def __init__(self, windows: list[list[tuple[str, dict[str, Any]]] | OperatorError]) -> None:
+        self.windows = windows
+        self.asked: list[str] = []
+        self.seconds: list[int] = []
+        self.times = Times(len(windows))
+
+    async def list_all(self, kind: Kind, **_: str) -> tuple[list[dict[str, Any]], str]:
+        self.asked.append("list")
+        return [], "10"
+
+    async def watch(
+        self, kind: Kind, *, since: str, seconds: int, **_: str
+    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
+        window = self.windows[len(self.seconds)]
+        self.asked.append(since)
+        self.seconds.append(seconds)
+        if isinstance(window, OperatorError):
+            self.times.now += seconds + GRACE_SECONDS if isinstance(window, Silent) else 0.0
+            raise window
+        for each in window:
+            yield each
+
+
+async def follow(server: Scripted) -> Times:
+    """Let an informer go through all windows of the script."""
+    times, store = server.times, Store[Child]()
+    client = cast("Client", server)
+    informer = Informer(client, kinds.CONFIG_MAP, store, read=Child.read, clock=times.clock, sleep=times.sleep)
+    await go(informer, times)
+    return times
 
 
 @pytest.mark.parametrize("code", [410, 500, 403])

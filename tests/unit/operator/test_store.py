@@ -35,9 +35,9 @@ def test_the_answer_to_a_write_is_not_told_to_the_listener_nor_is_its_echo() -> 
 def test_a_late_deletion_of_an_older_object_leaves_its_successor() -> None:
     store: Store[Thing] = Store()
     store.put(A, Thing("2", 9))
-    store.remove(A, uid="1", version=8)
+    store.remove(A, version=8)
     assert store.get(A) == Thing("2", 9)
-    store.remove(A, uid="2", version=10)
+    store.remove(A, version=10)
     assert store.get(A) is None
 
 
@@ -63,3 +63,67 @@ def test_records_are_found_by_their_owner_also_after_it_changed() -> None:
     store.put(A, Thing("1", 2, ("shop", "payments")))
     assert store.of_owner(OWNER) == {}
     assert set(store.of_owner(("shop", "payments"))) == {A}
+
+
+def test_what_is_told_of_an_object_after_it_went_does_not_bring_it_back_but_its_successor_comes() -> None:
+    store: Store[Thing] = Store()
+    store.put(A, Thing("1", 3))
+    store.remove(A, version=6)
+    store.put(A, Thing("1", 3))
+    store.put(A, Thing("1", 5), silent=True)
+    assert store.get(A) is None
+    store.put(A, Thing("2", 7))
+    assert store.get(A) == Thing("2", 7)
+
+
+def test_what_a_list_lacked_is_not_brought_back_by_what_came_before_the_list() -> None:
+    store: Store[Thing] = Store()
+    store.put(A, Thing("1", 3))
+    store.replace([], version=10)
+    store.put(A, Thing("1", 9))
+    assert store.get(A) is None
+
+
+def test_an_object_that_left_the_selector_and_came_back_is_not_removed_by_the_repeated_end() -> None:
+    gone: list[Name] = []
+    store: Store[Thing] = Store(lambda name, before, after: gone.append(name) if after is None else None)
+    store.put(A, Thing("1", 3))
+    store.remove(A, version=4)
+    store.put(A, Thing("1", 5))
+    store.remove(A, version=4)
+    assert store.get(A) == Thing("1", 5)
+    assert gone == [A]
+
+
+def test_what_went_is_remembered_until_no_event_from_before_is_told_any_more() -> None:
+    store: Store[Thing] = Store()
+    store.remove(A, version=6)
+    store.forget_gone(before=6)
+    assert store.knows(A, version=6)
+    store.forget_gone(before=7)
+    assert not store.knows(A, version=6)
+
+
+def test_a_kind_that_is_served_anew_is_read_whatever_was_there_before() -> None:
+    store: Store[Thing] = Store()
+    store.put(A, Thing("1", 8))
+    store.remove(A, version=9)
+    store.put(("shop", "b"), Thing("2", 9))
+    store.clear()
+    assert len(store) == 0
+    store.put(A, Thing("3", 2))
+    assert store.get(A) == Thing("3", 2)
+
+
+def test_what_only_a_list_told_of_is_told_apart_until_something_else_confirms_it() -> None:
+    store: Store[Thing] = Store()
+    store.replace([(A, Thing("1", 3))], version=10)
+    assert store.is_listed(A)
+    store.put(A, Thing("1", 3))
+    assert not store.is_listed(A)
+    store.replace([(A, Thing("1", 3))], version=11)
+    assert not store.is_listed(A)
+    store.replace([(A, Thing("1", 12))], version=12)
+    assert store.is_listed(A)
+    store.put(A, Thing("1", 13))
+    assert not store.is_listed(A)
