@@ -1,11 +1,14 @@
 """What the status needs to know of a live child, and no more. Pure; called once for each event."""
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 Manifest = Mapping[str, Any]
 COMPONENT = "app.kubernetes.io/component"
+_POD = re.compile(r'\bpods? "[^"]*"', re.IGNORECASE)
+_USED = re.compile(r", used: \S+(?=,)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +47,7 @@ def rollout(live: Manifest) -> Rollout:
     wanted = live["spec"].get("replicas", 1)
     current = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
     progressing = conditions.get("Progressing", {})
-    complete = current and progressing.get("reason") == "NewReplicaSetAvailable"
+    complete = current and progressing.get("reason") == "NewReplicaSetAvailable" and _is_replaced(status, wanted)
     failed = progressing.get("status") == "False" and progressing.get("reason") == "ProgressDeadlineExceeded"
     refused = conditions.get("ReplicaFailure", {})
     return Rollout(
@@ -54,8 +57,22 @@ def rollout(live: Manifest) -> Rollout:
         failed=progressing.get("message", "") if failed and current else "",
         available=conditions.get("Available", {}).get("status") == "True",
         replicas=f"{status.get('readyReplicas', 0)}/{wanted}",
-        refused=refused.get("message", "") if refused.get("status") == "True" else "",
+        refused=_lasting(refused.get("message", "")) if refused.get("status") == "True" else "",
     )
+
+
+def _is_replaced(status: Manifest, wanted: int) -> bool:
+    """Whether all pods are of the newest template.
+
+    With the strategy Recreate, Progressing goes on telling of the rollout before until the old pods are gone.
+    """
+    updated = status.get("updatedReplicas", 0)
+    return bool(status.get("replicas", 0) == updated >= min(wanted, 1))
+
+
+def _lasting(message: str) -> str:
+    """Why pods are refused, without what is another at each try: the pod's name, and how much of a quota is used."""
+    return _USED.sub("", _POD.sub("a pod", message))
 
 
 def job_end(live: Manifest) -> JobEnd:

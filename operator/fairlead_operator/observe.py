@@ -80,6 +80,8 @@ class Observer:
             return Trouble(Reason.APPLYING, "not every child could be written yet; trying again")
         if turn.provisioning.pending:
             return turn.provisioning.pending
+        if turn.queued:
+            return turn.queued
         was_pending = any(_condition(turn.previous, name) for name in ("Reconciling", "Stalled"))
         if rolled or (settled and not was_pending and not turn.held and not turn.applied.written):
             return None

@@ -29,6 +29,7 @@ class Prepared:
     teardown: tuple[Child, ...]
     embedded: bool
     image: str
+    most_rollouts: int
     refused: Trouble | None = None
 
 
@@ -90,6 +91,7 @@ class Preparer:
             teardown=plan.teardown(parsed, class_, image=self._image),
             embedded=parsed.spec.datastore.type == "SQLite",
             image=asked or class_.spec.runtime.image or self._image,
+            most_rollouts=class_.spec.rollout.max_concurrent,
             refused=_refusal(plan.violations(parsed, class_)),
         )
 

@@ -17,6 +17,7 @@ class Reason(StrEnum):
     APPLYING = "Applying"
     PROVISIONING = "Provisioning"
     ROLLING_OUT = "RollingOut"
+    ROLLOUT_QUEUED = "RolloutQueued"
     WAITING = "Waiting"
     DELETING = "Deleting"
     PAUSED = "Paused"

@@ -20,14 +20,15 @@ from fairlead_operator.cluster.informer import Informer
 from fairlead_operator.cluster.lease import Election, Terms
 from fairlead_operator.cluster.store import Child, Name, Store, Whole
 from fairlead_operator.cluster.workqueue import Priority, Schedule, WorkQueue
-from fairlead_operator.cluster.world import World
+from fairlead_operator.cluster.world import World, child_stores
 from fairlead_operator.errors import NotLeading, OperatorError
-from fairlead_operator.facts import OF_KIND, JobEnd
+from fairlead_operator.facts import OF_KIND, JobEnd, Rollout
 from fairlead_operator.kinds import Kind
 from fairlead_operator.logs import RESOURCE
 from fairlead_operator.metrics import Metrics
 from fairlead_operator.prepare import Preparer
 from fairlead_operator.reconcile import Reconciler
+from fairlead_operator.rollouts import Rollouts
 from fairlead_operator.settings import Settings
 
 LOG = logging.getLogger(__name__)
@@ -65,8 +66,9 @@ class Operator:
         self.world = World(
             services=Store(self._service_changed),
             classes=Store(self._class_changed),
-            children={kind: Store(self._child_changed) for kind in kinds.CHILDREN},
+            children=child_stores(self._child_changed),
         )
+        self.rollouts = Rollouts(self.world, start=lambda name: self.queue.add(name, priority=Priority.RESYNC))
         every = settings.discovery_seconds
         self.discovery = Discovery(self.client, changed=self._capabilities_changed, every_seconds=every)
         self._draining = False
@@ -82,6 +84,7 @@ class Operator:
             self.client,
             self.world,
             preparer=Preparer(image=settings.image),
+            rollouts=self.rollouts,
             capabilities=self.discovery.capabilities,
             announce=self._announcer.announce,
             now=_now,
@@ -233,6 +236,8 @@ class Operator:
 
     def _child_changed(self, _: Name, before: Child | None, after: Child | None) -> None:
         changed = after or before
+        if changed is not None and isinstance(changed.facts, Rollout):
+            self.rollouts.wake()
         if changed is None or self.world.services.get(changed.owner) is None:
             return
         if before is not None and after is not None and _same(before, after):

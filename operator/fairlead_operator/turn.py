@@ -13,6 +13,7 @@ from fairlead_operator.inventory import Ref
 from fairlead_operator.plan import Plan, Stage
 from fairlead_operator.prepare import Prepared
 from fairlead_operator.provisioning import Provisioning
+from fairlead_operator.reasons import Trouble
 
 
 @dataclass
@@ -24,6 +25,7 @@ class Pass:
     applied: Applied = field(default_factory=Applied)
     provisioning: Provisioning = field(default_factory=lambda: Provisioning(None))
     held: bool = False
+    queued: Trouble | None = None
     pruned: set[Ref] = field(default_factory=set)
 
     @property

@@ -77,9 +77,19 @@ class Whole:
 
 
 class Store(Generic[R]):
-    """Records of one kind. `changed` is told of the record before and after each change; None is for absent."""
+    """Records of one kind. `changed` is told of the record before and after each change; None is for absent.
 
-    def __init__(self, changed: Callable[[Name, R | None, R | None], None] | None = None) -> None:
+    `marked` holds those that `marks` is true of, so that nobody has to look for them.
+    """
+
+    def __init__(
+        self,
+        changed: Callable[[Name, R | None, R | None], None] | None = None,
+        *,
+        marks: Callable[[R], bool] | None = None,
+    ) -> None:
+        self.marked: dict[Name, R] = {}
+        self._marks = marks
         self._records: dict[Name, R] = {}
         self._by_owner: dict[Name, dict[Name, R]] = {}
         self._gone: dict[Name, int] = {}
@@ -158,12 +168,15 @@ class Store(Generic[R]):
         if after is not None:
             self._records[name] = after
             self._by_owner.setdefault(after.owner, {})[name] = after
+            if self._marks is not None and self._marks(after):
+                self.marked[name] = after
         if self._changed is not None and not silent:
             self._changed(name, before, after)
 
     def _forget(self, name: Name, record: R) -> None:
         del self._records[name]
         self._listed.discard(name)
+        self.marked.pop(name, None)
         siblings = self._by_owner[record.owner]
         del siblings[name]
         if not siblings:

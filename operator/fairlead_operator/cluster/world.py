@@ -1,11 +1,22 @@
 """Everything the operator knows of the cluster: one store per kind."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from fairlead_operator import kinds
 from fairlead_operator.cluster.store import Child, Name, Store, Whole
+from fairlead_operator.facts import Rollout
 from fairlead_operator.inventory import Ref
 from fairlead_operator.kinds import Kind
+
+
+def child_stores(changed: Callable[[Name, Child | None, Child | None], None] | None = None) -> dict[Kind, Store[Child]]:
+    """A store for each kind of child; Deployments whose newest pods have not replaced all others are marked."""
+    return {kind: Store(changed, marks=_is_unfinished) for kind in kinds.CHILDREN}
+
+
+def _is_unfinished(child: Child) -> bool:
+    return isinstance(child.facts, Rollout) and not child.facts.complete
 
 
 @dataclass(frozen=True)
@@ -14,9 +25,7 @@ class World:
 
     services: Store[Whole] = field(default_factory=Store[Whole])
     classes: Store[Whole] = field(default_factory=Store[Whole])
-    children: dict[Kind, Store[Child]] = field(
-        default_factory=lambda: {kind: Store[Child]() for kind in kinds.CHILDREN}
-    )
+    children: dict[Kind, Store[Child]] = field(default_factory=child_stores)
 
     def of(self, owner: Name) -> dict[Ref, Child]:
         """Every object that carries the label of one ApiService, ours or not."""
@@ -25,3 +34,7 @@ class World:
             for kind, store in self.children.items()
             for name, child in store.of_owner(owner).items()
         }
+
+    def unfinished(self) -> list[Child]:
+        """Deployments that roll out; it costs as much as there are of these."""
+        return list(self.children[kinds.DEPLOYMENT].marked.values())

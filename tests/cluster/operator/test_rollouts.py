@@ -1,0 +1,129 @@
+"""A change of the class reaches a few ApiServices at a time; a user's own edit does not wait for that."""
+
+import json
+import uuid
+from collections.abc import Callable, Iterator
+
+import pytest
+import yaml
+
+from ..client import Client, Manifest
+from ..simulator import Simulator
+from ..waiting import eventually
+from .harness import EXAMPLE, Running
+from .test_life import condition, until
+
+MOST = 2
+NAMES = [f"shop-{number}" for number in range(8)]
+FIRST, SECOND, BAD = (f"registry.example/workload:{tag}" for tag in ("1", "2", "bad"))
+
+
+@pytest.fixture
+def class_(admin: Client) -> Iterator[Manifest]:
+    """A class that lets two roll out at a time."""
+    manifest = admin.create(
+        {
+            "apiVersion": "fairlead.dev/v1alpha1",
+            "kind": "ApiServiceClass",
+            "metadata": {"name": f"test-{uuid.uuid4().hex[:10]}"},
+            "spec": {"runtime": {"image": FIRST}, "rollout": {"maxConcurrent": MOST}},
+        }
+    )
+    yield manifest
+    admin.delete(manifest)
+
+
+def embedded(namespace: str, name: str, class_: Manifest) -> Manifest:
+    """An ApiService of one Deployment that needs no provisioning."""
+    resource: Manifest = yaml.safe_load((EXAMPLE.parent / "products.yaml").read_text())
+    resource["metadata"] = {"name": name, "namespace": namespace}
+    resource["spec"]["className"] = class_["metadata"]["name"]
+    return resource
+
+
+def image(deployment: Manifest) -> str:
+    return str(deployment["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def most_at_once(client: Client, namespace: str, *, since: str) -> int:
+    """How many Deployments did not have all their pods of the newest template at one time, at the most."""
+    path = client.path("apps/v1", "Deployment", namespace=namespace)
+    rolling: set[str] = set()
+    most = 0
+    parameters = {"watch": "true", "resourceVersion": since, "timeoutSeconds": "1"}
+    with client._http.stream("GET", path, params=parameters) as answer:
+        for line in answer.iter_lines():
+            live = json.loads(line)["object"]
+            rolling.discard(live["metadata"]["name"])
+            if not complete(live):
+                rolling.add(live["metadata"]["name"])
+            most = max(most, len(rolling))
+            print(
+                live["metadata"]["name"],
+                live["metadata"]["resourceVersion"],
+                live["metadata"]["generation"],
+                {k: v for k, v in live["status"].items() if k != "conditions"},
+                condition(live, "Progressing").get("reason"),
+                len(rolling),
+            )  # DEBUG
+    return most
+
+
+def complete(live: Manifest) -> bool:
+    """As `kubectl rollout status` sees it."""
+    status = live.get("status", {})
+    is_current = status.get("observedGeneration", 0) >= live["metadata"]["generation"]
+    counts = [status.get(name, 0) for name in ("replicas", "updatedReplicas", "availableReplicas")]
+    return bool(is_current and counts == [live["spec"]["replicas"]] * 3)
+
+
+def test_a_change_of_the_class_reaches_few_at_a_time(
+    admin: Client, namespace: str, start: Callable[..., Running], simulator: Simulator, class_: Manifest
+) -> None:
+    operator = start()
+    resources = [admin.create(embedded(namespace, name, class_)) for name in NAMES]
+    for resource in resources:
+        until(admin, resource, "Ready", "True")
+    path = admin.path("apps/v1", "Deployment", namespace=namespace)
+
+    def images() -> list[str]:
+        return [image(each) for each in admin.list("apps/v1", "Deployment", namespace=namespace)]
+
+    def reasons() -> list[str]:
+        live = [admin.get(resource) or {} for resource in resources]
+        return [condition(each, "Reconciling").get("reason", "") for each in live]
+
+    since = admin.request("GET", path)["metadata"]["resourceVersion"]
+    admin.merge(class_, {"spec": {"runtime": {"image": SECOND}}})
+    eventually(lambda: images() == [SECOND] * len(NAMES), what="all have the new image")
+    for resource in resources:
+        until(admin, resource, "Ready", "True")
+    assert 0 < most_at_once(admin, namespace, since=since) <= MOST
+
+    # A change that breaks them reaches no more than two.
+    simulator.verdict = lambda pod: "pull" if pod["spec"]["containers"][0]["image"] == BAD else "ready"
+    admin.merge(class_, {"spec": {"runtime": {"image": BAD}}})
+    eventually(lambda: reasons().count("RolloutQueued") == len(NAMES) - MOST, what="all but two wait")
+    operator.settle()
+    assert images().count(BAD) == MOST
+    writes = len(operator.writes())
+
+    # Its owner may edit one that waits.
+    waiting = resources[reasons().index("RolloutQueued")]
+    admin.merge(waiting, {"spec": {"runtime": {"image": FIRST}}})
+    live = until(admin, waiting, "Ready", "True")
+    assert live["status"]["serving"]["generation"] == 2
+    operator.settle()
+    assert images().count(BAD) == MOST
+    about = {each.path.rpartition("/namespaces/")[2] for each in operator.writes()[writes:]}
+    assert all(waiting["metadata"]["name"] in path for path in about), about
+
+    # A new leader keeps to it, and mending the class lets everything go on.
+    operator.stop()
+    second = start()
+    second.settle()
+    assert images().count(BAD) == MOST
+    admin.merge(class_, {"spec": {"runtime": {"image": SECOND}}})
+    for resource in resources:
+        until(admin, resource, "Ready", "True")
+    assert sorted(set(images())) == [FIRST, SECOND]
