@@ -14,6 +14,7 @@ from fairlead_operator import kinds
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.cluster.world import World
+from fairlead_operator.confirm import confirm
 from fairlead_operator.errors import Conflict, Forbidden, Invalid, NotLeading, OperatorError
 from fairlead_operator.facts import OF_KIND
 from fairlead_operator.intent import Wanted
@@ -71,7 +72,9 @@ class Applier:
         self, owner: Name, uid: str, wanted: Iterable[Wanted], *, applied: Applied, force: bool = False
     ) -> None:
         """Apply what differs, at the same time; the outcome goes into `applied`. `force` applies all."""
-        live = self._world.of(owner)
+        live, wanted = self._world.of(owner), list(wanted)
+        if wanted and (force or any(self.differs(owner, each, live) for each in wanted)):
+            await confirm(self._client, self._world, owner)
         await asyncio.gather(*(self._one(owner, uid, each, live, applied, force) for each in wanted))
 
     def differs(self, owner: Name, wanted: Wanted, live: Mapping[Ref, Child]) -> bool:
@@ -84,6 +87,7 @@ class Applier:
 
     async def delete(self, owner: Name, ref: Ref, child: Child) -> None:
         """Delete one object of ours."""
+        await confirm(self._client, self._world, owner)
         kind = kinds.find(ref.group, ref.kind)
         await self._client.delete(kind, namespace=owner[0], name=ref.name, uid=child.uid)
         self._settled.get(owner, {}).pop(ref, None)
@@ -120,9 +124,8 @@ class Applier:
                 if found is None:
                     applied.waiting.append(ref)
                     return False
+                # Its label may be gone, so that no watch tells of it. What it holds is not what we applied just now.
                 child = Child.read(found, OF_KIND.get(ref.kind))
-                if child.owner_uid == uid:
-                    self._learn(owner, wanted, found)
         if child.owner_uid != uid:
             return self._stranger(ref, child, owner, applied)
         if child.deleting:

@@ -3,6 +3,7 @@
     OperatorError
       Unreachable        no answer: refused, reset, or out of time
         Silent           a watch that said nothing until its time was over
+      Outdated           a write was about to be sent for what is known of a resource only from the past
       NotLeading         a write was about to be sent by a replica that does not hold the lease
       ApiError           the server answered with an error
         NotFound, Conflict, Gone, Forbidden, Invalid, Unauthorized
@@ -21,6 +22,10 @@ class Unreachable(OperatorError):
 
 class Silent(Unreachable):
     """A watch told of nothing in all its time, not even of its own end."""
+
+
+class Outdated(OperatorError):
+    """What is known of a resource is not what it is now; nothing was sent."""
 
 
 class NotLeading(OperatorError):

@@ -1,8 +1,8 @@
 """What the kubelet and Prometheus may ask: /healthz, /readyz and /metrics.
 
-Healthy means that every watch was heard of, or tried anew, within two minutes: each is asked for seconds only, so a stuck
-one fails it. An API server that is away does not: a restart would not bring it back. Ready means that everything has
-been read once; a standby is ready too.
+Healthy means that every watch was heard of, or tried anew, within two minutes: a watch is opened for seconds only, so a
+stuck one fails it. An API server that is away does not: a restart would not bring it back. Ready means that everything
+has been read once; a standby is ready too.
 """
 
 from collections.abc import Callable, Mapping

@@ -10,11 +10,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from fairlead_contract import names
-from fairlead_operator import inventory, kinds, rollouts, status, teardown
+from fairlead_operator import inventory, kinds, status, teardown
 from fairlead_operator.apply import Applier
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name, Whole
 from fairlead_operator.cluster.world import World
+from fairlead_operator.confirm import confirm
 from fairlead_operator.errors import NotFound
 from fairlead_operator.intent import Wanted
 from fairlead_operator.inventory import Ref
@@ -23,7 +24,6 @@ from fairlead_operator.plan import Capabilities, Stage
 from fairlead_operator.prepare import Prepared, Preparer
 from fairlead_operator.provisioning import Provisioner
 from fairlead_operator.reasons import Reason, Trouble
-from fairlead_operator.rollouts import Rollouts
 from fairlead_operator.status import View
 from fairlead_operator.turn import Pass, annotation, mine
 
@@ -31,8 +31,6 @@ LOG = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
 # For what usually tells of itself: a Job's end, or the stranger that went.
 SLOW_SECONDS = 30.0
-# A free place tells of itself; this is for nothing but a defect.
-QUEUED_SECONDS = 300.0
 Announce = Callable[[Manifest, str, str, str], Awaitable[None]]
 
 
@@ -45,7 +43,6 @@ class Reconciler:
         world: World,
         *,
         preparer: Preparer,
-        rollouts: Rollouts,
         capabilities: Callable[[], Capabilities],
         announce: Announce,
         now: Callable[[], str],
@@ -53,7 +50,6 @@ class Reconciler:
         self._client = client
         self._world = world
         self._preparer = preparer
-        self._rollouts = rollouts
         self._capabilities = capabilities
         self._announce = announce
         self._now = now
@@ -64,10 +60,6 @@ class Reconciler:
 
     async def reconcile(self, name: Name) -> float | None:
         """One pass. Seconds after which to look again by ourselves, or None; an OperatorError means soon again."""
-        with self._rollouts.deciding(name):
-            return await self._reconcile(name)
-
-    async def _reconcile(self, name: Name) -> float | None:
         record = self._world.services.get(name)
         if record is None:
             self._applier.forget(name)
@@ -121,39 +113,13 @@ class Reconciler:
         if not turn.provisioning.done or not turn.applied.complete:
             turn.held = True
             return
-        await self._roll_out(turn)
-        if turn.queued:
-            turn.held = True
-            return
+        await self._bring(turn, turn.wanted(Stage.ROLLOUT))
         live = self._world.of(owner)
         changed = [each for each in traffic if self._applier.differs(owner, each, live)]
         if changed and not self._observer.rolled_out(turn):
             turn.held = True
             return
         await self._bring(turn, traffic if turn.token else changed)
-
-    async def _roll_out(self, turn: Pass) -> None:
-        """Bring the workloads. Running pods that only the class or the operator changes may have to wait."""
-        wanted = turn.wanted(Stage.ROLLOUT)
-        changed = [] if rollouts.is_own(turn.resource) else self._changed_deployments(turn, wanted)
-        class_name, most = turn.prepared.class_name, turn.prepared.most_rollouts
-        if changed and not self._rollouts.admit(turn.owner, class_name, most=most):
-            turn.queued = rollouts.queued(class_name)
-            wanted = [each for each in wanted if each not in changed]
-        await self._bring(turn, wanted)
-        if not turn.applied.errors:
-            self._rollouts.begun(turn.owner)
-
-    def _changed_deployments(self, turn: Pass, wanted: list[Wanted]) -> list[Wanted]:
-        live = mine(self._world.of(turn.owner), turn.uid)
-        return [
-            each
-            for each in wanted
-            if each.kind is kinds.DEPLOYMENT
-            and each.ref in live
-            and self._applier.differs(turn.owner, each, live)
-            and not rollouts.is_repair(each, turn.previous)
-        ]
 
     async def _bring(self, turn: Pass, wanted: list[Wanted]) -> None:
         force = bool(turn.token)
@@ -195,6 +161,7 @@ class Reconciler:
             return
         metadata = resource["metadata"]
         body = {"metadata": {"uid": metadata["uid"]}, "status": patch}
+        await confirm(self._client, self._world, (metadata["namespace"], metadata["name"]))
         try:
             answer = await self._client.merge(
                 kinds.API_SERVICE, body, namespace=metadata["namespace"], name=metadata["name"], subresource="status"
@@ -218,6 +185,7 @@ class Reconciler:
         if not teardown.has_finalizer(resource):
             return None
         owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
+        await confirm(self._client, self._world, owner)
         prepared = self._prepare(resource)
         manifests = [] if isinstance(prepared, Trouble) else [child.manifest for child in prepared.teardown]
         waiting = prepared if isinstance(prepared, Trouble) else None
@@ -250,6 +218,7 @@ class Reconciler:
 
     async def _set_finalizers(self, resource: Manifest, finalizers: list[str]) -> Manifest:
         metadata = resource["metadata"]
+        await confirm(self._client, self._world, (metadata["namespace"], metadata["name"]))
         change = {"resourceVersion": metadata["resourceVersion"], "finalizers": finalizers}
         try:
             answer = await self._client.merge(
@@ -272,8 +241,6 @@ def _config_maps(volume: Manifest) -> list[str]:
 
 def _look_again_seconds(view: View) -> float | None:
     """Causes of a rollout that hangs are in pods, which are not watched; the rest is watched."""
-    if view.pending and view.pending.reason == Reason.ROLLOUT_QUEUED:
-        return QUEUED_SECONDS
     if view.stalled or (view.pending and view.pending.reason == Reason.PROVISIONING):
         return SLOW_SECONDS
     return POLL_SECONDS if view.pending else None

@@ -1,0 +1,26 @@
+"""No write for a resource that only a list has told of, until it has been read alone.
+
+An API server that lags behind, or was restored, may list a spec that others have replaced long since; carried out, it
+would take the children back. What a watch or an answer about the resource itself tells is newer than any list before
+it. So one read is due after a start or a new list, and only for a resource that has something to write.
+"""
+
+from fairlead_operator import kinds
+from fairlead_operator.cluster.client import Client
+from fairlead_operator.cluster.store import Name, Whole
+from fairlead_operator.cluster.world import World
+from fairlead_operator.errors import Outdated
+
+
+async def confirm(client: Client, world: World, owner: Name) -> None:
+    """Come before every write for `owner`. Outdated when the resource is another by now: a pass for that one is due."""
+    listed = world.services.get(owner)
+    if listed is None or not world.services.is_listed(owner):
+        return
+    live = await client.get(kinds.API_SERVICE, namespace=owner[0], name=owner[1])
+    if live is None:
+        raise Outdated(f"{'/'.join(owner)} is gone, though a list told of it")
+    record = Whole.read(live)
+    world.services.put(owner, record)
+    if record.version != listed.version:
+        raise Outdated(f"{'/'.join(owner)} was known only at version {listed.version} and is at {record.version}")

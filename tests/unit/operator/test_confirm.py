@@ -1,0 +1,105 @@
+"""Nothing is written on the word of a list alone."""
+
+import pytest
+from aiohttp import web
+
+from fairlead_operator import kinds
+from fairlead_operator.apply import Applied, Applier
+from fairlead_operator.cluster.client import Client
+from fairlead_operator.cluster.store import Child, Whole
+from fairlead_operator.cluster.world import World
+from fairlead_operator.errors import Outdated
+from fairlead_operator.intent import Wanted
+
+from .server import fault, serving
+
+OWNER = ("shop", "orders")
+MANIFEST = {
+    "apiVersion": "v1",
+    "kind": "ConfigMap",
+    "metadata": {"name": "orders", "namespace": "shop", "labels": {"fairlead.dev/apisvc": "orders"}},
+    "data": {"generation": "1"},
+}
+
+
+def resource(version: int) -> dict[str, object]:
+    metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": str(version)}
+    return {"metadata": metadata, "spec": {}}
+
+
+def listed(version: int) -> World:
+    """A world that knows the resource from a list."""
+    world = World()
+    world.services.replace([(OWNER, Whole.read(resource(version)))], version=version)
+    return world
+
+
+def written(body: dict[str, object]) -> web.Response:
+    owners = [{"kind": "ApiService", "apiVersion": "fairlead.dev/v1alpha1", "uid": "u", "controller": True}]
+    metadata = MANIFEST["metadata"] | {"uid": "c", "resourceVersion": "20", "ownerReferences": owners}  # type: ignore[operator]
+    return web.json_response(body | {"metadata": metadata})
+
+
+class Server:
+    """Has the resource at one version, or not at all, and takes every write."""
+
+    def __init__(self, version: int | None) -> None:
+        self.version = version
+        self.asked: list[str] = []
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        self.asked.append(f"{request.method} {request.path.rpartition('/namespaces/')[2]}")
+        if request.method == "GET":
+            return fault(404) if self.version is None else web.json_response(resource(self.version))
+        return written(await request.json())
+
+
+READ, WRITTEN = "GET shop/apisvcs/orders", "PATCH shop/configmaps/orders"
+
+
+async def bring(client: Client, world: World) -> None:
+    await Applier(client, world).bring(OWNER, "u", [Wanted.of(MANIFEST)], applied=Applied())
+
+
+async def test_what_a_list_told_of_is_read_once_before_the_first_write() -> None:
+    server, world = Server(5), listed(5)
+    async with serving(server.answer) as client:
+        await bring(client, world)
+        await bring(client, World(services=world.services))
+    assert server.asked == [READ, WRITTEN, WRITTEN]
+
+
+@pytest.mark.parametrize(
+    ("version", "known"),
+    [pytest.param(9, 9, id="it is another by now"), pytest.param(None, 5, id="it is gone")],
+)
+async def test_what_is_not_as_the_list_told_is_not_carried_out(version: int | None, known: int) -> None:
+    server, world = Server(version), listed(5)
+    async with serving(server.answer) as client:
+        with pytest.raises(Outdated):
+            await bring(client, world)
+        child = Child("c", 1, OWNER, "u", False, "")
+        if version is None:
+            with pytest.raises(Outdated):
+                await Applier(client, world).delete(OWNER, Wanted.of(MANIFEST).ref, child)
+    assert set(server.asked) == {READ}
+    record = world.services.get(OWNER)
+    assert record is not None
+    assert record.version == known
+
+
+async def test_where_there_is_nothing_to_write_nothing_is_read() -> None:
+    server, world = Server(5), listed(5)
+    wanted = Wanted.of(MANIFEST)
+    world.children[kinds.CONFIG_MAP].put(OWNER, Child("c", 1, OWNER, "u", False, wanted.digest))
+    async with serving(server.answer) as client:
+        await bring(client, world)
+    assert server.asked == []
+
+
+async def test_what_a_watch_told_of_needs_no_confirmation() -> None:
+    server, world = Server(6), listed(5)
+    world.services.put(OWNER, Whole.read(resource(6)))
+    async with serving(server.answer) as client:
+        await bring(client, world)
+    assert server.asked == [WRITTEN]
