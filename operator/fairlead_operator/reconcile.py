@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from fairlead_contract import names
-from fairlead_operator import inventory, kinds, status, teardown
+from fairlead_operator import inventory, kinds, rollouts, status, teardown
 from fairlead_operator.apply import Applier
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name, Whole
@@ -24,6 +24,7 @@ from fairlead_operator.plan import Capabilities, Stage
 from fairlead_operator.prepare import Prepared, Preparer
 from fairlead_operator.provisioning import Provisioner
 from fairlead_operator.reasons import Reason, Trouble
+from fairlead_operator.rollouts import Rollouts
 from fairlead_operator.status import View
 from fairlead_operator.turn import Pass, annotation, mine
 
@@ -31,6 +32,8 @@ LOG = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
 # For what usually tells of itself: a Job's end, or the stranger that went.
 SLOW_SECONDS = 30.0
+# A free place tells of itself; this is for nothing but a defect.
+QUEUED_SECONDS = 300.0
 Announce = Callable[[Manifest, str, str, str], Awaitable[None]]
 
 
@@ -43,6 +46,7 @@ class Reconciler:
         world: World,
         *,
         preparer: Preparer,
+        rollouts: Rollouts,
         capabilities: Callable[[], Capabilities],
         announce: Announce,
         now: Callable[[], str],
@@ -50,6 +54,7 @@ class Reconciler:
         self._client = client
         self._world = world
         self._preparer = preparer
+        self._rollouts = rollouts
         self._capabilities = capabilities
         self._announce = announce
         self._now = now
@@ -60,6 +65,10 @@ class Reconciler:
 
     async def reconcile(self, name: Name) -> float | None:
         """One pass. Seconds after which to look again by ourselves, or None; an OperatorError means soon again."""
+        with self._rollouts.deciding(name):
+            return await self._reconcile(name)
+
+    async def _reconcile(self, name: Name) -> float | None:
         record = self._world.services.get(name)
         if record is None:
             self._applier.forget(name)
@@ -113,13 +122,39 @@ class Reconciler:
         if not turn.provisioning.done or not turn.applied.complete:
             turn.held = True
             return
-        await self._bring(turn, turn.wanted(Stage.ROLLOUT))
+        await self._roll_out(turn)
+        if turn.queued:
+            turn.held = True
+            return
         live = self._world.of(owner)
         changed = [each for each in traffic if self._applier.differs(owner, each, live)]
         if changed and not self._observer.rolled_out(turn):
             turn.held = True
             return
         await self._bring(turn, traffic if turn.token else changed)
+
+    async def _roll_out(self, turn: Pass) -> None:
+        """Bring the workloads. Running pods that only the class or the operator changes may have to wait."""
+        wanted = turn.wanted(Stage.ROLLOUT)
+        changed = [] if rollouts.is_own(turn.resource) else self._changed_deployments(turn, wanted)
+        class_name, most = turn.prepared.class_name, turn.prepared.most_rollouts
+        if changed and not self._rollouts.admit(turn.owner, class_name, most=most):
+            turn.queued = rollouts.queued(class_name)
+            wanted = [each for each in wanted if each not in changed]
+        await self._bring(turn, wanted)
+        if not turn.applied.errors:
+            self._rollouts.begun(turn.owner)
+
+    def _changed_deployments(self, turn: Pass, wanted: list[Wanted]) -> list[Wanted]:
+        live = mine(self._world.of(turn.owner), turn.uid)
+        return [
+            each
+            for each in wanted
+            if each.kind is kinds.DEPLOYMENT
+            and each.ref in live
+            and self._applier.differs(turn.owner, each, live)
+            and not rollouts.is_repair(each, turn.previous)
+        ]
 
     async def _bring(self, turn: Pass, wanted: list[Wanted]) -> None:
         force = bool(turn.token)
@@ -241,6 +276,8 @@ def _config_maps(volume: Manifest) -> list[str]:
 
 def _look_again_seconds(view: View) -> float | None:
     """Causes of a rollout that hangs are in pods, which are not watched; the rest is watched."""
+    if view.pending and view.pending.reason == Reason.ROLLOUT_QUEUED:
+        return QUEUED_SECONDS
     if view.stalled or (view.pending and view.pending.reason == Reason.PROVISIONING):
         return SLOW_SECONDS
     return POLL_SECONDS if view.pending else None
