@@ -82,7 +82,7 @@ CHILDREN = (
 )
 
 API_SERVICE = Kind(
-    names.GROUP, names.VERSION, "apisvcs", "ApiService", (*WATCH, "patch"), child=False, subresource="status"
+    names.GROUP, names.VERSION, "apisvcs", "ApiService", (*WATCH, "get", "patch"), child=False, subresource="status"
 )
 API_SERVICE_CLASS = Kind(
     names.GROUP, names.VERSION, "apisvcclasses", "ApiServiceClass", WATCH, namespaced=False, child=False
