@@ -175,7 +175,7 @@ OPERATORS: Rows = {
             "Silence of watches",
             "s",
             {"{{kind}}": "max by (kind) (fairlead_operator_watch_silence_seconds{})"},
-            "Seconds since a watch was heard of; a bookmark comes every minute.",
+            "Seconds since a watch was heard of; a watch is opened anew every few seconds.",
         ),
     ),
 }
