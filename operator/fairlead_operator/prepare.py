@@ -10,12 +10,15 @@ from pydantic import ValidationError
 
 from fairlead_contract.resources import ApiService, ApiServiceClass
 from fairlead_operator import classes, plan
+from fairlead_operator.cluster.reading import depth
 from fairlead_operator.intent import Wanted
 from fairlead_operator.plan import Capabilities, Child, Plan, Stage
 from fairlead_operator.reasons import Reason, Trouble
 
 LOG = logging.getLogger(__name__)
 REMEMBERED = 256
+# Schemas of people are far flatter; parsers and validators end at a few hundred levels.
+DEEPEST = 64
 Manifest = Mapping[str, Any]
 
 
@@ -52,6 +55,8 @@ class Preparer:
         version = class_manifest["metadata"]["resourceVersion"] if class_manifest else ""
         key = (metadata["uid"], metadata["generation"], name, version, capabilities)
         if key not in self._recent:
+            if depth(resource["spec"]) > DEEPEST:
+                return Trouble(Reason.INVALID_SPEC, f"spec nests deeper than {DEEPEST} levels; make its schemas flatter")
             try:
                 self._recent[key] = self._make(resource, name, class_manifest, capabilities)
             except ValidationError as error:

@@ -16,6 +16,7 @@ import orjson
 
 from fairlead_contract import names
 from fairlead_operator.cluster.credentials import Credentials
+from fairlead_operator.cluster.reading import loads
 from fairlead_operator.errors import BY_CODE, ApiError, Gone, NotFound, Silent, Unauthorized, Unreachable
 from fairlead_operator.kinds import Kind
 
@@ -42,7 +43,10 @@ class Observer(Protocol):
 
 
 class Client:
-    """Close it, or use it as a context. `may_write` raises NotLeading when a write must not be sent now."""
+    """Close it, or use it as a context. `may_write` raises NotLeading when a write must not be sent now.
+
+    With `dry_run`, the server checks every write and answers it, and keeps nothing.
+    """
 
     def __init__(
         self,
@@ -51,11 +55,13 @@ class Client:
         in_flight: int = 32,
         may_write: Callable[[], None] = lambda: None,
         observe: Observer | None = None,
+        dry_run: bool = False,
     ) -> None:
         self._credentials = credentials
         self._slots = asyncio.Semaphore(in_flight)
         self._may_write = may_write
         self._observe = observe or _ignore
+        self._for_writes = {"dryRun": "All"} if dry_run else {}
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, socket_factory=_socket),
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
@@ -194,13 +200,14 @@ class Client:
         A 429, and a 503 that asks for it, are tried again after the wait asked for; a 401 once with new credentials.
         """
         data = orjson.dumps(body) if body is not None else None
+        asked = (parameters or {}) | ({} if method == "GET" else self._for_writes)
         headers = {"Content-Type": content_type} if data is not None else {}
         for attempt in range(RETRIES + 1):
             try:
                 async with self._slots:
                     if guarded and method != "GET":
                         self._may_write()
-                    return await self._once(method, path, parameters or {}, data, headers)
+                    return await self._once(method, path, asked, data, headers)
             except Unauthorized:
                 if attempt:
                     raise
@@ -219,7 +226,7 @@ class Client:
             async with self._open(method, path, parameters=parameters, data=data, headers=headers) as answer:
                 self._observe(method, path, answer.status)
                 await _raise_for(answer, f"{method} {path}")
-                result: Manifest = orjson.loads(await answer.read())
+                result: Manifest = loads(await answer.read())
                 return result
         except (aiohttp.ClientError, TimeoutError, ConnectionError, ssl.SSLError, orjson.JSONDecodeError) as error:
             raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
@@ -279,7 +286,7 @@ async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
 
 
 def _event(request: str, line: bytes) -> tuple[str, Manifest]:
-    event = orjson.loads(line)
+    event = loads(line)
     if event["type"] == "ERROR":
         raise _error(request, event["object"].get("code", 500), event["object"], "")
     return event["type"], event["object"]
@@ -290,7 +297,7 @@ async def _raise_for(answer: aiohttp.ClientResponse, request: str) -> None:
         return
     content = await answer.read()
     try:
-        body = orjson.loads(content)
+        body = loads(content)
     except orjson.JSONDecodeError:
         body = {"message": content[:200].decode(errors="replace")}
     raise _error(request, answer.status, body, answer.headers.get("Retry-After", ""))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fairlead_operator import plan
-from fairlead_operator.prepare import Prepared, Preparer
+from fairlead_operator.prepare import DEEPEST, Prepared, Preparer
 from fairlead_operator.reasons import Reason, Trouble
 
 from .plan.cases import EVERYTHING, IMAGE, service
@@ -36,6 +36,18 @@ def test_a_field_that_the_operator_does_not_know_is_named() -> None:
     assert isinstance(found, Trouble)
     assert found.reason == Reason.INVALID_SPEC
     assert found.message.startswith("spec.novelty: ")
+
+
+def test_a_spec_that_nests_without_end_is_refused() -> None:
+    endless: dict[str, Any] = {}
+    for _ in range(DEEPEST):
+        endless = {"items": endless}
+    content = live()
+    content["spec"]["api"]["resources"][0]["schema"]["properties"]["id"] = endless
+    found = prepared(content)
+    assert isinstance(found, Trouble)
+    assert found.reason == Reason.INVALID_SPEC
+    assert "deeper than 64 levels" in found.message
 
 
 def test_a_defect_of_the_plan_is_told_and_logged(
