@@ -43,3 +43,18 @@ def prune_first(present: Iterable[Ref], desired: Iterable[Ref]) -> list[Ref]:
     if not any(ref.kind in _SCALERS for ref in wanted - set(present)):
         return []
     return [ref for ref in prune(present, wanted) if ref.kind in _SCALERS]
+
+
+def mounted(replica_sets: Iterable[Mapping[str, Any]]) -> set[Ref]:
+    """The ConfigMaps that pods of these would mount."""
+    return {
+        Ref("", "ConfigMap", name)
+        for each in replica_sets
+        for volume in each["spec"]["template"]["spec"].get("volumes", ())
+        for name in _config_maps(volume)
+    }
+
+
+def _config_maps(volume: Mapping[str, Any]) -> list[str]:
+    sources = [volume, *volume.get("projected", {}).get("sources", ())]
+    return [source["configMap"]["name"] for source in sources if "configMap" in source]

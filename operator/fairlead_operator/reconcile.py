@@ -181,12 +181,7 @@ class Reconciler:
         """ConfigMaps that a ReplicaSet, also one kept for a rollback, mounts."""
         selector = f"{names.LABEL_APISVC}={owner[1]}"
         sets, _ = await self._client.list_all(kinds.REPLICA_SET, namespace=owner[0], selector=selector)
-        return {
-            Ref("", kinds.CONFIG_MAP.name, mounted)
-            for each in sets
-            for volume in each["spec"]["template"]["spec"].get("volumes", ())
-            for mounted in _config_maps(volume)
-        }
+        return inventory.mounted(sets)
 
     async def _report(self, resource: Manifest, view: View) -> None:
         before = resource.get("status", {})
@@ -267,11 +262,6 @@ class Reconciler:
     def _learn(self, answer: Manifest) -> None:
         record = Whole.read(answer)
         self._world.services.put(record.owner, record, silent=True)
-
-
-def _config_maps(volume: Manifest) -> list[str]:
-    sources = [volume, *volume.get("projected", {}).get("sources", ())]
-    return [source["configMap"]["name"] for source in sources if "configMap" in source]
 
 
 def _look_again_seconds(view: View) -> float | None:

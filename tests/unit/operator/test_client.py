@@ -245,3 +245,22 @@ async def test_a_server_that_is_away_is_unreachable() -> None:
     async with serving(answer) as client:
         with pytest.raises(Unreachable):
             await client.request("GET", "/")
+
+
+async def test_a_dry_run_says_so_with_every_write_and_no_read() -> None:
+    seen: list[tuple[str, str | None]] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        seen.append((request.method, request.query.get("dryRun")))
+        return web.json_response(config_map("a", 1) | {"items": []})
+
+    async with serving(answer, dry_run=True) as client:
+        await client.get(kinds.CONFIG_MAP, namespace="shop", name="a")
+        await client.list_all(kinds.CONFIG_MAP, namespace="shop")
+        await client.apply_new(kinds.CONFIG_MAP, MANIFEST)
+        await client.apply_known(kinds.CONFIG_MAP, MANIFEST, uid="a")
+        await client.merge(kinds.CONFIG_MAP, {}, namespace="shop", name="a")
+        await client.create(kinds.CONFIG_MAP, MANIFEST)
+        await client.delete(kinds.CONFIG_MAP, namespace="shop", name="a", uid="a")
+    assert [each for each in seen if each[0] == "GET"] == [("GET", None)] * 2
+    assert [each[1] for each in seen if each[0] != "GET"] == ["All"] * 5
