@@ -10,7 +10,8 @@ from ..client import Client
 from ..controlplane import ADMINS, Cluster
 from ..identity import LEASE_NAME, Identity, await_grant, chart_rules, lease_rules
 from ..simulator import Simulator
-from .harness import Running, StatusRecorder, info, settings
+from .apisvc import Resource
+from .harness import Running, StatusRecorder, example, info, settings
 
 
 @pytest.fixture
@@ -73,3 +74,28 @@ def recorder(admin: Client, namespace: str) -> Iterator[StatusRecorder]:
         yield recorder
     assert recorder.faults == []
     assert recorder.statuses, "no status was written, so none was checked"
+
+
+@pytest.fixture
+def make(admin: Client, namespace: str) -> Callable[..., Resource]:
+    """Create an ApiService: the example under this name, keywords replace parts of its spec."""
+
+    def create(name: str = "orders", **spec: Any) -> Resource:
+        return Resource(admin, example(namespace, name=name, **spec)).create()
+
+    return create
+
+
+@pytest.fixture
+def operator(start: Callable[..., Running]) -> Running:
+    """The one operator of the test."""
+    return start()
+
+
+@pytest.fixture
+def orders(operator: Running, simulator: Simulator, make: Callable[..., Resource]) -> Resource:
+    """The example, Ready, and its operator at rest."""
+    resource = make()
+    resource.until("Ready", "True")
+    operator.settle()
+    return resource

@@ -114,6 +114,10 @@ class Running:
         """Every write but those of the Lease."""
         return [each for each in list(self.sent) if each.writes]
 
+    def child_writes(self, name: str) -> list[Sent]:
+        """Every write to a child of this ApiService."""
+        return [each for each in self.writes() if f"/{name}-" in each.path and "/apisvcs/" not in each.path]
+
     def _is_up(self) -> bool:
         return bool(self.operator and self.operator.election.held.is_set() and not self.operator.unready())
 
@@ -138,6 +142,8 @@ class Running:
         self._task = asyncio.create_task(self.operator.run())
         self._ready.set()
         await asyncio.wait([self._task])
+        # A connection under TLS closes in later turns of the loop, and Python warns of any that did not.
+        await asyncio.sleep(0.05)
         if not self._task.cancelled() and (error := self._task.exception()):
             raise error
 

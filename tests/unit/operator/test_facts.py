@@ -45,31 +45,21 @@ def test_a_rollout_is_complete_when_all_pods_are_new(live: dict[str, Any], compl
     assert rollout(live).complete is complete
 
 
-@pytest.mark.parametrize(
-    ("message", "lasting"),
-    [
-        (
-            'pods "orders-api-65f4-x2k4q" is forbidden: exceeded quota: few, requested: pods=1, used: pods=2, '
-            "limited: pods=2",
-            "a pod is forbidden: exceeded quota: few, requested: pods=1, limited: pods=2",
-        ),
-        (
-            'pods "orders-api-65f4-9zz7c" is forbidden: exceeded quota: sizes, requested: requests.cpu=100m,'
-            "requests.memory=128Mi, used: requests.cpu=950m,requests.memory=1Gi, limited: requests.cpu=1,"
-            "requests.memory=1Gi",
-            "a pod is forbidden: exceeded quota: sizes, requested: requests.cpu=100m,requests.memory=128Mi, "
-            "limited: requests.cpu=1,requests.memory=1Gi",
-        ),
-        (
-            'Pod "orders-api-65f4-9zz7c" is invalid: spec.priority: Forbidden',
-            "a pod is invalid: spec.priority: Forbidden",
-        ),
-        (
-            'admission webhook "mesh.example.com" denied the request: no',
-            'admission webhook "mesh.example.com" denied the request: no',
-        ),
-    ],
-)
+REFUSED = {
+    'pods "orders-api-65f4-x2k" is forbidden: exceeded quota: few, requested: pods=1, used: pods=2, limited: pods=2': (
+        "a pod is forbidden: exceeded quota: few, requested: pods=1, limited: pods=2"
+    ),
+    'pods "a-b" is forbidden: exceeded quota: few, requested: cpu=1,memory=1Gi, used: cpu=2,memory=0, limited: cpu=2': (
+        "a pod is forbidden: exceeded quota: few, requested: cpu=1,memory=1Gi, limited: cpu=2"
+    ),
+    'Pod "orders-api-65f4-9zz7c" is invalid: spec.priority: Forbidden': "a pod is invalid: spec.priority: Forbidden",
+    'admission webhook "mesh.example.com" denied the request: no': (
+        'admission webhook "mesh.example.com" denied the request: no'
+    ),
+}
+
+
+@pytest.mark.parametrize(("message", "lasting"), REFUSED.items())
 def test_why_pods_are_refused_reads_the_same_at_each_try(message: str, lasting: str) -> None:
     live = deployment(SERVES)
     live["status"]["conditions"].append({"type": "ReplicaFailure", "status": "True", "message": message})

@@ -1,0 +1,110 @@
+"""One ApiService under test: what is done to it, and what becomes of it and of its children."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead_operator import kinds
+
+from ..client import Client, Manifest
+from ..waiting import eventually
+
+LABEL = "fairlead.dev/apisvc"
+READY_SECONDS = 20.0
+SERVER_FIELDS = ("clusterIP", "clusterIPs")
+
+
+@dataclass(frozen=True)
+class Resource:
+    """Named by its manifest; every method asks the API server anew."""
+
+    client: Client
+    manifest: Manifest
+
+    @property
+    def name(self) -> str:
+        return str(self.manifest["metadata"]["name"])
+
+    @property
+    def namespace(self) -> str:
+        return str(self.manifest["metadata"]["namespace"])
+
+    def create(self) -> "Resource":
+        """Make it; the same resource, for chaining."""
+        self.client.create(self.manifest)
+        return self
+
+    def edit(self, **spec: Any) -> None:
+        """Merge these parts into its spec."""
+        self.client.merge(self.manifest, {"spec": spec})
+
+    def annotate(self, name: str, value: str | None) -> None:
+        """Set one of our annotations, or remove it."""
+        self.client.merge(self.manifest, {"metadata": {"annotations": {f"fairlead.dev/{name}": value}}})
+
+    def delete(self) -> None:
+        """Delete it in the background."""
+        self.client.delete(self.manifest)
+
+    def live(self) -> Manifest:
+        """It has to be there."""
+        live = self.client.get(self.manifest)
+        assert live is not None, f"ApiService {self.name} is gone"
+        return live
+
+    def condition(self, name: str) -> Manifest:
+        """One of its conditions, or an empty one."""
+        return condition(self.live(), name)
+
+    def until(self, name: str, state: str, reason: str = "", *, timeout_seconds: float = READY_SECONDS) -> Manifest:
+        """Wait for a condition that is about the newest spec; the live resource."""
+
+        def check() -> Manifest | None:
+            live = self.live()
+            found = condition(live, name)
+            current = live.get("status", {}).get("observedGeneration") == live["metadata"]["generation"]
+            return live if current and found.get("status") == state and reason in ("", found.get("reason")) else None
+
+        try:
+            return eventually(check, what=f"{name} is {state} {reason}", timeout_seconds=timeout_seconds)
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.live().get('status')}") from error
+
+    def until_gone(self, *, timeout_seconds: float = 30.0) -> None:
+        """Wait until neither it nor anything of its is left."""
+        what = f"ApiService {self.name} is gone"
+        eventually(lambda: self.client.get(self.manifest) is None, what=what, timeout_seconds=timeout_seconds)
+        what = f"nothing of {self.name} is left"
+        eventually(lambda: not self.children(), what=what, timeout_seconds=timeout_seconds)
+
+    def children(self) -> dict[tuple[str, str], Manifest]:
+        """Everything that carries its label, by kind and name."""
+        found = {}
+        for kind in kinds.CHILDREN:
+            selected = f"{LABEL}={self.name}"
+            for each in self.client.list(kind.api_version, kind.name, namespace=self.namespace, labelSelector=selected):
+                found[kind.name, each["metadata"]["name"]] = each
+        return found
+
+    def child(self, kind: str, suffix: str) -> Manifest:
+        """What names a child of it, there or not."""
+        version = next(each.api_version for each in kinds.CHILDREN if each.name == kind)
+        return {
+            "apiVersion": version,
+            "kind": kind,
+            "metadata": {"name": f"{self.name}-{suffix}", "namespace": self.namespace},
+        }
+
+
+def condition(resource: Manifest, name: str) -> Manifest:
+    """One condition, or an empty one."""
+    return next((each for each in resource.get("status", {}).get("conditions", ()) if each["type"] == name), {})
+
+
+def content(live: Manifest) -> Manifest:
+    """What is meant to come back when somebody deletes or changes a child: all but identity, status and bookkeeping."""
+    metadata = {key: live["metadata"].get(key) for key in ("labels", "ownerReferences")}
+    rest = {key: value for key, value in live.items() if key not in {"metadata", "status", "spec"}}
+    spec = live.get("spec", {})
+    if live["kind"] == "Service":
+        spec = {key: value for key, value in spec.items() if key not in SERVER_FIELDS}
+    return rest | {"metadata": metadata, "spec": spec}

@@ -1,0 +1,296 @@
+"""Others at work in the same namespace: strangers in the way, edits, deletions, and what is theirs alone.
+
+Every test counts writes: what is repaired is written once, and what is not ours is never fought over.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import yaml
+
+from fairlead_contract.names import FIELD_MANAGER
+from fairlead_contract.resources import ApiService, ApiServiceClass
+from fairlead_operator import kinds
+from fairlead_operator.plan import Capabilities, plan
+
+from ..client import Client, Manifest
+from ..waiting import eventually
+from .apisvc import LABEL, Resource, content
+from .harness import Running, example
+
+pytestmark = pytest.mark.usefixtures("recorder", "simulator")
+FULL = Path(__file__).resolve().parents[2] / "golden" / "plan" / "full"
+EVERYTHING = Capabilities(prometheus=True, keda=True, gateway=True, cert_manager=True)
+IMAGE = "registry.example/fairlead-workload:1"
+INGRESS = {"type": "Ingress", "ingress": {"hostnames": ["orders.example.com"]}}
+# A stranger is looked for again only after half a minute, because no watch tells of it.
+LOOK_AGAIN_SECONDS = 60.0
+EDITS: dict[tuple[str, str], Manifest] = {
+    ("ServiceAccount", "api"): {"automountServiceAccountToken": True},
+    ("ConfigMap", "contract"): {"data": {"openapi.json": "{}"}},
+    ("Service", "api"): {"spec": {"selector": {"somebody": "else"}}},
+    ("Deployment", "worker"): {"spec": {"revisionHistoryLimit": 7}},
+    ("HorizontalPodAutoscaler", "api"): {"spec": {"maxReplicas": 3}},
+    ("PodDisruptionBudget", "api"): {"spec": {"maxUnavailable": 2}},
+    ("NetworkPolicy", "worker"): {"spec": {"policyTypes": ["Ingress"]}},
+    ("ScaledObject", "worker"): {"spec": {"maxReplicaCount": 3}},
+    ("TriggerAuthentication", "worker"): {"spec": {"podIdentity": {"provider": "gcp"}}},
+    ("ServiceMonitor", "api"): {"spec": {"endpoints": [{"port": "other"}]}},
+    ("PodMonitor", "worker"): {"spec": {"podMetricsEndpoints": [{"port": "other"}]}},
+    ("PrometheusRule", "api"): {"spec": {"groups": []}},
+    ("HTTPRoute", "api"): {"spec": {"hostnames": ["other.example.com"]}},
+    ("BackendTLSPolicy", "api"): {"spec": {"validation": {"hostname": "other.example.com"}}},
+    ("Certificate", "api"): {"spec": {"secretName": "other"}},
+    ("Ingress", "api"): {"spec": {"rules": [{"host": "other.example.com"}]}},
+}
+
+
+@pytest.fixture
+def class_file(tmp_path: Path) -> str:
+    """A class with everything that children hang on."""
+    file = tmp_path / "class.yaml"
+    file.write_text((FULL / "class.yaml").read_text())
+    return str(file)
+
+
+def assert_untouched(before: Manifest, after: Manifest | None) -> None:
+    """Its own controllers may have written a status, and we nothing."""
+    assert after is not None
+    assert after["metadata"]["uid"] == before["metadata"]["uid"]
+    assert after["metadata"].get("generation") == before["metadata"].get("generation")
+    managers = {entry["manager"]: entry.get("subresource") for entry in after["metadata"]["managedFields"]}
+    assert FIELD_MANAGER not in managers, before["kind"]
+    if "status" not in managers.values():
+        assert after["metadata"]["resourceVersion"] == before["metadata"]["resourceVersion"], before["kind"]
+
+
+def assert_quiet(operator: Running) -> None:
+    """Nothing is written when everything is looked at once more."""
+    count = len(operator.writes())
+    operator.resync()
+    assert operator.writes()[count:] == []
+
+
+@contextmanager
+def restored(client: Client, child: Manifest) -> Iterator[None]:
+    """After the block, wait until the child is what it was before."""
+    before = client.get(child)
+    assert before is not None, child
+    yield
+    eventually(lambda: is_again(before, client.get(child)), what=f"{child} is as it was", timeout_seconds=10)
+
+
+def is_again(before: Manifest, live: Manifest | None) -> bool:
+    """Whether a child is there and as it was. Replicas are its autoscaler's."""
+    if live is None or "deletionTimestamp" in live["metadata"]:
+        return False
+    was, now = content(before), content(live)
+    for each in (was, now):
+        each["spec"].pop("replicas", None)
+    return was == now
+
+
+def full(namespace: str, name: str) -> Manifest:
+    """An ApiService with a child of every kind but an Ingress."""
+    manifest: Manifest = yaml.safe_load((FULL / "resource.yaml").read_text())
+    manifest["metadata"] = {"name": name, "namespace": namespace}
+    return manifest
+
+
+def strangers(manifest: Manifest, chosen: set[str]) -> Iterator[Manifest]:
+    """Objects of these kinds, with the names of the children that the ApiService is going to have, but not its own."""
+    class_ = ApiServiceClass.model_validate(yaml.safe_load((FULL / "class.yaml").read_text()))
+    made = plan(ApiService.model_validate(manifest), class_, capabilities=EVERYTHING, image=IMAGE)
+    for kind in sorted(chosen):
+        child = next(each for each in made.children if each.kind == kind)
+        metadata = {"name": child.name, "namespace": manifest["metadata"]["namespace"]}
+        yield child.manifest | {"metadata": metadata}
+
+
+def test_a_stranger_of_any_kind_in_the_way_is_named_and_left_alone_until_it_goes(
+    admin: Client, namespace: str, start: Callable[..., Running], class_file: str
+) -> None:
+    with_ingress = example(namespace, name="ingress", exposure=INGRESS)
+    rollout = {"Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "ScaledObject", "TriggerAuthentication"}
+    # What is rolled out waits for all that comes before it, so each of these has strangers of its own.
+    in_the_way = [
+        (full(namespace, "running"), rollout),
+        (with_ingress, {"Ingress"}),
+        (full(namespace, "first"), {kind.name for kind in kinds.CHILDREN} - rollout - {"Ingress"}),
+    ]
+    start(class_file=class_file)
+
+    def story(manifest: Manifest, chosen: set[str]) -> None:
+        resource = Resource(admin, manifest)
+        there = [admin.create(each) for each in strangers(manifest, chosen)]
+        resource.create()
+        live = resource.until("Stalled", "True", "Conflict")
+        message = resource.condition("Ready")["message"]
+        assert [each["kind"] for each in there if f"{each['kind']} {each['metadata']['name']}" not in message] == []
+        others = {name for _, name in ((each["kind"], each["name"]) for each in live["status"]["children"])}
+        assert others, "nothing else was applied"
+        for each in there:
+            assert_untouched(each, admin.get(each))
+            admin.delete(each)
+        resource.until("Ready", "True", timeout_seconds=LOOK_AGAIN_SECONDS)
+
+    side_by_side(*(lambda each=each: story(*each) for each in in_the_way))
+
+
+@pytest.mark.parametrize("manner", ["edits", "deletions"])
+def test_each_child_comes_back_by_one_write_of_its_own(
+    admin: Client, namespace: str, start: Callable[..., Running], class_file: str, manner: str
+) -> None:
+    operator = start(class_file=class_file)
+    resource = Resource(admin, full(namespace, "full")).create()
+    with_ingress = Resource(admin, example(namespace, name="ingress", exposure=INGRESS)).create()
+    for each in (resource, with_ingress):
+        each.until("Ready", "True")
+    operator.settle()
+    for (kind, suffix), change in EDITS.items():
+        owner = with_ingress if kind == "Ingress" else resource
+        child, count = owner.child(kind, suffix), len(operator.child_writes(owner.name))
+        with restored(admin, child):
+            if manner == "edits":
+                admin.merge(child, change)
+            else:
+                admin.delete(child)
+        written, *more = eventually(lambda: operator.child_writes(owner.name)[count:], what=f"{kind} was written")  # noqa: B023
+        assert more == []
+        assert (written.method, written.path.rpartition("/")[2]) == ("PATCH", f"{owner.name}-{suffix}")
+    operator.settle()
+    assert_quiet(operator)
+    assert {kind.name for kind in kinds.CHILDREN} - {kind for kind, _ in EDITS} == {"Job"}
+
+
+def test_a_provision_job_that_succeeded_is_not_run_again(admin: Client, operator: Running, orders: Resource) -> None:
+    job = next(each for (kind, _), each in orders.children().items() if kind == "Job")
+    count = len(operator.child_writes(orders.name))
+    admin.merge(job, {"spec": {"activeDeadlineSeconds": 1234}})
+    operator.settle()
+    admin.delete(job)
+    operator.settle()
+    assert admin.get(job) is None
+    assert operator.child_writes(orders.name)[count:] == []
+    assert orders.condition("Ready")["status"] == "True"
+
+
+def test_what_users_add_and_scale_and_restart_is_theirs(admin: Client, operator: Running, orders: Resource) -> None:
+    deployment, service = orders.child("Deployment", "api"), orders.child("Service", "api")
+    restart = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
+    mine = {"metadata": {"labels": {"team": "shop"}, "annotations": {"shop.example/owner": "me"}}}
+    count = len(operator.child_writes(orders.name))
+    admin.merge(service, mine | {"spec": {"externalIPs": ["192.0.2.1"]}})
+    admin.merge(deployment, mine | {"spec": {"replicas": 3, "template": {"metadata": {"annotations": restart}}}})
+    operator.settle()
+    orders.edit(api={"title": "Other"})
+    orders.until("Ready", "True")
+    operator.settle()
+    operator.resync()
+    live_service, live = admin.get(service), admin.get(deployment)
+    assert live_service is not None
+    assert live is not None
+    assert live_service["spec"]["externalIPs"] == ["192.0.2.1"]
+    assert live["spec"]["template"]["metadata"]["annotations"].items() >= restart.items()
+    for each in (live_service, live):
+        assert each["metadata"]["labels"]["team"] == "shop"
+        assert each["metadata"]["annotations"]["shop.example/owner"] == "me"
+    assert live["spec"]["replicas"] == 3
+    written = [each.path for each in operator.child_writes(orders.name)[count:]]
+    assert not [path for path in written if path.endswith("/services/orders-api")]
+    assert len([path for path in written if path.endswith("/deployments/orders-api")]) == 1, "once, for the edit"
+    assert_quiet(operator)
+
+
+def test_a_child_without_its_owner_is_a_stranger_until_it_goes(
+    admin: Client, operator: Running, orders: Resource
+) -> None:
+    child = orders.child("NetworkPolicy", "worker")
+    admin.merge(child, {"metadata": {"ownerReferences": None}})
+    orders.until("Stalled", "True", "Conflict")
+    assert "NetworkPolicy orders-worker" in orders.condition("Ready")["message"]
+    operator.settle()
+    assert_quiet(operator)
+    admin.delete(child)
+    orders.until("Ready", "True")
+    restored = admin.get(child)
+    assert restored is not None
+    assert restored["metadata"]["ownerReferences"][0]["uid"] == orders.live()["metadata"]["uid"]
+
+
+@pytest.mark.parametrize(("kind", "suffix"), [("Service", "api"), ("Deployment", "worker"), ("ConfigMap", "contract")])
+def test_a_child_without_its_label_gets_it_back(
+    admin: Client, operator: Running, orders: Resource, kind: str, suffix: str
+) -> None:
+    child = orders.child(kind, suffix)
+    count = len(operator.child_writes(orders.name))
+    admin.merge(child, {"metadata": {"labels": {LABEL: None}}})
+
+    def labelled() -> bool:
+        live = admin.get(child)
+        return live is not None and live["metadata"]["labels"].get(LABEL) == orders.name
+
+    eventually(labelled, what="the label is back", timeout_seconds=10)
+    operator.settle()
+    # A create that is refused tells that it is there still, and one apply mends it.
+    assert len(operator.child_writes(orders.name)[count:]) == 2
+    assert orders.until("Ready", "True")
+    assert_quiet(operator)
+
+
+def test_pods_and_replica_sets_that_users_remove_are_left_to_their_controllers(
+    admin: Client, namespace: str, operator: Running, orders: Resource
+) -> None:
+    count = len(operator.child_writes(orders.name))
+    selector = f"{LABEL}=orders,app.kubernetes.io/component=api"
+    pods = admin.list("v1", "Pod", namespace=namespace, labelSelector=selector)
+    eviction = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": pods[0]["metadata"]["name"]}}
+    path = f"/api/v1/namespaces/{namespace}/pods/{pods[0]['metadata']['name']}/eviction"
+    admin.request("POST", path, body=eviction)
+    for each in admin.list("apps/v1", "ReplicaSet", namespace=namespace, labelSelector=selector):
+        admin.delete(each)
+    deployment = orders.child("Deployment", "worker")
+    admin.merge(deployment, {"spec": {"replicas": 0}})
+    operator.settle()
+    orders.until("Ready", "True")
+    eventually(lambda: orders.live()["status"]["worker"] == {"replicas": "0/0"}, what="the status tells of no worker")
+    operator.settle()
+    assert operator.child_writes(orders.name)[count:] == []
+
+
+def test_a_quota_is_told_once_and_pods_come_when_it_is_lifted(
+    admin: Client, namespace: str, operator: Running, make: Callable[..., Resource]
+) -> None:
+    quota: Manifest = {
+        "apiVersion": "v1",
+        "kind": "ResourceQuota",
+        "metadata": {"name": "few", "namespace": namespace},
+        "spec": {"hard": {"pods": "1"}},
+    }
+    admin.create(quota)
+    resource = make()
+
+    def told() -> bool:
+        return "exceeded quota: few" in resource.condition("Ready").get("message", "")
+
+    eventually(told, what="Ready tells of the quota", timeout_seconds=20)
+    operator.settle()
+    count = len(operator.writes())
+    for number in range(3):
+        # Each time the controller tries again, with a pod of another name.
+        for each in admin.list("apps/v1", "ReplicaSet", namespace=namespace):
+            admin.merge(each, {"metadata": {"annotations": {"number": str(number)}}})
+        operator.settle()
+    assert operator.writes()[count:] == []
+    admin.delete(quota)
+    resource.until("Ready", "True", timeout_seconds=60)
+
+
+def side_by_side(*stories: Callable[[], None]) -> None:
+    """Run them at the same time, each in a thread; the first failure is raised."""
+    with ThreadPoolExecutor(len(stories)) as pool:
+        for future in [pool.submit(story) for story in stories]:
+            future.result()
