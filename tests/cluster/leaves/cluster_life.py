@@ -1,0 +1,78 @@
+"""What nodes and people do meanwhile: provision Jobs succeed, and every Deployment is scaled to nothing.
+
+Without replicas a rollout needs no pods, which is what makes hundreds of resources affordable; the number of replicas
+belongs to whoever scales, and has to stay at zero whatever is edited.
+"""
+
+import json
+import threading
+from collections.abc import Callable
+
+import httpx
+
+from ..client import MERGE, ApiError, Client, Manifest
+from ..simulator import ended_status, provisioned
+
+WATCH_SECONDS = 2
+JOB_LABEL = "batch.kubernetes.io/job-name"
+
+
+class ClusterLife:
+    """Follows the pods and Deployments of one namespace, each in a thread, between `start` and `stop`."""
+
+    def __init__(self, client: Client, namespace: str) -> None:
+        self._client = client
+        self._namespace = namespace
+        self._stop = threading.Event()
+        followed = (("v1", "Pod", self._end_job), ("apps/v1", "Deployment", self._scale_to_nothing))
+        self._threads = [
+            threading.Thread(target=self._follow, args=(client.path(version, kind, namespace=namespace), handle))
+            for version, kind, handle in followed
+        ]
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        self._stop.set()
+        for thread in self._threads:
+            thread.join()
+
+    def _follow(self, path: str, handle: Callable[[Manifest], None]) -> None:
+        while not self._stop.is_set():
+            listed = self._client.request("GET", path)
+            for item in listed["items"]:
+                handle(item)
+            parameters = {"watch": "true", "resourceVersion": listed["metadata"]["resourceVersion"]}
+            with self._client._http.stream(
+                "GET", path, params=parameters | {"timeoutSeconds": str(WATCH_SECONDS)}
+            ) as answer:
+                self._take(answer, handle)
+
+    def _take(self, answer: httpx.Response, handle: Callable[[Manifest], None]) -> None:
+        for line in answer.iter_lines():
+            event = json.loads(line)
+            if event["type"] in {"ADDED", "MODIFIED"}:
+                handle(event["object"])
+            if self._stop.is_set():
+                return
+
+    def _end_job(self, pod: Manifest) -> None:
+        is_over = pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}
+        if JOB_LABEL in pod["metadata"]["labels"] and not is_over and "deletionTimestamp" not in pod["metadata"]:
+            self._patch(f"pods/{pod['metadata']['name']}/status", {"status": ended_status(pod, *provisioned(pod))})
+
+    def _scale_to_nothing(self, deployment: Manifest) -> None:
+        if deployment["spec"]["replicas"] != 0 and "deletionTimestamp" not in deployment["metadata"]:
+            self._patch(f"deployments/{deployment['metadata']['name']}/scale", {"spec": {"replicas": 0}})
+
+    def _patch(self, path: str, body: Manifest) -> None:
+        group = "apis/apps/v1" if path.startswith("deployments") else "api/v1"
+        try:
+            self._client.request(
+                "PATCH", f"/{group}/namespaces/{self._namespace}/{path}", body=body, content_type=MERGE
+            )
+        except ApiError as error:
+            if error.code not in {404, 409}:
+                raise

@@ -1,0 +1,101 @@
+"""Every leaf of an ApiService and of its class is set, changed, unset and put back on a real API server.
+
+After every step the status is true, the children are what the plan means them to be, and nothing else is there; after
+the last one everything is as it was at first. All leaves are walked at the same time, each by a resource of its own.
+"""
+
+import uuid
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from ..client import Client
+from ..controlplane import ADMINS, Cluster
+from ..operator.harness import Running, info, settings
+from .cases import CLASSES, SERVICES, Case, class_case, service_case
+from .cluster_life import ClusterLife
+from .walking import Walk, Walker
+
+LEAVES = [("ApiService", path) for path in SERVICES.leaves] + [("ApiServiceClass", path) for path in CLASSES.leaves]
+Leaf = tuple[str, str]
+
+
+def case_of(leaf: Leaf) -> Case:
+    kind, path = leaf
+    return service_case(path) if kind == "ApiService" else class_case(path)
+
+
+@pytest.fixture(scope="module")
+def home(admin: Client) -> Iterator[str]:
+    """A namespace for all resources of the walk."""
+    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"leaves-{uuid.uuid4().hex[:6]}"}}
+    admin.create(manifest)
+    yield manifest["metadata"]["name"]
+    admin.delete(manifest)
+
+
+@pytest.fixture(scope="module")
+def operator(home: str, admin_config: Path) -> Iterator[Running]:
+    """One operator for all of them."""
+    running = Running(settings(home), lambda: info(admin_config))
+    running.start()
+    yield running
+    running.stop()
+
+
+@pytest.fixture(scope="module")
+def admin_config(cluster: Cluster) -> Path:
+    """A kubeconfig of the administrator."""
+    return cluster.kubeconfig("admin", groups=ADMINS)
+
+
+@pytest.fixture(scope="module")
+def walkers(
+    request: pytest.FixtureRequest, home: str, admin_config: Path, operator: Running
+) -> Iterator[Mapping[Leaf, Walker]]:
+    """The leaves of the tests that were asked for, after the walk. One without a case does not walk."""
+    asked = [item.callspec.params["leaf"] for item in request.session.items if _walks(item)]
+    cases = {}
+    for leaf in asked:
+        try:
+            cases[leaf] = case_of(leaf)
+        except LookupError as error:
+            print(f"{leaf}: {error}")
+    with Client(admin_config) as client:
+        life = ClusterLife(client, home)
+        walk = Walk(client, home, operator, list(cases.values()))
+        life.start()
+        try:
+            walk.run()
+            yield dict(zip(cases, walk.walkers, strict=True))
+        finally:
+            walk.clean()
+            life.stop()
+
+
+def _walks(item: pytest.Item) -> bool:
+    return item.path == Path(__file__) and isinstance(item, pytest.Function) and "leaf" in item.fixturenames
+
+
+@pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: "-".join(leaf))
+def test_a_leaf_comes_back_to_where_it_was(leaf: Leaf, walkers: Mapping[Leaf, Walker]) -> None:
+    case_of(leaf)
+    walker = walkers[leaf]
+    assert not walker.faults
+    if walker.case.without_effect:
+        assert not walker.effective, f"it has an effect; the table says that it has none: {walker.case.without_effect}"
+    elif not walker.case.immutable:
+        assert walker.effective, "neither a child nor the status changed; say why in `without_effect`, or mend the plan"
+
+
+def test_the_leaves_were_counted(walkers: Mapping[Leaf, Walker]) -> None:
+    counts = Counter((kind, walker.sort) for (kind, _), walker in walkers.items())
+    for (kind, sort), count in sorted(counts.items()):
+        print(f"{kind}: {count} {sort}")
+    assert walkers
+
+
+def test_the_tables_speak_of_leaves_that_there_are() -> None:
+    assert not [*SERVICES.strays(), *CLASSES.strays()]
