@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from fairlead_operator import kinds
 from fairlead_operator.cluster.client import Client, Manifest
-from fairlead_operator.errors import OperatorError
+from fairlead_operator.errors import OperatorError, Terminating
 
 LOG = logging.getLogger(__name__)
 BURST = 5.0
@@ -39,8 +39,14 @@ class Announcer:
         """Write one Event, `kind` Normal or Warning, unless the resource had its share."""
         if not self._take(resource["metadata"]["uid"], reason, message):
             return
+        event = self._event(resource, kind, reason, message)
         try:
-            await self._client.create(kinds.EVENT, self._event(resource, kind, reason, message))
+            try:
+                await self._client.create(kinds.EVENT, event)
+            except Terminating:
+                # What is said of a resource that goes with its namespace are the last words about it.
+                if "deletionTimestamp" in resource["metadata"]:
+                    await self._client.create(kinds.EVENT, _about_namespace(event))
         except OperatorError as error:
             LOG.info("an Event was not written", extra={"error": str(error)})
 
@@ -84,3 +90,13 @@ class Announcer:
             "reportingComponent": COMPONENT,
             "reportingInstance": self._identity,
         }
+
+
+def _about_namespace(event: Manifest) -> Manifest:
+    """The same words, about the namespace; Events about what is in none are kept in "default"."""
+    about, namespace = event["involvedObject"], event["metadata"]["namespace"]
+    return event | {
+        "metadata": {"generateName": f"{namespace}.", "namespace": "default"},
+        "involvedObject": {"apiVersion": "v1", "kind": "Namespace", "name": namespace},
+        "message": f"{about['kind']} {about['name']}: {event['message']}"[:1000],
+    }

@@ -15,7 +15,7 @@ from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.cluster.world import World
 from fairlead_operator.confirm import confirm
-from fairlead_operator.errors import Conflict, Forbidden, Invalid, NotLeading, OperatorError
+from fairlead_operator.errors import Conflict, Forbidden, Invalid, NotLeading, OperatorError, Terminating
 from fairlead_operator.facts import OF_KIND
 from fairlead_operator.intent import Wanted
 from fairlead_operator.inventory import Ref
@@ -105,6 +105,8 @@ class Applier:
                 applied.written.append(ref)
         except NotLeading:
             raise
+        except Terminating:
+            applied.waiting.append(ref)
         except (Invalid, Forbidden) as error:
             applied.refused[ref] = error.message
         except OperatorError as error:

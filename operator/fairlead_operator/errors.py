@@ -6,7 +6,9 @@
       Outdated           a write was about to be sent for what is known of a resource only from the past
       NotLeading         a write was about to be sent by a replica that does not hold the lease
       ApiError           the server answered with an error
-        NotFound, Conflict, Gone, Forbidden, Invalid, Unauthorized
+        NotFound, Conflict, Gone, Invalid, Unauthorized
+        Forbidden
+          Terminating    the namespace is being deleted and takes nothing new
 
 Foreign exceptions are converted once, in `cluster.client`.
 """
@@ -57,6 +59,10 @@ class Gone(ApiError):
 
 class Forbidden(ApiError):
     """403: a rule of RBAC, of admission or of a quota refused."""
+
+
+class Terminating(Forbidden):
+    """403: the namespace is being deleted; nothing can be created in it any more."""
 
 
 class Invalid(ApiError):

@@ -13,7 +13,7 @@ from fairlead_operator import causes, kinds
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.cluster.world import World
-from fairlead_operator.errors import Conflict, Forbidden
+from fairlead_operator.errors import Conflict, Terminating
 from fairlead_operator.facts import OF_KIND, JobEnd
 from fairlead_operator.inventory import Ref
 from fairlead_operator.reasons import Reason, Trouble
@@ -43,11 +43,11 @@ class Teardown:
             if child is None:
                 try:
                     child = await self._create(owner, manifest)
-                except Forbidden as error:
-                    if "being terminated" not in error.message:
-                        raise
+                except Terminating:
                     text = "the namespace is being deleted, so tables, queues and topics stay"
                     return Trouble(Reason.TEARDOWN_SKIPPED, text)
+                if child is None:
+                    return self._conflict(manifest)
             if manifest["kind"] == kinds.JOB.name:
                 end = child.facts
         if end is None or end.state == "Succeeded":
@@ -65,18 +65,25 @@ class Teardown:
                 name = manifest["metadata"]["name"]
                 await self._client.delete(kinds.of(manifest), namespace=owner[0], name=name, uid=child.uid)
 
-    async def _create(self, owner: Name, manifest: Manifest) -> Child:
+    async def _create(self, owner: Name, manifest: Manifest) -> Child | None:
+        """The object, whoever made it; None when it is a stranger's."""
         kind, name = kinds.of(manifest), manifest["metadata"]["name"]
         try:
             answer = await self._client.apply_new(kind, manifest)
         except Conflict:
             found = await self._client.get(kind, namespace=owner[0], name=name)
-            if found is None or found["metadata"].get("labels", {}).get(names.LABEL_APISVC) != owner[1]:
+            if found is None:
                 raise
+            if found["metadata"].get("labels", {}).get(names.LABEL_APISVC) != owner[1]:
+                return None
             answer = found
         child = Child.read(answer, OF_KIND.get(kind.name))
         self._world.children[kind].put((owner[0], name), child, silent=True)
         return child
+
+    def _conflict(self, manifest: Manifest) -> Trouble:
+        text = f"{Ref.of(manifest)}, which the teardown needs, is there already and not this ApiService's"
+        return Trouble(Reason.CONFLICT, f"{text}; delete or rename it, or set {names.ANNOTATION_SKIP_TEARDOWN}")
 
     async def _failure(self, owner: Name) -> str:
         selector = f"batch.kubernetes.io/job-name={owner[1]}-teardown"

@@ -17,7 +17,7 @@ import orjson
 from fairlead_contract import names
 from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.cluster.reading import loads
-from fairlead_operator.errors import BY_CODE, ApiError, Gone, NotFound, Silent, Unauthorized, Unreachable
+from fairlead_operator.errors import BY_CODE, ApiError, Gone, NotFound, Silent, Terminating, Unauthorized, Unreachable
 from fairlead_operator.kinds import Kind
 
 JSON = "application/json"
@@ -304,7 +304,9 @@ async def _raise_for(answer: aiohttp.ClientResponse, request: str) -> None:
 
 
 def _error(request: str, code: int, body: Manifest, retry_after: str) -> ApiError:
-    kind = BY_CODE.get(code, ApiError)
+    causes = (body.get("details") or {}).get("causes") or ()
+    is_terminating = any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
+    kind = Terminating if is_terminating else BY_CODE.get(code, ApiError)
     return kind(
         request,
         code=code,

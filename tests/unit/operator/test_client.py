@@ -19,6 +19,7 @@ from fairlead_operator.errors import (
     NotLeading,
     OperatorError,
     Silent,
+    Terminating,
     Unauthorized,
     Unreachable,
 )
@@ -48,6 +49,17 @@ async def test_an_error_has_the_type_of_its_code(code: int, error: type[Operator
 
     async with serving(answer) as client:
         with pytest.raises(error, match="said so"):
+            await client.apply_new(kinds.CONFIG_MAP, MANIFEST)
+
+
+async def test_a_namespace_that_is_being_deleted_is_told_from_what_is_forbidden() -> None:
+    causes = [{"reason": "NamespaceTerminating", "message": "namespace shop is being terminated"}]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"code": 403, "message": "said so", "details": {"causes": causes}}, status=403)
+
+    async with serving(answer) as client:
+        with pytest.raises(Terminating, match="said so"):
             await client.apply_new(kinds.CONFIG_MAP, MANIFEST)
 
 

@@ -11,11 +11,11 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from fairlead_operator import health, logs, supervisor
 from fairlead_operator.announcements import BURST, REFILL_SECONDS, Announcer
-from fairlead_operator.errors import Unreachable
+from fairlead_operator.errors import Terminating, Unreachable
 from fairlead_operator.metrics import Metrics
 from fairlead_operator.settings import Settings
 
-RESOURCE = {"metadata": {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "1"}}
+RESOURCE: dict[str, Any] = {"metadata": {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "1"}}
 
 
 class Events:
@@ -58,6 +58,24 @@ async def test_one_resource_has_a_burst_and_then_one_event_in_five_minutes() -> 
 
 async def test_an_event_that_cannot_be_written_is_let_go() -> None:
     await announcer(Events(Unreachable("POST")), [0.0]).announce(RESOURCE, "Warning", "Conflict", "text")
+
+
+async def test_the_last_words_about_a_resource_outlive_its_namespace() -> None:
+    class Ending(Events):
+        async def create(self, kind: object, manifest: dict[str, Any]) -> dict[str, Any]:
+            if manifest["metadata"]["namespace"] == "shop":
+                raise Terminating("POST", code=403, reason="Forbidden", message="namespace shop is being terminated")
+            return await super().create(kind, manifest)
+
+    events = Ending()
+    await announcer(events, [0.0]).announce(RESOURCE, "Warning", "Unavailable", "no pods")
+    assert events.made == []
+    goes = RESOURCE | {"metadata": RESOURCE["metadata"] | {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
+    await announcer(events, [0.0]).announce(goes, "Warning", "TeardownSkipped", "tables stay")
+    (told,) = events.made
+    assert told["metadata"]["namespace"] == "default"
+    assert told["involvedObject"] == {"apiVersion": "v1", "kind": "Namespace", "name": "shop"}
+    assert told["message"] == "ApiService orders: tables stay"
 
 
 @pytest.mark.parametrize(
