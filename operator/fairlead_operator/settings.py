@@ -31,7 +31,7 @@ class Settings:
     workers: int = 16
     requests_in_flight: int = 32
     resync_seconds: float = 36_000.0
-    watch_seconds: float = 7.0
+    watch_seconds: float = 6.0
     discovery_seconds: float = 30.0
     port: int = 8081
     host: str = "0.0.0.0"  # noqa: S104  # the kubelet and Prometheus come from outside the pod

@@ -23,7 +23,7 @@ from fairlead_operator.kinds import Kind
 LOG = logging.getLogger(__name__)
 MIN_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 5.0
-WATCH_SECONDS = 7.0
+WATCH_SECONDS = 6.0
 # Some lengths are shorter, so that the kinds do not all come back at the same moment.
 SHORTEST = 0.85
 # A watch that is silent twice in a row may be so for ever, such as behind a proxy that delays: lists do instead.

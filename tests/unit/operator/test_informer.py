@@ -204,7 +204,7 @@ async def test_a_lost_connection_goes_on_from_its_place_without_a_list() -> None
 async def test_windows_of_all_kinds_do_not_end_in_step() -> None:
     server = Scripted([[] for _ in range(60)])
     await follow(server)
-    assert set(server.seconds) == {6, 7}
+    assert set(server.seconds) == {5, 6}
 
 
 SILENCE = Silent("nothing came")
