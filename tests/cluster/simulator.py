@@ -62,18 +62,23 @@ class Simulator:
         self._loop.close()
 
     async def _run(self) -> None:
-        async with (
-            aiohttp.ClientSession(
-                self._connection.cluster["server"],
-                headers=dict(self._connection.headers()),
-                connector=aiohttp.TCPConnector(ssl=self._connection.ssl_context()),
-                timeout=aiohttp.ClientTimeout(),
-                read_bufsize=2**24,
-            ) as self._http,
-            asyncio.TaskGroup() as tasks,
-        ):
-            tasks.create_task(self._watch())
-            tasks.create_task(self._play_all())
+        self._http = aiohttp.ClientSession(
+            self._connection.cluster["server"],
+            headers=dict(self._connection.headers()),
+            connector=aiohttp.TCPConnector(ssl=self._connection.ssl_context()),
+            timeout=aiohttp.ClientTimeout(),
+            read_bufsize=2**24,
+        )
+        tasks = [asyncio.create_task(each) for each in (self._watch(), self._play_all())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done.pop().result()
+        finally:
+            # First, because the connection of a request that is cancelled waits for the server's goodbye.
+            await self._http.close()
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self) -> None:
         while True:

@@ -134,6 +134,9 @@ class Exchange:
     def end(self) -> web.StreamResponse:
         """Leave the server, and what the web framework is to finish."""
         if self._upstream is not None:
+            # Without a goodbye: the server would have to answer it.
+            if self._upstream.connection is not None and self._upstream.connection.transport is not None:
+                self._upstream.connection.transport.abort()
             self._upstream.close()
         return self._reply or web.Response()
 

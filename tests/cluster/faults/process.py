@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -47,6 +48,7 @@ class Process:
     """One replica. It can be started again after its end; with the same settings it then still holds its Lease.
 
     Its requests go to `url`, without credentials. `kill` and `pause` are quick enough for an action of the proxy.
+    `started_at` are the times of all starts, in seconds of the monotonic clock.
     """
 
     def __init__(self, zygote: Zygote, settings: Settings, url: str) -> None:
@@ -57,12 +59,14 @@ class Process:
         self._lock = threading.RLock()
         self._pid: int | None = None
         self._exit_code: int | None = None
+        self.started_at: list[float] = []
 
     def start(self) -> None:
         """Start it, and return at once."""
         with self._lock:
             assert not self.alive, "it runs already"
             self._exit_code = None
+            self.started_at.append(time.monotonic())
             given = {"settings": asdict(self.settings), "url": self._url, "log": str(self.log)}
             self._pid = self._zygote.order(do="start", **given)
 

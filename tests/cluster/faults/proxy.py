@@ -39,15 +39,15 @@ class Rule:
     ended: bool = False
 
     def end(self) -> None:
-        """Act no more."""
+        """Act no more, and count no more."""
         self.ended = True
 
     def takes(self, request: Request) -> bool:
         """Count the request; whether it is one to act on."""
-        if not self.match(request):
+        if self.ended or not self.match(request):
             return False
         self.seen += 1
-        return not self.ended and self.seen > self.after and (self.count is None or len(self.hits) < self.count)
+        return self.seen > self.after and (self.count is None or len(self.hits) < self.count)
 
 
 class FaultProxy:
@@ -149,10 +149,10 @@ class FaultProxy:
                 exchange.drop()
 
     async def _close(self) -> None:
+        await self._server.close()
         tasks = list(self._open.values())
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         for runner in self._runners:
             await runner.cleanup()
-        await self._server.close()
