@@ -8,7 +8,7 @@ import asyncio
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
-from types import TracebackType
+from types import SimpleNamespace, TracebackType
 from typing import Any, Protocol
 
 import aiohttp
@@ -17,7 +17,17 @@ import orjson
 from fairlead_contract import names
 from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.cluster.reading import loads
-from fairlead_operator.errors import BY_CODE, ApiError, Gone, NotFound, Silent, Terminating, Unauthorized, Unreachable
+from fairlead_operator.errors import (
+    BY_CODE,
+    ApiError,
+    Gone,
+    NotFound,
+    NotLeading,
+    Silent,
+    Terminating,
+    Unauthorized,
+    Unreachable,
+)
 from fairlead_operator.kinds import Kind
 
 JSON = "application/json"
@@ -68,6 +78,7 @@ class Client:
             headers={"User-Agent": "fairlead-operator", "Accept": JSON},
             auto_decompress=True,
             read_bufsize=2**20,
+            trace_configs=[self._check_before_sending()],
         )
 
     async def __aenter__(self) -> "Client":
@@ -207,7 +218,7 @@ class Client:
                 async with self._slots:
                     if guarded and method != "GET":
                         self._may_write()
-                    return await self._once(method, path, asked, data, headers)
+                    return await self._once(method, path, asked, data, headers, guarded=guarded)
             except Unauthorized:
                 if attempt:
                     raise
@@ -220,15 +231,25 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
     async def _once(
-        self, method: str, path: str, parameters: dict[str, str], data: bytes | None, headers: dict[str, str]
+        self,
+        method: str,
+        path: str,
+        parameters: dict[str, str],
+        data: bytes | None,
+        headers: dict[str, str],
+        *,
+        guarded: bool,
     ) -> Manifest:
+        opened = self._open(method, path, parameters=parameters, data=data, headers=headers, guarded=guarded)
         try:
-            async with self._open(method, path, parameters=parameters, data=data, headers=headers) as answer:
+            async with opened as answer:
                 self._observe(method, path, answer.status)
                 await _raise_for(answer, f"{method} {path}")
                 result: Manifest = loads(await answer.read())
                 return result
         except (aiohttp.ClientError, TimeoutError, ConnectionError, ssl.SSLError, orjson.JSONDecodeError) as error:
+            if isinstance(error.__cause__, NotLeading):
+                raise error.__cause__ from None
             raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
 
     def _open(
@@ -240,6 +261,7 @@ class Client:
         data: bytes | None,
         headers: dict[str, str],
         timeout: aiohttp.ClientTimeout | None = None,
+        guarded: bool = False,
     ) -> "aiohttp.client._RequestContextManager":
         connection = self._credentials.current()
         return self._session.request(
@@ -251,7 +273,24 @@ class Client:
             ssl=connection.tls,
             timeout=timeout or _limits(method),
             allow_redirects=False,
+            trace_request_ctx=guarded,
         )
+
+    def _check_before_sending(self) -> aiohttp.TraceConfig:
+        """Ask once more when the body, and the head with it, is about to go.
+
+        Connecting takes time, and the process may have been stopped meanwhile for longer than the lease lasts.
+        """
+
+        async def check(
+            _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestChunkSentParams
+        ) -> None:
+            if context.trace_request_ctx:
+                self._may_write()
+
+        tracing = aiohttp.TraceConfig()
+        tracing.on_request_chunk_sent.append(check)
+        return tracing
 
 
 def _limits(method: str) -> aiohttp.ClientTimeout:

@@ -1,0 +1,189 @@
+"""The life of one resource: created, edited so that children go, and deleted; told chapter by chapter.
+
+A chapter ends when the world is as expected and nothing moves any more; what came and went on the way is counted.
+"""
+
+import difflib
+import itertools
+import json
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..client import Client, Manifest
+from ..operator.harness import example
+from .chronicle import Chronicle, meaning
+from .exchange import Request
+from .process import Process
+from .proxy import FaultProxy
+
+CHAPTERS = ("create", "edit", "delete")
+TIMEOUT_SECONDS = 60.0
+QUIET_SECONDS = 1.0
+POLL_SECONDS = 0.05
+# A start reads every kind anew; what is more than that, and more than a few tries, is a loop.
+HOT_FACTOR, HOT_REQUESTS = 3, 100
+
+
+@dataclass(frozen=True)
+class End:
+    """How a chapter ended: what is there, how often each object came and went in it, and what the operator sent."""
+
+    state: list[str]
+    events: Counter[str]
+    writes: list[Request]
+    requests: int
+
+    def exceeds(self, expected: "End") -> str:
+        """What came or went, or was asked, too often; or empty."""
+        if self.events != expected.events:
+            more, fewer = self.events - expected.events, expected.events - self.events
+            return f"came or went more often: {dict(more)}, less often: {dict(fewer)}"
+        limit = HOT_FACTOR * expected.requests + HOT_REQUESTS
+        return f"{self.requests} requests, more than {limit}" if self.requests > limit else ""
+
+
+@dataclass(frozen=True)
+class Lane:
+    """A namespace, its operator behind a door of the namespace's name, and what looks on."""
+
+    admin: Client
+    proxy: FaultProxy
+    chronicle: Chronicle
+    namespace: str
+    operator: Process
+
+
+@dataclass
+class Life:
+    """One resource. The lives in a lane follow each other, unless the lane `has_others` meanwhile: then only requests
+    about this one by name are counted. An operator that has ended is started again when it is to `be_killed`; else
+    that is a failure.
+    """
+
+    lane: Lane
+    name: str
+    be_killed: bool = False
+    has_others: bool = False
+    _watched: int = 0
+
+    def counts(self, request: Request) -> bool:
+        """Whether it is a request of the operator for this resource: no watch, no Lease, no discovery."""
+        if request.replica != self.lane.namespace or request.method == "WATCH" or request.resource == "leases":
+            return False
+        by_name = request.name == self.name or request.name.startswith(f"{self.name}-")
+        return by_name if self.has_others else bool(request.namespace)
+
+    def writes(self, request: Request) -> bool:
+        """Whether it is a write of the operator for this resource."""
+        return request.writes and self.counts(request)
+
+    def tell(self, chapter: str, *, expected: End | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> End:
+        """Do what the user does, and wait for the end of the chapter; for any rest when nothing is expected.
+
+        AssertionError when the end is another one, or does not come in time.
+        """
+        start, before = len(self.lane.proxy.requests), self.lane.chronicle.comings_and_goings(self._owner)
+        self._act(chapter)
+        state = self._await(chapter, expected, time.monotonic() + timeout_seconds)
+        requests = [each for each in self.lane.proxy.requests[start:] if self.counts(each)]
+        events = self.lane.chronicle.comings_and_goings(self._owner) - before
+        end = End(state, events, [each for each in requests if each.writes], len(requests))
+        if expected is not None and (fault := end.exceeds(expected)):
+            raise AssertionError(f"{chapter}: {fault}")
+        return end
+
+    @property
+    def _owner(self) -> tuple[str, str]:
+        return self.lane.namespace, self.name
+
+    def _act(self, chapter: str) -> None:
+        admin, manifest = self.lane.admin, born(self.lane.namespace, self.name)
+        if chapter == "create":
+            admin.create(manifest)
+        elif chapter == "edit":
+            admin.merge(manifest, {"spec": changes(manifest)})
+        else:
+            admin.delete(manifest)
+
+    def _await(self, chapter: str, expected: End | None, deadline: float) -> list[str]:
+        seen: object = None
+        moved_at = judged_at = time.monotonic()
+        while (now := time.monotonic()) < deadline:
+            moment = (self.lane.chronicle.version(self._owner), len(self.lane.operator.started_at))
+            if not self._is_up() or moment != seen or self._is_busy(since=now - QUIET_SECONDS):
+                seen, moved_at = moment, now
+            elif now - moved_at > QUIET_SECONDS and judged_at <= moved_at and self._is_at_rest(chapter):
+                judged_at, state = now, self._state()
+                if expected is None or state == expected.state:
+                    return state
+            time.sleep(POLL_SECONDS)
+        wanted = expected.state if expected else []
+        raise AssertionError(
+            f"{chapter}: not reached in time:\n{difference(wanted, self._state())}\n{self._last_words()}"
+        )
+
+    def _is_up(self) -> bool:
+        """Whether the operator runs and watches; one that has ended is started again."""
+        if not self.lane.operator.alive:
+            assert self.be_killed, f"the operator has ended: {self.lane.operator.exit_code}"
+            self.lane.operator.start()
+        starts, since = len(self.lane.operator.started_at), self.lane.operator.started_at[-1]
+        if self._watched < starts:
+            asked = any(each.resource == "apisvcs" and each.method == "WATCH" for each in self._since(since))
+            self._watched = starts if asked else self._watched
+        return self._watched == starts
+
+    def _is_busy(self, *, since: float) -> bool:
+        return any(self.counts(each) for each in self._since(since))
+
+    def _since(self, moment: float) -> Iterator[Request]:
+        requests = self.lane.proxy.requests
+        newest_first = (requests[index] for index in range(len(requests) - 1, -1, -1))
+        found = itertools.takewhile(lambda each: each.at > moment, newest_first)
+        return (each for each in found if each.replica == self.lane.namespace)
+
+    def _is_at_rest(self, chapter: str) -> bool:
+        objects = self.lane.chronicle.objects(self._owner)
+        if chapter == "delete":
+            return not objects
+        live = next((each for each in objects if each["kind"] == "ApiService"), None)
+        if live is None or live.get("status", {}).get("observedGeneration") != live["metadata"]["generation"]:
+            return False
+        return {"Ready": "True"}.items() <= {
+            each["type"]: each["status"] for each in live["status"]["conditions"]
+        }.items()
+
+    def _last_words(self) -> str:
+        """What the operator asked and said last."""
+        asked = [str(each) for each in self._since(time.monotonic() - TIMEOUT_SECONDS) if self.counts(each)]
+        return "\n".join([*reversed(asked[:40]), *self.lane.operator.log.read_text().splitlines()[-20:]])
+
+    def _state(self) -> list[str]:
+        objects = self.lane.chronicle.objects(self._owner)
+        return meaning(objects, same={self.lane.namespace: "NAMESPACE", self.name: "NAME"})
+
+
+def born(namespace: str, name: str) -> Manifest:
+    """The resource at first: with a worker and an Ingress, and what is outside the cluster goes with it."""
+    ingress = {"type": "Ingress", "ingress": {"hostnames": ["orders.example.com"]}}
+    return example(namespace, name=name, deletionPolicy="Delete", exposure=ingress)
+
+
+def changes(manifest: Manifest) -> Manifest:
+    """A merge patch for the spec: another runtime document, and neither queue, nor worker, nor Ingress."""
+    resources = manifest["spec"]["api"]["resources"]
+    sync = [{key: value for key, value in each.items() if key != "writes"} for each in resources]
+    gone = {"exposure": None, "queue": None, "worker": None}
+    scaling = {"worker": None, "api": {"min": 3}}
+    return gone | {"api": {"title": "Orders, edited", "resources": sync}, "scaling": scaling}
+
+
+def difference(expected: list[str], found: list[str]) -> str:
+    """Line by line, for the eye; empty when there is none."""
+
+    def lines(state: list[str]) -> list[str]:
+        return [line for text in state for line in json.dumps(json.loads(text), indent=1).splitlines()]
+
+    return "\n".join(difflib.unified_diff(lines(expected), lines(found), "expected", "found", lineterm="", n=4))
