@@ -32,7 +32,7 @@ from fairlead_operator.rollouts import Rollouts
 from fairlead_operator.settings import Settings
 
 LOG = logging.getLogger(__name__)
-DRAIN_SECONDS = 2.0
+DRAIN_SECONDS = 0.7
 AnyInformer = Informer[Child] | Informer[Whole]
 
 

@@ -61,14 +61,11 @@ class Election:
         while True:
             self.beat_at = self._clock()
             try:
-                await self._try(client)
-            except Conflict:
-                LOG.debug("another replica was faster")
+                await self.attempt(client)
             except OperatorError as error:
                 LOG.warning("the lease could not be renewed", extra={"error": str(error)})
             if self.held.is_set() and self._clock() >= self._write_until:
-                LOG.warning("leadership lost")
-                self.held.clear()
+                self._lose()
             await self._sleep(self._terms.retry_seconds)
 
     async def release(self, client: Client) -> None:
@@ -84,6 +81,15 @@ class Election:
         except OperatorError as error:
             LOG.warning("the lease could not be released", extra={"error": str(error)})
 
+    async def attempt(self, client: Client) -> None:
+        """Try to lead, or to go on leading, once."""
+        try:
+            await self._try(client)
+        except Conflict:
+            # Somebody wrote between our read and our write. If it was another replica, it writes already.
+            LOG.debug("the lease was changed meanwhile")
+            await self._try(client)
+
     async def _try(self, client: Client) -> None:
         started = self._clock()
         lease = await self._get(client)
@@ -92,12 +98,18 @@ class Election:
         elif self._is_free(lease):
             await self._put(client, lease, holder=self._terms.identity, seconds=self._terms.lease_seconds)
         else:
-            self.held.clear()
+            self._lose()
             return
         self._write_until = started + self._terms.renew_seconds
         if not self.held.is_set():
             LOG.info("leading")
             self.held.set()
+
+    def _lose(self) -> None:
+        if self.held.is_set():
+            LOG.warning("leadership lost")
+        self._write_until = float("-inf")
+        self.held.clear()
 
     def _is_free(self, lease: Manifest) -> bool:
         holder = _holder(lease)

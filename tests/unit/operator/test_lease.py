@@ -53,7 +53,7 @@ class Replica:
         """Try once at that time; whether it may write afterwards."""
         self.now = self.offset + seconds
         with contextlib.suppress(Conflict, Unreachable):
-            await self.election._try(self.leases)  # type: ignore[arg-type]
+            await self.election.attempt(self.leases)  # type: ignore[arg-type]
         return self.writes(seconds)
 
     def writes(self, seconds: float) -> bool:
@@ -119,3 +119,42 @@ async def test_without_the_server_writing_ends_with_the_last_renewal(leases: Lea
 async def test_a_restarted_replica_of_the_same_name_goes_on(leases: Leases) -> None:
     await Replica(leases, "one").at(0)
     assert await Replica(leases, "one").at(1)
+
+
+async def test_who_sees_that_another_holds_the_lease_stops_at_once(leases: Leases) -> None:
+    first, second = Replica(leases, "one"), Replica(leases, "two")
+    await first.at(0)
+    leases.lease = None
+    assert await second.at(1)
+    assert not await first.at(2)
+    assert not first.election.held.is_set()
+
+
+async def test_who_loses_the_race_for_a_deleted_lease_looks_again_at_once(leases: Leases) -> None:
+    first, second = Replica(leases, "one"), Replica(leases, "two")
+    await first.at(0)
+    leases.lease = None
+    made = leases.request
+
+    async def overtaken(method: str, path: str, *, body: dict[str, Any], guarded: bool) -> dict[str, Any]:
+        leases.request = made  # type: ignore[method-assign]
+        await second.at(1)
+        raise Conflict(path, code=409, reason="AlreadyExists", message="")
+
+    leases.request = overtaken  # type: ignore[method-assign]
+    assert not await first.at(1)
+    assert second.writes(1)
+
+
+async def test_a_lease_that_somebody_annotated_meanwhile_is_renewed_at_once(leases: Leases) -> None:
+    first = Replica(leases, "one")
+    await first.at(0)
+    made = leases.request
+
+    async def annotated(method: str, path: str, *, body: dict[str, Any], guarded: bool) -> dict[str, Any]:
+        leases.request = made  # type: ignore[method-assign]
+        raise Conflict(path, code=409, reason="Conflict", message="")
+
+    leases.request = annotated  # type: ignore[method-assign]
+    assert await first.at(9)
+    assert first.writes(18)
