@@ -128,6 +128,69 @@ def render(
     )
 
 
+@app.command()
+def plan(
+    files: Files,
+    recursive: Recursive = False,
+    class_file: Annotated[
+        str | None,
+        typer.Option("--class", metavar="FILE", help="ApiServiceClass to use. Default: the one that the cluster has."),
+    ] = None,
+    capabilities: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="What to plan for, of prometheus, keda, gateway and cert-manager. Default: what the cluster has.",
+        ),
+    ] = None,
+    image: Annotated[
+        str | None,
+        typer.Option(metavar="IMAGE", help="Workload image that the operator uses. Default: the one that runs."),
+    ] = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Context of the kubeconfig. Default: the current one.")
+    ] = None,
+    namespace: Annotated[
+        str | None,
+        typer.Option("--namespace", "-n", metavar="NAME", help="Namespace of resources that name none."),
+    ] = None,
+    kubeconfig: Annotated[
+        str | None,
+        typer.Option(metavar="FILE", help="Kubeconfig. Default: the files of KUBECONFIG, else ~/.kube/config."),
+    ] = None,
+    output: Annotated[Literal["text", "json"], typer.Option(help="How the plan is printed.")] = "text",
+    exit_code: Annotated[bool, typer.Option("--exit-code", help="Exit 3 when something would change.")] = False,
+) -> None:
+    """Show what would change on a cluster if ApiServices were applied, and write nothing.
+
+    The API server answers by dry run, admission included. + is created, ~ changed, - deleted; ! is refused, or in the
+    way. Exits 0, or 1 when something is refused or the cluster cannot be asked; 2 is for wrong usage; with --exit-code,
+    3 when something would change. A dry run needs the right to write what it asks about.
+    """
+    from importlib.metadata import version
+
+    from fairlead_cli import planning, rendering
+
+    try:
+        present = None if capabilities is None else rendering.capabilities(capabilities)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--capabilities") from None
+    options = planning.Options(
+        sources=files,
+        recursive=recursive,
+        class_file=class_file,
+        capabilities=present,
+        image=image,
+        usual_image=f"fairlead-workload:{version('fairlead')}",
+        context=context,
+        namespace=namespace,
+        kubeconfig=kubeconfig,
+        output=output,
+        tell_changes=exit_code,
+    )
+    raise typer.Exit(planning.plan(options))
+
+
 def _services(given: list[str]) -> dict[str, str]:
     services: dict[str, str] = {}
     for text in given:

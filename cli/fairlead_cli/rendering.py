@@ -43,18 +43,18 @@ def render(
     found = list(checked.notices)
     if not checked.services and not has_errors(found):
         found.append(documents.nothing(sources, "no ApiService found"))
-    class_, class_notices = _class(class_file)
+    class_, class_notices = read_class(class_file)
     found += class_notices
     if not has_errors(found):
         found += [notice for origin, resource in checked.services for notice in _violations(origin, resource, class_)]
-    _tell(found)
+    tell(found)
     if has_errors(found):
         return 1
     plans = [
         (origin, plan.plan(resource, class_, capabilities=capabilities, image=image))
         for origin, resource in checked.services
     ]
-    _tell(notice for origin, planned in plans for notice in _left_out(origin, planned))
+    tell(notice for origin, planned in plans for notice in left_out(origin, planned))
     sys.stdout.write(text(child for _, planned in plans for child in planned.children))
     return 0
 
@@ -79,7 +79,8 @@ class _Dumper(yaml.SafeDumper):
         return True
 
 
-def _class(file: str | None) -> tuple[ApiServiceClass, list[Notice]]:
+def read_class(file: str | None) -> tuple[ApiServiceClass, list[Notice]]:
+    """The one class in `file`, or the built-in one, and what was found on the way."""
     if file is None:
         return BUILT_IN_CLASS, []
     checked = checking.check(documents.load([file]))
@@ -101,7 +102,8 @@ def _violations(origin: Document, resource: ApiService, class_: ApiServiceClass)
     return found
 
 
-def _left_out(origin: Document, planned: Plan) -> list[Notice]:
+def left_out(origin: Document, planned: Plan) -> list[Notice]:
+    """What the cluster lacks, and what is used instead."""
     return [
         origin.notice(
             Finding(f"spec.{each.feature}" if each.feature != "monitoring" else "", each.message, Severity.WARNING)
@@ -110,6 +112,7 @@ def _left_out(origin: Document, planned: Plan) -> list[Notice]:
     ]
 
 
-def _tell(found: Iterable[Notice]) -> None:
+def tell(found: Iterable[Notice]) -> None:
+    """Print findings on standard error."""
     for notice in found:
         print(notice, file=sys.stderr)  # noqa: T201

@@ -1,0 +1,236 @@
+"""What the operator would make of one ApiService on a cluster, found by server-side dry run: nothing is ever written.
+
+Decided here: the resource itself goes first, so that what admission refuses is told and nothing is planned from it; the
+plan, the class and whether a child differs are the operator's own judgement. Errors of single objects are part of the
+answer; any other is an OperatorError.
+"""
+
+import asyncio
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fairlead_cli.changes import Action, Change, Outlook, compared
+from fairlead_cli.comparing import differences
+from fairlead_contract import names
+from fairlead_operator import intent, inventory, kinds
+from fairlead_operator.classes import BUILT_IN
+from fairlead_operator.cluster.client import Client, Manifest
+from fairlead_operator.cluster.discovery import optional_kinds
+from fairlead_operator.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
+from fairlead_operator.intent import Wanted
+from fairlead_operator.inventory import Ref
+from fairlead_operator.plan import Capabilities, Plan, Stage
+from fairlead_operator.prepare import Prepared, Preparer
+from fairlead_operator.reasons import Trouble
+
+_DENIED = re.compile(
+    r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
+    r'(?: in the namespace "(?P<namespace>[^"]+)"| at the cluster scope)'
+)
+_HELD = "is there already, and not this ApiService's; delete or rename one of them"
+_GOING = "is still going with the ApiService of this name before; try again"
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the plan depends on beside the resource.
+
+    `served` is what the cluster has, `capabilities` what to plan for; `class_` is used instead of any other; `image`
+    is None when nobody said which one the operator has, and `usual_image` is taken where nothing tells.
+    """
+
+    served: Capabilities
+    capabilities: Capabilities
+    class_: Manifest | None
+    image: str | None
+    usual_image: str
+
+
+async def served(client: Client) -> Capabilities:
+    """Which optional kinds the cluster has. NotFound when it has not even ours."""
+    await client.request("GET", kinds.API_SERVICE.root)
+    found = {name: await _serves(client, wanted) for name, wanted in optional_kinds().items()}
+    return Capabilities(**found)
+
+
+async def _serves(client: Client, wanted: tuple[kinds.Kind, ...]) -> bool:
+    plurals: set[tuple[str, str]] = set()
+    try:
+        for root in {kind.root for kind in wanted}:
+            answer = await client.request("GET", root)
+            plurals |= {(root, each["name"]) for each in answer.get("resources", ())}
+    except NotFound:
+        return False
+    return all((kind.root, kind.plural) in plurals for kind in wanted)
+
+
+def denial(error: ApiError) -> str:
+    """What somebody may not do, and the remedy, if that is what the error says; else the server's own words."""
+    found = _DENIED.search(error.message)
+    if not isinstance(error, Forbidden) or found is None:
+        return error.message
+    resource = ".".join(part for part in (found["resource"], found["group"]) if part)
+    where = f"in the namespace {found['namespace']}" if found["namespace"] else "in the cluster"
+    why = " (a dry run needs the right to write)" if found["verb"] in {"create", "patch"} else ""
+    return f"you may not {found['verb']} {resource} {where}; ask for a role that allows it{why}"
+
+
+async def look(client: Client, manifest: Manifest, around: Surroundings) -> tuple[Outlook, Plan | None]:
+    """What would become of `manifest`, which has a namespace; the plan when there is one.
+
+    NotFound when the namespace is not there.
+    """
+    metadata = manifest["metadata"]
+    live = await client.get(kinds.API_SERVICE, namespace=metadata["namespace"], name=metadata["name"])
+    ref = Ref.of(manifest)
+    outlook = Outlook(metadata["namespace"], metadata["name"], Change(Action.CREATE, ref))
+    try:
+        wished = await _wish(client, manifest, live)
+    except (Invalid, Forbidden, Conflict) as error:
+        outlook.itself = Change(Action.REFUSED, ref, denial(error))
+        return outlook, None
+    if live is not None:
+        outlook.itself = compared(ref, differences(live, wished))
+    prepared = await _prepare(client, wished, live, around)
+    refused = prepared if isinstance(prepared, Trouble) else prepared.refused
+    if refused is not None or isinstance(prepared, Trouble):
+        assert refused is not None  # noqa: S101  # a Trouble is its own refusal
+        outlook.itself = Change(Action.REFUSED, ref, f"{refused.reason}: {refused.message}")
+        return outlook, None
+    outlook.class_name = prepared.class_name
+    outlook.notes = _notes(wished, prepared, around)
+    outlook.children = await _children(client, wished, prepared, around.served)
+    return outlook, prepared.plan
+
+
+async def _wish(client: Client, manifest: Manifest, live: Manifest | None) -> Manifest:
+    """The resource as the server would keep it. What the file does not name in the specification goes."""
+    metadata = manifest["metadata"]
+    if live is None:
+        return await client.create(kinds.API_SERVICE, {key: manifest[key] for key in manifest if key != "status"})
+    given = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
+    change = {"metadata": given, "spec": _replacing(live["spec"], manifest["spec"])}
+    return await client.merge(kinds.API_SERVICE, change, namespace=metadata["namespace"], name=metadata["name"])
+
+
+def _replacing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Manifest:
+    """The merge patch that leaves nothing of `before` which `after` does not have."""
+    change: Manifest = dict.fromkeys(key for key in before if key not in after)
+    for key, value in after.items():
+        old = before.get(key)
+        change[key] = _replacing(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
+    return change
+
+
+async def _prepare(client: Client, wished: Manifest, live: Manifest | None, around: Surroundings) -> Prepared | Trouble:
+    resource, available = wished, {}
+    if around.class_ is not None:
+        name = around.class_["metadata"]["name"]
+        resource = wished | {"spec": wished["spec"] | {"className": name}}
+        available = {name: around.class_}
+    else:
+        available = await _classes(client, wished)
+    preparer = Preparer(image=around.image or _known_image(live) or around.usual_image)
+    return preparer.prepare(resource, available, around.capabilities)
+
+
+async def _classes(client: Client, wished: Manifest) -> dict[str, Manifest]:
+    named = wished["spec"].get("className") or wished.get("status", {}).get("className")
+    if named and named != BUILT_IN:
+        found = await client.get(kinds.API_SERVICE_CLASS, name=named)
+        return {named: found} if found is not None else {}
+    found_all, _ = await client.list_all(kinds.API_SERVICE_CLASS)
+    return {each["metadata"]["name"]: each for each in found_all}
+
+
+def _known_image(live: Manifest | None) -> str:
+    """The image that runs, unless it is the resource's own choice: then it tells nothing of the operator's."""
+    if live is None or live["spec"].get("runtime", {}).get("image"):
+        return ""
+    return str(live.get("status", {}).get("runtimeVersion", ""))
+
+
+def _notes(wished: Manifest, prepared: Prepared, around: Surroundings) -> list[str]:
+    notes = []
+    if prepared.image == around.usual_image and around.image is None:
+        notes.append(
+            f"the image is taken to be {prepared.image}; the operator's own setting is not known here: --image"
+        )
+    annotations = wished["metadata"].get("annotations", {})
+    if annotations.get(names.ANNOTATION_PAUSED) == "true":
+        notes.append(f"the operator does nothing of this while the annotation {names.ANNOTATION_PAUSED} is true")
+    return notes
+
+
+async def _children(client: Client, wished: Manifest, prepared: Prepared, has: Capabilities) -> list[Change]:
+    metadata = wished["metadata"]
+    present = await _present(client, metadata["namespace"], metadata["name"], has)
+    wanted = [each for stage in Stage for each in prepared.wanted[stage]]
+    done = {"hash": prepared.plan.provision_hash, "state": "Succeeded"}
+    once = {each.ref for each in prepared.wanted[Stage.PROVISION]}
+    is_provisioned = wished.get("status", {}).get("provision") == done
+
+    async def one(each: Wanted) -> Change:
+        if each.ref in once and is_provisioned and each.ref not in present:
+            return Change(Action.UNCHANGED, each.ref)
+        return await _child(client, wished, each, present.get(each.ref), is_once=each.ref in once)
+
+    changes = list(await asyncio.gather(*(one(each) for each in wanted)))
+    own = [ref for ref, each in present.items() if _is_own(each, metadata["uid"])]
+    surplus = inventory.prune(own, [each.ref for each in wanted])
+    if any(ref.kind == kinds.CONFIG_MAP.name for ref in surplus):
+        selector = f"{names.LABEL_APISVC}={metadata['name']}"
+        sets, _ = await client.list_all(kinds.REPLICA_SET, namespace=metadata["namespace"], selector=selector)
+        staying = [each for each in sets if not _goes_with(each, surplus)]
+        surplus = inventory.prune(surplus, (), in_use=inventory.mounted(staying))
+    return [*changes, *(Change(Action.DELETE, ref) for ref in surplus)]
+
+
+async def _present(client: Client, namespace: str, name: str, has: Capabilities) -> dict[Ref, Manifest]:
+    """Everything that carries the label of the ApiService."""
+    asked = [kind for kind in kinds.CHILDREN if not kind.capability or getattr(has, kind.capability)]
+    selector = f"{names.LABEL_APISVC}={name}"
+    lists = await asyncio.gather(*(client.list_all(kind, namespace=namespace, selector=selector) for kind in asked))
+    return {
+        Ref(kind.group, kind.name, each["metadata"]["name"]): {"apiVersion": kind.api_version, "kind": kind.name} | each
+        for kind, (items, _) in zip(asked, lists, strict=True)
+        for each in items
+    }
+
+
+def _goes_with(replica_set: Manifest, surplus: list[Ref]) -> bool:
+    owners = replica_set["metadata"].get("ownerReferences", ())
+    return any(Ref("apps", each["kind"], each["name"]) in surplus for each in owners)
+
+
+def _is_own(live: Manifest, uid: str) -> bool:
+    return intent.owner_uid(live) == uid and "deletionTimestamp" not in live["metadata"]
+
+
+async def _child(client: Client, wished: Manifest, wanted: Wanted, live: Manifest | None, *, is_once: bool) -> Change:
+    """What becomes of one child, by the same steps as when it is applied."""
+    namespace, uid, ref = wished["metadata"]["namespace"], wished["metadata"]["uid"], wanted.ref
+    live = live or await client.get(wanted.kind, namespace=namespace, name=ref.name)
+    try:
+        if live is None:
+            await client.apply_new(wanted.kind, wanted.manifest)
+            return Change(Action.CREATE, ref)
+        if not _is_own(live, uid):
+            return Change(Action.REFUSED, ref, _GOING if _goes(live, wished) else _HELD)
+        if is_once or intent.live_digest(live) == wanted.digest:
+            return Change(Action.UNCHANGED, ref)
+        after = await client.apply_known(wanted.kind, wanted.manifest, uid=live["metadata"]["uid"])
+    except NotFound:
+        return Change(Action.REFUSED, ref, f"the cluster does not serve {ref.kind}; install it, or mend --capabilities")
+    except (Invalid, Forbidden, Conflict) as error:
+        return Change(Action.REFUSED, ref, denial(error))
+    return compared(ref, differences(live, after))
+
+
+def _goes(live: Manifest, wished: Manifest) -> bool:
+    """Whether it goes by itself: it is being deleted, or its ApiService was one of the same name that is gone."""
+    owner = intent.controller(live)
+    name = wished["metadata"]["name"]
+    return "deletionTimestamp" in live["metadata"] or (owner is not None and owner["name"] == name)

@@ -1,0 +1,157 @@
+"""`fairlead plan`: what would change on a cluster if some files were applied, by server-side dry run.
+
+Decided here: which namespace a resource without one is in, what the exit code is, and how a cluster that cannot be
+asked is told of. Findings of the files come first, as with `render`; with errors among them no cluster is asked.
+"""
+
+import asyncio
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import aiohttp
+from rich.console import Console
+
+from fairlead_cli import changes, checking, documents, dry_run, kubeconfig, notices, plan_text, rendering
+from fairlead_cli.changes import Action, Outlook
+from fairlead_cli.documents import Document
+from fairlead_cli.dry_run import Surroundings
+from fairlead_cli.notices import Notice
+from fairlead_contract.findings import Finding
+from fairlead_operator.cluster.client import Client
+from fairlead_operator.cluster.credentials import Credentials
+from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorError, Unauthorized, Unreachable
+from fairlead_operator.plan import Capabilities
+
+IN_FLIGHT = 8
+FAILED, CHANGES = 1, 3
+ANONYMOUS = '"system:anonymous"'
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What was asked for. `capabilities` None: what the cluster has; `image` None: what tells of the operator's."""
+
+    sources: Sequence[str]
+    recursive: bool
+    class_file: str | None
+    capabilities: Capabilities | None
+    image: str | None
+    usual_image: str
+    context: str | None
+    namespace: str | None
+    kubeconfig: str | None
+    output: Literal["text", "json"]
+    tell_changes: bool
+
+
+class NotPossible(Exception):
+    """The command cannot be carried out; the text says why and what to do."""
+
+
+def plan(options: Options) -> int:
+    """Print what would change. Returns the exit code."""
+    checked = checking.check(documents.load(options.sources, recursive=options.recursive))
+    found = list(checked.notices)
+    if not checked.services and not notices.has_errors(found):
+        found.append(documents.nothing(options.sources, "no ApiService found"))
+    class_, class_notices = rendering.read_class(options.class_file)
+    found += class_notices
+    found += _elsewhere(checked, options.namespace)
+    rendering.tell(found)
+    if notices.has_errors(found):
+        return FAILED
+    given = class_.model_dump(mode="json", by_alias=True, exclude_none=True) if options.class_file else None
+    try:
+        outlooks = asyncio.run(_ask(options, [origin for origin, _ in checked.services], given))
+    except (NotPossible, kubeconfig.Unusable) as error:
+        print(f"fairlead plan: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
+        return FAILED
+    _show(outlooks, options.output)
+    return _exit_code(outlooks, tell_changes=options.tell_changes)
+
+
+def _elsewhere(checked: checking.Checked, namespace: str | None) -> list[Notice]:
+    """Resources that name another namespace than the one that was asked for."""
+    found = []
+    for origin, _ in checked.services:
+        named = origin.value["metadata"].get("namespace")
+        if namespace and named and named != namespace:
+            remedy = "leave one of them out"
+            found.append(origin.notice(Finding("metadata.namespace", f"--namespace is {namespace}", remedy=remedy)))
+    return found
+
+
+async def _ask(options: Options, origins: Sequence[Document], class_: dict[str, Any] | None) -> list[Outlook]:
+    def source() -> Any:
+        return kubeconfig.access(options.kubeconfig, options.context).info
+
+    access = kubeconfig.access(options.kubeconfig, options.context)
+    credentials = Credentials(source, clock=asyncio.get_running_loop().time)
+    async with Client(credentials, in_flight=IN_FLIGHT, dry_run=True) as client:
+        try:
+            around = await _surroundings(client, options, class_)
+            namespace = options.namespace or access.namespace or "default"
+            return [await _look(client, origin, namespace, around) for origin in origins]
+        except OperatorError as error:
+            raise NotPossible(_explained(error, access.info.server)) from error
+
+
+async def _surroundings(client: Client, options: Options, class_: dict[str, Any] | None) -> Surroundings:
+    try:
+        served = await dry_run.served(client)
+    except NotFound:
+        raise NotPossible("ApiService is not defined in this cluster; install the chart fairlead-crds") from None
+    if class_ is not None:
+        class_ = class_ | {"metadata": class_["metadata"] | {"resourceVersion": ""}}
+    return Surroundings(served, options.capabilities or served, class_, options.image, options.usual_image)
+
+
+async def _look(client: Client, origin: Document, namespace: str, around: Surroundings) -> Outlook:
+    metadata = origin.value["metadata"]
+    manifest = origin.value | {"metadata": metadata | {"namespace": metadata.get("namespace") or namespace}}
+    try:
+        outlook, planned = await dry_run.look(client, manifest, around)
+    except NotFound as error:
+        where = manifest["metadata"]["namespace"]
+        raise NotPossible(f"{error.message}; kubectl create namespace {where}, or choose another") from error
+    if planned is not None:
+        rendering.tell(rendering.left_out(origin, planned))
+    return outlook
+
+
+def _explained(error: OperatorError, server: str) -> str:
+    if isinstance(error, Unreachable):
+        cause = error.__cause__
+        said = cause.os_error if isinstance(cause, aiohttp.ClientConnectorError) else cause or error
+        return (
+            f"{server} cannot be reached ({said or type(said).__name__}); check the address, the network and --context"
+        )
+    if isinstance(error, Unauthorized) or ANONYMOUS in str(error):
+        return f"{server} does not accept the credentials; log in again, or choose another --context"
+    if isinstance(error, Forbidden):
+        return dry_run.denial(error)
+    said = error.message if isinstance(error, ApiError) else str(error)
+    return f"{server} answers {said or error}; try again"
+
+
+def _show(outlooks: Sequence[Outlook], output: Literal["text", "json"]) -> None:
+    if output == "text":
+        plan_text.show(outlooks, Console(highlight=False, markup=False))
+        return
+    found = changes.count(outlooks)
+    content = {
+        "resources": [outlook.as_json() for outlook in outlooks],
+        "summary": {action.value: found[action] for action in Action},
+    }
+    print(json.dumps(content, indent=2))  # noqa: T201
+
+
+def _exit_code(outlooks: Sequence[Outlook], *, tell_changes: bool) -> int:
+    found = changes.count(outlooks)
+    if found[Action.REFUSED]:
+        return FAILED
+    has_changes = any(found[action] for action in (Action.CREATE, Action.CHANGE, Action.DELETE))
+    return CHANGES if tell_changes and has_changes else 0
