@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fairlead_operator.reasons import Reason, Trouble
+from fairlead_operator.redaction import redact
 
 _PULL = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError"})
@@ -29,7 +30,7 @@ def deepest(pods: Iterable[Manifest], events: Iterable[Manifest]) -> Trouble | N
 
 
 def termination_message(pods: Iterable[Manifest]) -> str:
-    """What the last container that ended wrote; empty when none wrote anything."""
+    """What the last container that ended wrote, as it is; empty when none wrote anything."""
     ended = []
     for pod in pods:
         for container in pod.get("status", {}).get("containerStatuses", ()):
@@ -91,5 +92,5 @@ def _missing(message: str) -> Trouble | None:
 
 
 def _short(text: str) -> str:
-    line = " ".join(text.split())
+    line = " ".join(redact(text).split())
     return line if len(line) <= _LONGEST else line[: _LONGEST - 3] + "..."

@@ -56,7 +56,9 @@ class Preparer:
         key = (metadata["uid"], metadata["generation"], name, version, capabilities)
         if key not in self._recent:
             if depth(resource["spec"]) > DEEPEST:
-                return Trouble(Reason.INVALID_SPEC, f"spec nests deeper than {DEEPEST} levels; make its schemas flatter")
+                return Trouble(
+                    Reason.INVALID_SPEC, f"spec nests deeper than {DEEPEST} levels; make its schemas flatter"
+                )
             try:
                 self._recent[key] = self._make(resource, name, class_manifest, capabilities)
             except ValidationError as error:

@@ -17,9 +17,12 @@ from fairlead_operator.intent import Wanted
 from fairlead_operator.inventory import Ref
 from fairlead_operator.plan.children import Binding
 from fairlead_operator.reasons import Reason, Trouble
+from fairlead_operator.redaction import redact
 
 FIELDS = ("role", "type", "name", "state", "reason", "message")
 STATES = frozenset({"Pending", "Ready", "Failed"})
+# What the status holds, one of each role. An image that says more must not make the status unwritable.
+MOST_BINDINGS = 16
 
 
 @dataclass(frozen=True)
@@ -43,16 +46,17 @@ def parse(message: str, *, expected: str) -> list[dict[str, Any]] | None:
         said = json.loads(message)
         if said["version"] != 1 or said["hash"] != expected:
             return None
-        return [_binding(each) for each in said["bindings"]]
-    except (ValueError, KeyError, TypeError, AttributeError):
+        bindings = {each["role"]: each for each in map(_binding, said["bindings"][:MOST_BINDINGS])}
+        return list(bindings.values())
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
 def _binding(said: Mapping[str, Any]) -> dict[str, Any]:
-    if said["state"] not in STATES:
-        raise ValueError(f"state {said['state']!r}")
+    if said["state"] not in STATES or not said["role"] or not said["type"]:
+        raise ValueError("a binding without role, type or state")
     limits = {"message": 4096, "name": 512, "reason": 253}
-    return {key: str(said[key])[: limits.get(key, 63)] for key in FIELDS if said.get(key)}
+    return {key: redact(str(said[key]))[: limits.get(key, 63)] for key in FIELDS if said.get(key)}
 
 
 def listed(bindings: Iterable[Binding], state: str) -> list[dict[str, Any]]:

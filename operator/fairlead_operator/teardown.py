@@ -17,6 +17,7 @@ from fairlead_operator.errors import Conflict, Terminating
 from fairlead_operator.facts import OF_KIND, JobEnd
 from fairlead_operator.inventory import Ref
 from fairlead_operator.reasons import Reason, Trouble
+from fairlead_operator.redaction import redact
 
 LOG = logging.getLogger(__name__)
 FINALIZER = f"{names.GROUP}/teardown"
@@ -88,6 +89,6 @@ class Teardown:
     async def _failure(self, owner: Name) -> str:
         selector = f"batch.kubernetes.io/job-name={owner[1]}-teardown"
         pods, _ = await self._client.list_all(kinds.POD, namespace=owner[0], selector=selector)
-        said = causes.termination_message(pods)[:500] or "no message"
+        said = redact(causes.termination_message(pods))[:500] or "no message"
         remedy = f"mend it and delete the Job to try again, or set {names.ANNOTATION_SKIP_TEARDOWN}"
         return f"Job {owner[1]}-teardown failed: {said}; {remedy}"

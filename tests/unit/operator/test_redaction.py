@@ -1,0 +1,53 @@
+"""What looks like a credential goes; what says what is wrong stays."""
+
+import pytest
+
+from fairlead_operator.redaction import redact
+
+KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nAB==\n-----END RSA PRIVATE KEY-----"
+HIDDEN = {
+    "a URL": ("cannot reach postgresql://shop:hunter2@db:5432/shop", "cannot reach postgresql://***@db:5432/shop"),
+    "a URL with signs in its password": ("amqp://a:hun/ter@2@host/x failed", "amqp://***@host/x failed"),
+    "a connection string": (
+        "host=db user=shop password=hunter2 sslmode=off",
+        "host=db user=shop password=*** sslmode=off",
+    ),
+    "a quoted value": ("password='hunter 2', user=shop", "password=***, user=shop"),
+    "JSON": ('{"user": "shop", "password": "hun\\nter2"}', '{"user": "shop", "password": ***}'),
+    "a variable": ("PGPASSWORD=hunter2 psql", "PGPASSWORD=*** psql"),
+    "an open quote": ("password='hunter2 and more", "password=***"),
+    "a query": ("GET https://x/y?access_token=hunter2&a=b", "GET https://x/y?access_token=***&a=b"),
+    "a header": ("Authorization: Bearer hunter2.x", "Authorization: Bearer ***"),
+    "basic authentication": ("sent Basic aHVudGVyMg==", "sent Basic ***"),
+    "a cloud key": ("AKIAHUNTER2EXAMPLE01 may not sqs:SendMessage", "*** may not sqs:SendMessage"),
+    "a cloud secret": ("aws_secret_access_key = hunter2/x+y", "aws_secret_access_key = ***"),
+    "a JWT": ("got eyJhbGciOi.eyJzdWIi.c2ln from", "got *** from"),
+    "a private key": (f"cannot read {KEY} at line 1", "cannot read *** at line 1"),
+    "a private key that is cut": ("read -----BEGIN PRIVATE KEY-----\nMII", "read ***"),
+}
+STAYS = (
+    'password authentication failed for user "shop"',
+    "Secret shop-db is missing",
+    "datastore.postgresql.host: cannot be resolved; set another one",
+    "relation orders has 3 columns, expected 4",
+    "AccessDenied: arn:aws:sqs:eu-central-1:1:shop may not be read",
+    "https://id.example.com/keys answers 503",
+    "the token has expired",
+)
+
+
+@pytest.mark.parametrize(("said", "left"), HIDDEN.values(), ids=HIDDEN)
+def test_what_looks_like_a_credential_goes(said: str, left: str) -> None:
+    assert redact(said) == left
+
+
+@pytest.mark.parametrize("said", STAYS)
+def test_what_is_wrong_is_still_said(said: str) -> None:
+    assert redact(said) == said
+
+
+@pytest.mark.parametrize(
+    "part", ["a", "password=", "password", "://", "x://@", "eyJ.", "-----BEGIN ", "secret'", "Basic "]
+)
+def test_no_text_takes_long(part: str) -> None:
+    redact((part * 12_288)[:12_288])  # more than all containers of a pod may say
