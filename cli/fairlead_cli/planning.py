@@ -125,16 +125,14 @@ async def _look(client: Client, origin: Document, namespace: str, around: Surrou
 def _explained(error: OperatorError, server: str) -> str:
     if isinstance(error, Unreachable):
         cause = error.__cause__
-        said = cause.os_error if isinstance(cause, aiohttp.ClientConnectorError) else cause or error
-        return (
-            f"{server} cannot be reached ({said or type(said).__name__}); check the address, the network and --context"
-        )
+        said = str(cause.os_error if isinstance(cause, aiohttp.ClientConnectorError) else cause) or "no answer in time"
+        return f"{server} cannot be reached ({said}); check the address, the network and --context"
     if isinstance(error, Unauthorized) or ANONYMOUS in str(error):
         return f"{server} does not accept the credentials; log in again, or choose another --context"
     if isinstance(error, Forbidden):
         return dry_run.denial(error)
-    said = error.message if isinstance(error, ApiError) else str(error)
-    return f"{server} answers {said or error}; try again"
+    answer = error.message if isinstance(error, ApiError) else ""
+    return f"{server} answers {answer or error}; try again"
 
 
 def _show(outlooks: Sequence[Outlook], output: Literal["text", "json"]) -> None:
