@@ -9,7 +9,7 @@ from ..client import Client, Manifest
 from ..waiting import eventually
 
 LABEL = "fairlead.dev/apisvc"
-READY_SECONDS = 20.0
+READY_SECONDS = 40.0
 SERVER_FIELDS = ("clusterIP", "clusterIPs")
 
 

@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -148,8 +149,8 @@ class Running:
             raise error
 
 
-def settings(namespace: str, **changes: Any) -> Settings:
-    """Settings for one test: short leases, everything in its namespace."""
+def settings(namespace: str, /, **changes: Any) -> Settings:
+    """Settings for one test: short leases, everything in its namespace, but for the changes."""
     given = {
         "image": "registry.example/fairlead-workload:1",
         "namespace": namespace,
@@ -208,3 +209,10 @@ def example(namespace: str, *, name: str = "orders", **spec: Any) -> Manifest:
         else:
             manifest["spec"][key] = value
     return manifest
+
+
+def side_by_side(*stories: Callable[[], None]) -> None:
+    """Run them at the same time, each in a thread; the first failure is raised."""
+    with ThreadPoolExecutor(len(stories)) as pool:
+        for future in [pool.submit(story) for story in stories]:
+            future.result()

@@ -1,122 +1,174 @@
-"""The end of a resource, what is outside the cluster included, and the change of the replica that writes."""
+"""The end of a resource, what is outside the cluster included, and its end while something else is under way."""
 
-import os
 import re
-import signal
-import subprocess
-import sys
-import threading
 import time
-from collections.abc import Callable
-from pathlib import Path
+import uuid
+from collections.abc import Callable, Iterator
 from typing import Any
+
+import pytest
 
 from fairlead_operator import kinds
 
-from ..client import Client
+from ..client import Client, Manifest
 from ..simulator import Simulator
 from ..waiting import eventually
-from .harness import Running, StatusRecorder, example, settings
-from .test_life import children, condition, until
+from .apisvc import Resource
+from .harness import Running, example, side_by_side
 
-SHUTDOWN_SECONDS = 20
+pytestmark = pytest.mark.usefixtures("simulator")
+FINALIZER = "fairlead.dev/teardown"
+POLICIES = ("Retain", "Delete")
+HASTE_SECONDS = (0.0, 0.05, 0.15, 0.3, 0.5)
 
 
+@pytest.fixture
+def ending(admin: Client) -> Iterator[str]:
+    """A namespace that the test deletes."""
+    manifest = namespace_of(f"test-{uuid.uuid4().hex[:10]}")
+    admin.create(manifest)
+    yield manifest["metadata"]["name"]
+    admin.delete(manifest)
+
+
+def namespace_of(name: str) -> Manifest:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+
+
+@pytest.mark.usefixtures("recorder", "operator")
 def test_with_delete_the_teardown_job_runs_before_the_resource_goes(
-    admin: Client,
-    namespace: str,
-    start: Callable[..., Running],
-    simulator: Simulator,
-    recorder: StatusRecorder,
+    admin: Client, simulator: Simulator, make: Callable[..., Resource]
 ) -> None:
-    start()
-    resource = example(namespace, deletionPolicy="Delete")
-    admin.create(resource)
-    live = until(admin, resource, "Ready", "True")
-    assert live["metadata"]["finalizers"] == ["fairlead.dev/teardown"]
+    resource = make(deletionPolicy="Delete")
+    live = resource.until("Ready", "True")
+    assert live["metadata"]["finalizers"] == [FINALIZER]
     simulator.job_message = lambda pod: None
-    admin.delete(resource)
-    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "orders-teardown", "namespace": namespace}}
-    eventually(lambda: admin.get(job), what="the teardown Job is there")
-    live = admin.get(resource)
-    assert live is not None
+    resource.delete()
+    eventually(lambda: admin.get(resource.child("Job", "teardown")), what="the teardown Job is there")
+    assert resource.live()
     simulator.job_message = lambda pod: (True, "")
-    eventually(lambda: admin.get(resource) is None, what="the resource is gone")
-    eventually(lambda: not children(admin, namespace), what="nothing is left")
+    resource.until_gone()
 
 
-def test_skip_teardown_lets_a_resource_go(
-    admin: Client, namespace: str, start: Callable[..., Running], simulator: Simulator
-) -> None:
-    start()
-    resource = example(namespace, deletionPolicy="Delete")
-    admin.create(resource)
-    until(admin, resource, "Ready", "True")
+@pytest.mark.usefixtures("operator")
+def test_skip_teardown_lets_a_resource_go(admin: Client, simulator: Simulator, make: Callable[..., Resource]) -> None:
+    resource = make(deletionPolicy="Delete")
+    resource.until("Ready", "True")
     simulator.job_message = lambda pod: (False, "no such table")
-    admin.delete(resource)
-
-    def stalled() -> bool:
-        live = admin.get(resource)
-        return live is not None and condition(live, "Stalled").get("reason") == "TeardownFailed"
-
+    resource.delete()
     # A Job whose pods fail is tried six times with growing pauses; ours is told to end at once.
-    job = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "orders-teardown", "namespace": namespace}}
+    job = resource.child("Job", "teardown")
     eventually(lambda: admin.get(job), what="the teardown Job is there")
     admin.merge(job, {"spec": {"activeDeadlineSeconds": 1}})
-    eventually(stalled, what="the failed teardown is told", timeout_seconds=30)
-    admin.merge(resource, {"metadata": {"annotations": {"fairlead.dev/skip-teardown": "true"}}})
-    eventually(lambda: admin.get(resource) is None, what="the resource is gone")
-    eventually(lambda: not children(admin, namespace), what="nothing is left")
+    resource.until("Stalled", "True", "TeardownFailed", timeout_seconds=30)
+    resource.annotate("skip-teardown", "true")
+    resource.until_gone()
 
 
-def test_with_retain_there_is_no_finalizer_and_no_job(
-    admin: Client, namespace: str, start: Callable[..., Running], simulator: Simulator
-) -> None:
-    operator = start()
-    resource = example(namespace)
-    admin.create(resource)
-    live = until(admin, resource, "Ready", "True")
-    assert "finalizers" not in live["metadata"]
-    operator.settle()
+@pytest.mark.usefixtures("recorder")
+def test_with_retain_there_is_no_finalizer_and_no_job(operator: Running, orders: Resource) -> None:
+    assert "finalizers" not in orders.live()["metadata"]
     count = len(operator.writes())
-    admin.delete(resource)
-    eventually(lambda: not children(admin, namespace), what="nothing is left")
+    orders.delete()
+    orders.until_gone()
     operator.settle()
     assert operator.writes()[count:] == []
 
 
-def test_a_second_replica_takes_over_within_seconds_and_does_not_write_before(
-    admin: Client, namespace: str, start: Callable[..., Running], simulator: Simulator
+@pytest.mark.usefixtures("operator")
+@pytest.mark.parametrize("way", ["the stranger goes", "teardown is skipped"])
+def test_a_stranger_with_the_name_of_the_teardown_is_told(
+    admin: Client, make: Callable[..., Resource], way: str
 ) -> None:
-    first = start(identity="one")
-    second = Running(settings(namespace, identity="two"), first.source)
-    starting = threading.Thread(target=second.start, daemon=True)
-    starting.start()
-    resource = example(namespace)
-    admin.create(resource)
-    until(admin, resource, "Ready", "True")
-    assert second.writes() == []
-    before = time.monotonic()
-    first.stop()
-    starting.join(30)
-    assert time.monotonic() - before < 3.0 + 2.0  # the drain and one try, on a busy machine
-    try:
-        admin.merge(resource, {"spec": {"api": {"title": "Other"}}})
-        until(admin, resource, "Ready", "True")
-        assert second.writes()
-    finally:
-        second.stop()
+    resource = make(deletionPolicy="Delete")
+    resource.until("Ready", "True")
+    strangers = [resource.child(kind, "teardown") for kind in ("ServiceAccount", "ConfigMap")]
+    before = [admin.create(each) for each in strangers]
+    resource.delete()
+    resource.until("Stalled", "True", "Conflict")
+    message = resource.condition("Ready")["message"]
+    assert "ServiceAccount orders-teardown" in message
+    assert "skip-teardown" in message
+    for was in before:
+        now = admin.get(was)
+        assert now is not None
+        assert now["metadata"]["resourceVersion"] == was["metadata"]["resourceVersion"]
+    assert admin.get(resource.child("Job", "teardown")) is None
+    if way == "teardown is skipped":
+        resource.annotate("skip-teardown", "true")
+        resource.until_gone()
+        assert all(admin.get(each) for each in strangers)
+        return
+    for each in strangers:
+        admin.delete(each)
+    # No watch tells that they went: half a minute, at most.
+    resource.until_gone(timeout_seconds=60)
+
+
+def test_a_namespace_goes_with_all_that_is_in_it(admin: Client, start: Callable[..., Running], ending: str) -> None:
+    operator = start(namespace=ending)
+    inside = Simulator(admin, ending)
+    inside.start()
+    manifests = [example(ending, name=policy.lower(), deletionPolicy=policy) for policy in POLICIES]
+    for each in [Resource(admin, manifest).create() for manifest in manifests]:
+        each.until("Ready", "True")
+    operator.settle()
+    count = len(operator.sent_by_us())
+    admin.delete(namespace_of(ending))
+    eventually(lambda: admin.get(namespace_of(ending)) is None, what="the namespace is gone", timeout_seconds=60)
+    inside.stop()
+    operator.settle()
+    sent = operator.sent_by_us()[count:]
+    assert len(sent) < 150, "it tried again and again"
+    (told,) = admin.list("v1", "Event", namespace="default", fieldSelector=f"involvedObject.name={ending}")
+    assert told["reason"] == "TeardownSkipped"
+    assert told["involvedObject"]["kind"] == "Namespace"
+    assert "ApiService delete" in told["message"]
+
+
+@pytest.mark.usefixtures("recorder", "operator")
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_resource_of_the_same_name_made_at_once_is_a_new_one(
+    simulator: Simulator, make: Callable[..., Resource], policy: str
+) -> None:
+    first = make(deletionPolicy=policy)
+    old = first.until("Ready", "True")["metadata"]["uid"]
+    first.delete()
+    eventually(lambda: first.client.get(first.manifest) is None, what="the first is gone")
+    second = make(deletionPolicy=policy, slo={"availability": "99.5"})
+    new = second.until("Ready", "True")["metadata"]["uid"]
+    assert new != old
+    owners = {each["metadata"]["ownerReferences"][0]["uid"] for each in second.children().values()}
+    assert owners == {new}
+
+
+@pytest.mark.usefixtures("operator")
+def test_whenever_a_resource_is_deleted_nothing_is_left(make: Callable[..., Resource]) -> None:
+    def story(policy: str, number: int) -> None:
+        resource = make(f"{policy.lower()}-{number}", deletionPolicy=policy)
+        time.sleep(HASTE_SECONDS[number])
+        resource.delete()
+        resource.until_gone(timeout_seconds=60)
+
+    def during_a_rollout(policy: str) -> None:
+        resource = make(f"{policy.lower()}-rollout", deletionPolicy=policy)
+        resource.until("Ready", "True", timeout_seconds=60)
+        resource.edit(api={"title": "Other"})
+        resource.until("Ready", "Unknown", "RollingOut")
+        resource.delete()
+        resource.until_gone(timeout_seconds=60)
+
+    stories = [lambda p=policy, n=number: story(p, n) for policy in POLICIES for number in range(len(HASTE_SECONDS))]
+    side_by_side(*stories, *(lambda p=policy: during_a_rollout(p) for policy in POLICIES))
 
 
 def test_every_request_is_allowed_by_the_rules_and_none_is_about_secrets(
-    admin: Client, namespace: str, start: Callable[..., Running], simulator: Simulator
+    operator: Running, make: Callable[..., Resource]
 ) -> None:
-    operator = start()
-    resource = example(namespace, deletionPolicy="Delete")
-    admin.create(resource)
-    until(admin, resource, "Ready", "True")
-    admin.merge(resource, {"spec": {"deletionPolicy": "Retain", "api": {"title": "Other"}}})
-    until(admin, resource, "Ready", "True")
+    resource = make(deletionPolicy="Delete")
+    resource.until("Ready", "True")
+    resource.edit(deletionPolicy="Retain", api={"title": "Other"})
+    resource.until("Ready", "True")
     operator.settle()
     asked = {found for each in operator.sent if (found := _asked(each.method, each.path))}
     allowed = {
@@ -127,38 +179,6 @@ def test_every_request_is_allowed_by_the_rules_and_none_is_about_secrets(
     }
     assert asked - allowed == set()
     assert not [found for found in asked if found[1] == "secrets"]
-
-
-def test_the_process_runs_and_ends_on_sigterm(
-    admin: Client, namespace: str, operator_config: Path, tmp_path: Path
-) -> None:
-    chosen = settings(namespace)
-    environment = dict(os.environ) | {
-        "KUBECONFIG": str(operator_config),
-        "FAIRLEAD_NAMESPACE": namespace,
-        "FAIRLEAD_LEASE_NAMESPACE": namespace,
-        "FAIRLEAD_PORT": str(chosen.port),
-        "FAIRLEAD_HOST": "127.0.0.1",
-        "FAIRLEAD_IMAGE": "registry.example/fairlead-workload:1",
-    }
-    command = [sys.executable, "-m", "fairlead_operator"]
-    log = tmp_path / "log"
-    with log.open("wb") as file:
-        process = subprocess.Popen(command, env=environment, stderr=file)
-    try:
-        resource = example(namespace)
-        admin.create(resource)
-        until(admin, resource, "Ready", "Unknown", "Provisioning")
-        process.send_signal(signal.SIGTERM)
-        process.wait(SHUTDOWN_SECONDS)
-    finally:
-        process.kill()
-        process.wait()
-    assert process.returncode == 0, log.read_text()
-    lease = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
-    live = admin.get(lease | {"metadata": {"name": "fairlead-operator", "namespace": namespace}})
-    assert live is not None
-    assert not live["spec"].get("holderIdentity")
 
 
 _PATH = re.compile(

@@ -4,7 +4,6 @@ Every test counts writes: what is repaired is written once, and what is not ours
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,9 +16,10 @@ from fairlead_operator import kinds
 from fairlead_operator.plan import Capabilities, plan
 
 from ..client import Client, Manifest
+from ..identity import Identity, lease_rules
 from ..waiting import eventually
 from .apisvc import LABEL, Resource, content
-from .harness import Running, example
+from .harness import Running, StatusRecorder, example, side_by_side
 
 pytestmark = pytest.mark.usefixtures("recorder", "simulator")
 FULL = Path(__file__).resolve().parents[2] / "golden" / "plan" / "full"
@@ -140,30 +140,29 @@ def test_a_stranger_of_any_kind_in_the_way_is_named_and_left_alone_until_it_goes
     side_by_side(*(lambda each=each: story(*each) for each in in_the_way))
 
 
-@pytest.mark.parametrize("manner", ["edits", "deletions"])
 def test_each_child_comes_back_by_one_write_of_its_own(
-    admin: Client, namespace: str, start: Callable[..., Running], class_file: str, manner: str
+    admin: Client, namespace: str, start: Callable[..., Running], class_file: str
 ) -> None:
     operator = start(class_file=class_file)
-    resource = Resource(admin, full(namespace, "full")).create()
-    with_ingress = Resource(admin, example(namespace, name="ingress", exposure=INGRESS)).create()
-    for each in (resource, with_ingress):
-        each.until("Ready", "True")
-    operator.settle()
-    for (kind, suffix), change in EDITS.items():
-        owner = with_ingress if kind == "Ingress" else resource
-        child, count = owner.child(kind, suffix), len(operator.child_writes(owner.name))
-        with restored(admin, child):
-            if manner == "edits":
-                admin.merge(child, change)
-            else:
-                admin.delete(child)
-        written, *more = eventually(lambda: operator.child_writes(owner.name)[count:], what=f"{kind} was written")  # noqa: B023
-        assert more == []
-        assert (written.method, written.path.rpartition("/")[2]) == ("PATCH", f"{owner.name}-{suffix}")
+
+    def story(name: str, disturb: Callable[[Manifest, Manifest], object]) -> None:
+        resource = Resource(admin, full(namespace, name)).create()
+        with_ingress = Resource(admin, example(namespace, name=f"{name}-ingress", exposure=INGRESS)).create()
+        for each in (resource, with_ingress):
+            each.until("Ready", "True")
+        operator.settle()
+        for (kind, suffix), change in EDITS.items():
+            child = (with_ingress if kind == "Ingress" else resource).child(kind, suffix)
+            count = len(operator.child_writes(name))
+            with restored(admin, child):
+                disturb(child, change)
+            (written,) = eventually(lambda n=count: operator.child_writes(name)[n:], what=f"{kind} was written")
+            assert (written.method, written.path.rpartition("/")[2]) == ("PATCH", child["metadata"]["name"])
+
+    assert {kind.name for kind in kinds.CHILDREN} - {kind for kind, _ in EDITS} == {"Job"}
+    side_by_side(lambda: story("edited", admin.merge), lambda: story("deleted", lambda child, _: admin.delete(child)))
     operator.settle()
     assert_quiet(operator)
-    assert {kind.name for kind in kinds.CHILDREN} - {kind for kind, _ in EDITS} == {"Job"}
 
 
 def test_a_provision_job_that_succeeded_is_not_run_again(admin: Client, operator: Running, orders: Resource) -> None:
@@ -221,22 +220,14 @@ def test_a_child_without_its_owner_is_a_stranger_until_it_goes(
     assert restored["metadata"]["ownerReferences"][0]["uid"] == orders.live()["metadata"]["uid"]
 
 
-@pytest.mark.parametrize(("kind", "suffix"), [("Service", "api"), ("Deployment", "worker"), ("ConfigMap", "contract")])
-def test_a_child_without_its_label_gets_it_back(
-    admin: Client, operator: Running, orders: Resource, kind: str, suffix: str
-) -> None:
-    child = orders.child(kind, suffix)
-    count = len(operator.child_writes(orders.name))
-    admin.merge(child, {"metadata": {"labels": {LABEL: None}}})
-
-    def labelled() -> bool:
-        live = admin.get(child)
-        return live is not None and live["metadata"]["labels"].get(LABEL) == orders.name
-
-    eventually(labelled, what="the label is back", timeout_seconds=10)
-    operator.settle()
-    # A create that is refused tells that it is there still, and one apply mends it.
-    assert len(operator.child_writes(orders.name)[count:]) == 2
+def test_a_child_without_its_label_gets_it_back(admin: Client, operator: Running, orders: Resource) -> None:
+    for kind, suffix in (("Service", "api"), ("Deployment", "worker"), ("ConfigMap", "contract")):
+        child, count = orders.child(kind, suffix), len(operator.child_writes(orders.name))
+        with restored(admin, child):
+            admin.merge(child, {"metadata": {"labels": {LABEL: None}}})
+        operator.settle()
+        # A create that is refused tells that it is there still, and one apply mends it.
+        assert len(operator.child_writes(orders.name)[count:]) == 2
     assert orders.until("Ready", "True")
     assert_quiet(operator)
 
@@ -289,8 +280,49 @@ def test_a_quota_is_told_once_and_pods_come_when_it_is_lifted(
     resource.until("Ready", "True", timeout_seconds=60)
 
 
-def side_by_side(*stories: Callable[[], None]) -> None:
-    """Run them at the same time, each in a thread; the first failure is raised."""
-    with ThreadPoolExecutor(len(stories)) as pool:
-        for future in [pool.submit(story) for story in stories]:
-            future.result()
+def test_two_operators_by_mistake_agree_and_come_to_rest(
+    admin: Client,
+    start: Callable[..., Running],
+    operator_account: Identity,
+    make: Callable[..., Resource],
+    recorder: StatusRecorder,
+) -> None:
+    first, resource = start(), make()
+    operator_account.grant(lease_rules("another"), namespace=resource.namespace)
+    operators = [first, start(lease_name="another")]
+    resource.until("Ready", "True")
+    resource.edit(api={"title": "Other"})
+    resource.until("Ready", "True")
+    for each in (*operators, *operators):
+        each.settle()
+    count = written(operators)
+    admin.merge(resource.child("Service", "api"), {"spec": {"selector": {"somebody": "else"}}})
+    admin.delete(resource.child("NetworkPolicy", "worker"))
+    eventually(lambda: written(operators) > count, what="it is repaired")
+    for each in (*operators, *operators):
+        each.settle()
+    assert written(operators) - count <= 4 * len(operators)
+    assert len({tuple(child["uid"] for child in resource.live()["status"]["children"])}) == 1
+    for each in operators:
+        assert_quiet(each)
+    # Each of them takes the times of conditions from its own clock and its own view of what was there.
+    recorder.faults[:] = [fault for fault in recorder.faults if "back in time" not in fault]
+    assert resource.condition("Ready")["status"] == "True"
+
+
+def written(operators: list[Running]) -> int:
+    return sum(len(each.writes()) for each in operators)
+
+
+def test_names_that_begin_alike_never_want_one_child(operator: Running, make: Callable[..., Resource]) -> None:
+    resources = [make("orders"), make("orders-worker"), make("orders-api")]
+    for each in resources:
+        each.until("Ready", "True")
+    operator.settle()
+    for each in resources:
+        owners = {child["metadata"]["ownerReferences"][0]["name"] for child in each.children().values()}
+        assert owners == {each.name}
+    resources[0].delete()
+    resources[0].until_gone()
+    operator.settle()
+    assert [each.condition("Ready")["status"] for each in resources[1:]] == ["True", "True"]

@@ -10,8 +10,8 @@ import yaml
 from ..client import Client, Manifest
 from ..simulator import Simulator
 from ..waiting import eventually
+from .apisvc import Resource, condition
 from .harness import EXAMPLE, Running
-from .test_life import condition, until
 
 MOST = 2
 NAMES = [f"shop-{number}" for number in range(8)]
@@ -83,7 +83,7 @@ def test_a_change_of_the_class_reaches_few_at_a_time(
     operator = start()
     resources = [admin.create(embedded(namespace, name, class_)) for name in NAMES]
     for resource in resources:
-        until(admin, resource, "Ready", "True")
+        Resource(admin, resource).until("Ready", "True")
     path = admin.path("apps/v1", "Deployment", namespace=namespace)
 
     def images() -> list[str]:
@@ -97,7 +97,7 @@ def test_a_change_of_the_class_reaches_few_at_a_time(
     admin.merge(class_, {"spec": {"runtime": {"image": SECOND}}})
     eventually(lambda: images() == [SECOND] * len(NAMES), what="all have the new image")
     for resource in resources:
-        until(admin, resource, "Ready", "True")
+        Resource(admin, resource).until("Ready", "True")
     assert 0 < most_at_once(admin, namespace, since=since) <= MOST
 
     # A change that breaks them reaches no more than two.
@@ -111,7 +111,7 @@ def test_a_change_of_the_class_reaches_few_at_a_time(
     # Its owner may edit one that waits.
     waiting = resources[reasons().index("RolloutQueued")]
     admin.merge(waiting, {"spec": {"runtime": {"image": FIRST}}})
-    live = until(admin, waiting, "Ready", "True")
+    live = Resource(admin, waiting).until("Ready", "True")
     assert live["status"]["serving"]["generation"] == 2
     operator.settle()
     assert images().count(BAD) == MOST
@@ -125,5 +125,5 @@ def test_a_change_of_the_class_reaches_few_at_a_time(
     assert images().count(BAD) == MOST
     admin.merge(class_, {"spec": {"runtime": {"image": SECOND}}})
     for resource in resources:
-        until(admin, resource, "Ready", "True")
+        Resource(admin, resource).until("Ready", "True")
     assert sorted(set(images())) == [FIRST, SECOND]
