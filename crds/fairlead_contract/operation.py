@@ -107,6 +107,15 @@ class GatewayExposure(Model):
 class IngressExposure(Model):
     """An Ingress."""
 
+    RULES = (
+        # Others act on these as if the operator, or a platform engineer, had set them.
+        Rule(
+            "!has(self.annotations) || self.annotations.all(k, !k.matches("
+            "'^([^/]*[.])?(fairlead[.]dev|argoproj[.]io|helm[.]sh|k8s[.]io)/|^((kubectl|applyset)[.])?kubernetes[.]io/'))",
+            "annotations of Fairlead, Kubernetes, Helm and Argo CD cannot be set; remove them",
+            ".annotations",
+        ),
+    )
     class_name: Name | None = Field(default=None, description="IngressClass. Default: the cluster's.")
     hostnames: Hostnames = Field(default=(), description="Host names that the class allows.")
     tls_secret: SecretName | None = Field(default=None, description="Secret with the certificate of the host names.")

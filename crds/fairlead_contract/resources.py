@@ -211,7 +211,7 @@ class ApiServiceStatus(Model):
     contracts: ContractStatus | None = Field(default=None, description="Where the published contracts are.")
     provision: ProvisionStatus | None = Field(default=None, description="The last provisioning.")
     serving: ServingStatus | None = Field(default=None, description="What serves now.")
-    runtime_version: str = Field(default="", max_length=128, description="Version of the workload image.")
+    runtime_version: str = Field(default="", max_length=512, description="The workload image.")
     last_handled_reconcile_at: str = Field(default="", max_length=64, description="Last reconcile request handled.")
     last_handled_flush_at: str = Field(default="", max_length=64, description="Last cache flush request handled.")
 
