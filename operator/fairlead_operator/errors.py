@@ -2,8 +2,8 @@
 
     OperatorError
       Unreachable        no answer: refused, reset, or out of time
-        Silent           a watch that said nothing until its time was over
       Outdated           a write was about to be sent for what is known of a resource only from the past
+      Refused            the API server does not take children as they are
       NotLeading         a write was about to be sent by a replica that does not hold the lease
       ApiError           the server answered with an error
         NotFound, Conflict, Gone, Invalid, Unauthorized
@@ -22,12 +22,12 @@ class Unreachable(OperatorError):
     """No answer came; whether the request had an effect is unknown."""
 
 
-class Silent(Unreachable):
-    """A watch told of nothing in all its time, not even of its own end."""
-
-
 class Outdated(OperatorError):
     """What is known of a resource is not what it is now; nothing was sent."""
+
+
+class Refused(OperatorError):
+    """The API server refuses children, as the status tells; the text names them."""
 
 
 class NotLeading(OperatorError):

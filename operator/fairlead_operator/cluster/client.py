@@ -23,7 +23,6 @@ from fairlead_operator.errors import (
     Gone,
     NotFound,
     NotLeading,
-    Silent,
     Terminating,
     Unauthorized,
     Unreachable,
@@ -170,7 +169,7 @@ class Client:
     ) -> AsyncIterator[tuple[str, Manifest]]:
         """Events as (type, object), bookmarks included, until the server ends the watch, which is after `seconds`.
 
-        Raises Gone when `since` is too old, and Silent when in all that time nothing came, nor the end.
+        Raises Gone when `since` is too old, and Unreachable when in all that time nothing came, nor the end.
         """
         parameters = {
             "watch": "true",
@@ -194,7 +193,7 @@ class Client:
             raise Unreachable(f"WATCH {path}: {error or type(error).__name__}") from error
         except TimeoutError as error:
             if not heard:
-                raise Silent(f"WATCH {path}: nothing came within {seconds + GRACE_SECONDS:.0f} s") from error
+                raise Unreachable(f"WATCH {path}: nothing came within {seconds + GRACE_SECONDS:.0f} s") from error
 
     async def request(
         self,

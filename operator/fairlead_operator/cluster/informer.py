@@ -2,10 +2,10 @@
 
 A window is a watch of a few seconds that starts where the window before it *began*, so two connections tell of each
 event: what one of them loses, the next one brings, and a connection that has gone silent is given up at its window's
-end. What is known already costs a comparison of versions. After an error that the server tells of, it lists anew; a
-list is taken in as the difference to what is known, so a deletion that no watch told of is noticed. Connections are
-made at most once a second, after failures more and more rarely, never more than five seconds apart; a kind that the
-server does not serve is an empty list.
+end. What is known already costs a comparison of versions. After an error that the server tells of, or two windows in a
+row that failed, it lists anew; a list is taken in as the difference to what is known, so a deletion that no watch told
+of is noticed. Connections are made at most once a second, after failures more and more rarely, never more than five
+seconds apart; a kind that the server does not serve is an empty list.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from typing import Any, Generic
 
 from fairlead_operator.cluster.client import Client
 from fairlead_operator.cluster.store import Name, R, Store
-from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Silent
+from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Unreachable
 from fairlead_operator.kinds import Kind
 
 LOG = logging.getLogger(__name__)
@@ -26,8 +26,10 @@ MAX_PAUSE_SECONDS = 5.0
 WATCH_SECONDS = 6.0
 # Some lengths are shorter, so that the kinds do not all come back at the same moment.
 SHORTEST = 0.85
-# A watch that is silent twice in a row may be so for ever, such as behind a proxy that delays: lists do instead.
-SILENT_WINDOWS = 2
+# A window that ends so much before its time, and told of nothing, was no watch.
+EARLY_SECONDS = 1.0
+# Watches that fail twice in a row may do so for ever, such as behind a proxy that breaks them: lists do instead.
+FAILURES = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,6 @@ class Informer(Generic[R]):
         self._sleep = sleep
         self._place: Place | None = None
         self._failures = 0
-        self._silent = 0
 
     async def run(self) -> None:
         """Run until cancelled. Nothing that the server does ends it."""
@@ -84,7 +85,7 @@ class Informer(Generic[R]):
             try:
                 place = self._place or await self._list()
                 await self._window(place)
-                self._failures = self._silent = 0
+                self._failures = 0
             except OperatorError as error:
                 self._failed(error)
             await self._sleep(self._pause_seconds(self._clock() - started))
@@ -111,24 +112,24 @@ class Informer(Generic[R]):
         return known if known is not None and known.version == _version(item) else self._read(item)
 
     async def _window(self, place: Place) -> None:
-        reached = place.since
+        """Follow the events of one window; Unreachable, too, when it told of nothing and ended before its time."""
+        started, reached, since = self._clock(), 0, str(place.since)
+        seconds = max(1, round(self._watch_seconds * random.uniform(SHORTEST, 1.0)))  # noqa: S311  # no secret
         events = self._client.watch(
-            self.kind,
-            since=str(place.since),
-            seconds=max(1, round(self._watch_seconds * random.uniform(SHORTEST, 1.0))),  # noqa: S311  # no secret
-            namespace=self._namespace,
-            selector=self._selector,
+            self.kind, since=since, seconds=seconds, namespace=self._namespace, selector=self._selector
         )
         try:
             async for event, live in events:
                 self._beat()
-                self._failures = self._silent = 0
+                self._failures = 0
                 self._take(event, live)
                 reached = max(reached, _version(live))
         finally:
-            self._place = place.after(reached)
+            self._place = place.after(max(reached, place.since))
             self.store.forget_gone(before=self._place.since)
         self._beat()
+        if not reached and self._clock() - started < seconds - EARLY_SECONDS:
+            raise Unreachable(f"the watch from {since} ended at once")
 
     def _take(self, event: str, live: dict[str, Any]) -> None:
         if event == "BOOKMARK":
@@ -145,9 +146,8 @@ class Informer(Generic[R]):
     def _failed(self, error: OperatorError) -> None:
         self._beat()
         self._failures += 1
-        self._silent = self._silent + 1 if isinstance(error, Silent) else 0
         # Where no answer came, the old place is still a place to go on from.
-        if isinstance(error, ApiError) or self._silent >= SILENT_WINDOWS:
+        if isinstance(error, ApiError) or self._failures >= FAILURES:
             self._place = None
         if not isinstance(error, Gone | NotFound):
             LOG.warning("watching failed", extra={"kind": self.kind.name, "error": str(error)})

@@ -12,7 +12,7 @@ from fairlead_operator import kinds
 from fairlead_operator.cluster.client import GRACE_SECONDS, Client
 from fairlead_operator.cluster.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Informer, Place
 from fairlead_operator.cluster.store import Child, Store
-from fairlead_operator.errors import OperatorError, Silent, Unreachable
+from fairlead_operator.errors import OperatorError, Unreachable
 from fairlead_operator.kinds import Kind
 
 from .server import config_map, events, fault, page, serving
@@ -183,35 +183,49 @@ async def test_a_list_reads_only_what_it_did_not_know() -> None:
     assert read == [1, 2, 3, 4]
 
 
-async def test_a_silent_window_is_repeated_from_its_place_and_two_in_a_row_end_in_a_list() -> None:
-    nothing: list[tuple[str, dict[str, Any]]] = []
-    bookmark = [("BOOKMARK", config_map("", 12))]
-    server = Scripted([bookmark, SILENCE, nothing, SILENCE, SILENCE, bookmark])
-    times = await follow(server)
-    assert server.asked == ["list", "10", "10", "10", "10", "10", "list", "10"]
-    # A silent window has lasted longer than any pause between connections.
-    silent = [pause for pause, window in zip(times.pauses, server.windows, strict=False) if window is SILENCE]
-    assert silent == [0.0, 0.0, 0.0]
+async def test_a_window_that_failed_is_repeated_from_its_place_and_two_in_a_row_end_in_a_list() -> None:
+    told, lost = [("BOOKMARK", config_map("", 12))], Unreachable("reset")
+    server = Scripted([told, SILENCE, told, AT_ONCE, lost, told, lost, NOTHING, AT_ONCE])
+    await follow(server)
+    assert server.asked == ["list", "10", "10", "10", "12", "12", "list", "10", "10", "10", "10"]
 
 
-async def test_a_lost_connection_goes_on_from_its_place_without_a_list() -> None:
-    server = Scripted([[("BOOKMARK", config_map("", 12))], Unreachable("reset"), Unreachable("refused"), []])
+async def test_a_silent_window_is_followed_by_the_next_at_once() -> None:
+    server = Scripted([SILENCE] * 3)
     times = await follow(server)
-    assert server.asked == ["list", "10", "10", "10", "10"]
+    assert times.pauses == [0.0, 0.0, 0.0]
+
+
+@pytest.mark.parametrize("window", [Unreachable("reset"), []], ids=["lost", "ended at once"])
+async def test_where_watches_fail_for_ever_lists_come_instead_and_not_in_a_storm(
+    window: list[tuple[str, dict[str, Any]]] | OperatorError,
+) -> None:
+    server = Scripted([window] * 8)
+    times = await follow(server)
+    assert server.asked.count("list") == 7
     assert all(MIN_PAUSE_SECONDS <= pause <= MAX_PAUSE_SECONDS for pause in times.pauses)
 
 
+async def test_a_quiet_kind_is_never_listed_again() -> None:
+    server = Scripted([NOTHING] * 8)
+    times = await follow(server)
+    assert server.asked.count("list") == 1
+    assert times.pauses == [0.0] * 8
+
+
 async def test_windows_of_all_kinds_do_not_end_in_step() -> None:
-    server = Scripted([[] for _ in range(60)])
+    server = Scripted([NOTHING] * 60)
     await follow(server)
     assert set(server.seconds) == {5, 6}
 
 
-SILENCE = Silent("nothing came")
+SILENCE = Unreachable("nothing came")
+AT_ONCE: list[tuple[str, dict[str, Any]]] = []
+NOTHING: list[tuple[str, dict[str, Any]]] = []
 
 
 class Scripted:
-    """A client whose windows are given: events, or the error they end with. A silent one lasts as long as it may."""
+    """A client whose windows are given: events, or the error they end with. SILENCE and NOTHING take their time."""
 
     def __init__(self, windows: list[list[tuple[str, dict[str, Any]]] | OperatorError]) -> None:
         self.windows = windows
@@ -230,8 +244,9 @@ class Scripted:
         self.asked.append(since)
         self.seconds.append(seconds)
         if isinstance(window, OperatorError):
-            self.times.now += seconds + GRACE_SECONDS if isinstance(window, Silent) else 0.0
+            self.times.now += seconds + GRACE_SECONDS if window is SILENCE else 0.0
             raise window
+        self.times.now += seconds if window is NOTHING else 0.0
         for each in window:
             yield each
 
