@@ -16,7 +16,7 @@ from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name, Whole
 from fairlead_operator.cluster.world import World
 from fairlead_operator.confirm import confirm
-from fairlead_operator.errors import NotFound
+from fairlead_operator.errors import NotFound, Refused
 from fairlead_operator.intent import Wanted
 from fairlead_operator.inventory import Ref
 from fairlead_operator.observe import Observer
@@ -72,6 +72,7 @@ class Reconciler:
         record = self._world.services.get(name)
         if record is None:
             self._applier.forget(name)
+            await self._teardown.clear(name)
             return None
         resource = record.content
         if "deletionTimestamp" in resource["metadata"]:
@@ -85,6 +86,7 @@ class Reconciler:
             return SLOW_SECONDS
         turn = Pass(resource, prepared)
         if prepared.refused is None:
+            await self._teardown.clear(name)
             turn.resource = await self._finalizer(resource, prepared)
             await self._apply(turn)
             await self._prune(turn)
@@ -92,6 +94,8 @@ class Reconciler:
         await self._report(turn.resource, view)
         if turn.applied.errors:
             raise turn.applied.errors[0]
+        if turn.applied.refused:
+            raise Refused(", ".join(str(ref) for ref in sorted(turn.applied.refused)))
         return _look_again_seconds(view)
 
     def _prepare(self, resource: Manifest) -> Prepared | Trouble:
@@ -212,9 +216,10 @@ class Reconciler:
 
     async def _delete(self, resource: Manifest) -> float | None:
         """With our finalizer, remove what is outside the cluster first; what is inside goes by its owner reference."""
-        if not teardown.has_finalizer(resource):
-            return None
         owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
+        if not teardown.has_finalizer(resource):
+            await self._teardown.clear(owner)
+            return None
         await confirm(self._client, self._world, owner)
         prepared = self._prepare(resource)
         manifests = [] if isinstance(prepared, Trouble) else [child.manifest for child in prepared.teardown]
@@ -227,9 +232,9 @@ class Reconciler:
             return await self._wait_for_teardown(resource, waiting)
         if waiting is not None:
             await self._announce(resource, "Warning", waiting.reason, waiting.message)
-        await self._teardown.clear(owner, manifests)
         others = [each for each in resource["metadata"]["finalizers"] if each != teardown.FINALIZER]
         await self._set_finalizers(resource, others)
+        await self._teardown.clear(owner)
         return None
 
     def _may_just_go(self, resource: Manifest, owner: Name) -> bool:
@@ -257,6 +262,10 @@ class Reconciler:
         except NotFound:
             return resource
         self._learn(answer)
+        if not finalizers and "deletionTimestamp" in metadata:
+            # With the last of them it is gone, and the answer is still of the version before: no pass may act on that.
+            version = int(answer["metadata"]["resourceVersion"])
+            self._world.services.remove((metadata["namespace"], metadata["name"]), version=version)
         return Whole.read(answer).content
 
     def _learn(self, answer: Manifest) -> None:

@@ -21,7 +21,7 @@ from fairlead_operator.cluster.lease import Election, Terms
 from fairlead_operator.cluster.store import Child, Name, Store, Whole
 from fairlead_operator.cluster.workqueue import Priority, Schedule, WorkQueue
 from fairlead_operator.cluster.world import World, child_stores
-from fairlead_operator.errors import NotLeading, OperatorError
+from fairlead_operator.errors import NotLeading, OperatorError, Refused
 from fairlead_operator.facts import OF_KIND, JobEnd, Rollout
 from fairlead_operator.kinds import Kind
 from fairlead_operator.logs import RESOURCE
@@ -30,9 +30,12 @@ from fairlead_operator.prepare import Preparer
 from fairlead_operator.reconcile import Reconciler
 from fairlead_operator.rollouts import Rollouts
 from fairlead_operator.settings import Settings
+from fairlead_operator.teardown import is_left_over
 
 LOG = logging.getLogger(__name__)
 DRAIN_SECONDS = 0.7
+# Nothing tells when rights, a quota or a policy change.
+REFUSED_SECONDS = 8.0
 AnyInformer = Informer[Child] | Informer[Whole]
 
 
@@ -203,6 +206,9 @@ class Operator:
             result = "success" if again is None else "requeue_after"
         except NotLeading:
             LOG.info("not leading any more")
+        except Refused as error:
+            again = REFUSED_SECONDS
+            LOG.warning("the API server refuses children", extra={"error": str(error)})
         except OperatorError as error:
             LOG.warning("the pass failed", extra={"error": str(error)})
         except Exception:  # outermost loop: one resource that meets a defect must not keep the others waiting
@@ -234,11 +240,11 @@ class Operator:
             if chosen in (None, name[1]):
                 self.queue.add(service, priority=Priority.RESYNC)
 
-    def _child_changed(self, _: Name, before: Child | None, after: Child | None) -> None:
+    def _child_changed(self, name: Name, before: Child | None, after: Child | None) -> None:
         changed = after or before
         if changed is not None and isinstance(changed.facts, Rollout):
             self.rollouts.wake()
-        if changed is None or self.world.services.get(changed.owner) is None:
+        if changed is None or (self.world.services.get(changed.owner) is None and not is_left_over(name, changed)):
             return
         if before is not None and after is not None and _same(before, after):
             return

@@ -1,7 +1,9 @@
 """Deleting what is outside the cluster, for `deletionPolicy: Delete`: a finalizer, and a Job that outlives all.
 
 The Job, its ServiceAccount and its ConfigMap have no owner, so that a foreground deletion does not take them first;
-they are known by their name and label. In a namespace that is being deleted no Job can start: what is outside stays.
+they are known by their name and label. They are cleared after the finalizer is gone, so a Job that succeeded is there
+for as long as anybody may ask; whatever ends the operator in between, they are found again as left over. In a namespace
+that is being deleted no Job can start: what is outside stays.
 """
 
 import logging
@@ -13,6 +15,7 @@ from fairlead_operator import causes, kinds
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.cluster.world import World
+from fairlead_operator.confirm import confirm
 from fairlead_operator.errors import Conflict, Terminating
 from fairlead_operator.facts import OF_KIND, JobEnd
 from fairlead_operator.inventory import Ref
@@ -26,6 +29,11 @@ FINALIZER = f"{names.GROUP}/teardown"
 def has_finalizer(resource: Mapping[str, Any]) -> bool:
     """Whether the resource waits for us before it goes."""
     return FINALIZER in resource["metadata"].get("finalizers", ())
+
+
+def is_left_over(name: Name, child: Child) -> bool:
+    """Whether the object is one that a teardown needed, and ours."""
+    return name[1] == f"{child.owner[1]}-teardown" and not child.owner_uid and bool(child.digest)
 
 
 class Teardown:
@@ -57,14 +65,15 @@ class Teardown:
             return Trouble(Reason.TEARDOWN_FAILED, await self._failure(owner))
         return Trouble(Reason.DELETING, "the teardown Job runs")
 
-    async def clear(self, owner: Name, manifests: Iterable[Manifest]) -> None:
-        """Remove the Job and what it needed."""
-        live = self._world.of(owner)
-        for manifest in reversed(list(manifests)):
-            child = live.get(Ref.of(manifest))
-            if child is not None and not child.owner_uid:
-                name = manifest["metadata"]["name"]
-                await self._client.delete(kinds.of(manifest), namespace=owner[0], name=name, uid=child.uid)
+    async def clear(self, owner: Name) -> None:
+        """Remove the Job and what it needed: the resource is gone, or not being deleted at all."""
+        for ref, child in self._world.of(owner).items():
+            name = (owner[0], ref.name)
+            if is_left_over(name, child) and not child.deleting:
+                await confirm(self._client, self._world, owner)
+                kind = kinds.find(ref.group, ref.kind)
+                await self._client.delete(kind, namespace=owner[0], name=ref.name, uid=child.uid)
+                self._world.children[kind].remove(name, version=child.version)
 
     async def _create(self, owner: Name, manifest: Manifest) -> Child | None:
         """The object, whoever made it; None when it is a stranger's."""

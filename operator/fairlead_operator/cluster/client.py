@@ -20,6 +20,7 @@ from fairlead_operator.cluster.reading import loads
 from fairlead_operator.errors import (
     BY_CODE,
     ApiError,
+    Conflict,
     Gone,
     NotFound,
     NotLeading,
@@ -120,8 +121,9 @@ class Client:
             await self.request("DELETE", kind.path(namespace=namespace, name=name), body=body)
         except NotFound:
             return
-        except ApiError as error:
-            if error.code != 409:
+        except Conflict:
+            live = await self.get(kind, namespace=namespace, name=name)
+            if live is not None and live["metadata"]["uid"] == uid:
                 raise
 
     async def merge(

@@ -92,7 +92,10 @@ class Schedule:
         return None
 
     def done(self, name: Name, *, now: float, failed: bool = False, requeue_seconds: float | None = None) -> float:
-        """`name` is no longer in work. A failure comes back after a growing pause, which is returned, or 0."""
+        """`name` is no longer in work. A failure comes back after a growing pause, which is returned, or 0.
+
+        It grows no longer than `requeue_seconds`; without a failure that is the pause.
+        """
         key = self._keys[name]
         key.running = False
         key.failures = key.failures + 1 if failed else 0
@@ -100,7 +103,8 @@ class Schedule:
         if again:
             self.add(name, priority=key.priority, now=now)
         if failed:
-            pause = min(BACKOFF_FIRST_SECONDS * 2.0 ** min(key.failures - 1, 30), BACKOFF_MAX_SECONDS) * self._jitter()
+            longest = BACKOFF_MAX_SECONDS if requeue_seconds is None else requeue_seconds
+            pause = min(BACKOFF_FIRST_SECONDS * 2.0 ** min(key.failures - 1, 30), longest) * self._jitter()
             self.add(name, priority=key.priority, now=now, delay=pause)
         elif requeue_seconds is not None:
             self.add(name, priority=Priority.RESYNC, now=now, delay=requeue_seconds)

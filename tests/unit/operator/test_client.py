@@ -184,6 +184,8 @@ async def test_a_delete_is_about_one_object_and_a_missing_one_is_fine() -> None:
     answers = [fault(404), fault(409), web.json_response({})]
 
     async def answer(request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            return web.json_response({"metadata": {"uid": "another"}})
         bodies.append(await request.json())
         return answers.pop(0)
 
@@ -191,6 +193,15 @@ async def test_a_delete_is_about_one_object_and_a_missing_one_is_fine() -> None:
         for _ in range(3):
             await client.delete(kinds.CONFIG_MAP, namespace="shop", name="a", uid="u")
     assert all(body["preconditions"] == {"uid": "u"} for body in bodies)
+
+
+async def test_a_conflict_about_the_object_itself_is_not_taken_for_its_end() -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"metadata": {"uid": "u"}}) if request.method == "GET" else fault(409)
+
+    async with serving(answer) as client:
+        with pytest.raises(Conflict):
+            await client.delete(kinds.CONFIG_MAP, namespace="shop", name="a", uid="u")
 
 
 async def test_a_watch_reads_events_larger_than_any_buffer() -> None:
