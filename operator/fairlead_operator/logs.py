@@ -7,6 +7,7 @@ from contextvars import ContextVar
 
 import orjson
 
+LEVELS = ("DEBUG", "INFO", "WARNING", "ERROR")
 RESOURCE: ContextVar[str] = ContextVar("resource", default="")
 _KNOWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -32,7 +33,7 @@ class JsonFormatter(logging.Formatter):
 
 def configure(level: str) -> None:
     """Log to standard error from now on. ValueError when there is no such level."""
-    if level not in logging.getLevelNamesMapping():
+    if level not in LEVELS:
         raise ValueError(f"FAIRLEAD_LOG_LEVEL: {level!r} is no level; set DEBUG, INFO, WARNING or ERROR")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())

@@ -1,5 +1,10 @@
 {{/* The operator's settings: FAIRLEAD_ and the setting's name. */}}
 {{- define "fairlead.environment" -}}
+{{- with .Values.leaderElection }}
+{{- if or (ge (int .retrySeconds) (int .renewSeconds)) (ge (int .renewSeconds) (int .leaseSeconds)) }}
+{{- fail "leaderElection: retrySeconds has to be less than renewSeconds, and renewSeconds less than leaseSeconds" }}
+{{- end }}
+{{- end -}}
 - name: FAIRLEAD_IMAGE
   value: {{ include "fairlead.image" (list . .Values.workload.image) | quote }}
 {{- with .Values.watchNamespaces }}

@@ -137,7 +137,7 @@ def test_a_namespaced_install_mounts_its_class(helm: Helm) -> None:
 def test_every_variable_of_the_operator_is_a_setting_that_it_reads(helm: Helm, values: Path) -> None:
     [deployment] = objects(helm.manifests(OPERATOR, values=[values]), "Deployment")
     [container] = deployment["spec"]["template"]["spec"]["containers"]
-    given = {each["name"]: each.get("value", "from the pod") for each in container["env"]}
+    given = {each["name"]: each.get("value", "from-the-pod") for each in container["env"]}
     settings = Settings.from_environment(given)
     assert {f"FAIRLEAD_{name.upper()}" for name in vars(settings)} >= set(given)
     assert settings.port == container["ports"][0]["containerPort"]
@@ -166,6 +166,9 @@ REFUSED = {
     "a tag that moves": ("image.tag=latest", "image/tag"),
     "a digest that is none": ("image.digest=sha256:abc", "digest"),
     "an unknown level": ("operator.logLevel=LOUD", "logLevel"),
+    "no worker": ("operator.workers=0", "workers"),
+    "a lease that is renewed too late": ("leaderElection.renewSeconds=15", "renewSeconds less than leaseSeconds"),
+    "a lease that is tried too late": ("leaderElection.retrySeconds=10", "retrySeconds has to be less"),
     "an unknown action": ("policies.classLimits.actions={Refuse}", "actions"),
     "actions that exclude each other": ("policies.classLimits.actions={Deny,Warn}", "actions"),
     "an unknown policy": ("policies.classlimits.enabled=true", "classlimits"),

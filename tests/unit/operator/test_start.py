@@ -29,11 +29,12 @@ def test_without_a_setting_the_image_is_the_one_of_this_version() -> None:
     ("variable", "value", "told"),
     [
         ("FAIRLEAD_WORKERS", "many", "'many' is no int; set a number"),
+        ("FAIRLEAD_WORKER", "3", "there is no such setting; did you mean FAIRLEAD_WORKERS?"),
         ("FAIRLEAD_LOG_LEVEL", "LOUD", "'LOUD' is no level; set DEBUG, INFO, WARNING or ERROR"),
         ("FAIRLEAD_CLASS_FILE", "absent.yaml", "absent.yaml holds no ApiServiceClass"),
         ("FAIRLEAD_CLASS_FILE", "other.yaml", "other.yaml holds no ApiServiceClass"),
     ],
-    ids=["no number", "no level", "no class file", "a class file of another kind"],
+    ids=["no number", "no setting", "no level", "no class file", "a class file of another kind"],
 )
 def test_what_cannot_be_read_ends_the_start_with_2(
     tmp_path: Path,
