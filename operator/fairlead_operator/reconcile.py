@@ -269,8 +269,16 @@ class Reconciler:
         return Whole.read(answer).content
 
     def _learn(self, answer: Manifest) -> None:
+        """Take the server's answer in. It may be the first to tell of an edit: whoever waits for those has to know."""
         record = Whole.read(answer)
-        self._world.services.put(record.owner, record, silent=True)
+        known = self._world.services.get(record.owner)
+        is_ours = known is None or _asked(known.content) == _asked(record.content)
+        self._world.services.put(record.owner, record, silent=is_ours)
+
+
+def _asked(resource: Manifest) -> tuple[object, ...]:
+    metadata = resource["metadata"]
+    return tuple(metadata.get(each) for each in ("uid", "generation", "annotations", "deletionTimestamp"))
 
 
 def _look_again_seconds(view: View) -> float | None:

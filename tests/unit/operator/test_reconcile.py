@@ -1,0 +1,71 @@
+"""What a pass must not lose."""
+
+from typing import Any
+
+import pytest
+from aiohttp import web
+
+from fairlead_operator.cluster.store import Name, Store, Whole
+from fairlead_operator.cluster.world import World
+from fairlead_operator.plan import Capabilities
+from fairlead_operator.prepare import Preparer
+from fairlead_operator.reconcile import Reconciler
+from fairlead_operator.rollouts import Rollouts
+
+from .server import serving
+
+OWNER: Name = ("shop", "orders")
+PAUSED = {"fairlead.dev/paused": "true"}
+
+
+def resource(version: int, *, generation: int = 1, **metadata: Any) -> dict[str, Any]:
+    """A live resource whose pass writes a status and nothing else."""
+    named = {"name": "orders", "namespace": "shop", "uid": "u", "annotations": PAUSED}
+    return {
+        "metadata": named | {"resourceVersion": str(version), "generation": generation} | metadata,
+        "spec": {"generation": generation},
+    }
+
+
+@pytest.mark.parametrize(
+    ("change", "told"),
+    [
+        pytest.param({}, [], id="nothing else: its own status is no news"),
+        pytest.param({"generation": 2}, [2], id="an edit of the spec"),
+        pytest.param({"annotations": PAUSED | {"fairlead.dev/reconcile-requested-at": "now"}}, [1], id="an annotation"),
+        pytest.param({"deletionTimestamp": "2026-01-01T00:00:00Z"}, [1], id="the deletion"),
+    ],
+)
+async def test_what_the_answer_to_a_status_write_is_the_first_to_tell_of_is_not_lost(
+    change: dict[str, Any], told: list[int]
+) -> None:
+    heard: list[int] = []
+
+    def changed(_: Name, before: Whole | None, after: Whole | None) -> None:
+        if before is not None and after is not None:
+            heard.append(after.content["metadata"]["generation"])
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        assert request.path.endswith("/orders/status")
+        return web.json_response(resource(7, **change) | {"status": (await request.json())["status"]})
+
+    world = World(services=Store(changed))
+    world.services.put(OWNER, Whole.read(resource(5)))
+
+    async def announce(*_: Any) -> None:
+        """Nobody listens."""
+
+    async with serving(answer) as client:
+        reconciler = Reconciler(
+            client,
+            world,
+            preparer=Preparer(image="image"),
+            rollouts=Rollouts(world, start=lambda name: None),
+            capabilities=Capabilities,
+            announce=announce,
+            now=lambda: "2026-01-01T00:00:00Z",
+        )
+        await reconciler.reconcile(OWNER)
+    # Whoever watches tells it again, at the same version, and that is no news any more.
+    world.services.put(OWNER, Whole.read(resource(7, **change)))
+    assert heard == told
