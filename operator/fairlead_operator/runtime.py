@@ -187,6 +187,8 @@ class Operator:
             if self._draining:
                 self.queue.done(name)
                 return
+            # The lease may have been lost while nothing was due.
+            await self._until_ready()
             passing = asyncio.create_task(self._pass(name), context=_about(name))
             self._passing.add(passing)
             passing.add_done_callback(self._passing.discard)
@@ -205,7 +207,9 @@ class Operator:
             again = await self.reconciler.reconcile(name)
             result = "success" if again is None else "requeue_after"
         except NotLeading:
+            # No failure of the resource's: it goes on when we lead again.
             LOG.info("not leading any more")
+            result, again = "requeue_after", 0.0
         except Refused as error:
             again = REFUSED_SECONDS
             LOG.warning("the API server refuses children", extra={"error": str(error)})
@@ -242,7 +246,7 @@ class Operator:
 
     def _child_changed(self, name: Name, before: Child | None, after: Child | None) -> None:
         changed = after or before
-        if changed is not None and isinstance(changed.facts, Rollout):
+        if changed is not None and isinstance(changed.facts, Rollout) and (after is None or changed.facts.complete):
             self.rollouts.wake()
         if changed is None or (self.world.services.get(changed.owner) is None and not is_left_over(name, changed)):
             return

@@ -54,6 +54,7 @@ class Election:
     def may_write(self) -> None:
         """NotLeading unless the lease is held and not about to run out."""
         if self._clock() >= self._write_until:
+            self._lose()
             raise NotLeading(f"{self._terms.identity} does not hold Lease {self._terms.namespace}/{self._terms.name}")
 
     async def run(self, client: Client) -> None:

@@ -21,7 +21,7 @@ from .apisvc import Resource
 from .harness import settings
 
 pytestmark = pytest.mark.usefixtures("simulator", "recorder")
-TERMINATED_SECONDS, KILLED_SECONDS = 3.0, 20.0
+TERMINATED_SECONDS, KILLED_SECONDS, RESUMED_SECONDS = 3.0, 20.0, 5.0
 DEFAULT_TERMS = {"lease_seconds": 15.0, "lease_renew_seconds": 10.0, "lease_retry_seconds": 2.0}
 SHORT_TERMS = {"lease_seconds": 3.0, "lease_renew_seconds": 2.0, "lease_retry_seconds": 0.3}
 QUIET_SECONDS = 1.5
@@ -243,5 +243,7 @@ def test_who_cannot_renew_stops_writing_and_resumes(replicas: Replicas, make: Ca
         resource.edit(api={"title": "Other"})
         time.sleep(2.0)
         assert replicas.writes("one", since=lost_at) == []
+    back_at = time.monotonic()
+    written = eventually(lambda: replicas.writes("one", since=back_at), what="it works again")
+    assert written[0].at - back_at < RESUMED_SECONDS
     resource.until("Ready", "True")
-    assert replicas.writes("one", since=lost_at)

@@ -116,6 +116,16 @@ async def test_without_the_server_writing_ends_with_the_last_renewal(leases: Lea
     assert not await first.at(10)
 
 
+async def test_who_may_not_write_any_more_does_not_count_as_leading(leases: Leases) -> None:
+    first = Replica(leases, "one")
+    await first.at(0)
+    assert first.election.held.is_set()
+    assert not first.writes(10)
+    assert not first.election.held.is_set()
+    assert await first.at(11)
+    assert first.election.held.is_set()
+
+
 async def test_a_restarted_replica_of_the_same_name_goes_on(leases: Leases) -> None:
     await Replica(leases, "one").at(0)
     assert await Replica(leases, "one").at(1)
