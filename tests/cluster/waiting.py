@@ -1,5 +1,7 @@
-"""Wait for something that a controller does in its own time."""
+"""Wait for something that others do in their own time."""
 
+import asyncio
+import contextlib
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -17,3 +19,16 @@ def eventually(check: Callable[[], T | None], *, what: str, timeout_seconds: flo
         if time.monotonic() > deadline:
             raise AssertionError(f"after {timeout_seconds:.0f} s: {what}")
         time.sleep(0.05)
+
+
+async def connections_closed(*, timeout_seconds: float = 2.0) -> None:
+    """Wait until this loop has no connection any more, but not for ever.
+
+    Under TLS a connection closes only after a word from the other side, and Python warns of those that were still open.
+    """
+    selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(timeout_seconds):
+            # One is the loop's own, by which other threads wake it.
+            while len(selector.get_map()) > 1:  # noqa: ASYNC110  # nothing tells of it
+                await asyncio.sleep(0.01)

@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 import aiohttp
 from aiohttp import web
 
+from ..waiting import connections_closed
 from .actions import Action, reset, untouched
 from .exchange import Exchange, Request, Server
 
@@ -156,3 +157,4 @@ class FaultProxy:
         await asyncio.gather(*tasks, return_exceptions=True)
         for runner in self._runners:
             await runner.cleanup()
+        await connections_closed()

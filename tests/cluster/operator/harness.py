@@ -24,7 +24,7 @@ from ...kstatus import kstatus_check
 from ..client import Client, Manifest
 from ..controlplane import free_ports
 from ..kubeconfig import Connection
-from ..waiting import eventually
+from ..waiting import connections_closed, eventually
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "orders.yaml"
 START_SECONDS = 30.0
@@ -143,8 +143,7 @@ class Running:
         self._task = asyncio.create_task(self.operator.run())
         self._ready.set()
         await asyncio.wait([self._task])
-        # A connection under TLS closes in later turns of the loop, and Python warns of any that did not.
-        await asyncio.sleep(0.05)
+        await connections_closed()
         if not self._task.cancelled() and (error := self._task.exception()):
             raise error
 
@@ -179,12 +178,26 @@ class StatusRecorder:
     def recording(self) -> Iterator["StatusRecorder"]:
         """Record while the block runs; at its end everything written so far has been checked."""
         version = self._client.request("GET", self._path)["metadata"]["resourceVersion"]
-        yield self
-        seconds = 1
-        parameters = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(seconds)}
-        with self._client._http.stream("GET", self._path, params=parameters) as answer:
-            for line in answer.iter_lines():
-                self._take(json.loads(line)["object"])
+        ended = threading.Event()
+        # Along with the block, because a server forgets what was minutes ago.
+        with ThreadPoolExecutor(1) as pool:
+            following = pool.submit(self._follow, version, ended)
+            try:
+                yield self
+            finally:
+                ended.set()
+            following.result()
+
+    def _follow(self, version: str, ended: threading.Event) -> None:
+        is_last = False
+        while not is_last:
+            is_last = ended.is_set()
+            parameters = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "1"}
+            with self._client._http.stream("GET", self._path, params=parameters) as answer:
+                for line in answer.iter_lines():
+                    resource = json.loads(line)["object"]
+                    version = resource["metadata"]["resourceVersion"]
+                    self._take(resource)
 
     def _take(self, resource: Manifest) -> None:
         uid = resource["metadata"]["uid"]
