@@ -1,0 +1,128 @@
+"""Whatever happens to watches, the operator carries on: nothing is missed for longer than ten seconds.
+
+Every fault meets the watches of ApiServices, of Services and of Jobs in a scene of its own, and all scenes play at the
+same time, a few at once. In each a user edits a spec and deletes a Service, and a provision Job ends.
+"""
+
+import datetime
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from ..client import Manifest
+from ..controlplane import ADMINS, Cluster
+from ..operator.apisvc import Resource
+from ..simulator import provisioned
+from . import streams
+from .actions import Action
+from .proxy import FaultProxy
+from .scene import READY_SECONDS, RECOVERY_SECONDS, Scene, scene, within
+
+TOUCHED = ("apisvcs", "services", "jobs")
+AT_ONCE = 4
+LATE_SECONDS = 10.0
+# What is late for longer than a watch lasts is made up for by lists, after two watches that brought nothing.
+LISTED_SECONDS = 25.0
+
+
+@dataclass(frozen=True)
+class Fault:
+    """`strike` returns when the watches have met the fault; `seconds` is how long the operator may need."""
+
+    strike: Callable[[Scene], object]
+    seconds: float = RECOVERY_SECONDS
+
+
+def on_all(action: Action, *, count: int | None = 1) -> Callable[[Scene], object]:
+    """The next watches meet the action, so many times each."""
+    return lambda here: here.strike(action, *TOUCHED, count=count)
+
+
+def out_of_order(here: Scene) -> None:
+    """Events keep their order within a kind, and lose it across kinds."""
+    for number, resource in enumerate((*TOUCHED, "deployments"), start=1):
+        here.strike(streams.delayed(number * 0.7), resource, count=None)
+
+
+FAULTS = {
+    "ERROR 410, five times": Fault(on_all(streams.error(410), count=5)),
+    "ERROR 500, five times": Fault(on_all(streams.error(500), count=5)),
+    "closed at once, five times": Fault(on_all(streams.closed_at_once, count=5)),
+    "torn in an event, five times": Fault(on_all(streams.torn, count=5)),
+    "accepted, then silent": Fault(on_all(streams.silent)),
+    "not answered": Fault(on_all(streams.hung)),
+    "every event lost": Fault(on_all(streams.lossy)),
+    "every event twice, always": Fault(on_all(streams.duplicated, count=None)),
+    "late by ten seconds": Fault(on_all(streams.delayed(LATE_SECONDS))),
+    "late by ten seconds, always": Fault(on_all(streams.delayed(LATE_SECONDS), count=None), LISTED_SECONDS),
+    "out of order across kinds, always": Fault(out_of_order),
+}
+
+
+def play(fault: Fault, admin_config: Path, proxy: FaultProxy) -> dict[str, float]:
+    """One scene; how many seconds it took until each was noticed."""
+    with scene(admin_config, proxy) as here:
+        here.start()
+        orders, late = here.resource("orders").create(), here.resource("late")
+        orders.until("Ready", "True", timeout_seconds=READY_SECONDS)
+        here.simulator.job_message = lambda pod: None
+        late.create().until("Ready", "Unknown", "Provisioning", timeout_seconds=READY_SECONDS)
+        here.operator.settle()
+        service = here.admin.get(orders.child("Service", "api"))
+        assert service is not None
+        fault.strike(here)
+        orders.edit(scaling={"api": {"max": 5}})
+        here.admin.delete(service)
+        here.simulator.job_message = provisioned
+        start = time.monotonic()
+        took = {
+            "edit": within(fault.seconds, lambda: highest(orders) == 5, since=start, what="the edit is carried out"),
+            "deletion": within(fault.seconds, lambda: is_new(here, service), since=start, what="the Service is back"),
+        }
+        for each in (orders, late):
+            each.until("Ready", "True", timeout_seconds=READY_SECONDS)
+        took["end of a Job"] = noticed_seconds(late)
+        assert took["end of a Job"] <= fault.seconds
+        here.assert_sound()
+        return took
+
+
+def highest(resource: Resource) -> int:
+    """How many replicas the autoscaler allows."""
+    live = resource.client.get(resource.child("HorizontalPodAutoscaler", "api"))
+    return int(live["spec"]["maxReplicas"]) if live else 0
+
+
+def is_new(here: Scene, service: Manifest) -> bool:
+    """Whether there is another one of the same name."""
+    live = here.admin.get(service)
+    return live is not None and live["metadata"]["uid"] != service["metadata"]["uid"]
+
+
+def noticed_seconds(resource: Resource) -> float:
+    """From the end of the provision Job to the status that tells of it; both times are whole seconds."""
+    job = next(each for (kind, _), each in resource.children().items() if kind == "Job")
+    told = resource.condition("Provisioned")["lastTransitionTime"]
+    times = [datetime.datetime.fromisoformat(each) for each in (job["status"]["completionTime"], told)]
+    return (times[1] - times[0]).total_seconds()
+
+
+@pytest.fixture(scope="module")
+def scenes(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[dict[str, Future[dict[str, float]]]]:
+    """Every scene that is asked for, under way."""
+    admin_config = cluster.kubeconfig("admin", groups=ADMINS)
+    items = [item for item in request.session.items if item.path == request.path]
+    chosen = {item.callspec.params["name"] for item in items if isinstance(item, pytest.Function)}
+    with FaultProxy(admin_config) as proxy, ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {name: pool.submit(play, FAULTS[name], admin_config, proxy) for name in FAULTS if name in chosen}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_nothing_is_missed_for_long_and_there_is_no_storm(
+    scenes: dict[str, Future[dict[str, float]]], name: str
+) -> None:
+    print(f"{name}:", ", ".join(f"{what} {seconds:.1f} s" for what, seconds in scenes[name].result().items()))
