@@ -93,16 +93,21 @@ async def look(client: Client, manifest: Manifest, around: Surroundings) -> tupl
         return outlook, None
     if live is not None:
         outlook.itself = compared(ref, differences(live, wished))
-    prepared = await _prepare(client, wished, live, around)
-    refused = prepared if isinstance(prepared, Trouble) else prepared.refused
-    if refused is not None or isinstance(prepared, Trouble):
-        assert refused is not None  # noqa: S101  # a Trouble is its own refusal
-        outlook.itself = Change(Action.REFUSED, ref, f"{refused.reason}: {refused.message}")
-        return outlook, None
+    image = around.image or _known_image(live)
+    prepared = await _prepare(client, wished, around, image=image or around.usual_image)
+    if isinstance(prepared, Trouble):
+        return _refused(outlook, prepared), None
+    if prepared.refused is not None:
+        return _refused(outlook, prepared.refused), None
     outlook.class_name = prepared.class_name
-    outlook.notes = _notes(wished, prepared, around)
+    outlook.notes = _notes(wished, prepared, is_guess=not image and prepared.image == around.usual_image)
     outlook.children = await _children(client, wished, prepared, around.served)
     return outlook, prepared.plan
+
+
+def _refused(outlook: Outlook, trouble: Trouble) -> Outlook:
+    outlook.itself = Change(Action.REFUSED, outlook.itself.ref, f"{trouble.reason}: {trouble.message}")
+    return outlook
 
 
 async def _wish(client: Client, manifest: Manifest, live: Manifest | None) -> Manifest:
@@ -124,16 +129,13 @@ def _replacing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Manifest:
     return change
 
 
-async def _prepare(client: Client, wished: Manifest, live: Manifest | None, around: Surroundings) -> Prepared | Trouble:
-    resource, available = wished, {}
-    if around.class_ is not None:
-        name = around.class_["metadata"]["name"]
-        resource = wished | {"spec": wished["spec"] | {"className": name}}
-        available = {name: around.class_}
-    else:
-        available = await _classes(client, wished)
-    preparer = Preparer(image=around.image or _known_image(live) or around.usual_image)
-    return preparer.prepare(resource, available, around.capabilities)
+async def _prepare(client: Client, wished: Manifest, around: Surroundings, *, image: str) -> Prepared | Trouble:
+    preparer = Preparer(image=image)
+    if around.class_ is None:
+        return preparer.prepare(wished, await _classes(client, wished), around.capabilities)
+    name = around.class_["metadata"]["name"]
+    chosen = wished | {"spec": wished["spec"] | {"className": name}}
+    return preparer.prepare(chosen, {name: around.class_}, around.capabilities)
 
 
 async def _classes(client: Client, wished: Manifest) -> dict[str, Manifest]:
@@ -152,9 +154,9 @@ def _known_image(live: Manifest | None) -> str:
     return str(live.get("status", {}).get("runtimeVersion", ""))
 
 
-def _notes(wished: Manifest, prepared: Prepared, around: Surroundings) -> list[str]:
+def _notes(wished: Manifest, prepared: Prepared, *, is_guess: bool) -> list[str]:
     notes = []
-    if prepared.image == around.usual_image and around.image is None:
+    if is_guess:
         notes.append(
             f"the image is taken to be {prepared.image}; the operator's own setting is not known here: --image"
         )
