@@ -4,7 +4,7 @@ from enum import StrEnum
 
 from pydantic import Field
 
-from fairlead_contract.model import Duration, Host, HostPort, Model, Port, Rule, SecretName, ShortText
+from fairlead_contract.model import CloudName, Duration, Host, HostPort, Model, Port, Rule, SecretName, ShortText
 
 
 class Provision(StrEnum):
@@ -74,7 +74,7 @@ class Billing(StrEnum):
 class DynamoDb(Model):
     """DynamoDB tables of the service."""
 
-    table_name: ShortText | None = Field(default=None, description="Prefix of the tables. Default: NAMESPACE-NAME.")
+    table_name: CloudName | None = Field(default=None, description="Prefix of the tables. Default: NAMESPACE-NAME.")
     billing: Billing = Field(default=Billing.ON_DEMAND, description="Billing mode of tables that are created.")
     point_in_time_recovery: bool = Field(
         default=True, description="Keep continuous backups of tables that are created."
@@ -215,7 +215,7 @@ class Order(StrEnum):
 class Sqs(Model):
     """An SQS queue."""
 
-    queue_name: ShortText = Field(description="Name of the queue; .fifo is appended when fifo is set.")
+    queue_name: CloudName = Field(description="Name of the queue; .fifo is appended when fifo is set.")
     fifo: bool = Field(default=False, description="Use a FIFO queue, grouped by the resource's key.")
     visibility_timeout: Duration = Field(
         default="60s", description="Time before an unfinished event is delivered again."
@@ -225,8 +225,8 @@ class Sqs(Model):
 class Sns(Model):
     """An SNS topic with an SQS subscription."""
 
-    topic_name: ShortText = Field(description="Name of the topic.")
-    queue_name: ShortText = Field(description="Name of the subscribed queue.")
+    topic_name: CloudName = Field(description="Name of the topic.")
+    queue_name: CloudName = Field(description="Name of the subscribed queue.")
     fifo: bool = Field(default=False, description="Use a FIFO topic and queue, grouped by the resource's key.")
     visibility_timeout: Duration = Field(
         default="60s", description="Time before an unfinished event is delivered again."
@@ -236,7 +236,7 @@ class Sns(Model):
 class Kinesis(Model):
     """A Kinesis stream."""
 
-    stream_name: ShortText = Field(description="Name of the stream.")
+    stream_name: CloudName = Field(description="Name of the stream.")
     shards: int = Field(default=1, ge=1, le=1000, description="Shards of a stream that is created.")
 
 

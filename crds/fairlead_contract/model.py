@@ -58,6 +58,8 @@ def seconds(duration: str) -> float:
 
 NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,61}[a-z0-9])?$"
 NAMESPACE_PATTERN = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?)?$"  # a label of RFC 1123; empty where there is none
+OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"  # of a Kubernetes object
+CLOUD_NAME_PATTERN = r"^[A-Za-z0-9._-]{1,253}$"  # of a table, queue, topic or stream
 RESOURCE_NAME_PATTERN = r"^[a-z]([-a-z0-9]{0,38}[a-z0-9])?$"
 PROPERTY_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 EVENT_TYPE_PATTERN = r"^[a-z][-a-z0-9]{0,39}[.][a-z][a-zA-Z]{0,39}$"
@@ -72,6 +74,8 @@ ResourceName = Annotated[str, Field(pattern=RESOURCE_NAME_PATTERN, max_length=40
 PropertyName = Annotated[str, Field(pattern=PROPERTY_NAME_PATTERN, max_length=63)]
 EventType = Annotated[str, Field(pattern=EVENT_TYPE_PATTERN, max_length=81)]
 Text = Annotated[str, Field(max_length=1024)]
+ObjectName = Annotated[str, Field(pattern=OBJECT_NAME_PATTERN, max_length=253)]
+CloudName = Annotated[str, Field(pattern=CLOUD_NAME_PATTERN, max_length=253)]
 ShortText = Annotated[str, Field(min_length=1, max_length=253)]
 Host = Annotated[str, Field(pattern=HOST_PATTERN, max_length=253)]
 HostPort = Annotated[str, Field(pattern=HOST_PORT_PATTERN, max_length=259)]
@@ -85,4 +89,4 @@ Quantity = Annotated[str, Field(pattern=QUANTITY_PATTERN, max_length=32)]
 class SecretName(Model):
     """A Secret in the resource's own namespace."""
 
-    name: ShortText = Field(description="Name of the Secret, in the namespace of the ApiService.")
+    name: ObjectName = Field(description="Name of the Secret, in the namespace of the ApiService.")

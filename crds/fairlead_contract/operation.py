@@ -11,10 +11,10 @@ from fairlead_contract.model import (
     Host,
     Model,
     Name,
+    ObjectName,
     Quantity,
     Rule,
     SecretName,
-    ShortText,
     StringMap,
 )
 
@@ -90,8 +90,8 @@ class ExposureType(StrEnum):
 class GatewayRef(Model):
     """A Gateway that the class allows."""
 
-    name: ShortText = Field(description="Name of the Gateway.")
-    namespace: ShortText | None = Field(default=None, description="Its namespace. Default: the ApiService's.")
+    name: ObjectName = Field(description="Name of the Gateway.")
+    namespace: ObjectName | None = Field(default=None, description="Its namespace. Default: the ApiService's.")
 
 
 Hostnames = Annotated[tuple[Host, ...], Field(max_length=16, json_schema_extra=SET_LIST)]

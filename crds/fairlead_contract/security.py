@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field
 
 from fairlead_contract.api import Operation
-from fairlead_contract.model import SET_LIST, Duration, Model, ResourceName, SecretName, ShortText
+from fairlead_contract.model import SET_LIST, Duration, Model, ObjectName, ResourceName, SecretName, ShortText
 
 
 class Anonymous(StrEnum):
@@ -93,7 +93,7 @@ class Issuer(Model):
     """A cert-manager issuer."""
 
     kind: IssuerKind = Field(default=IssuerKind.ISSUER, description="Issuer (of the namespace) or ClusterIssuer.")
-    name: ShortText = Field(description="Name of the issuer.")
+    name: ObjectName = Field(description="Name of the issuer.")
 
 
 class ServerTls(Model):
