@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator import causes, kinds
+from fairlead_operator import causes, intent, kinds
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.cluster.world import World
@@ -55,8 +55,11 @@ class Teardown:
                 except Terminating:
                     text = "the namespace is being deleted, so tables, queues and topics stay"
                     return Trouble(Reason.TEARDOWN_SKIPPED, text)
-                if child is None:
-                    return self._conflict(manifest)
+            if child is None or not child.digest:
+                return self._conflict(manifest)
+            if child.digest != intent.digest(manifest) and manifest["kind"] == kinds.CONFIG_MAP.name:
+                # It says which tables go. Whoever wrote it, they are those of this resource.
+                self._learn(owner, manifest, await self._client.apply_known(kinds.CONFIG_MAP, manifest, uid=child.uid))
             if manifest["kind"] == kinds.JOB.name:
                 end = child.facts
         if end is None or end.state == "Succeeded":
@@ -87,8 +90,12 @@ class Teardown:
             if found["metadata"].get("labels", {}).get(names.LABEL_APISVC) != owner[1]:
                 return None
             answer = found
+        return self._learn(owner, manifest, answer)
+
+    def _learn(self, owner: Name, manifest: Manifest, answer: Manifest) -> Child:
+        kind = kinds.of(manifest)
         child = Child.read(answer, OF_KIND.get(kind.name))
-        self._world.children[kind].put((owner[0], name), child, silent=True)
+        self._world.children[kind].put((owner[0], manifest["metadata"]["name"]), child, silent=True)
         return child
 
     def _conflict(self, manifest: Manifest) -> Trouble:
