@@ -35,7 +35,7 @@ def operator_config(operator_account: Identity, namespace: str, admin_config: Pa
     operator_account.grant(lease_rules(), namespace=namespace)
     path = operator_account.kubeconfig(admin_config, tmp_path)
     with Client(path) as client:
-        await_grant(client, "/apis/fairlead.dev/v1alpha1/apisvcs")
+        await_grant(client, f"/apis/fairlead.dev/v1alpha1/namespaces/{namespace}/apisvcs/none")
         await_grant(client, f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE_NAME}")
     return path
 

@@ -1,6 +1,6 @@
 """The operator with its own rights, the kubelet's part, and helm: all as in the neighbouring folders."""
 
-from ..charts.conftest import helm, policies
+from ..charts.conftest import helm, policies, shop
 from ..operator.conftest import admin_config, operator_account, operator_config, recorder, simulator, start
 
 __all__ = [
@@ -10,6 +10,7 @@ __all__ = [
     "operator_config",
     "policies",
     "recorder",
+    "shop",
     "simulator",
     "start",
 ]

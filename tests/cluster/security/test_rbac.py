@@ -17,8 +17,8 @@ from fairlead_operator.plan import Capabilities, Stage
 
 from ..client import Client, Manifest
 from ..identity import LEASE_NAME, Identity, await_grant, chart_rules, lease_rules
+from ..operator.apisvc import Resource
 from ..operator.harness import Running, Sent, example, info, settings
-from ..operator.test_life import condition, until
 from ..simulator import Simulator
 from ..waiting import eventually
 
@@ -80,7 +80,7 @@ def operator(
     config = account.kubeconfig(admin_config, tmp_path)
     changes: dict[str, Any] = {"class_file": str(_class_file(tmp_path))} if confined else {}
     with Client(config) as client:
-        await_grant(client, f"/apis/fairlead.dev/v1alpha1/namespaces/{namespace}/apisvcs")
+        await_grant(client, f"/apis/fairlead.dev/v1alpha1/namespaces/{namespace}/apisvcs/none")
         await_grant(client, f"/apis/coordination.k8s.io/v1/namespaces/{namespace}/leases/{LEASE_NAME}")
     running = Running(settings(namespace, **changes), lambda: info(config))
 
@@ -147,14 +147,9 @@ def leftover(manifest: Manifest, name: str) -> Manifest:
     return made
 
 
-def request_again(admin: Client, resource: Manifest, token: str) -> None:
-    admin.merge(resource, {"metadata": {"annotations": {"fairlead.dev/reconcile-requested-at": token}}})
-
-
 def test_every_rule_is_needed_and_nothing_else_is_asked_for(
     admin: Client, namespace: str, operator: Callable[[], Running], simulator: Simulator, rules: list[Manifest]
 ) -> None:
-    running = operator()
     routed, entered, late = (
         everything(namespace, "routed", GATEWAY),
         everything(namespace, "entered", INGRESS),
@@ -166,19 +161,22 @@ def test_every_rule_is_needed_and_nothing_else_is_asked_for(
         *children(late, Stage.ROLLOUT),
     ]
     strangers = [admin.apply(stranger(each)) for each in in_the_way]
-    for resource in (routed, entered, late):
+    admin.create(routed)
+    running = operator()  # what it finds in a list it reads once more before it writes
+    for resource in (entered, late):
         admin.create(resource)
-        until(admin, resource, "Stalled", "True", "Conflict")
+    for resource in (routed, entered, late):
+        Resource(admin, resource).until("Stalled", "True", "Conflict")
     for each in strangers:
         admin.delete(each, propagation="Foreground")
     for resource in (routed, entered, late):
-        request_again(admin, resource, "strangers are gone")
-        until(admin, resource, "Ready", "True")
+        Resource(admin, resource).annotate("reconcile-requested-at", "strangers are gone")
+        Resource(admin, resource).until("Ready", "True")
     prunes_what_is_left_over(admin, running, [routed, entered])
     looks_for_a_cause(admin, simulator, late)
     for resource in (routed, entered, late):
         admin.delete(resource)
-        eventually(lambda resource=resource: admin.get(resource) is None, what="it is gone")  # type: ignore[misc]
+        Resource(admin, resource).until_gone()
     running.stop()
     assert [each for each in running.sent if each.code == 403] == []
     assert asked(running.sent) - allowed(rules) == set()
@@ -211,11 +209,8 @@ def looks_for_a_cause(admin: Client, simulator: Simulator, resource: Manifest) -
     simulator.verdict = lambda pod: "pull"
     admin.merge(resource, {"spec": {"runtime": {"image": "registry.example/absent:1"}}})
 
-    def told() -> bool:
-        live = admin.get(resource)
-        return live is not None and "cannot be pulled" in condition(live, "Ready").get("message", "")
-
-    eventually(told, what="the cause is told")
+    ready = lambda: Resource(admin, resource).condition("Ready")  # noqa: E731
+    eventually(lambda: "cannot be pulled" in ready()["message"], what="the cause is told")
 
 
 def test_the_rules_know_no_wildcard_no_secrets_and_no_way_to_more() -> None:
