@@ -1,0 +1,242 @@
+"""Classes on a real API server, without the chart's policies: what an ApiService gets from its class, and what the
+operator itself does when the class allows less than the ApiService asks for. What the policies refuse is in
+tests/cluster/charts/test_class_limits.py.
+"""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from ..charts.resources import gateway, ingress, jwt, kafka, named, postgresql, redis, service_class
+from ..client import Client, Manifest
+from ..operator.apisvc import Resource
+from ..operator.harness import EXAMPLE, Running, example
+from ..simulator import Simulator
+from ..waiting import eventually
+
+FIRST, SECOND = (f"registry.example/team/workload:{tag}" for tag in ("1", "2"))
+
+
+@pytest.fixture
+def make_class(admin: Client) -> Iterator[Callable[..., Manifest]]:
+    """Create a class with this spec; each is deleted at the end."""
+    made: list[Manifest] = []
+
+    def create(*, default: bool = False, **spec: Any) -> Manifest:
+        manifest = service_class(named("class"), default=default)
+        manifest["spec"] |= spec
+        made.append(admin.create(manifest))
+        return made[-1]
+
+    yield create
+    for each in made:
+        admin.delete(each)
+
+
+def small(admin: Client, namespace: str, name: str, **spec: Any) -> Resource:
+    """An ApiService of one Deployment that needs no provisioning."""
+    manifest: Manifest = yaml.safe_load((EXAMPLE.parent / "products.yaml").read_text())
+    manifest["metadata"] = {"name": name, "namespace": namespace}
+    manifest["spec"].pop("className", None)
+    manifest["spec"] |= spec
+    return Resource(admin, manifest).create()
+
+
+def name_of(class_: Manifest) -> str:
+    return str(class_["metadata"]["name"])
+
+
+def image(resource: Resource) -> str:
+    live = resource.client.get(resource.child("Deployment", "api"))
+    assert live
+    return str(live["spec"]["template"]["spec"]["containers"][0]["image"])
+
+
+def test_the_default_class_is_chosen_once_and_stays(
+    admin: Client,
+    namespace: str,
+    start: Callable[..., Running],
+    simulator: Simulator,
+    make_class: Callable[..., Manifest],
+) -> None:
+    operator = start()
+    before = small(admin, namespace, "before")
+    assert before.until("Ready", "True")["status"]["className"] == "built-in"
+    old = make_class(default=True, runtime={"image": FIRST})
+    operator.settle()
+    assert before.live()["status"]["className"] == "built-in", "what is pinned stays"
+    first = small(admin, namespace, "first")
+    assert first.until("Ready", "True")["status"]["className"] == name_of(old)
+    assert image(first) == FIRST
+    new = make_class(default=True, runtime={"image": SECOND})
+    second = small(admin, namespace, "second")
+    assert second.until("Ready", "True")["status"]["className"] == name_of(old), "of two defaults the older one counts"
+    admin.merge(old, {"spec": {"isDefault": False}})
+    third = small(admin, namespace, "third")
+    assert third.until("Ready", "True")["status"]["className"] == name_of(new)
+    first.edit(api={"title": "Other"})
+    assert first.until("Ready", "True")["status"]["className"] == name_of(old)
+    assert image(first) == FIRST
+
+
+def test_children_follow_their_class(
+    admin: Client,
+    namespace: str,
+    start: Callable[..., Running],
+    simulator: Simulator,
+    make_class: Callable[..., Manifest],
+) -> None:
+    start()
+    class_ = make_class(runtime={"image": FIRST})
+    resource = small(admin, namespace, "shop", className=name_of(class_))
+    resource.until("Ready", "True")
+    change = {
+        "runtime": {"image": SECOND, "pullSecrets": [{"name": "registry"}]},
+        "serviceAccount": {"annotations": {"cloud.example/role": "shop"}},
+        "monitoring": {"labels": {"release": "prometheus"}},
+    }
+    admin.merge(class_, {"spec": change})
+    eventually(lambda: image(resource) == SECOND, what="the image is that of the class")
+    resource.until("Ready", "True")
+    children = resource.children()
+    account = children["ServiceAccount", "shop-api"]["metadata"]
+    assert account["annotations"]["cloud.example/role"] == "shop"
+    assert children["ServiceMonitor", "shop-api"]["metadata"]["labels"]["release"] == "prometheus"
+    pod = children["Deployment", "shop-api"]["spec"]["template"]["spec"]
+    assert pod["imagePullSecrets"] == [{"name": "registry"}]
+
+
+def test_a_class_that_is_deleted_takes_nothing_with_it(
+    admin: Client,
+    namespace: str,
+    start: Callable[..., Running],
+    simulator: Simulator,
+    make_class: Callable[..., Manifest],
+) -> None:
+    operator = start()
+    class_ = make_class(runtime={"image": FIRST})
+    resource = small(admin, namespace, "shop", className=name_of(class_))
+    resource.until("Ready", "True")
+    before = resource.children()
+    admin.delete(class_)
+    resource.until("Stalled", "True", "ClassNotFound")
+    late = small(admin, namespace, "late", className=name_of(class_))
+    late.until("Stalled", "True", "ClassNotFound")
+    operator.settle()
+    assert resource.children().keys() == before.keys()
+    assert resource.condition("ApiAvailable")["status"] == "True"
+    assert late.children() == {}
+    admin.create({key: class_[key] for key in ("apiVersion", "kind", "spec")} | {"metadata": {"name": name_of(class_)}})
+    resource.until("Ready", "True")
+    late.until("Ready", "True")
+    assert image(resource) == FIRST
+
+
+LIMITS = {
+    "datastores": ["PostgreSQL"],
+    "caches": ["Memory"],
+    "queues": ["SQS"],
+    "endpoints": ["*.db.example.com"],
+    "hostnames": ["*.shop.example.com"],
+    "parentRefs": [{"name": "public", "namespace": "gateways"}],
+    "images": ["registry.example/team/*"],
+    "annotations": ["waf.example.com/*"],
+    "maxReplicas": 20,
+}
+BEYOND: dict[str, tuple[dict[str, Any], str]] = {
+    "datastore": ({"datastore": {"type": "DynamoDB"}, "cache": {"type": "None"}}, "datastore type DynamoDB"),
+    "cache": ({"cache": redis(address="redis:6379")}, "cache type Redis"),
+    "queue": ({"queue": kafka("kafka:9092")}, "queue type Kafka"),
+    "host": ({"datastore": postgresql("evil.example.com")}, "the host evil.example.com"),
+    "issuer": ({"security": jwt("https://id.example.com")}, "the host id.example.com"),
+    "hostname": ({"exposure": gateway("bank.example.com")}, "the host name bank.example.com"),
+    "gateway": ({"exposure": gateway("a.shop.example.com", name="own")}, "the Gateway gateways/own"),
+    "image": ({"runtime": {"image": "evil.example/miner:1"}}, "the image evil.example/miner:1"),
+    "annotation": ({"exposure": ingress("a.shop.example.com", snippet="x")}, "the annotation snippet"),
+    "replicas": ({"scaling": {"api": {"max": 21}}}, "at most 20 replicas"),
+}
+WITHIN: dict[str, Any] = {
+    "queue": None,
+    "worker": None,
+    "cache": {"type": "Memory"},
+    "datastore": postgresql(),
+    "scaling": None,
+    "exposure": None,
+}
+
+
+def plain(namespace: str, name: str, class_: Manifest, **spec: Any) -> Manifest:
+    """The example without a worker, and within every limit but for `spec`."""
+    wanted = {"className": name_of(class_), **WITHIN, **spec}
+    manifest = example(namespace, name=name, **wanted)
+    for each in manifest["spec"]["api"]["resources"]:
+        each.pop("cache", None)
+        each["writes"] = "Sync"
+    return manifest
+
+
+def test_a_class_that_is_tightened_leaves_what_runs_and_lets_it_go(
+    admin: Client,
+    namespace: str,
+    start: Callable[..., Running],
+    simulator: Simulator,
+    make_class: Callable[..., Manifest],
+) -> None:
+    operator = start()
+    class_ = make_class()
+    beyond = {
+        name: Resource(admin, plain(namespace, name, class_, deletionPolicy="Delete", **spec)).create()
+        for name, (spec, _) in BEYOND.items()
+    }
+    within = Resource(admin, plain(namespace, "within", class_)).create()
+    for resource in (*beyond.values(), within):
+        resource.until("Ready", "True", timeout_seconds=60)
+    operator.settle()
+    running = {name: resource.children() for name, resource in beyond.items()}
+    admin.merge(class_, {"spec": {"limits": LIMITS}})
+    for name, resource in beyond.items():
+        resource.until("Stalled", "True", "ClassLimits")
+        assert BEYOND[name][1] in resource.condition("Ready")["message"]
+        assert resource.condition("ApiAvailable")["status"] == "True"
+    operator.settle()
+    assert {name: resource.children() for name, resource in beyond.items()} == running
+    within.until("Ready", "True")
+    edited = beyond.pop("replicas")
+    edited.edit(scaling={"api": {"max": 2}})
+    edited.until("Ready", "True")
+    refused = Resource(admin, plain(namespace, "refused", class_, **BEYOND["image"][0])).create()
+    refused.until("Stalled", "True", "ClassLimits")
+    assert refused.children() == {}
+    for resource in beyond.values():
+        assert resource.live()["metadata"]["finalizers"] == ["fairlead.dev/teardown"]
+        resource.delete()
+    for resource in beyond.values():
+        resource.until_gone()
+
+
+def test_an_operator_of_one_namespace_knows_the_class_of_its_file_and_no_other(
+    admin: Client,
+    namespace: str,
+    start: Callable[..., Running],
+    simulator: Simulator,
+    make_class: Callable[..., Manifest],
+    tmp_path: Path,
+) -> None:
+    other = make_class(default=True, runtime={"image": SECOND})
+    file = tmp_path / "class.yaml"
+    spec = {"isDefault": True, "runtime": {"image": FIRST}, "limits": {"images": ["registry.example/team/*"]}}
+    class_ = {"apiVersion": "fairlead.dev/v1alpha1", "kind": "ApiServiceClass", "metadata": {"name": "team"}}
+    file.write_text(yaml.safe_dump(class_ | {"spec": spec}))
+    operator = start(class_file=str(file))
+    resource = small(admin, namespace, "shop")
+    assert resource.until("Ready", "True")["status"]["className"] == "team"
+    assert image(resource) == FIRST
+    foreign = small(admin, namespace, "foreign", className=name_of(other))
+    foreign.until("Stalled", "True", "ClassNotFound")
+    beyond = small(admin, namespace, "beyond", runtime={"image": "evil.example/miner:1"})
+    beyond.until("Stalled", "True", "ClassLimits")
+    assert foreign.children() == beyond.children() == {}
+    assert [each for each in operator.sent if "apisvcclasses" in each.path] == []
