@@ -129,6 +129,7 @@ class Reconciler:
         await self._roll_out(turn)
         if turn.queued:
             turn.held = True
+            await self._bring(turn, [each for each in traffic if rollouts.is_repair(each, turn.previous)])
             return
         live = self._world.of(owner)
         changed = [each for each in traffic if self._applier.differs(owner, each, live)]

@@ -168,11 +168,13 @@ def test_what_is_planned_is_what_the_operator_does(
 def test_people_are_shown_a_line_for_each_object(namespace: str, admin: Client, plan: Callable[..., Answer]) -> None:
     resource = Resource(admin, example(namespace)).create()
     edited = example(namespace, scaling={"api": {"min": 3, "max": 9}})
+    edited["metadata"]["annotations"] = {"fairlead.dev/paused": "true"}
     answer = plan(edited)
     lines = answer.out.splitlines()
     assert lines[0] == f"~ ApiService {namespace}/orders, class {class_name(admin)}"
     assert "    spec.scaling.api.max: 20 -> 9" in lines
     assert "  + Deployment orders-api" in lines
+    assert "    note: the operator does nothing of this while the annotation fairlead.dev/paused is true" in lines
     assert lines[-1].startswith("Plan: ")
     assert lines[-1].endswith(" to create, 1 to change, 0 to delete, 0 unchanged.")
     assert "\x1b" not in answer.out
