@@ -232,6 +232,8 @@ class Reconciler:
         if waiting is not None and waiting.reason != Reason.TEARDOWN_SKIPPED:
             return await self._wait_for_teardown(resource, waiting)
         if waiting is not None:
+            # An operator of one namespace may write no Event about it outside.
+            LOG.warning("the teardown was skipped", extra={"why": waiting.message})
             await self._announce(resource, "Warning", waiting.reason, waiting.message)
         others = [each for each in resource["metadata"]["finalizers"] if each != teardown.FINALIZER]
         await self._set_finalizers(resource, others)

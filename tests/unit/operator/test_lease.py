@@ -126,6 +126,23 @@ async def test_who_may_not_write_any_more_does_not_count_as_leading(leases: Leas
     assert first.election.held.is_set()
 
 
+async def test_a_standby_looks_twice_as_often_as_the_leader_renews(leases: Leases) -> None:
+    class Enough(Exception):
+        """It has slept once."""
+
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        raise Enough
+
+    for name in ("one", "two"):
+        election = Election(Terms("ops", "fairlead", name), clock=lambda: 0.0, sleep=sleep)
+        with pytest.raises(Enough):
+            await election.run(leases)  # type: ignore[arg-type]
+    assert pauses == [2.0, 1.0]
+
+
 async def test_a_restarted_replica_of_the_same_name_goes_on(leases: Leases) -> None:
     await Replica(leases, "one").at(0)
     assert await Replica(leases, "one").at(1)
