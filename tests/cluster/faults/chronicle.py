@@ -22,7 +22,7 @@ from ..client import Manifest
 from ..kubeconfig import Connection
 
 CONNECT_SECONDS = 30.0
-WATCH_SECONDS = 3600
+AGAIN_SECONDS = 0.2
 CLOSING_SECONDS = 0.1
 KINDS = (*kinds.CHILDREN, kinds.API_SERVICE)
 # Both lengths of hash that end in names and digests; which one it is says nothing that two namespaces could share.
@@ -95,33 +95,41 @@ class Chronicle:
             await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _watch(self, kind: Kind) -> None:
+        """Follow one kind without a gap; the server ends watches when a definition changes."""
         selector = {"labelSelector": names.LABEL_APISVC} if kind.child else {}
-        parameters = {"watch": "true", "timeoutSeconds": str(WATCH_SECONDS)} | selector
-        async with self._http.get(kind.path(), params=parameters) as answer:
-            answer.raise_for_status()
-            self._open += 1
-            if self._open == len(KINDS):
-                self._ready.set()
-            async for line in answer.content:
-                event = json.loads(line)
-                self._take(event["type"], kind, event["object"])
-        raise ConnectionError(f"the watch of {kind.plural} ended")
+        async with self._http.get(kind.path(), params={"limit": "1"}) as answer:
+            since = (await answer.json())["metadata"]["resourceVersion"]
+        self._open += 1
+        if self._open == len(KINDS):
+            self._ready.set()
+        while True:
+            parameters = {"watch": "true", "allowWatchBookmarks": "true", "resourceVersion": since} | selector
+            async with self._http.get(kind.path(), params=parameters) as answer:
+                if answer.status == 200:
+                    async for line in answer.content:
+                        event = json.loads(line)
+                        since = self._take(event["type"], kind, event["object"])
+            await asyncio.sleep(AGAIN_SECONDS)
 
-    def _take(self, event: str, kind: Kind, live: Manifest) -> None:
+    def _take(self, event: str, kind: Kind, live: Manifest) -> str:
+        """Write the event down; the resource version to go on from."""
         if event == "ERROR":
             raise ConnectionError(f"watching {kind.plural}: {live}")
         metadata = live["metadata"]
+        if event == "BOOKMARK":
+            return str(metadata["resourceVersion"])
         owner = (metadata["namespace"], metadata.get("labels", {}).get(names.LABEL_APISVC, metadata["name"]))
         ref = (kind.name, metadata["name"])
         with self._lock:
             self._versions[owner] += 1
             if event == "DELETED":
-                del self._objects[owner][ref]
+                self._objects[owner].pop(ref, None)
             else:
                 self._objects[owner][ref] = live
             if event != "MODIFIED":
                 name = metadata["name"].removeprefix(owner[1])
                 self._events[owner][f"{event} {kind.name} {_HASH.sub('HASH', name)}"] += 1
+        return str(metadata["resourceVersion"])
 
 
 def meaning(objects: Iterable[Manifest], *, same: dict[str, str]) -> list[str]:

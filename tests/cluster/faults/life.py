@@ -21,9 +21,13 @@ from .proxy import FaultProxy
 CHAPTERS = ("create", "edit", "delete")
 TIMEOUT_SECONDS = 60.0
 QUIET_SECONDS = 1.0
+# The operator looks again at everything that is not well more often than this.
+STUCK_SECONDS = 20.0
 POLL_SECONDS = 0.05
-# A start reads every kind anew; what is more than that, and more than a few tries, is a loop.
-HOT_FACTOR, HOT_REQUESTS = 3, 100
+MOST_LINES, LONGEST_LINE = 60, 200
+# A start reads every kind anew; what is more than that, and more than tries now and then, is a loop.
+START_REQUESTS = 100
+HOT_PER_SECOND = 10.0
 
 
 @dataclass(frozen=True)
@@ -34,14 +38,15 @@ class End:
     events: Counter[str]
     writes: list[Request]
     requests: int
+    seconds: float
 
     def exceeds(self, expected: "End") -> str:
         """What came or went, or was asked, too often; or empty."""
         if self.events != expected.events:
             more, fewer = self.events - expected.events, expected.events - self.events
             return f"came or went more often: {dict(more)}, less often: {dict(fewer)}"
-        limit = HOT_FACTOR * expected.requests + HOT_REQUESTS
-        return f"{self.requests} requests, more than {limit}" if self.requests > limit else ""
+        limit = 3 * expected.requests + START_REQUESTS + HOT_PER_SECOND * self.seconds
+        return f"{self.requests} requests in {self.seconds:.1f} s" if self.requests > limit else ""
 
 
 @dataclass(frozen=True)
@@ -79,26 +84,15 @@ class Life:
         """Whether it is a write of the operator for this resource."""
         return request.writes and self.counts(request)
 
-    def tell(self, chapter: str, *, expected: End | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> End:
-        """Do what the user does, and wait for the end of the chapter; for any rest when nothing is expected.
+    def tell(self, chapter: str, *, expected: End | None = None) -> End:
+        """Do what the user does, and wait for the end of the chapter; for any rest when nothing is expected."""
+        self.act(chapter)
+        return self.reach(chapter, expected=expected)
 
-        AssertionError when the end is another one, or does not come in time.
-        """
-        start, before = len(self.lane.proxy.requests), self.lane.chronicle.comings_and_goings(self._owner)
-        self._act(chapter)
-        state = self._await(chapter, expected, time.monotonic() + timeout_seconds)
-        requests = [each for each in self.lane.proxy.requests[start:] if self.counts(each)]
-        events = self.lane.chronicle.comings_and_goings(self._owner) - before
-        end = End(state, events, [each for each in requests if each.writes], len(requests))
-        if expected is not None and (fault := end.exceeds(expected)):
-            raise AssertionError(f"{chapter}: {fault}")
-        return end
-
-    @property
-    def _owner(self) -> tuple[str, str]:
-        return self.lane.namespace, self.name
-
-    def _act(self, chapter: str) -> None:
+    def act(self, chapter: str) -> None:
+        """Do what the user does."""
+        self._start = (time.monotonic(), len(self.lane.proxy.requests))
+        self._before = self.lane.chronicle.comings_and_goings(self._owner)
         admin, manifest = self.lane.admin, born(self.lane.namespace, self.name)
         if chapter == "create":
             admin.create(manifest)
@@ -106,6 +100,31 @@ class Life:
             admin.merge(manifest, {"spec": changes(manifest)})
         else:
             admin.delete(manifest)
+
+    def reach(self, chapter: str, *, expected: End | None = None, timeout_seconds: float = TIMEOUT_SECONDS) -> End:
+        """Wait for the end of the chapter. AssertionError when it is another one, or does not come in time."""
+        state = self._await(chapter, expected, time.monotonic() + timeout_seconds)
+        at, number = self._start
+        requests = [each for each in self.lane.proxy.requests[number:] if self.counts(each)]
+        events = self.lane.chronicle.comings_and_goings(self._owner) - self._before
+        end = End(state, events, [each for each in requests if each.writes], len(requests), time.monotonic() - at)
+        if expected is not None and (fault := end.exceeds(expected)):
+            raise AssertionError(f"{chapter}: {fault}")
+        return end
+
+    def condition(self, name: str) -> Manifest:
+        """One condition of the resource as it is now, or an empty one."""
+        found = [each for each in self.lane.chronicle.objects(self._owner) if each["kind"] == "ApiService"]
+        conditions = [each for live in found for each in live.get("status", {}).get("conditions", ())]
+        return next((each for each in conditions if each["type"] == name), {})
+
+    def kinds(self) -> set[str]:
+        """The kinds of all that is there now."""
+        return {each["kind"] for each in self.lane.chronicle.objects(self._owner)}
+
+    @property
+    def _owner(self) -> tuple[str, str]:
+        return self.lane.namespace, self.name
 
     def _await(self, chapter: str, expected: End | None, deadline: float) -> list[str]:
         seen: object = None
@@ -118,6 +137,8 @@ class Life:
                 judged_at, state = now, self._state()
                 if expected is None or state == expected.state:
                     return state
+            elif now - moved_at > STUCK_SECONDS:
+                break
             time.sleep(POLL_SECONDS)
         wanted = expected.state if expected else []
         raise AssertionError(
@@ -148,12 +169,9 @@ class Life:
         objects = self.lane.chronicle.objects(self._owner)
         if chapter == "delete":
             return not objects
-        live = next((each for each in objects if each["kind"] == "ApiService"), None)
-        if live is None or live.get("status", {}).get("observedGeneration") != live["metadata"]["generation"]:
-            return False
-        return {"Ready": "True"}.items() <= {
-            each["type"]: each["status"] for each in live["status"]["conditions"]
-        }.items()
+        generations = [each["metadata"]["generation"] for each in objects if each["kind"] == "ApiService"]
+        ready = self.condition("Ready")
+        return ready.get("status") == "True" and [ready["observedGeneration"]] == generations
 
     def _last_words(self) -> str:
         """What the operator asked and said last."""
@@ -186,4 +204,5 @@ def difference(expected: list[str], found: list[str]) -> str:
     def lines(state: list[str]) -> list[str]:
         return [line for text in state for line in json.dumps(json.loads(text), indent=1).splitlines()]
 
-    return "\n".join(difflib.unified_diff(lines(expected), lines(found), "expected", "found", lineterm="", n=4))
+    differing = difflib.unified_diff(lines(expected), lines(found), "expected", "found", lineterm="", n=4)
+    return "\n".join(line[:LONGEST_LINE] for line in itertools.islice(differing, MOST_LINES))
