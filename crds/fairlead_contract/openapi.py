@@ -56,6 +56,7 @@ class _Service:
         self._queued = document.queue is not None
         self._problems: set[tuple[str, ...]] = set()
         self._schemas: Json = {}
+        self._examples: dict[str, Json | None] = {}
         for resource in document.api.resources:
             self._schemas |= schemas.resource_schemas(resource)
 
@@ -229,7 +230,7 @@ class _Service:
     def _document_answer(self, resource: Resource, description: str, *headers: str) -> Json:
         name = component(resource)
         media: Json = {"schema": reference("schemas", name)}
-        sample = schemas.example(self._schemas[name], self._schemas)
+        sample = self._example(name, self._schemas[name])
         if sample is not None:
             media["example"] = sample
         return {"description": description, "headers": _headers(*headers), "content": {_JSON: media}}
@@ -237,10 +238,16 @@ class _Service:
     def _body(self, resource: Resource, kind: str, types: Iterable[str]) -> Json:
         name = component(resource) + kind
         media: Json = {"schema": reference("schemas", name)}
-        sample = schemas.example(_writable(self._schemas[name]), self._schemas)
+        sample = self._example(name, _writable(self._schemas[name]))
         if sample is not None:
             media["example"] = sample
         return {"requestBody": {"required": True, "content": dict.fromkeys(types, media)}}
+
+    def _example(self, name: str, schema: Json) -> Json | None:
+        """The example of a component: found once, for to check it against its schema takes long."""
+        if name not in self._examples:
+            self._examples[name] = schemas.example(schema, self._schemas)
+        return self._examples[name]
 
     def _links(self, resource: Resource) -> Json:
         if "Get" not in set(map(str, resource.operations)):

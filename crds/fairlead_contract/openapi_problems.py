@@ -3,6 +3,7 @@
 Decided here: one shared response for each combination of types under one status.
 """
 
+from functools import lru_cache
 from typing import Any
 
 from fairlead_contract.problems import BY_SLUG, ProblemType
@@ -63,11 +64,13 @@ PROBLEM_SCHEMA: Json = {
 }
 
 
+@lru_cache(maxsize=256)  # there are few combinations, and every document asks for them all
 def component_name(slugs: tuple[str, ...]) -> str:
     """Such as `409-already-exists.conflict`."""
     return f"{BY_SLUG[slugs[0]].status}-{'.'.join(slugs)}"
 
 
+@lru_cache(maxsize=256)
 def group(slugs: tuple[str, ...]) -> dict[int, tuple[str, ...]]:
     """`slugs` by status, both in the order of the table."""
     found: dict[int, list[str]] = {}

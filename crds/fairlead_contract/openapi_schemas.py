@@ -5,7 +5,6 @@ a request must not hold at all is `false`, so that an open schema refuses it too
 null.
 """
 
-from copy import deepcopy
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator
@@ -169,7 +168,7 @@ def page(name: str) -> Json:
 
 
 def _base(resource: Resource) -> Json:
-    schema: Json = _rebased(deepcopy(resource.schema_.document()), component(resource))
+    schema: Json = _rebased(resource.schema_.document(), component(resource))
     schema.pop("$schema", None)
     schema.pop("$id", None)
     for name in key_names(resource):
@@ -178,7 +177,7 @@ def _base(resource: Resource) -> Json:
 
 
 def _rebased(value: Any, name: str) -> Any:
-    """References inside the user's schema, turned to where the schema is in the OpenAPI document."""
+    """A copy of the user's schema, its references turned to where the schema is in the OpenAPI document."""
     if isinstance(value, list):
         return [_rebased(item, name) for item in value]
     if not isinstance(value, dict):

@@ -7,6 +7,7 @@ k8s.io/apimachinery/pkg/api/resource: the largest suffix without a fraction, in 
 import math
 import re
 from fractions import Fraction
+from functools import lru_cache
 
 _QUANTITY = re.compile(r"([0-9]+(?:\.[0-9]+)?)([A-Za-z]*)")
 _DECIMAL = ("n", "u", "m", "", "k", "M", "G", "T", "P", "E")  # 1000 ** index billionths
@@ -14,6 +15,7 @@ _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei")  # 1024 ** index
 _SMALLEST = 10**9  # nothing below a billionth is kept
 
 
+@lru_cache(maxsize=1024)  # the same few amounts are compared in every plan
 def amount(quantity: str) -> Fraction:
     """The number that `quantity` means. It has passed the contract's pattern."""
     match = _QUANTITY.fullmatch(quantity)
