@@ -5,9 +5,9 @@ after. Each key may start twice at once and then once a second; `urgent` passes 
 """
 
 import asyncio
-import contextlib
 import heapq
 import random
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
@@ -143,19 +143,20 @@ class Schedule:
 
 
 class WorkQueue:
-    """A Schedule on a clock. Any number of workers may wait in `get`."""
+    """A Schedule on a clock. Any number of workers may wait in `get`; each change wakes one, and it wakes the next."""
 
     def __init__(self, schedule: Schedule, *, clock: Callable[[], float], added: Callable[[], None]) -> None:
         self.schedule = schedule
         self._clock = clock
         self._added = added
-        self._wake = asyncio.Event()
+        self._sleepers: deque[asyncio.Future[None]] = deque()
+        self._alarm: asyncio.TimerHandle | None = None
 
     def add(self, name: Name, *, priority: Priority, delay: float = 0.0, urgent: bool = False) -> None:
         """See Schedule.add."""
         self.schedule.add(name, priority=priority, now=self._clock(), delay=delay, urgent=urgent)
         self._added()
-        self._wake.set()
+        self._wake()
 
     def waited_seconds(self, name: Name) -> float:
         """How long the pass under way waited beyond the time it was due."""
@@ -164,21 +165,40 @@ class WorkQueue:
     async def get(self) -> Name:
         """Wait for the next name."""
         while True:
-            self._wake.clear()
             name = self.schedule.pop(self._clock())
             if name is not None:
-                # Another worker may sleep over more that is ready.
-                self._wake.set()
+                self._wake()  # there may be more, and somebody has to mind the time
                 return name
-            due = self.schedule.next_due()
-            pause = None if due is None else max(0.0, due - self._clock())
-            # Not `wait_for`: up to Python 3.11 it loses a cancellation that comes together with the event.
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
+            await self._sleep()
 
     def done(self, name: Name, *, failed: bool = False, requeue_seconds: float | None = None) -> float:
         """See Schedule.done."""
         pause = self.schedule.done(name, now=self._clock(), failed=failed, requeue_seconds=requeue_seconds)
-        self._wake.set()
+        self._wake()
         return pause
+
+    async def _sleep(self) -> None:
+        sleeper: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._sleepers.append(sleeper)
+        self._set_alarm()
+        try:
+            await sleeper
+        except asyncio.CancelledError:
+            if not sleeper.cancelled():
+                self._wake()  # it was woken for something that others have to do now
+            raise
+
+    def _set_alarm(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+        due = self.schedule.next_due()
+        pause = None if due is None else max(0.0, due - self._clock())
+        self._alarm = None if pause is None else asyncio.get_running_loop().call_later(pause, self._wake)
+
+    def _wake(self) -> None:
+        """Have one look who sleeps."""
+        while self._sleepers:
+            sleeper = self._sleepers.popleft()
+            if not sleeper.done():
+                sleeper.set_result(None)
+                return
