@@ -9,7 +9,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace, TracebackType
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 import aiohttp
 import orjson
@@ -40,10 +40,12 @@ GRACE_SECONDS = 2.0
 CONNECT_SECONDS = 5.0
 # The kernel gives a connection up after these, seconds or (the last one) milliseconds, when the other side is gone.
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 9000}
-PAGE_SIZE = 500
+# Each ApiService has a ConfigMap of 70 KB and more: this many of the largest kind may be in memory at a time.
+PAGE_SIZE = 100
 RETRIES = 3
 MAX_WAIT_SECONDS = 10.0
 Manifest = dict[str, Any]
+T = TypeVar("T")
 
 
 class Observer(Protocol):
@@ -142,26 +144,33 @@ class Client:
     async def list_all(
         self, kind: Kind, *, namespace: str = "", selector: str = "", fields: str = ""
     ) -> tuple[list[Manifest], str]:
-        """Every object, read in pages, and the resource version to watch from. Gone starts it anew, once, in one page.
+        """Every object, and the resource version to watch from: see `read_all`."""
+        return await self.read_all(kind, _itself, namespace=namespace, selector=selector, fields=fields)
 
+    async def read_all(
+        self, kind: Kind, read: Callable[[Manifest], T], *, namespace: str = "", selector: str = "", fields: str = ""
+    ) -> tuple[list[T], str]:
+        """What `read` makes of every object, and the resource version to watch from.
+
+        Objects come in pages, and no more than one page of them is held at a time. Gone starts anew, once, in one page.
         `selector` is about labels, `fields` a field selector.
         """
         given = {"labelSelector": selector, "fieldSelector": fields, "limit": str(PAGE_SIZE)}
         parameters = {key: value for key, value in given.items() if value}
         path = kind.path(namespace=namespace)
         try:
-            return await self._pages(path, parameters)
+            return await self._pages(path, parameters, read)
         except Gone:
             del parameters["limit"]
-            return await self._pages(path, parameters)
+            return await self._pages(path, parameters, read)
 
-    async def _pages(self, path: str, parameters: dict[str, str]) -> tuple[list[Manifest], str]:
-        items: list[Manifest] = []
+    async def _pages(self, path: str, parameters: dict[str, str], read: Callable[[Manifest], T]) -> tuple[list[T], str]:
+        items: list[T] = []
         following = ""
         while True:
             more = {"continue": following} if following else {}
             page = await self.request("GET", path, parameters=parameters | more)
-            items += page.get("items") or ()
+            items += map(read, page.get("items") or ())
             following = page["metadata"].get("continue", "")
             if not following:
                 return items, page["metadata"]["resourceVersion"]
@@ -354,6 +363,10 @@ def _error(request: str, code: int, body: Manifest, retry_after: str) -> ApiErro
         message=str(body.get("message", "")),
         retry_after_seconds=float(retry_after) if retry_after.isdigit() else 0.0,
     )
+
+
+def _itself(item: Manifest) -> Manifest:
+    return item
 
 
 def _ignore(method: str, path: str, code: int) -> None:

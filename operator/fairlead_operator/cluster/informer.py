@@ -93,7 +93,9 @@ class Informer(Generic[R]):
     async def _list(self) -> Place:
         self._beat()
         try:
-            items, version = await self._client.list_all(self.kind, namespace=self._namespace, selector=self._selector)
+            records, version = await self._client.read_all(
+                self.kind, self._named, namespace=self._namespace, selector=self._selector
+            )
         except NotFound:
             self.store.clear()
             self.synced.set()
@@ -102,14 +104,15 @@ class Informer(Generic[R]):
             # One kind that may not be read must not keep the others waiting; a create over what is there is refused.
             self.synced.set()
             raise
-        self.store.replace(((_name(item), self._record(item)) for item in items), version=int(version))
+        self.store.replace(records, version=int(version))
         self.synced.set()
         self._beat()
         return Place(int(version), int(version))
 
-    def _record(self, item: dict[str, Any]) -> R:
-        known = self.store.get(_name(item))
-        return known if known is not None and known.version == _version(item) else self._read(item)
+    def _named(self, item: dict[str, Any]) -> tuple[Name, R]:
+        name = _name(item)
+        known = self.store.get(name)
+        return name, known if known is not None and known.version == _version(item) else self._read(item)
 
     async def _window(self, place: Place) -> None:
         """Follow the events of one window; Unreachable, too, when it told of nothing and ended before its time."""

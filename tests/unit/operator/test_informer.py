@@ -11,7 +11,7 @@ from aiohttp import web
 from fairlead_operator import kinds
 from fairlead_operator.cluster.client import GRACE_SECONDS, Client
 from fairlead_operator.cluster.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Informer, Place
-from fairlead_operator.cluster.store import Child, Store
+from fairlead_operator.cluster.store import Child, Name, Store
 from fairlead_operator.errors import OperatorError, Unreachable
 from fairlead_operator.kinds import Kind
 
@@ -233,7 +233,7 @@ class Scripted:
         self.seconds: list[int] = []
         self.times = Times(len(windows))
 
-    async def list_all(self, kind: Kind, **_: str) -> tuple[list[dict[str, Any]], str]:
+    async def read_all(self, kind: Kind, _: object, **__: str) -> tuple[list[tuple[Name, Child]], str]:
         self.asked.append("list")
         return [], "10"
 
