@@ -5,6 +5,7 @@ import itertools
 
 import pytest
 
+from fairlead_operator.cluster.store import Name
 from fairlead_operator.cluster.workqueue import BACKOFF_MAX_SECONDS, Priority, Schedule, WorkQueue
 
 A, B, C = ("shop", "a"), ("shop", "b"), ("shop", "c")
@@ -155,3 +156,42 @@ async def test_a_worker_that_is_cancelled_while_it_is_woken_ends(ticks: int) -> 
     worker.cancel()
     await asyncio.wait([worker], timeout=1)
     assert worker.cancelled()
+
+
+async def test_a_change_wakes_one_worker_and_that_one_the_next() -> None:
+    looks: list[None] = []
+
+    class Counted(Schedule):
+        def pop(self, now: float) -> Name | None:
+            looks.append(None)
+            return super().pop(now)
+
+    queue = WorkQueue(Counted(), clock=asyncio.get_running_loop().time, added=lambda: None)
+    workers = [asyncio.create_task(queue.get()) for _ in range(16)]
+    await asyncio.sleep(0)
+    looks.clear()
+    queue.add(A, priority=Priority.EDIT)
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert [worker.done() for worker in workers].count(True) == 1
+    assert len(looks) == 2
+    for worker in workers:
+        worker.cancel()
+
+
+async def test_a_worker_that_ends_as_it_is_woken_wakes_another() -> None:
+    queue = WorkQueue(schedule(), clock=asyncio.get_running_loop().time, added=lambda: None)
+    first, second = (asyncio.create_task(queue.get()) for _ in range(2))
+    await asyncio.sleep(0)
+    queue.add(A, priority=Priority.EDIT)
+    first.cancel()
+    assert await asyncio.wait_for(second, 1) == A
+
+
+async def test_one_worker_minds_the_time() -> None:
+    queue = WorkQueue(schedule(), clock=asyncio.get_running_loop().time, added=lambda: None)
+    workers = [asyncio.create_task(queue.get()) for _ in range(2)]
+    await asyncio.sleep(0)
+    queue.add(A, priority=Priority.EDIT, delay=0.02)
+    queue.add(B, priority=Priority.EDIT, delay=0.01)
+    assert {await each for each in workers} == {A, B}
