@@ -72,10 +72,18 @@ class Applier:
         self, owner: Name, uid: str, wanted: Iterable[Wanted], *, applied: Applied, force: bool = False
     ) -> None:
         """Apply what differs, at the same time; the outcome goes into `applied`. `force` applies all."""
-        live, wanted = self._world.of(owner), list(wanted)
-        if wanted and (force or any(self.differs(owner, each, live) for each in wanted)):
+        live = self._world.of(owner)
+        todo = [each for each in wanted if force or not self._is_settled(owner, uid, each, live)]
+        if any(force or self.differs(owner, each, live) for each in todo):
             await confirm(self._client, self._world, owner)
-        await asyncio.gather(*(self._one(owner, uid, each, live, applied, force) for each in wanted))
+        await asyncio.gather(*(self._one(owner, uid, each, live, applied, force) for each in todo))
+
+    def _is_settled(self, owner: Name, uid: str, wanted: Wanted, live: Mapping[Ref, Child]) -> bool:
+        """Whether nothing needs to be done or said: most children, in most passes."""
+        child = live.get(wanted.ref)
+        if child is None or child.deleting or child.owner_uid != uid:
+            return False
+        return not self.differs(owner, wanted, live)
 
     def differs(self, owner: Name, wanted: Wanted, live: Mapping[Ref, Child]) -> bool:
         """Whether the child is absent or not what it is meant to be."""

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 Manifest = Mapping[str, Any]
@@ -22,6 +22,7 @@ class Rollout:
     available: bool
     replicas: str
     refused: str  # why pods cannot be made, such as a quota
+    progressed_at: str = field(default="", compare=False)  # when the controller last saw it go on; no news by itself
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ def rollout(live: Manifest) -> Rollout:
         available=conditions.get("Available", {}).get("status") == "True",
         replicas=f"{status.get('readyReplicas', 0)}/{wanted}",
         refused=_lasting(refused.get("message", "")) if refused.get("status") == "True" else "",
+        progressed_at=progressing.get("lastUpdateTime", ""),
     )
 
 

@@ -6,19 +6,49 @@ no longer ours or has another value, so the two digests differ. Nothing of the o
 """
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import orjson
 
 from fairlead_contract import names
 from fairlead_operator import kinds
+from fairlead_operator.facts import COMPONENT
 from fairlead_operator.inventory import Ref
 from fairlead_operator.kinds import Kind
 
 DIGEST_BYTES = 10
 Manifest = dict[str, Any]
+
+
+class Manifests:
+    """The manifests of one plan. They are large and hardly ever needed twice, so between passes few are kept, as text.
+
+    `again` makes all of them once more, for as long as it is set.
+    """
+
+    def __init__(self, made: Iterable[Manifest]) -> None:
+        self._made = _by_ref(made)
+        self._kept: dict[Ref, bytes] = {}
+        self.again: Callable[[], Iterable[Manifest]] | None = None
+
+    def of(self, ref: Ref) -> Manifest:
+        """The manifest of that child."""
+        if ref in self._kept:
+            found: Manifest = orjson.loads(self._kept[ref])
+            return found
+        if ref not in self._made and self.again is not None:
+            self._made = _by_ref(self.again())
+        return self._made[ref]
+
+    def keep(self, refs: Collection[Ref]) -> None:
+        """Drop all others, and what would make them again."""
+        made = {ref: orjson.dumps(manifest) for ref, manifest in self._made.items() if ref in refs}
+        self._kept = {ref: text for ref, text in self._kept.items() if ref in refs} | made
+        self._made = {}
+        self.again = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +57,25 @@ class Wanted:
 
     ref: Ref
     kind: Kind
-    manifest: Manifest
     digest: str
+    component: str
+    source: Manifests
 
     @classmethod
-    def of(cls, manifest: Manifest) -> "Wanted":
-        """The intent of a manifest."""
-        return cls(Ref.of(manifest), kinds.of(manifest), manifest, digest(manifest))
+    def of(cls, manifest: Manifest, source: Manifests | None = None) -> "Wanted":
+        """The intent of a manifest that is found in `source`."""
+        component = manifest["metadata"].get("labels", {}).get(COMPONENT, "")
+        source = source or Manifests([manifest])
+        return cls(Ref.of(manifest), kinds.of(manifest), digest(manifest), component, source)
+
+    @property
+    def manifest(self) -> Manifest:
+        """All of it, to be written."""
+        return self.source.of(self.ref)
+
+
+def _by_ref(made: Iterable[Manifest]) -> dict[Ref, Manifest]:
+    return {Ref.of(manifest): manifest for manifest in made}
 
 
 def digest(manifest: Manifest) -> str:
@@ -69,24 +111,27 @@ def controller(live: Manifest) -> Manifest | None:
 
 
 def project(value: Any, fields: Mapping[str, Any]) -> Any:
-    """The part of `value` that a set in the FieldsV1 format covers, in the order of the live object."""
-    inner = {path: below for path, below in fields.items() if path != "."}
-    if not inner:
+    """The part of `value` that a set in the FieldsV1 format covers; lists are in the order of the live object."""
+    if not fields or (len(fields) == 1 and "." in fields):
         return value
     if isinstance(value, dict):
-        return _project_map(value, inner)
+        return _project_map(value, fields)
     if isinstance(value, list):
-        return _project_list(value, inner)
+        return _project_list(value, fields)
     return value
 
 
 def _project_map(value: Manifest, fields: Mapping[str, Any]) -> Manifest:
-    owned = {path[2:]: below for path, below in fields.items() if path.startswith("f:")}
-    return {key: project(value[key], owned[key]) for key in value if key in owned}
+    owned = {}
+    for path, below in fields.items():
+        key = path[2:]
+        if key in value and path.startswith("f:"):
+            owned[key] = project(value[key], below) if below else value[key]
+    return owned
 
 
 def _project_list(items: list[Any], fields: Mapping[str, Any]) -> list[Any]:
-    keyed = [(orjson.loads(path[2:]), below) for path, below in fields.items() if path.startswith("k:")]
+    keyed = [(_key(path), below) for path, below in fields.items() if path.startswith("k:")]
     values = {path[2:] for path in fields if path.startswith("v:")}
     chosen = []
     for item in items:
@@ -98,8 +143,19 @@ def _project_list(items: list[Any], fields: Mapping[str, Any]) -> list[Any]:
     return chosen
 
 
-def _matches(item: Any, key: Manifest) -> bool:
-    return isinstance(item, dict) and all(item.get(name) == wanted for name, wanted in key.items())
+@lru_cache(maxsize=1024)
+def _key(path: str) -> tuple[tuple[str, Any], ...]:
+    """What an item has to have, by a path such as `k:{"name":"api"}`: few are asked for again and again."""
+    return tuple(orjson.loads(path[2:]).items())
+
+
+def _matches(item: Any, key: tuple[tuple[str, Any], ...]) -> bool:
+    if not isinstance(item, dict):
+        return False
+    for name, wanted in key:  # noqa: SIM110  # asked for each item of each event, and twice as fast as all()
+        if item.get(name) != wanted:
+            return False
+    return True
 
 
 def _owned_fields(live: Manifest) -> Mapping[str, Any] | None:

@@ -4,13 +4,11 @@ An object is named by group, kind and name; all are in the namespace of the reso
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Ref:
-    """One object in the namespace of the resource."""
+class Ref(NamedTuple):
+    """One object in the namespace of the resource. Many are made and looked up in each pass."""
 
     group: str
     kind: str

@@ -14,9 +14,12 @@ WATCH = ("list", "watch")
 OWN = (*WATCH, "get", "create", "patch", "delete")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Kind:
-    """One kind. `capability` names the optional group it belongs to; `child` means that a plan may contain it."""
+    """One kind, equal to nothing but itself: kinds are keys of tables that are looked into all the time.
+
+    `capability` names the optional group it belongs to; `child` means that a plan may contain it.
+    """
 
     group: str
     version: str

@@ -1,9 +1,11 @@
 """What a pass came to, as the view that the status is made from. Reads pods and Events only when something ails.
 
 Once a version serves, Ready follows whether the Deployments are available, and pods that come and go are no rollout.
+A rollout that makes progress ails from nothing: to read pods for each of its steps would cost more than all the rest.
 """
 
-from collections.abc import Mapping
+import datetime
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,15 +24,17 @@ from fairlead_operator.status import Part, View
 from fairlead_operator.turn import Pass, annotation, mine
 
 _POD_WARNINGS = "involvedObject.kind=Pod,type=Warning"
+PATIENCE_SECONDS = 3.0
 
 
 class Observer:
-    """Looks at the stores, and at the cluster where these do not know enough."""
+    """Looks at the stores, and at the cluster where these do not know enough. `now` gives the time as RFC 3339."""
 
-    def __init__(self, client: Client, world: World, applier: Applier) -> None:
+    def __init__(self, client: Client, world: World, applier: Applier, *, now: Callable[[], str]) -> None:
         self._client = client
         self._world = world
         self._applier = applier
+        self._now = now
 
     def rolled_out(self, turn: Pass) -> bool:
         """Whether the newest pods of every planned Deployment have replaced all others."""
@@ -60,8 +64,8 @@ class Observer:
             bindings=turn.provisioning.bindings or _bindings(turn),
             children=_children(own),
             contract=next((ref.name for ref in sorted(own) if _is_contract(ref)), ""),
-            api=_part(turn.plan, own, "api"),
-            worker=_part(turn.plan, own, "worker"),
+            api=_part(turn, own, "api"),
+            worker=_part(turn, own, "worker"),
             scaling_fault=_scaling_fault(own),
             scaling_note=_scaling_note(turn.plan),
             left_out=tuple(each.message for each in turn.plan.left_out if not each.feature.startswith("scaling")),
@@ -95,7 +99,7 @@ class Observer:
             seen = part.seen
             if seen is None or not part.wanted or (not view.pending and seen.available) or _written(turn, name):
                 continue
-            if seen.complete and seen.available:
+            if (seen.complete and seen.available) or (view.pending and progresses(seen, now=self._now())):
                 continue
             cause = await self._cause(turn.owner, name, seen)
             if cause and cause.reason == Reason.NOT_READY and view.pending and not seen.failed:
@@ -137,6 +141,16 @@ class Observer:
         )
 
 
+def progresses(seen: Rollout, *, now: str) -> bool:
+    """Whether the controller saw the rollout go on a moment ago, or has not looked at it yet."""
+    if seen.failed or seen.refused:
+        return False
+    if not seen.progressed_at:
+        return True
+    at, then = (datetime.datetime.fromisoformat(time) for time in (now, seen.progressed_at))
+    return (at - then).total_seconds() < PATIENCE_SECONDS
+
+
 def _condition(found: Mapping[str, Any], name: str) -> Manifest | None:
     return next((each for each in found.get("conditions", ()) if each["type"] == name), None)
 
@@ -155,13 +169,9 @@ def _seen(own: Mapping[Ref, Child], component: str) -> Rollout | None:
     return next((each for each in rollouts if each.component == component), None)
 
 
-def _part(planned: Plan, own: Mapping[Ref, Child], component: str) -> Part:
-    labels = [
-        child.manifest["metadata"]["labels"].get("app.kubernetes.io/component")
-        for child in planned.children
-        if child.kind == kinds.DEPLOYMENT.name
-    ]
-    return Part(wanted=component in labels, seen=_seen(own, component))
+def _part(turn: Pass, own: Mapping[Ref, Child], component: str) -> Part:
+    planned = [each.component for each in turn.wanted() if each.kind is kinds.DEPLOYMENT]
+    return Part(wanted=component in planned, seen=_seen(own, component))
 
 
 def _scaling_fault(own: Mapping[Ref, Child]) -> str:

@@ -1,9 +1,12 @@
-"""From a live ApiService to its plan, or to the reason why there is none. Remembers recent plans, logs defects."""
+"""From a live ApiService to its plan, or to the reason why there is none.
+
+Of each resource the last plan is remembered, for one change leads to several passes; without the manifests, which are
+most of it, once they are written. Logs defects.
+"""
 
 import logging
-from collections import OrderedDict
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -11,12 +14,12 @@ from pydantic import ValidationError
 from fairlead_contract.resources import ApiService, ApiServiceClass
 from fairlead_operator import classes, plan
 from fairlead_operator.cluster.reading import depth
-from fairlead_operator.intent import Wanted
-from fairlead_operator.plan import Capabilities, Child, Plan, Stage
+from fairlead_operator.cluster.store import Name
+from fairlead_operator.intent import Manifests, Wanted
+from fairlead_operator.plan import Capabilities, Plan, Stage
 from fairlead_operator.reasons import Reason, Trouble
 
 LOG = logging.getLogger(__name__)
-REMEMBERED = 256
 # Schemas of people are far flatter; parsers and validators end at a few hundred levels.
 DEEPEST = 64
 Manifest = Mapping[str, Any]
@@ -24,24 +27,43 @@ Manifest = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Prepared:
-    """What is to be done for one resource. `refused` is set when it must not be done."""
+    """What is to be done for one resource. `refused` is set when it must not be done.
+
+    The `plan` is without its children: they are in `wanted`, and their manifests in `manifests`.
+    """
 
     class_name: str
     plan: Plan
     wanted: Mapping[Stage, tuple[Wanted, ...]]
-    teardown: tuple[Child, ...]
+    manifests: Manifests
     embedded: bool
     image: str
     most_rollouts: int
     refused: Trouble | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """All that a plan is made from."""
+
+    resource: Manifest
+    class_name: str
+    class_manifest: Manifest | None
+    capabilities: Capabilities
+
+    def key(self) -> tuple[object, ...]:
+        """Equal for equal plans."""
+        metadata = self.resource["metadata"]
+        version = self.class_manifest["metadata"]["resourceVersion"] if self.class_manifest else ""
+        return (metadata["uid"], metadata["generation"], self.class_name, version, self.capabilities)
+
+
 class Preparer:
-    """Plans, with the last few remembered: one change leads to several passes."""
+    """Plans, and remembers the last one of each resource until it is told to `forget` it."""
 
     def __init__(self, *, image: str) -> None:
         self._image = image
-        self._recent: OrderedDict[tuple[object, ...], Prepared] = OrderedDict()
+        self._known: dict[Name, tuple[tuple[object, ...], Prepared]] = {}
 
     def prepare(
         self, resource: Manifest, available: Mapping[str, Manifest], capabilities: Capabilities
@@ -50,57 +72,89 @@ class Preparer:
         chosen = classes.choose(resource, available)
         if isinstance(chosen, Trouble):
             return chosen
-        name, class_manifest = chosen
-        metadata = resource["metadata"]
-        version = class_manifest["metadata"]["resourceVersion"] if class_manifest else ""
-        key = (metadata["uid"], metadata["generation"], name, version, capabilities)
-        if key not in self._recent:
-            if depth(resource["spec"]) > DEEPEST:
-                return Trouble(
-                    Reason.INVALID_SPEC, f"spec nests deeper than {DEEPEST} levels; make its schemas flatter"
-                )
-            try:
-                self._recent[key] = self._make(resource, name, class_manifest, capabilities)
-            except ValidationError as error:
-                return Trouble(Reason.INVALID_SPEC, _first(error))
-            except Exception as defect:  # outermost for a plan: its author has to know, and may still delete it
-                LOG.exception("the plan met a defect")
-                return Trouble(Reason.PLAN_FAILED, _defect(defect))
-        self._recent.move_to_end(key)
-        while len(self._recent) > REMEMBERED:
-            self._recent.popitem(last=False)
-        return self._recent[key]
+        asked = _Asked(resource, *chosen, capabilities)
+        name, key = _name(resource), asked.key()
+        known, prepared = self._known.get(name, ((), None))
+        if prepared is None or known != key:
+            found = self._try(asked)
+            if isinstance(found, Trouble):
+                return found
+            self._known[name] = key, found
+            prepared = found
+        prepared.manifests.again = lambda: self._manifests(asked)
+        return prepared
 
-    def _make(
-        self, resource: Manifest, class_name: str, class_manifest: Manifest | None, capabilities: Capabilities
-    ) -> Prepared:
-        parsed = ApiService.model_validate({key: value for key, value in resource.items() if key != "status"})
-        class_ = plan.BUILT_IN_CLASS
-        if class_manifest is not None:
-            class_ = ApiServiceClass.model_validate(class_manifest)
-        metadata = resource["metadata"]
-        made = plan.plan(
+    def forget(self, owner: Name) -> None:
+        """The resource is gone."""
+        self._known.pop(owner, None)
+
+    def teardown(
+        self, resource: Manifest, available: Mapping[str, Manifest], capabilities: Capabilities
+    ) -> list[dict[str, Any]] | Trouble:
+        """What deletes the resource's tables and queues; a Trouble when there is not even a plan."""
+        prepared, chosen = self.prepare(resource, available, capabilities), classes.choose(resource, available)
+        if isinstance(prepared, Trouble):
+            return prepared
+        if isinstance(chosen, Trouble):
+            return chosen
+        prepared.manifests.keep(())
+        parsed, class_ = _parsed(_Asked(resource, *chosen, capabilities))
+        return [child.manifest for child in plan.teardown(parsed, class_, image=self._image)]
+
+    def _try(self, asked: _Asked) -> Prepared | Trouble:
+        if depth(asked.resource["spec"]) > DEEPEST:
+            return Trouble(Reason.INVALID_SPEC, f"spec nests deeper than {DEEPEST} levels; make its schemas flatter")
+        try:
+            return self._make(asked)
+        except ValidationError as error:
+            return Trouble(Reason.INVALID_SPEC, _first(error))
+        except Exception as defect:  # outermost for a plan: its author has to know, and may still delete it
+            LOG.exception("the plan met a defect")
+            return Trouble(Reason.PLAN_FAILED, _defect(defect))
+
+    def _make(self, asked: _Asked) -> Prepared:
+        parsed, class_ = _parsed(asked)
+        made = self._plan(asked, parsed, class_)
+        manifests = Manifests(child.manifest for child in made.children)
+        image = parsed.spec.runtime.image if parsed.spec.runtime else None
+        return Prepared(
+            class_name=asked.class_name,
+            plan=replace(made, children=()),
+            wanted={
+                stage: tuple(Wanted.of(child.manifest, manifests) for child in made.children if child.stage is stage)
+                for stage in Stage
+            },
+            manifests=manifests,
+            embedded=parsed.spec.datastore.type == "SQLite",
+            image=image or class_.spec.runtime.image or self._image,
+            most_rollouts=class_.spec.rollout.max_concurrent,
+            refused=_refusal(plan.violations(parsed, class_)),
+        )
+
+    def _manifests(self, asked: _Asked) -> Iterable[dict[str, Any]]:
+        return [child.manifest for child in self._plan(asked, *_parsed(asked)).children]
+
+    def _plan(self, asked: _Asked, parsed: ApiService, class_: ApiServiceClass) -> Plan:
+        metadata = asked.resource["metadata"]
+        return plan.plan(
             parsed,
             class_,
-            capabilities=capabilities,
+            capabilities=asked.capabilities,
             image=self._image,
             generation=metadata["generation"],
             uid=metadata["uid"],
         )
-        asked = parsed.spec.runtime.image if parsed.spec.runtime else None
-        return Prepared(
-            class_name=class_name,
-            plan=made,
-            wanted={
-                stage: tuple(Wanted.of(child.manifest) for child in made.children if child.stage is stage)
-                for stage in Stage
-            },
-            teardown=plan.teardown(parsed, class_, image=self._image),
-            embedded=parsed.spec.datastore.type == "SQLite",
-            image=asked or class_.spec.runtime.image or self._image,
-            most_rollouts=class_.spec.rollout.max_concurrent,
-            refused=_refusal(plan.violations(parsed, class_)),
-        )
+
+
+def _parsed(asked: _Asked) -> tuple[ApiService, ApiServiceClass]:
+    parsed = ApiService.model_validate({key: value for key, value in asked.resource.items() if key != "status"})
+    if asked.class_manifest is None:
+        return parsed, plan.BUILT_IN_CLASS
+    return parsed, ApiServiceClass.model_validate(asked.class_manifest)
+
+
+def _name(resource: Manifest) -> Name:
+    return resource["metadata"]["namespace"], resource["metadata"]["name"]
 
 
 def _refusal(violations: tuple[plan.Violation, ...]) -> Trouble | None:

@@ -60,7 +60,7 @@ class Reconciler:
         self._now = now
         self._applier = Applier(client, world)
         self._provisioner = Provisioner(client, self._applier)
-        self._observer = Observer(client, world, self._applier)
+        self._observer = Observer(client, world, self._applier, now=now)
         self._teardown = teardown.Teardown(client, world)
 
     async def reconcile(self, name: Name) -> float | None:
@@ -72,6 +72,7 @@ class Reconciler:
         record = self._world.services.get(name)
         if record is None:
             self._applier.forget(name)
+            self._preparer.forget(name)
             await self._teardown.clear(name)
             return None
         resource = record.content
@@ -85,11 +86,14 @@ class Reconciler:
             await self._report(resource, self._observer.unplanned(resource, prepared))
             return SLOW_SECONDS
         turn = Pass(resource, prepared)
-        if prepared.refused is None:
-            await self._teardown.clear(name)
-            turn.resource = await self._finalizer(resource, prepared)
-            await self._apply(turn)
-            await self._prune(turn)
+        try:
+            if prepared.refused is None:
+                await self._teardown.clear(name)
+                turn.resource = await self._finalizer(resource, prepared)
+                await self._apply(turn)
+                await self._prune(turn)
+        finally:
+            prepared.manifests.keep(self._unwritten(turn))
         view = await self._observer.view(turn)
         await self._report(turn.resource, view)
         if turn.applied.errors:
@@ -99,8 +103,18 @@ class Reconciler:
         return _look_again_seconds(view)
 
     def _prepare(self, resource: Manifest) -> Prepared | Trouble:
-        available = {record.content["metadata"]["name"]: record.content for record in self._world.classes.values()}
-        return self._preparer.prepare(resource, available, self._capabilities())
+        return self._preparer.prepare(resource, self._classes(), self._capabilities())
+
+    def _classes(self) -> dict[str, Manifest]:
+        return {record.owner[1]: record.content for record in self._world.classes.values()}
+
+    def _unwritten(self, turn: Pass) -> set[Ref]:
+        """Children that a later pass is to write. The Job is never written again."""
+        if turn.prepared.refused:
+            return set()
+        live = self._world.of(turn.owner)
+        stages = (Stage.BASE, Stage.ROLLOUT, Stage.TRAFFIC)
+        return {each.ref for each in turn.wanted(*stages) if self._applier.differs(turn.owner, each, live)}
 
     async def _apply(self, turn: Pass) -> None:
         """Bring every child that may change now; `held` says that some may not yet."""
@@ -209,7 +223,7 @@ class Reconciler:
 
     async def _finalizer(self, resource: Manifest, prepared: Prepared) -> Manifest:
         """Hold on to a resource whose tables and queues go with it, before they are made; let go of any other."""
-        wanted = resource["spec"].get("deletionPolicy") == "Delete" and bool(prepared.teardown)
+        wanted = resource["spec"].get("deletionPolicy") == "Delete" and prepared.plan.provision_hash is not None
         if wanted == teardown.has_finalizer(resource):
             return resource
         others = [each for each in resource["metadata"].get("finalizers", ()) if each != teardown.FINALIZER]
@@ -222,9 +236,8 @@ class Reconciler:
             await self._teardown.clear(owner)
             return None
         await confirm(self._client, self._world, owner)
-        prepared = self._prepare(resource)
-        manifests = [] if isinstance(prepared, Trouble) else [child.manifest for child in prepared.teardown]
-        waiting = prepared if isinstance(prepared, Trouble) else None
+        found = self._preparer.teardown(resource, self._classes(), self._capabilities())
+        waiting, manifests = (found, []) if isinstance(found, Trouble) else (None, found)
         if self._may_just_go(resource, owner):
             waiting = None
         elif waiting is None:

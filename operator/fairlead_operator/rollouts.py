@@ -89,7 +89,8 @@ class Rollouts:
 
     def _counts(self, child: Any, class_name: str) -> bool:
         record = self._world.services.get(child.owner)
-        if record is None or record.uid != child.owner_uid or "deletionTimestamp" in record.content["metadata"]:
+        if record is None or record.uid != child.owner_uid:
             return False
-        is_of_class = record.content.get("status", {}).get("className") == class_name
-        return is_of_class and not is_own(record.content)
+        content = record.content
+        is_of_class = content.get("status", {}).get("className") == class_name
+        return is_of_class and "deletionTimestamp" not in content["metadata"] and not is_own(content)

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+import orjson
+
 from fairlead_contract import names
 from fairlead_operator import intent
 
@@ -61,19 +63,26 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A resource of ours, kept as it is but for what only the server needs."""
+    """A resource of ours, kept as it is but for what only the server needs; as text, a fifth of its size as objects."""
 
     uid: str
     version: int
     owner: Name
-    content: dict[str, Any]
+    text: bytes
+
+    @property
+    def content(self) -> dict[str, Any]:
+        """The resource, read anew each time."""
+        found: dict[str, Any] = orjson.loads(self.text)
+        return found
 
     @classmethod
     def read(cls, live: dict[str, Any]) -> "Whole":
         """The record of a live object."""
         metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
         name = (metadata.get("namespace", ""), metadata["name"])
-        return cls(metadata["uid"], int(metadata["resourceVersion"]), name, live | {"metadata": metadata})
+        text = orjson.dumps(live | {"metadata": metadata})
+        return cls(metadata["uid"], int(metadata["resourceVersion"]), name, text)
 
 
 class Store(Generic[R]):

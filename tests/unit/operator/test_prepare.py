@@ -64,3 +64,34 @@ def test_a_defect_of_the_plan_is_told_and_logged(
     assert "KeyError" in found.message
     assert "0x7f00" not in found.message
     assert "0x7f00" in caplog.text
+
+
+def test_manifests_are_dropped_when_they_are_written_and_made_again_when_they_are_needed() -> None:
+    preparer, resource = Preparer(image=IMAGE), live()
+    found = preparer.prepare(resource, {}, EVERYTHING)
+    assert isinstance(found, Prepared)
+    everything = [each for stage in plan.Stage for each in found.wanted[stage]]
+    manifests = {each.ref: each.manifest for each in everything}
+    still_to_be_written = everything[-1]
+    found.manifests.keep({still_to_be_written.ref})
+    assert still_to_be_written.manifest == manifests[still_to_be_written.ref]
+    with pytest.raises(KeyError):
+        _ = everything[0].manifest
+    assert preparer.prepare(resource, {}, EVERYTHING) is found
+    assert {each.ref: each.manifest for each in everything} == manifests
+
+
+@pytest.mark.parametrize("change", [{"generation": 2}, {"uid": "another"}], ids=["a new generation", "another uid"])
+def test_another_resource_is_planned_anew(change: dict[str, Any]) -> None:
+    preparer, resource = Preparer(image=IMAGE), live()
+    before = preparer.prepare(resource, {}, EVERYTHING)
+    assert preparer.prepare(resource, {}, EVERYTHING) is before
+    resource["metadata"] |= change
+    assert preparer.prepare(resource, {}, EVERYTHING) is not before
+
+
+def test_what_is_gone_is_forgotten() -> None:
+    preparer, resource = Preparer(image=IMAGE), live()
+    before = preparer.prepare(resource, {}, EVERYTHING)
+    preparer.forget(("shop", resource["metadata"]["name"]))
+    assert preparer.prepare(resource, {}, EVERYTHING) is not before

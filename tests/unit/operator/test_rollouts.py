@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 
 from fairlead_operator import kinds
@@ -38,7 +39,7 @@ class Stage:
     def service(self, owner: Name, **given: Any) -> None:
         self._version += 1
         content = resource(owner, **given)
-        self.world.services.put(owner, Whole(owner[1], self._version, owner, content))
+        self.world.services.put(owner, Whole(owner[1], self._version, owner, orjson.dumps(content)))
 
     def deployment(self, owner: Name, facts: Rollout, *, owner_uid: str = "") -> None:
         self._version += 1
@@ -177,6 +178,6 @@ def test_what_takes_no_place(stage: Stage, change: str) -> None:
     if change == "going":
         content = resource(A)
         content["metadata"]["deletionTimestamp"] = "now"
-        stage.world.services.put(A, Whole("a", 999, A, content))
+        stage.world.services.put(A, Whole("a", 999, A, orjson.dumps(content)))
     stage.deployment(A, ROLLING, owner_uid="other" if change == "a stranger's" else "")
     assert stage.decide(B, most=1)
