@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from ..test_crds import merged
-from .values import NoValues, values
+from .values import NoValues, Pairs, values
 from .walk import Key, Leaf, changed, definition, leaves, locate, shown, value_at
 
 FOLDER = Path(__file__).resolve().parent
@@ -63,13 +63,13 @@ class Tables:
         spec: Spec = merged(self._tables["plain"], self._tables["bases"][name]["patch"])
         return spec
 
-    def case(self, path: str, *, patterns: Mapping[str, Any], resources: "Tables | None" = None) -> Case:
+    def case(self, path: str, *, pairs: Pairs, resources: "Tables | None" = None) -> Case:
         """The case of a leaf; a LookupError says what is missing. `resources` has the bases of a class's resources."""
         leaf, table = self.leaves[path], self._tables
         name = self._serving(path)
         base = {"spec": self.base(name)}
         steps = locate(base, leaf.parts, table["entries"].get(path, "leaf"))
-        pair = values(leaf, present=value_at(base, steps), named=table["values"], patterns=patterns)
+        pair = values(leaf, present=value_at(base, steps), named=table["values"], pairs=pairs)
         specs = _specs(base, steps, pair)
         used = table["bases"][name].get("resource")
         return Case(
@@ -83,9 +83,9 @@ class Tables:
         )
 
     @property
-    def patterns(self) -> dict[str, Any]:
-        """Values by pattern."""
-        found: dict[str, Any] = self._tables["patterns"]
+    def pairs(self) -> Pairs:
+        """Pairs of values for strings."""
+        found: Pairs = self._tables["pairs"]
         return found
 
     def strays(self) -> Iterator[str]:
@@ -134,9 +134,9 @@ def _specs(base: Spec, steps: list[Key], pair: tuple[Any, Any]) -> dict[Step, Sp
 
 def _applied(base: Spec, steps: list[Key], value: Any) -> Spec:
     if isinstance(value, dict) and set(value) == {"patch"}:
-        found: Spec = merged(base, {"spec": value["patch"]})
-        return found
-    return changed(base, steps, value)
+        value, steps = merged(base["spec"], value["patch"]), ["spec"]
+    found: Spec = changed(base, steps, value)
+    return found
 
 
 SERVICES = Tables("ApiService", "cases.yaml")
@@ -145,12 +145,12 @@ CLASSES = Tables("ApiServiceClass", "class_cases.yaml")
 
 def service_case(path: str) -> Case:
     """The case of a leaf of the ApiService."""
-    return SERVICES.case(path, patterns=SERVICES.patterns)
+    return SERVICES.case(path, pairs=SERVICES.pairs)
 
 
 def class_case(path: str) -> Case:
     """The case of a leaf of the ApiServiceClass."""
-    return CLASSES.case(path, patterns=SERVICES.patterns | CLASSES.patterns, resources=SERVICES)
+    return CLASSES.case(path, pairs=[*CLASSES.pairs, *SERVICES.pairs], resources=SERVICES)
 
 
 __all__ = ["CLASSES", "SERVICES", "Case", "NoValues", "Step", "class_case", "service_case"]

@@ -11,15 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from ..client import Client
+from ..client import Client, Manifest
 from ..controlplane import ADMINS, Cluster
 from ..operator.harness import Running, info, settings
 from .cases import CLASSES, SERVICES, Case, class_case, service_case
 from .cluster_life import ClusterLife
 from .walking import Walk, Walker
 
-LEAVES = [("ApiService", path) for path in SERVICES.leaves] + [("ApiServiceClass", path) for path in CLASSES.leaves]
 Leaf = tuple[str, str]
+TABLES = (("ApiService", SERVICES), ("ApiServiceClass", CLASSES))
+LEAVES: list[Leaf] = [(kind, path) for kind, tables in TABLES for path in tables.leaves]
 
 
 def case_of(leaf: Leaf) -> Case:
@@ -30,7 +31,11 @@ def case_of(leaf: Leaf) -> Case:
 @pytest.fixture(scope="module")
 def home(admin: Client) -> Iterator[str]:
     """A namespace for all resources of the walk."""
-    manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": f"leaves-{uuid.uuid4().hex[:6]}"}}
+    manifest: Manifest = {
+        "apiVersion": "v1",
+        "kind": "Namespace",
+        "metadata": {"name": f"leaves-{uuid.uuid4().hex[:6]}"},
+    }
     admin.create(manifest)
     yield manifest["metadata"]["name"]
     admin.delete(manifest)
@@ -39,7 +44,9 @@ def home(admin: Client) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def operator(home: str, admin_config: Path) -> Iterator[Running]:
     """One operator for all of them."""
-    running = Running(settings(home), lambda: info(admin_config))
+    # Hundreds of resources at once keep a small machine busy: the terms of the lease are those of production.
+    terms = {"lease_seconds": 15.0, "lease_renew_seconds": 10.0, "lease_retry_seconds": 2.0}
+    running = Running(settings(home, **terms), lambda: info(admin_config))
     running.start()
     yield running
     running.stop()
@@ -56,7 +63,7 @@ def walkers(
     request: pytest.FixtureRequest, home: str, admin_config: Path, operator: Running
 ) -> Iterator[Mapping[Leaf, Walker]]:
     """The leaves of the tests that were asked for, after the walk. One without a case does not walk."""
-    asked = [item.callspec.params["leaf"] for item in request.session.items if _walks(item)]
+    asked = [leaf for item in request.session.items for leaf in _walked_by(item)]
     cases = {}
     for leaf in asked:
         try:
@@ -75,11 +82,12 @@ def walkers(
             life.stop()
 
 
-def _walks(item: pytest.Item) -> bool:
-    return item.path == Path(__file__) and isinstance(item, pytest.Function) and "leaf" in item.fixturenames
+def _walked_by(item: pytest.Item) -> list[Leaf]:
+    is_ours = item.path == Path(__file__) and isinstance(item, pytest.Function)
+    return [item.callspec.params["leaf"]] if is_ours and hasattr(item, "callspec") else []
 
 
-@pytest.mark.parametrize("leaf", LEAVES, ids=lambda leaf: "-".join(leaf))
+@pytest.mark.parametrize("leaf", LEAVES, ids=[f"{kind}-{path}" for kind, path in LEAVES])
 def test_a_leaf_comes_back_to_where_it_was(leaf: Leaf, walkers: Mapping[Leaf, Walker]) -> None:
     case_of(leaf)
     walker = walkers[leaf]

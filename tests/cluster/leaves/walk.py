@@ -116,7 +116,7 @@ def value_at(document: Any, steps: Sequence[Key]) -> Any:
 
 def changed(document: Any, steps: Sequence[Key], value: Any) -> Any:
     """A copy with `value` there; None takes the leaf away, and leaves the objects around it."""
-    result = copy.deepcopy(document)
+    result: Any = copy.deepcopy(document)
     here = result
     for step in steps[:-1]:
         here = here[step] if isinstance(step, int) else here.setdefault(step, {})

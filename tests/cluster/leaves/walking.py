@@ -12,17 +12,18 @@ from fairlead_operator.reasons import Trouble
 from ..client import ApiError, Client, Manifest
 from ..operator.harness import Running
 from ..test_crds import differences
-from ..waiting import eventually
 from .cases import Case, Step
 from .state import State, faults, prepare, states
 
 EDITORS = 8
 SETTLE_SECONDS = 240.0
 VERSION = "fairlead.dev/v1alpha1"
+# All of them roll out at once: how many may is a matter of other tests.
+AT_ONCE = {"maxConcurrent": 1000}
 BASE_CLASSES: dict[str, dict[str, Any]] = {
-    "standard": {"aws": {"region": "eu-central-1"}},
-    "other": {"aws": {"region": "eu-west-1"}},
-    "third": {"monitoring": {"labels": {"release": "prometheus"}}},
+    "standard": {"aws": {"region": "eu-central-1"}, "rollout": AT_ONCE},
+    "other": {"aws": {"region": "eu-west-1"}, "rollout": AT_ONCE},
+    "third": {"monitoring": {"labels": {"release": "prometheus"}}, "rollout": AT_ONCE},
 }
 
 
@@ -51,6 +52,10 @@ class Walker:
         return ("required, " if self.case.leaf.required else "") + ("effective" if self.effective else "without effect")
 
 
+class Unsettled(Exception):
+    """Some resources never came to rest."""
+
+
 class Walk:
     """All walkers of one run. Classes belong to the cluster: their names begin with the namespace's."""
 
@@ -65,15 +70,23 @@ class Walk:
         for name, spec in BASE_CLASSES.items():
             self._client.create(self._class(name, spec))
         for step in Step:
-            began = time.monotonic()
-            with ThreadPoolExecutor(EDITORS) as editors:
-                list(editors.map(self._move, self.walkers, [step] * len(self.walkers)))
-            moved = time.monotonic()
-            self._settle()
-            settled = time.monotonic()
-            self._judge(step)
-            spent = (moved - began, settled - moved, time.monotonic() - settled)
-            print(f"{step}: moved in {spent[0]:.1f} s, settled in {spent[1]:.1f} s, judged in {spent[2]:.1f} s")
+            try:
+                self._take(step)
+            except (Unsettled, ApiError) as error:
+                for walker in self.walkers:
+                    walker.faults.append(f"{step}: nobody walked on: {error}")
+                break
+
+    def _take(self, step: Step) -> None:
+        began = time.monotonic()
+        with ThreadPoolExecutor(EDITORS) as editors:
+            list(editors.map(self._move, self.walkers, [step] * len(self.walkers)))
+        moved = time.monotonic()
+        self._settle()
+        settled = time.monotonic()
+        self._judge(step)
+        spent = (moved - began, settled - moved, time.monotonic() - settled)
+        print(f"{step}: moved in {spent[0]:.1f} s, settled in {spent[1]:.1f} s, judged in {spent[2]:.1f} s")
 
     def clean(self) -> None:
         """Delete what is not in the namespace, and let go of resources whose teardown nobody would do."""
@@ -123,15 +136,25 @@ class Walk:
         return f"{self._namespace}-{name}"
 
     def _settle(self) -> None:
-        """Until every status says that nothing is under way, and nothing has been sent for a while."""
+        """Until every status says that nothing is under way, and nothing has been sent for a while; or Unsettled."""
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while time.monotonic() < deadline:
+            if not self._unsettled():
+                self._operator.sent.clear()
+                self._operator.settle()
+                if not self._unsettled():
+                    return
+            time.sleep(0.5)
+        raise Unsettled(f"after {SETTLE_SECONDS:.0f} s there is still something under way: {self._unsettled()[:3]}")
 
-        def unsettled() -> list[str]:
-            self._operator.settle()
-            found = self._client.list(VERSION, "ApiService", namespace=self._namespace)
-            return [each["metadata"]["name"] for each in found if not State(each, {}).settled]
-
-        self._operator.sent.clear()
-        eventually(lambda: not unsettled(), what="every resource has settled", timeout_seconds=SETTLE_SECONDS)
+    def _unsettled(self) -> list[str]:
+        found = self._client.list(VERSION, "ApiService", namespace=self._namespace)
+        by_name = {walker.name: walker for walker in self.walkers}
+        return [
+            f"{by_name[each['metadata']['name']].case.leaf}: {_ready(each)}"
+            for each in found
+            if not State(each, {}).settled
+        ]
 
     def _judge(self, step: Step) -> None:
         found = states(self._client, self._namespace)
@@ -160,6 +183,12 @@ class Walk:
         walker.before = now
         if step is Step.REVERT and now != walker.base:
             walker.faults.append(f"revert: not as at first: {_differences(walker.base, now)}")
+
+
+def _ready(resource: Manifest) -> str:
+    conditions = {each["type"]: each for each in resource.get("status", {}).get("conditions", ())}
+    ready = conditions.get("Ready", {})
+    return f"{ready.get('reason', 'no status')} {ready.get('message', '')}"
 
 
 def _children(comparable: Mapping[str, Any] | None) -> dict[str, Any]:
