@@ -48,7 +48,7 @@ def rollout(live: Manifest) -> Rollout:
     wanted = live["spec"].get("replicas", 1)
     current = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
     progressing = conditions.get("Progressing", {})
-    complete = current and progressing.get("reason") == "NewReplicaSetAvailable" and _is_replaced(status, wanted)
+    complete = current and progressing.get("reason") == "NewReplicaSetAvailable" and _is_replaced(live, wanted)
     failed = progressing.get("status") == "False" and progressing.get("reason") == "ProgressDeadlineExceeded"
     refused = conditions.get("ReplicaFailure", {})
     return Rollout(
@@ -63,13 +63,17 @@ def rollout(live: Manifest) -> Rollout:
     )
 
 
-def _is_replaced(status: Manifest, wanted: int) -> bool:
+def _is_replaced(live: Manifest, wanted: int) -> bool:
     """Whether all pods are of the newest template.
 
-    With the strategy Recreate, Progressing goes on telling of the rollout before until the old pods are gone.
+    With the strategy Recreate, Progressing may go on telling of the rollout before: until the old pods are gone, and,
+    where the newest template was used before, until the end. There the pods have to be available too.
     """
+    status = live["status"]
     updated = status.get("updatedReplicas", 0)
-    return bool(status.get("replicas", 0) == updated >= min(wanted, 1))
+    is_recreated = live["spec"].get("strategy", {}).get("type") == "Recreate"
+    proven = status.get("availableReplicas", 0) if is_recreated else updated
+    return bool(status.get("replicas", 0) == updated and min(updated, proven) >= min(wanted, 1))
 
 
 def _lasting(message: str) -> str:

@@ -9,11 +9,17 @@ from fairlead_operator.facts import rollout
 SERVES = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2}
 
 
-def deployment(status: dict[str, Any], *, reason: str = "NewReplicaSetAvailable", replicas: int = 2) -> dict[str, Any]:
+def deployment(
+    status: dict[str, Any],
+    *,
+    reason: str = "NewReplicaSetAvailable",
+    replicas: int = 2,
+    strategy: str = "RollingUpdate",
+) -> dict[str, Any]:
     condition = {"type": "Progressing", "status": "True", "reason": reason, "message": ""}
     return {
         "metadata": {"name": "orders-api", "generation": 2, "labels": {"app.kubernetes.io/component": "api"}},
-        "spec": {"replicas": replicas},
+        "spec": {"replicas": replicas, "strategy": {"type": strategy}},
         "status": status | {"conditions": [condition]},
     }
 
@@ -28,6 +34,10 @@ def deployment(status: dict[str, Any], *, reason: str = "NewReplicaSetAvailable"
         (deployment({"observedGeneration": 2}), False),
         (deployment({"observedGeneration": 2}, replicas=0), True),
         (deployment(SERVES, replicas=5), True),
+        (deployment(SERVES | {"availableReplicas": 0}), True),
+        (deployment(SERVES, strategy="Recreate"), True),
+        (deployment(SERVES | {"availableReplicas": 0}, strategy="Recreate"), False),
+        (deployment({"observedGeneration": 2}, replicas=0, strategy="Recreate"), True),
         (deployment({}), False),
     ],
     ids=[
@@ -38,6 +48,10 @@ def deployment(status: dict[str, Any], *, reason: str = "NewReplicaSetAvailable"
         "old pods end, and what is told is of the rollout before",
         "scaled to zero",
         "scaling up is no rollout",
+        "pods that went away later are no rollout",
+        "recreated",
+        "recreated from a template that was used before, and not yet available",
+        "recreated at zero",
         "nothing is known",
     ],
 )

@@ -32,6 +32,17 @@ def test_the_answer_to_a_write_is_not_told_to_the_listener_nor_is_its_echo() -> 
     assert told == [8]
 
 
+def test_what_is_marked_is_found_whoever_told_of_it() -> None:
+    store: Store[Thing] = Store(marks=lambda thing: thing.uid == "marked")
+    store.put(A, Thing("marked", 7), silent=True)
+    assert store.marked == {A: Thing("marked", 7)}
+    store.put(A, Thing("other", 8))
+    assert store.marked == {}
+    store.put(A, Thing("marked", 9))
+    store.remove(A, version=10)
+    assert store.marked == {}
+
+
 def test_a_late_deletion_of_an_older_object_leaves_its_successor() -> None:
     store: Store[Thing] = Store()
     store.put(A, Thing("2", 9))
