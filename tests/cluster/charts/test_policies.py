@@ -111,17 +111,39 @@ def test_an_author_names_only_secrets_that_he_may_read(
     eventually(wanted, what="the author may read the Secret, and is refused")
 
 
-def test_all_secrets_at_once_are_within_the_budget_of_the_policy(author: Client, shop: str) -> None:
+ISSUER = {"name": "internal"}
+
+
+@pytest.mark.parametrize(
+    ("path", "spec"),
+    [
+        ("security.tls", {"security": {"tls": {"secret": SECRET, "issuer": ISSUER}}}),
+        ("grpc.mtls", {"grpc": {"enabled": True, "mtls": {"secret": SECRET, "issuer": ISSUER}}}),
+    ],
+)
+def test_an_author_has_certificates_written_only_where_he_may_write(
+    admin: Client, author: Client, shop: str, path: str, spec: dict[str, Any]
+) -> None:
+    message = refused(lambda: author.create(api_service(shop, **spec), dry_run=True))
+    assert f"may not update the Secret credentials, which spec.{path}.issuer would have overwritten" in message
+    admin.create(api_service(shop, **spec), dry_run=True)
+
+
+def test_all_secrets_at_once_are_within_the_budget_of_the_policy(admin: Client, author: Client, shop: str) -> None:
     secured = postgresql(tls=TLS)
     spec = {
         "datastore": secured,
         "cache": redis(address="redis:6379", credentialsSecret=SECRET, tls=TLS),
         "queue": {"type": "Kafka", "kafka": kafka("kafka:9092")["kafka"] | {"sasl": SASL, "tls": TLS}},
-        "security": {"tls": {"secret": SECRET}, "authentication": {"apiKeys": {"secret": SECRET}}},
-        "grpc": MTLS,
+        "security": {
+            "tls": {"secret": SECRET, "issuer": ISSUER},
+            "authentication": {"apiKeys": {"secret": SECRET}},
+        },
+        "grpc": {"enabled": True, "mtls": {"secret": SECRET, "issuer": ISSUER}},
         "exposure": NAMES_A_SECRET["exposure.ingress.tlsSecret"]["exposure"],
     }
-    author.create(api_service(shop, **spec), dry_run=True)
+    admin.create(api_service(shop, **spec), dry_run=True)
+    assert "may not update" in refused(lambda: author.create(api_service(shop, **spec), dry_run=True))
 
 
 def test_a_secret_of_somebody_else_cannot_be_sent_to_another_host(admin: Client, author: Client, shop: str) -> None:
