@@ -1,14 +1,10 @@
 """The end of a resource, what is outside the cluster included, and its end while something else is under way."""
 
-import re
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from typing import Any
 
 import pytest
-
-from fairlead_operator import kinds
 
 from ..client import Client, Manifest
 from ..simulator import Simulator
@@ -160,40 +156,3 @@ def test_whenever_a_resource_is_deleted_nothing_is_left(make: Callable[..., Reso
 
     stories = [lambda p=policy, n=number: story(p, n) for policy in POLICIES for number in range(len(HASTE_SECONDS))]
     side_by_side(*stories, *(lambda p=policy: during_a_rollout(p) for policy in POLICIES))
-
-
-def test_every_request_is_allowed_by_the_rules_and_none_is_about_secrets(
-    operator: Running, make: Callable[..., Resource]
-) -> None:
-    resource = make(deletionPolicy="Delete")
-    resource.until("Ready", "True")
-    resource.edit(deletionPolicy="Retain", api={"title": "Other"})
-    resource.until("Ready", "True")
-    operator.settle()
-    asked = {found for each in operator.sent if (found := _asked(each.method, each.path))}
-    allowed = {
-        (rule["apiGroups"][0], resource_, verb)
-        for rule in kinds.rbac_rules()
-        for resource_ in rule["resources"]
-        for verb in rule["verbs"]
-    }
-    assert asked - allowed == set()
-    assert not [found for found in asked if found[1] == "secrets"]
-
-
-_PATH = re.compile(
-    r"^/(?:api|apis/(?P<group>[^/]+))/(?P<version>v[^/]+)(?:/namespaces/[^/]+)?"
-    r"/(?P<resource>[^/]+)(?:/(?P<name>[^/]+))?(?:/(?P<sub>[^/]+))?$"
-)
-
-
-def _asked(method: str, path: str) -> tuple[str, str, str] | None:
-    """Group, resource and verb, as the API server's authorizer sees a request; None for discovery."""
-    found = _PATH.match(path)
-    if found is None:
-        return None
-    part: dict[str, Any] = found.groupdict()
-    verbs = {"PATCH": "patch", "POST": "create", "PUT": "update", "DELETE": "delete", "WATCH": "watch"}
-    verb = verbs.get(method) or ("get" if part["name"] else "list")
-    resource = part["resource"] + (f"/{part['sub']}" if part["sub"] else "")
-    return part["group"] or "", resource, verb
