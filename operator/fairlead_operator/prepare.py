@@ -11,6 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from fairlead_contract.consistency import api_findings
+from fairlead_contract.findings import Severity
 from fairlead_contract.resources import ApiService, ApiServiceClass
 from fairlead_operator import classes, plan
 from fairlead_operator.cluster.reading import depth
@@ -109,6 +111,8 @@ class Preparer:
         except ValidationError as error:
             return Trouble(Reason.INVALID_SPEC, _first(error))
         except Exception as defect:  # outermost for a plan: its author has to know, and may still delete it
+            if mistake := _mistake(asked):
+                return mistake
             LOG.exception("the plan met a defect")
             return Trouble(Reason.PLAN_FAILED, _defect(defect))
 
@@ -163,6 +167,13 @@ def _refusal(violations: tuple[plan.Violation, ...]) -> Trouble | None:
     text = "; ".join(f"{each.path}: {each.message}" for each in violations[:5])
     too_large = violations[0].reason == Reason.DOCUMENT_TOO_LARGE
     return Trouble(Reason.DOCUMENT_TOO_LARGE if too_large else Reason.CLASS_LIMITS, text)
+
+
+def _mistake(asked: _Asked) -> Trouble | None:
+    """What the author wrote that no plan can be made of, such as a pattern that is no regular expression."""
+    parsed, _ = _parsed(asked)
+    first = next((each for each in api_findings(parsed.spec) if each.severity is Severity.ERROR), None)
+    return Trouble(Reason.INVALID_SPEC, f"{first.path}: {first.message}; {first.remedy}") if first else None
 
 
 def _first(error: ValidationError) -> str:

@@ -50,6 +50,16 @@ def test_a_spec_that_nests_without_end_is_refused() -> None:
     assert "deeper than 64 levels" in found.message
 
 
+def test_a_schema_that_no_plan_can_be_made_of_is_its_authors_mistake(caplog: pytest.LogCaptureFixture) -> None:
+    content = live()
+    content["spec"]["api"]["resources"][0]["schema"]["properties"]["id"]["pattern"] = "("
+    found = prepared(content)
+    assert isinstance(found, Trouble)
+    assert found.reason == Reason.INVALID_SPEC
+    assert found.message.startswith("spec.api.resources[0].schema.properties.id.pattern: ")
+    assert caplog.text == ""
+
+
 def test_a_defect_of_the_plan_is_told_and_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
