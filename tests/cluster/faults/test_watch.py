@@ -1,7 +1,8 @@
 """Whatever happens to watches, the operator carries on: nothing is missed for longer than ten seconds.
 
 Every fault meets the watches of ApiServices, of Services and of Jobs in a scene of its own, and all scenes play at the
-same time, a few at once. In each a user edits a spec and deletes a Service, and a provision Job ends.
+same time, a few at once. In each a user edits a spec and deletes a Service, and a provision Job ends. What the operator
+needs for that without any fault, on a machine that may have much else to do, comes on top of the ten seconds.
 """
 
 import datetime
@@ -64,7 +65,7 @@ FAULTS = {
 
 
 def play(fault: Fault, admin_config: Path, proxy: FaultProxy) -> dict[str, float]:
-    """One scene; how many seconds it took until each was noticed."""
+    """One scene; how many seconds it took until each was noticed, and how many without any fault ("usual")."""
     with scene(admin_config, proxy) as here:
         here.start()
         orders, late = here.resource("orders").create(), here.resource("late")
@@ -72,23 +73,30 @@ def play(fault: Fault, admin_config: Path, proxy: FaultProxy) -> dict[str, float
         here.simulator.job_message = lambda pod: None
         late.create().until("Ready", "Unknown", "Provisioning", timeout_seconds=READY_SECONDS)
         here.operator.settle()
-        service = here.admin.get(orders.child("Service", "api"))
-        assert service is not None
+        usual = max(meddle(here, orders, most=4, seconds=READY_SECONDS).values())
+        here.operator.settle()
         fault.strike(here)
-        orders.edit(scaling={"api": {"max": 5}})
-        here.admin.delete(service)
         here.simulator.job_message = provisioned
-        start = time.monotonic()
-        took = {
-            "edit": within(fault.seconds, lambda: highest(orders) == 5, since=start, what="the edit is carried out"),
-            "deletion": within(fault.seconds, lambda: is_new(here, service), since=start, what="the Service is back"),
-        }
+        took = meddle(here, orders, most=5, seconds=fault.seconds + usual)
         for each in (orders, late):
             each.until("Ready", "True", timeout_seconds=READY_SECONDS)
         took["end of a Job"] = noticed_seconds(late)
-        assert took["end of a Job"] <= fault.seconds
+        assert took["end of a Job"] <= fault.seconds + usual
         here.assert_sound()
-        return took
+        return took | {"usual": usual}
+
+
+def meddle(here: Scene, resource: Resource, *, most: int, seconds: float) -> dict[str, float]:
+    """Edit the spec and delete the Service; the seconds until the operator has answered each."""
+    service = here.admin.get(resource.child("Service", "api"))
+    assert service is not None
+    resource.edit(scaling={"api": {"max": most}})
+    here.admin.delete(service)
+    start = time.monotonic()
+    return {
+        "edit": within(seconds, lambda: highest(resource) == most, since=start, what="the edit is carried out"),
+        "deletion": within(seconds, lambda: is_new(here, service), since=start, what="the Service is back"),
+    }
 
 
 def highest(resource: Resource) -> int:
