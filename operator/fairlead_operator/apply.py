@@ -22,6 +22,8 @@ from fairlead_operator.inventory import Ref
 from fairlead_operator.reasons import Reason, Trouble
 
 LOG = logging.getLogger(__name__)
+# Of one resource. All at once would gain it little, and while many are made, an edit of another would wait for them.
+AT_ONCE = 4
 # How many refused children a status tells of: each brings the server's own words.
 NAMED = 5
 
@@ -71,12 +73,14 @@ class Applier:
     async def bring(
         self, owner: Name, uid: str, wanted: Iterable[Wanted], *, applied: Applied, force: bool = False
     ) -> None:
-        """Apply what differs, at the same time; the outcome goes into `applied`. `force` applies all."""
+        """Apply what differs, a few at a time in the order given; the outcome goes into `applied`. `force`: all."""
         live = self._world.of(owner)
         todo = [each for each in wanted if force or not self._is_settled(owner, uid, each, live)]
         if any(force or self.differs(owner, each, live) for each in todo):
             await confirm(self._client, self._world, owner)
-        await asyncio.gather(*(self._one(owner, uid, each, live, applied, force) for each in todo))
+        for first in range(0, len(todo), AT_ONCE):
+            some = todo[first : first + AT_ONCE]
+            await asyncio.gather(*(self._one(owner, uid, each, live, applied, force) for each in some))
 
     def _is_settled(self, owner: Name, uid: str, wanted: Wanted, live: Mapping[Ref, Child]) -> bool:
         """Whether nothing needs to be done or said: most children, in most passes."""

@@ -1,36 +1,71 @@
-"""What one round of applying comes to, whatever order the answers came in."""
+"""How many children are written at a time, and which are not looked at."""
 
-from itertools import permutations
+import asyncio
 
-from fairlead_operator.apply import Applied
-from fairlead_operator.inventory import Ref
-from fairlead_operator.reasons import Reason
+from aiohttp import web
 
-REFS = (Ref("", "Service", "orders-api"), Ref("apps", "Deployment", "orders-api"), Ref("", "ConfigMap", "orders-x"))
+from fairlead_operator.apply import AT_ONCE, Applied, Applier
+from fairlead_operator.cluster.client import Client
+from fairlead_operator.cluster.world import World
+from fairlead_operator.intent import Wanted
 
+from .server import serving
 
-def test_strangers_are_all_named_and_the_text_knows_no_order() -> None:
-    found = {Applied(strangers=list(order)).stalled for order in permutations(REFS)}
-    assert len(found) == 1
-    trouble = found.pop()
-    assert trouble is not None
-    assert trouble.reason == Reason.CONFLICT
-    assert all(str(ref) in trouble.message for ref in REFS)
+OWNER = ("shop", "orders")
+OWNERS = [{"kind": "ApiService", "apiVersion": "fairlead.dev/v1alpha1", "uid": "u", "controller": True}]
 
 
-def test_refusals_are_told_after_strangers_and_the_text_knows_no_order() -> None:
-    found = {Applied(refused=dict.fromkeys(order, "denied")).stalled for order in permutations(REFS)}
-    assert len(found) == 1
-    trouble = found.pop()
-    assert trouble is not None
-    assert trouble.reason == Reason.REFUSED
-    assert "Service orders-api: denied" in trouble.message
-    both = Applied(strangers=[REFS[0]], refused={REFS[1]: "denied"})
-    assert both.stalled is not None
-    assert both.stalled.reason == Reason.CONFLICT
-    assert not both.complete
+def config_map(number: int) -> dict[str, object]:
+    labels = {"fairlead.dev/apisvc": "orders"}
+    metadata = {"name": f"orders-{number}", "namespace": "shop", "labels": labels, "ownerReferences": OWNERS}
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": {}}
 
 
-def test_nothing_in_the_way_is_no_trouble() -> None:
-    assert Applied(written=list(REFS)).complete
-    assert not Applied(waiting=[REFS[0]]).complete
+class Server:
+    """Takes every write, and holds each answer back until nothing more comes."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self.most = self._under_way = 0
+
+    async def answer(self, request: web.Request) -> web.StreamResponse:
+        body = await request.json()
+        self.names.append(body["metadata"]["name"])
+        self._under_way += 1
+        self.most = max(self.most, self._under_way)
+        await asyncio.sleep(0.02)
+        self._under_way -= 1
+        held: dict[str, object] = {
+            "f:metadata": {"f:labels": {"f:fairlead.dev/apisvc": {}}, "f:ownerReferences": {}},
+            "f:data": {},
+        }
+        entry = {"manager": "fairlead", "operation": "Apply", "fieldsV1": held}
+        more = {"uid": body["metadata"]["name"], "resourceVersion": str(len(self.names)), "managedFields": [entry]}
+        return web.json_response(body | {"metadata": body["metadata"] | more})
+
+
+async def bring(client: Client, world: World, applier: Applier) -> Applied:
+    applied = Applied()
+    wanted = [Wanted.of(config_map(number)) for number in range(10)]
+    await applier.bring(OWNER, "u", wanted, applied=applied)
+    return applied
+
+
+async def test_children_are_written_a_few_at_a_time_in_their_order() -> None:
+    server, world = Server(), World()
+    async with serving(server.answer) as client:
+        applied = await bring(client, world, Applier(client, world))
+    assert server.most == AT_ONCE
+    assert set(server.names[:AT_ONCE]) == {f"orders-{number}" for number in range(AT_ONCE)}
+    assert len(applied.written) == 10
+
+
+async def test_children_that_are_as_they_should_be_are_not_written_again() -> None:
+    server, world = Server(), World()
+    async with serving(server.answer) as client:
+        applier = Applier(client, world)
+        await bring(client, world, applier)
+        again = await bring(client, world, applier)
+    assert len(server.names) == 10
+    assert again.complete
+    assert again.written == []
