@@ -28,13 +28,11 @@ def loads(content: bytes) -> Any:
 
 def depth(value: Any) -> int:
     """How many objects and lists lie within each other."""
-    deepest, pending = 0, [(value, 1)]
-    while pending:
-        found, level = pending.pop()
-        if isinstance(found, dict | list):
-            deepest = max(deepest, level)
-            pending += [(each, level + 1) for each in (found.values() if isinstance(found, dict) else found)]
-    return deepest
+    level, found = 0, [value]
+    while found := [each for each in found if isinstance(each, dict | list)]:
+        level += 1
+        found = [inner for each in found for inner in (each.values() if isinstance(each, dict) else each)]
+    return level
 
 
 def _cut(content: bytes) -> bytes:
