@@ -6,8 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 from bench import load, paths, startup, worker
+from bench.scale import report as scale
 
 PAIRS = 3
+SIZES = [100, 1000]
 
 
 def paired(name: str, goal: float, ours: Callable[[], load.Load], baseline: Callable[[], load.Load]) -> None:
@@ -43,6 +45,8 @@ def main() -> None:
         )
         worker.report(Path(folder) / "worker")
         startup.report(Path(folder) / "startup")
+    print()
+    scale.run(SIZES)
 
 
 if __name__ == "__main__":

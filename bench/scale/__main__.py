@@ -6,10 +6,6 @@ The control plane is started anew for each size and serves first the floor, then
 """
 
 import argparse
-import tempfile
-from pathlib import Path
-
-import uvloop
 
 from bench.scale import report
 
@@ -17,9 +13,7 @@ from bench.scale import report
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--sizes", default="100,1000", help="numbers of ApiServices, with commas")
-    sizes = [int(size) for size in parser.parse_args().sizes.split(",")]
-    with tempfile.TemporaryDirectory() as folder:
-        uvloop.run(report.report(sizes, Path(folder)))
+    report.run([int(size) for size in parser.parse_args().sizes.split(",")])
 
 
 if __name__ == "__main__":
