@@ -5,6 +5,7 @@ a request must not hold at all is `false`, so that an open schema refuses it too
 null.
 """
 
+import json
 from typing import Any
 
 from jsonschema_rs import Draft202012Validator
@@ -220,7 +221,9 @@ def example(schema: Json, components: Json) -> Json | None:
         for name, inner in schema.get("properties", {}).items()
         if isinstance(inner, dict) and (value := _guess(inner, name)) is not None
     }
-    whole = {"$ref": "#/x", "x": schema, "components": {"schemas": components}}
+    # Most schemas refer to no other, and to take all in takes as long as the check.
+    others = {"components": {"schemas": components}} if "$ref" in json.dumps(schema) else {}
+    whole = {"$ref": "#/x", "x": schema, **others}
     return guess if guess and Draft202012Validator(whole, validate_formats=True, offline=True).is_valid(guess) else None
 
 

@@ -98,6 +98,7 @@ class Store(Generic[R]):
         marks: Callable[[R], bool] | None = None,
     ) -> None:
         self.marked: dict[Name, R] = {}
+        self.changes = 0
         self._marks = marks
         self._records: dict[Name, R] = {}
         self._by_owner: dict[Name, dict[Name, R]] = {}
@@ -172,6 +173,7 @@ class Store(Generic[R]):
                 self._listed.add(name)
 
     def _set(self, name: Name, before: R | None, after: R | None, *, silent: bool = False) -> None:
+        self.changes += 1
         if before is not None:
             self._forget(name, before)
         if after is not None:

@@ -26,9 +26,20 @@ class World:
     services: Store[Whole] = field(default_factory=Store[Whole])
     classes: Store[Whole] = field(default_factory=Store[Whole])
     children: dict[Kind, Store[Child]] = field(default_factory=child_stores)
+    _last: dict[Name, tuple[int, dict[Ref, Child]]] = field(default_factory=dict, init=False, repr=False)
 
     def of(self, owner: Name) -> dict[Ref, Child]:
-        """Every object that carries the label of one ApiService, ours or not."""
+        """Every object that carries the label of one ApiService, ours or not; not to be changed.
+
+        It is asked for again and again in one pass, so the last answer is kept until something changes.
+        """
+        changes = sum(store.changes for store in self.children.values())
+        if self._last.get(owner, (-1, {}))[0] != changes:
+            self._last.clear()
+            self._last[owner] = changes, self._find(owner)
+        return self._last[owner][1]
+
+    def _find(self, owner: Name) -> dict[Ref, Child]:
         return {
             Ref(kind.group, kind.name, name[1]): child
             for kind, store in self.children.items()
