@@ -3,7 +3,7 @@
 An object is named by group, kind and name; all are in the namespace of the resource.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any, NamedTuple
 
 
@@ -43,11 +43,12 @@ def prune_first(present: Iterable[Ref], desired: Iterable[Ref]) -> list[Ref]:
     return [ref for ref in prune(present, wanted) if ref.kind in _SCALERS]
 
 
-def mounted(replica_sets: Iterable[Mapping[str, Any]]) -> set[Ref]:
-    """The ConfigMaps that pods of these would mount."""
+def mounted(replica_sets: Iterable[Mapping[str, Any]], *, deployments: Collection[str]) -> set[Ref]:
+    """The ConfigMaps that pods of these would mount. What belongs to no Deployment of these names is about to go."""
     return {
         Ref("", "ConfigMap", name)
         for each in replica_sets
+        if any(owner["name"] in deployments for owner in each["metadata"].get("ownerReferences", ()))
         for volume in each["spec"]["template"]["spec"].get("volumes", ())
         for name in _config_maps(volume)
     }

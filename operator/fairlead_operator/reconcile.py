@@ -187,7 +187,7 @@ class Reconciler:
         desired = [each.ref for each in turn.wanted()]
         surplus = inventory.prune(mine(live, turn.uid), desired)
         if any(ref.kind == kinds.CONFIG_MAP.name for ref in surplus):
-            surplus = inventory.prune(surplus, desired, in_use=await self._mounted(turn.owner))
+            surplus = inventory.prune(surplus, desired, in_use=await self._mounted(turn.owner, desired))
         for ref in surplus:
             await self._remove(turn, ref, live[ref])
 
@@ -196,11 +196,12 @@ class Reconciler:
             await self._applier.delete(turn.owner, ref, child)
         turn.pruned.add(ref)
 
-    async def _mounted(self, owner: Name) -> set[Ref]:
+    async def _mounted(self, owner: Name, desired: list[Ref]) -> set[Ref]:
         """ConfigMaps that a ReplicaSet, also one kept for a rollback, mounts."""
         selector = f"{names.LABEL_APISVC}={owner[1]}"
         sets, _ = await self._client.list_all(kinds.REPLICA_SET, namespace=owner[0], selector=selector)
-        return inventory.mounted(sets)
+        deployments = {ref.name for ref in desired if ref.kind == kinds.DEPLOYMENT.name}
+        return inventory.mounted(sets, deployments=deployments)
 
     async def _report(self, resource: Manifest, view: View) -> None:
         before = resource.get("status", {})

@@ -1,6 +1,8 @@
 """What has to go."""
 
-from fairlead_operator.inventory import Ref, prune, prune_first
+from typing import Any
+
+from fairlead_operator.inventory import Ref, mounted, prune, prune_first
 
 API = Ref("apps", "Deployment", "orders-api")
 OLD = Ref("", "ConfigMap", "orders-runtime-1")
@@ -30,3 +32,14 @@ def test_one_scaler_goes_before_the_other_comes() -> None:
 def test_a_scaler_that_is_not_replaced_goes_with_the_others() -> None:
     assert prune_first([SCALER, KEDA], [KEDA]) == []
     assert prune([SCALER, KEDA], [KEDA]) == [SCALER]
+
+
+def test_what_a_deployment_keeps_for_a_rollback_is_in_use_and_what_one_that_goes_leaves_is_not() -> None:
+    def replica_set(deployment: str, config_map: str) -> dict[str, Any]:
+        volumes = [{"name": "runtime", "configMap": {"name": config_map}}]
+        metadata = {"ownerReferences": [{"kind": "Deployment", "name": deployment}]}
+        return {"metadata": metadata, "spec": {"template": {"spec": {"volumes": volumes}}}}
+
+    sets = [replica_set("orders-api", "old"), replica_set("orders-api", "new"), replica_set("orders-worker", "queue")]
+    found = mounted(sets, deployments={"orders-api"})
+    assert {ref.name for ref in found} == {"old", "new"}
