@@ -8,21 +8,23 @@ import itertools
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from ..client import Client, Manifest
 from ..operator.harness import example
+from ..waiting import eventually
 from .chronicle import Chronicle, meaning
 from .exchange import Request
 from .process import Process
 from .proxy import FaultProxy
 
 CHAPTERS = ("create", "edit", "delete")
-TIMEOUT_SECONDS = 60.0
+TIMEOUT_SECONDS = 180.0
 QUIET_SECONDS = 1.0
+RECOVERY_SECONDS = 10.0
 # The operator looks again at everything that is not well more often than this.
-STUCK_SECONDS = 20.0
+STUCK_SECONDS = 40.0
 POLL_SECONDS = 0.05
 MOST_LINES, LONGEST_LINE = 60, 200
 # A start reads every kind anew; what is more than that, and more than tries now and then, is a loop.
@@ -111,6 +113,16 @@ class Life:
         if expected is not None and (fault := end.exceeds(expected)):
             raise AssertionError(f"{chapter}: {fault}")
         return end
+
+    def resumes(self, *, since: float, match: Callable[[Request], bool] = lambda request: True) -> None:
+        """AssertionError unless a write that matches, of this moment or later, succeeds within ten seconds of it."""
+
+        def resumed() -> bool:
+            found = (each for each in self._since(since) if self.writes(each) and match(each))
+            return any(each.code in {200, 201} for each in found)
+
+        left_seconds = RECOVERY_SECONDS - (time.monotonic() - since)
+        eventually(resumed, what="writes again after the fault", timeout_seconds=left_seconds)
 
     def condition(self, name: str) -> Manifest:
         """One condition of the resource as it is now, or an empty one."""
