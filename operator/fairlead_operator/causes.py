@@ -12,6 +12,7 @@ from fairlead_operator.redaction import redact
 
 _PULL = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError"})
+_BEFORE_VOLUMES = frozenset({"", "ContainerCreating", "PodInitializing"})
 _MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found|references non-existent (secret|config) key: (\S+)')
 _LONGEST = 300
 Manifest = Mapping[str, Any]
@@ -27,6 +28,14 @@ def deepest(pods: Iterable[Manifest], events: Iterable[Manifest]) -> Trouble | N
         found += _of_pod(pod)
     order = list(_DEPTH)
     return min(found, key=lambda trouble: (order.index(Reason(trouble.reason)), trouble.message), default=None)
+
+
+def may_lack_volumes(pods: Iterable[Manifest]) -> bool:
+    """Whether Events can tell more than `pods` do: one of these is on a node, and nothing of it has started.
+
+    Worth asking first: no server has an index of Events, so a list of some reads all that the namespace has.
+    """
+    return any(_is_starting(pod) for pod in pods if "deletionTimestamp" not in pod["metadata"])
 
 
 def termination_message(pods: Iterable[Manifest]) -> str:
@@ -48,6 +57,20 @@ _DEPTH = (
     Reason.UNSCHEDULABLE,
     Reason.NOT_READY,
 )
+
+
+def _is_starting(pod: Manifest) -> bool:
+    status = pod.get("status", {})
+    containers = status.get("containerStatuses", ())
+    scheduled = {condition["type"]: condition["status"] for condition in status.get("conditions", ())}
+    on_node = bool(containers) or scheduled.get("PodScheduled") == "True"
+    return on_node and not any(_got_its_volumes(container) for container in containers)
+
+
+def _got_its_volumes(container: Manifest) -> bool:
+    state = container.get("state", {})
+    ran = "running" in state or "terminated" in state or container.get("lastState", {}).get("terminated")
+    return bool(ran) or (state.get("waiting") or {}).get("reason", "") not in _BEFORE_VOLUMES
 
 
 def _of_pod(pod: Manifest) -> list[Trouble]:

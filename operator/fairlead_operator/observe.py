@@ -115,7 +115,9 @@ class Observer:
             return Trouble(Reason.QUOTA_EXCEEDED, f"Deployment {owner[1]}-{component}: {seen.refused[:300]}")
         selector = f"{names.LABEL_APISVC}={owner[1]},app.kubernetes.io/component={component}"
         pods, _ = await self._client.list_all(kinds.POD, namespace=owner[0], selector=selector)
-        events, _ = await self._client.list_all(kinds.EVENT, namespace=owner[0], fields=_POD_WARNINGS)
+        events: list[Manifest] = []
+        if causes.may_lack_volumes(pods):
+            events, _ = await self._client.list_all(kinds.EVENT, namespace=owner[0], fields=_POD_WARNINGS)
         found = causes.deepest(pods, events)
         return replace(found, message=f"Deployment {owner[1]}-{component}: {found.message}") if found else None
 

@@ -61,6 +61,29 @@ def test_the_deepest_cause(pods: list[Any], events: list[Any], reason: Reason, t
     assert text in found.message
 
 
+SCHEDULED = {"metadata": {"name": "p"}, "status": {"conditions": [{"type": "PodScheduled", "status": "True"}]}}
+CREATING = pod(state={"waiting": {"reason": "ContainerCreating"}})
+
+
+@pytest.mark.parametrize(
+    ("pods", "wanted"),
+    [
+        pytest.param([], False, id="no pod"),
+        pytest.param([{"metadata": {"name": "p"}}], False, id="a pod that nobody has looked at"),
+        pytest.param([UNSCHEDULED], False, id="a pod without a node"),
+        pytest.param([SCHEDULED], True, id="a pod on its node"),
+        pytest.param([CREATING], True, id="containers that wait for their volumes"),
+        pytest.param([SCHEDULED, CRASHED], True, id="one of two"),
+        pytest.param([pod(state={"waiting": {"reason": "ImagePullBackOff"}})], False, id="an image that is not there"),
+        pytest.param([CRASHED], False, id="a container that has run"),
+        pytest.param([pod(state={"running": {}})], False, id="a container that runs"),
+        pytest.param([CREATING | {"metadata": {"name": "p", "deletionTimestamp": "x"}}], False, id="a pod that goes"),
+    ],
+)
+def test_events_are_looked_at_when_a_pod_may_wait_for_its_volumes(pods: list[Any], wanted: bool) -> None:
+    assert causes.may_lack_volumes(pods) is wanted
+
+
 @pytest.mark.parametrize(
     ("pods", "events"),
     [
