@@ -8,8 +8,6 @@ import json
 import threading
 from collections.abc import Callable
 
-import httpx
-
 from ..client import MERGE, ApiError, Client, Manifest
 from ..simulator import ended_status, provisioned
 
@@ -40,23 +38,27 @@ class ClusterLife:
             thread.join()
 
     def _follow(self, path: str, handle: Callable[[Manifest], None]) -> None:
+        version = ""
         while not self._stop.is_set():
-            listed = self._client.request("GET", path)
-            for item in listed["items"]:
-                handle(item)
-            parameters = {"watch": "true", "resourceVersion": listed["metadata"]["resourceVersion"]}
-            with self._client._http.stream(
-                "GET", path, params=parameters | {"timeoutSeconds": str(WATCH_SECONDS)}
-            ) as answer:
-                self._take(answer, handle)
+            if not version:
+                listed = self._client.request("GET", path)
+                version = listed["metadata"]["resourceVersion"]
+                for item in listed["items"]:
+                    handle(item)
+            version = self._watch(path, version, handle)
 
-    def _take(self, answer: httpx.Response, handle: Callable[[Manifest], None]) -> None:
-        for line in answer.iter_lines():
-            event = json.loads(line)
-            if event["type"] in {"ADDED", "MODIFIED"}:
-                handle(event["object"])
-            if self._stop.is_set():
-                return
+    def _watch(self, path: str, version: str, handle: Callable[[Manifest], None]) -> str:
+        """Handle what a short watch tells of; the version to go on from, or nothing when it is too old."""
+        parameters = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(WATCH_SECONDS)}
+        with self._client._http.stream("GET", path, params=parameters) as answer:
+            for line in answer.iter_lines():
+                event = json.loads(line)
+                if event.get("type", "ERROR") == "ERROR":
+                    return ""
+                version = event["object"]["metadata"]["resourceVersion"]
+                if event["type"] in {"ADDED", "MODIFIED"}:
+                    handle(event["object"])
+        return version
 
     def _end_job(self, pod: Manifest) -> None:
         is_over = pod.get("status", {}).get("phase") in {"Succeeded", "Failed"}

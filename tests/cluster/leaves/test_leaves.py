@@ -6,14 +6,15 @@ the last one everything is as it was at first. All leaves are walked at the same
 
 import uuid
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from ..client import Client, Manifest
 from ..controlplane import ADMINS, Cluster
-from ..operator.harness import Running, info, settings
+from ..operator.harness import Running, Sent, info, settings
 from .cases import CLASSES, SERVICES, Case, class_case, service_case
 from .cluster_life import ClusterLife
 from .walking import Walk, Walker
@@ -31,11 +32,8 @@ def case_of(leaf: Leaf) -> Case:
 @pytest.fixture(scope="module")
 def home(admin: Client) -> Iterator[str]:
     """A namespace for all resources of the walk."""
-    manifest: Manifest = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": f"leaves-{uuid.uuid4().hex[:6]}"},
-    }
+    metadata = {"name": f"leaves-{uuid.uuid4().hex[:6]}"}
+    manifest: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
     admin.create(manifest)
     yield manifest["metadata"]["name"]
     admin.delete(manifest)
@@ -58,10 +56,16 @@ def admin_config(cluster: Cluster) -> Path:
     return cluster.kubeconfig("admin", groups=ADMINS)
 
 
+@dataclass(frozen=True)
+class Walked:
+    """What the walk came to."""
+
+    walkers: Mapping[Leaf, Walker]
+    events_read: Sequence[Sent]
+
+
 @pytest.fixture(scope="module")
-def walkers(
-    request: pytest.FixtureRequest, home: str, admin_config: Path, operator: Running
-) -> Iterator[Mapping[Leaf, Walker]]:
+def walked(request: pytest.FixtureRequest, home: str, admin_config: Path, operator: Running) -> Iterator[Walked]:
     """The leaves of the tests that were asked for, after the walk. One without a case does not walk."""
     asked = [leaf for item in request.session.items for leaf in _walked_by(item)]
     cases = {}
@@ -76,7 +80,7 @@ def walkers(
         life.start()
         try:
             walk.run()
-            yield dict(zip(cases, walk.walkers, strict=True))
+            yield Walked(dict(zip(cases, walk.walkers, strict=True)), walk.events_read)
         finally:
             walk.clean()
             life.stop()
@@ -88,9 +92,9 @@ def _walked_by(item: pytest.Item) -> list[Leaf]:
 
 
 @pytest.mark.parametrize("leaf", LEAVES, ids=[f"{kind}-{path}" for kind, path in LEAVES])
-def test_a_leaf_comes_back_to_where_it_was(leaf: Leaf, walkers: Mapping[Leaf, Walker]) -> None:
+def test_a_leaf_comes_back_to_where_it_was(leaf: Leaf, walked: Walked) -> None:
     case_of(leaf)
-    walker = walkers[leaf]
+    walker = walked.walkers[leaf]
     assert not walker.faults
     if walker.case.without_effect:
         assert not walker.effective, f"it has an effect; the table says that it has none: {walker.case.without_effect}"
@@ -98,11 +102,15 @@ def test_a_leaf_comes_back_to_where_it_was(leaf: Leaf, walkers: Mapping[Leaf, Wa
         assert walker.effective, "neither a child nor the status changed; say why in `without_effect`, or mend the plan"
 
 
-def test_the_leaves_were_counted(walkers: Mapping[Leaf, Walker]) -> None:
-    counts = Counter((kind, walker.sort) for (kind, _), walker in walkers.items())
+def test_the_leaves_were_counted(walked: Walked) -> None:
+    counts = Counter((kind, walker.sort) for (kind, _), walker in walked.walkers.items())
     for (kind, sort), count in sorted(counts.items()):
         print(f"{kind}: {count} {sort}")
-    assert walkers
+    assert walked.walkers
+
+
+def test_nobody_read_events_because_no_pod_waited_for_a_volume(walked: Walked) -> None:
+    assert not walked.events_read
 
 
 def test_the_tables_speak_of_leaves_that_there_are() -> None:
