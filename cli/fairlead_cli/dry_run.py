@@ -185,8 +185,8 @@ async def _children(client: Client, wished: Manifest, prepared: Prepared, has: C
     if any(ref.kind == kinds.CONFIG_MAP.name for ref in surplus):
         selector = f"{names.LABEL_APISVC}={metadata['name']}"
         sets, _ = await client.list_all(kinds.REPLICA_SET, namespace=metadata["namespace"], selector=selector)
-        staying = [each for each in sets if not _goes_with(each, surplus)]
-        surplus = inventory.prune(surplus, (), in_use=inventory.mounted(staying))
+        deployments = {each.ref.name for each in wanted if each.kind is kinds.DEPLOYMENT}
+        surplus = inventory.prune(surplus, (), in_use=inventory.mounted(sets, deployments=deployments))
     return [*changes, *(Change(Action.DELETE, ref) for ref in surplus)]
 
 
@@ -200,11 +200,6 @@ async def _present(client: Client, namespace: str, name: str, has: Capabilities)
         for kind, (items, _) in zip(asked, lists, strict=True)
         for each in items
     }
-
-
-def _goes_with(replica_set: Manifest, surplus: list[Ref]) -> bool:
-    owners = replica_set["metadata"].get("ownerReferences", ())
-    return any(Ref("apps", each["kind"], each["name"]) in surplus for each in owners)
 
 
 def _is_own(live: Manifest, uid: str) -> bool:

@@ -41,9 +41,12 @@ def test_kubectl_shows_how_it_is_and_what_ails_it(
 
     simulator.verdict = lambda pod: "pull" if pod["spec"]["containers"][0]["image"] == BAD else "ready"
     orders.edit(runtime={"image": BAD})
-    eventually(lambda: BAD in orders.condition("Ready").get("message", ""), what="Ready tells of the image")
-    described = kubectl("describe", "apisvc", "orders")
-    assert f"image {BAD} cannot be pulled" in " ".join(described.split())
-    assert "RollingOut" in described
+    cause = f"image {BAD} cannot be pulled"
+
+    def told() -> str | None:
+        text = " ".join(kubectl("describe", "apisvc", "orders").split())
+        return text if cause in text else None
+
+    assert "RollingOut" in eventually(told, what="kubectl tells of the image")
     _, row = kubectl("get", "apisvc", "orders").splitlines()
     assert row.split()[2:4] == ["Unknown", "RollingOut"]
