@@ -20,7 +20,7 @@ from .exchange import Request
 from .lanes import Stage, side_by_side
 from .life import CHAPTERS, RECOVERY_SECONDS, End, Lane, Life, difference
 
-LANES = 3
+LANES = 6
 AT_ONCE = 12
 STRIDE = 6
 OUTAGE_SECONDS = 60.0
