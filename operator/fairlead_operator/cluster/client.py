@@ -5,53 +5,28 @@ version "1" is none that an object can have), `apply_known` changes the object o
 """
 
 import asyncio
-import socket
-import ssl
 from collections.abc import AsyncIterator, Callable
-from types import SimpleNamespace, TracebackType
-from typing import Any, Protocol, TypeVar
+from types import TracebackType
+from typing import TypeVar
 
-import aiohttp
 import orjson
 
 from fairlead_contract import names
 from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.cluster.reading import loads
-from fairlead_operator.errors import (
-    BY_CODE,
-    ApiError,
-    Conflict,
-    Gone,
-    NotFound,
-    NotLeading,
-    Terminating,
-    Unauthorized,
-    Unreachable,
-)
+from fairlead_operator.cluster.transport import JSON, Manifest, Observer, Transport, error_of
+from fairlead_operator.errors import ApiError, Conflict, Gone, NotFound, Unauthorized, Unreachable
 from fairlead_operator.kinds import Kind
 
-JSON = "application/json"
+__all__ = ["Client", "Manifest", "Observer"]
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
-REQUEST_SECONDS = 30.0
 WATCH_SECONDS = 300
-# How much later than asked for the server may end a watch; one that still says nothing then is dead.
-GRACE_SECONDS = 2.0
-CONNECT_SECONDS = 5.0
-# The kernel gives a connection up after these, seconds or (the last one) milliseconds, when the other side is gone.
-KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 9000}
 # Each ApiService has a ConfigMap of 70 KB and more: this many of the largest kind may be in memory at a time.
 PAGE_SIZE = 100
 RETRIES = 3
 MAX_WAIT_SECONDS = 10.0
-Manifest = dict[str, Any]
 T = TypeVar("T")
-
-
-class Observer(Protocol):
-    """Told of every answer, for the metrics."""
-
-    def __call__(self, method: str, path: str, code: int) -> None: ...
 
 
 class Client:
@@ -72,16 +47,8 @@ class Client:
         self._credentials = credentials
         self._slots = asyncio.Semaphore(in_flight)
         self._may_write = may_write
-        self._observe = observe or _ignore
+        self._transport = Transport(credentials, may_write=may_write, observe=observe)
         self._for_writes = {"dryRun": "All"} if dry_run else {}
-        self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, socket_factory=_socket),
-            timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
-            headers={"User-Agent": "fairlead-operator", "Accept": JSON},
-            auto_decompress=True,
-            read_bufsize=2**20,
-            trace_configs=[self._check_before_sending()],
-        )
 
     async def __aenter__(self) -> "Client":
         return self
@@ -93,7 +60,7 @@ class Client:
 
     async def close(self) -> None:
         """Close every connection."""
-        await self._session.close()
+        await self._transport.close()
 
     async def apply_new(self, kind: Kind, manifest: Manifest) -> Manifest:
         """Create by apply. Conflict when an object of that name is there, whoever made it."""
@@ -188,23 +155,9 @@ class Client:
             "resourceVersion": since,
             "timeoutSeconds": str(seconds),
         } | ({"labelSelector": selector} if selector else {})
-        timeout = aiohttp.ClientTimeout(
-            total=seconds + GRACE_SECONDS, sock_connect=CONNECT_SECONDS, ceil_threshold=float("inf")
-        )
         path = kind.path(namespace=namespace)
-        heard = False
-        try:
-            async with self._open("GET", path, parameters=parameters, data=None, headers={}, timeout=timeout) as answer:
-                self._observe("WATCH", path, answer.status)
-                await _raise_for(answer, f"WATCH {path}")
-                async for line in _lines(answer.content):
-                    heard = True
-                    yield _event(f"WATCH {path}", line)
-        except (aiohttp.ClientError, ConnectionError, ssl.SSLError, orjson.JSONDecodeError) as error:
-            raise Unreachable(f"WATCH {path}: {error or type(error).__name__}") from error
-        except TimeoutError as error:
-            if not heard:
-                raise Unreachable(f"WATCH {path}: nothing came within {seconds + GRACE_SECONDS:.0f} s") from error
+        async for line in self._transport.lines(path, parameters=parameters, seconds=seconds):
+            yield _event(f"WATCH {path}", line)
 
     async def request(
         self,
@@ -228,7 +181,9 @@ class Client:
                 async with self._slots:
                     if guarded and method != "GET":
                         self._may_write()
-                    return await self._once(method, path, asked, data, headers, guarded=guarded)
+                    return await self._transport.send(
+                        method, path, parameters=asked, data=data, headers=headers, guarded=guarded
+                    )
             except Unauthorized:
                 if attempt:
                     raise
@@ -240,138 +195,19 @@ class Client:
                 await asyncio.sleep(wait)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _once(
-        self,
-        method: str,
-        path: str,
-        parameters: dict[str, str],
-        data: bytes | None,
-        headers: dict[str, str],
-        *,
-        guarded: bool,
-    ) -> Manifest:
-        opened = self._open(method, path, parameters=parameters, data=data, headers=headers, guarded=guarded)
-        try:
-            async with opened as answer:
-                self._observe(method, path, answer.status)
-                await _raise_for(answer, f"{method} {path}")
-                result: Manifest = loads(await answer.read())
-                return result
-        except (aiohttp.ClientError, TimeoutError, ConnectionError, ssl.SSLError, orjson.JSONDecodeError) as error:
-            if isinstance(error.__cause__, NotLeading):
-                raise error.__cause__ from None
-            raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
-
-    def _open(
-        self,
-        method: str,
-        path: str,
-        *,
-        parameters: dict[str, str],
-        data: bytes | None,
-        headers: dict[str, str],
-        timeout: aiohttp.ClientTimeout | None = None,
-        guarded: bool = False,
-    ) -> "aiohttp.client._RequestContextManager":
-        connection = self._credentials.current()
-        return self._session.request(
-            method,
-            connection.server + path,
-            params=parameters,
-            data=data,
-            headers=headers | connection.headers,
-            ssl=connection.tls,
-            timeout=timeout or _limits(method),
-            allow_redirects=False,
-            trace_request_ctx=guarded,
-        )
-
-    def _check_before_sending(self) -> aiohttp.TraceConfig:
-        """Ask once more when the body, and the head with it, is about to go.
-
-        Connecting takes time, and the process may have been stopped meanwhile for longer than the lease lasts.
-        """
-
-        async def check(
-            _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestChunkSentParams
-        ) -> None:
-            if context.trace_request_ctx:
-                self._may_write()
-
-        tracing = aiohttp.TraceConfig()
-        tracing.on_request_chunk_sent.append(check)
-        return tracing
-
-
-def _limits(method: str) -> aiohttp.ClientTimeout:
-    """A long list may take its time as long as it goes on coming."""
-    if method == "GET":
-        return aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_SECONDS, sock_read=REQUEST_SECONDS)
-    return aiohttp.ClientTimeout(total=REQUEST_SECONDS)
-
-
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket that notices when the other side is gone without a word, where the system can be asked for that."""
-    family, kind, protocol, _, _ = address
-    made = socket.socket(family, kind, protocol)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    for option, value in KEEPALIVE.items():
-        if hasattr(socket, option):
-            made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
-    return made
-
-
-async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Lines of any length: one event can be larger than the reader's own limit for a line."""
-    pending: list[bytes] = []
-    async for chunk in stream.iter_any():
-        head, *rest = chunk.split(b"\n")
-        pending.append(head)
-        for following in rest:
-            line = b"".join(pending)
-            pending = [following]
-            if line:
-                yield line
-
 
 def _event(request: str, line: bytes) -> tuple[str, Manifest]:
-    event = loads(line)
-    if event["type"] == "ERROR":
-        raise _error(request, event["object"].get("code", 500), event["object"], "")
-    return event["type"], event["object"]
-
-
-async def _raise_for(answer: aiohttp.ClientResponse, request: str) -> None:
-    if answer.status < 300:
-        return
-    content = await answer.read()
     try:
-        body = loads(content)
-    except orjson.JSONDecodeError:
-        body = {"message": content[:200].decode(errors="replace")}
-    raise _error(request, answer.status, body, answer.headers.get("Retry-After", ""))
-
-
-def _error(request: str, code: int, body: Manifest, retry_after: str) -> ApiError:
-    causes = (body.get("details") or {}).get("causes") or ()
-    is_terminating = any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
-    kind = Terminating if is_terminating else BY_CODE.get(code, ApiError)
-    return kind(
-        request,
-        code=code,
-        reason=str(body.get("reason", "")),
-        message=str(body.get("message", "")),
-        retry_after_seconds=float(retry_after) if retry_after.isdigit() else 0.0,
-    )
+        event = loads(line)
+    except orjson.JSONDecodeError as error:
+        raise Unreachable(f"{request}: {error}") from error
+    if event["type"] == "ERROR":
+        raise error_of(request, event["object"].get("code", 500), event["object"], "")
+    return event["type"], event["object"]
 
 
 def _itself(item: Manifest) -> Manifest:
     return item
-
-
-def _ignore(method: str, path: str, code: int) -> None:
-    """Nobody wants to know."""
-    del method, path, code
 
 
 def _with_metadata(manifest: Manifest, **fields: str) -> Manifest:

@@ -9,6 +9,7 @@ from aiohttp import web
 
 from fairlead_operator import kinds
 from fairlead_operator.cluster import client as client_module
+from fairlead_operator.cluster import transport
 from fairlead_operator.errors import (
     ApiError,
     Conflict,
@@ -243,7 +244,7 @@ async def test_a_watch_that_does_not_end_in_time_is_ended_and_is_silent_when_not
         await release.wait()
         return reply
 
-    monkeypatch.setattr(client_module, "GRACE_SECONDS", 0.05)
+    monkeypatch.setattr(transport, "GRACE_SECONDS", 0.05)
     async with serving(answer) as client:
         with pytest.raises(Unreachable, match="nothing came") if silent else nullcontext():
             assert [each async for each in client.watch(kinds.CONFIG_MAP, since="1", seconds=0)] == found
@@ -252,7 +253,7 @@ async def test_a_watch_that_does_not_end_in_time_is_ended_and_is_silent_when_not
 
 def test_the_kernel_is_asked_to_notice_a_server_that_is_gone() -> None:
     address = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 0))
-    with client_module._socket(address) as made:
+    with transport._socket(address) as made:
         assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         if hasattr(socket, "TCP_KEEPIDLE"):
             assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5

@@ -9,9 +9,10 @@ import pytest
 from aiohttp import web
 
 from fairlead_operator import kinds
-from fairlead_operator.cluster.client import GRACE_SECONDS, Client
+from fairlead_operator.cluster.client import Client
 from fairlead_operator.cluster.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Informer, Place
 from fairlead_operator.cluster.store import Child, Name, Store
+from fairlead_operator.cluster.transport import GRACE_SECONDS
 from fairlead_operator.errors import OperatorError, Unreachable
 from fairlead_operator.kinds import Kind
 
