@@ -6,6 +6,7 @@ FILE holds one manifest a line. Prints the processor's seconds from the first re
 """
 
 import asyncio
+import gc
 import sys
 import time
 from collections.abc import Iterator
@@ -37,6 +38,7 @@ async def apply_all(manifests: list[dict[str, Any]]) -> None:
 
 def main() -> None:
     manifests = [orjson.loads(line) for line in Path(sys.argv[1]).read_bytes().splitlines()]
+    gc.freeze()  # what waits to be sent is no garbage to be looked through
     before = time.process_time()
     uvloop.run(apply_all(manifests))
     sys.stdout.write(f"{time.process_time() - before:.3f}\n")

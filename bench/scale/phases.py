@@ -87,7 +87,7 @@ async def floor(cluster: Cluster, size: int) -> Ascent:
     cluster.log.read()
     before = cluster.cpu_seconds()
     script = Python("bench.scale.floor", str(file), kubeconfig=cluster.kubeconfig("floor"), log=_log(cluster))
-    calls = await _follow(cluster, lambda calls: len(_children(calls, "floor", "orders-")) >= count, script)
+    calls = await _follow(cluster, "floor", count, script)
     plane = cluster.cpu_seconds() - before
     cpu = float(script.output())
     began, ended = _span(_children(calls, "floor", "orders-"))
@@ -110,13 +110,9 @@ async def cold(cluster: Cluster, size: int, count: int) -> tuple[Cold, Operator]
     cluster.log.read()
     before = cluster.cpu_seconds()
     operator = Operator(cluster.kubeconfig("operator"), _log(cluster))
-    calls = await _follow(cluster, lambda calls: len(_children(calls, "operator", "orders-")) >= count // 10, operator)
+    calls = await _follow(cluster, "operator", count // 10, operator)
     editing = asyncio.create_task(_edit(cluster, early, every_seconds=EARLY_EDIT_EVERY_SECONDS))
-    calls += await _follow(
-        cluster,
-        lambda more: len(_children([*calls, *more], "operator", "orders-")) >= count,
-        operator,
-    )
+    calls += await _follow(cluster, "operator", count - len(_children(calls, "operator", "orders-")), operator)
     cpu, plane = operator.cpu_seconds(), cluster.cpu_seconds() - before
     await editing
     await _ready(cluster, size + EARLY)
@@ -236,20 +232,21 @@ async def _ready(cluster: Cluster, count: int) -> None:
         ]
         if len(ready) >= count:
             return
-        await asyncio.sleep(2.0)
+        await asyncio.sleep(max(2.0, count / 250))  # many are much to read
 
 
-async def _follow(cluster: Cluster, enough: Callable[[list[Call]], bool], process: Python) -> list[Call]:
-    """Read the log until `enough`."""
+async def _follow(cluster: Cluster, user: str, count: int, process: Python) -> list[Call]:
+    """Read the log until `user` has written so many children of the new resources."""
     calls: list[Call] = []
-    while not enough(calls):
-        if process.ended():
-            calls += cluster.log.read()
-            if enough(calls):
-                break
+    written = 0
+    while written < count:
+        ended = process.ended()
+        new = cluster.log.read()
+        calls += new
+        written += len(_children(new, user, "orders-"))
+        if ended and written < count:
             raise SystemExit(f"bench: a process ended too early; see {process.log}")
         await asyncio.sleep(LOOK_SECONDS)
-        calls += cluster.log.read()
     return calls
 
 
