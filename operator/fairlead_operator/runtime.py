@@ -1,42 +1,33 @@
 """The running operator: informers fill the stores, changes wake the queue, and workers reconcile under the lease."""
 
 import asyncio
-import contextvars
 import datetime
-import logging
 import random
-from collections.abc import Callable, Coroutine
+from collections.abc import Coroutine
 from typing import Any
 
 from aiohttp import web
 
-from fairlead_contract import names
 from fairlead_operator import health, kinds
 from fairlead_operator.announcements import Announcer
 from fairlead_operator.cluster.client import Client, Observer
 from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.cluster.discovery import Discovery
-from fairlead_operator.cluster.informer import Informer
 from fairlead_operator.cluster.lease import Election, Terms
 from fairlead_operator.cluster.store import Child, Name, Store, Whole
 from fairlead_operator.cluster.workqueue import Priority, Schedule, WorkQueue
 from fairlead_operator.cluster.world import World, child_stores
-from fairlead_operator.errors import NotLeading, OperatorError, Refused
-from fairlead_operator.facts import OF_KIND, JobEnd, Rollout
-from fairlead_operator.kinds import Kind
-from fairlead_operator.logs import RESOURCE
+from fairlead_operator.facts import JobEnd, Rollout
+from fairlead_operator.following import Following
 from fairlead_operator.metrics import Metrics
 from fairlead_operator.prepare import Preparer
 from fairlead_operator.reconcile import Reconciler
 from fairlead_operator.rollouts import Rollouts
 from fairlead_operator.settings import Settings
 from fairlead_operator.teardown import is_left_over
+from fairlead_operator.workers import Workers
 
-LOG = logging.getLogger(__name__)
 DRAIN_SECONDS = 0.7
-# Nothing tells when rights, a quota or a policy change.
-REFUSED_SECONDS = 8.0
-AnyInformer = Informer[Child] | Informer[Whole]
 
 
 class Operator:
@@ -74,10 +65,13 @@ class Operator:
         self.rollouts = Rollouts(self.world, start=lambda name: self.queue.add(name, priority=Priority.RESYNC))
         every = settings.discovery_seconds
         self.discovery = Discovery(self.client, changed=self._capabilities_changed, every_seconds=every)
-        self._draining = False
-        self._passing: set[asyncio.Task[None]] = set()
-        self._informers: dict[Kind, AnyInformer] = {}
-        self._running: dict[Kind, asyncio.Task[None]] = {}
+        self.following = Following(
+            self.client,
+            self.world,
+            namespace=settings.namespace,
+            watch_seconds=settings.watch_seconds,
+            clock=clock,
+        )
         app = health.application(beats=self.beats, unready=self.unready, metrics=self.metrics.render, clock=clock)
         self.metrics.leading(self.election.held.is_set, lease=settings.lease_name)
         self.metrics.beats(self.beats)
@@ -92,14 +86,21 @@ class Operator:
             announce=self._announcer.announce,
             now=_now,
         )
+        self._workers = Workers(
+            self.queue,
+            self.metrics,
+            reconcile=self.reconciler.reconcile,
+            ready=self._until_ready,
+            known=lambda name: self.world.services.get(name) is not None,
+        )
 
     async def run(self) -> None:
         """Run until cancelled."""
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._serve()
+            self.following.start(only_class=self._only_class)
             tasks += [asyncio.create_task(each) for each in self._background()]
-            tasks += [asyncio.create_task(self._work()) for _ in range(self._settings.workers)]
             # None of them ends by itself; if one does, that is a defect, and all are better started anew.
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             for task in tasks:
@@ -115,113 +116,30 @@ class Operator:
 
     def unready(self) -> list[str]:
         """The kinds that have not been read yet."""
-        missing = [kind.name for kind, informer in self._informers.items() if not informer.synced.is_set()]
-        return sorted(missing) if self.discovery.known.is_set() else ["optional kinds", *sorted(missing)]
+        missing = self.following.unread()
+        return missing if self.discovery.known.is_set() else ["optional kinds", *missing]
 
     def beats(self) -> dict[str, float]:
         """When each watch, and the election, was last heard of."""
-        found = {kind.name: informer.beat_at for kind, informer in self._informers.items()}
-        return found | {"Lease": self.election.beat_at}
+        return self.following.beats() | {"Lease": self.election.beat_at}
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:
-        self._start(kinds.API_SERVICE, self._inform(kinds.API_SERVICE, self.world.services, Whole.read, selector=""))
-        self._start_classes()
-        for kind in kinds.CHILDREN:
-            if not kind.capability:
-                self._start_child(kind)
-        return [self.election.run(self.client), self.discovery.run(), self._resync_for_ever(), self._watch_over()]
-
-    def _start_classes(self) -> None:
-        kind, store, only = kinds.API_SERVICE_CLASS, self.world.classes, self._only_class
-        if only:
-            store.put(only.owner, only)
-        else:
-            self._start(kind, self._inform(kind, store, Whole.read, selector=""))
-
-    def _start_child(self, kind: Kind) -> None:
-        facts = OF_KIND.get(kind.name)
-        store = self.world.children[kind]
-        self._start(kind, self._inform(kind, store, lambda live: Child.read(live, facts), selector=names.LABEL_APISVC))
-
-    def _inform(self, kind: Kind, store: Store[Any], read: Callable[[Any], Any], *, selector: str) -> Informer[Any]:
-        return Informer(
-            self.client,
-            kind,
-            store,
-            read=read,
-            selector=selector,
-            namespace=self._settings.namespace if kind.namespaced else "",
-            watch_seconds=self._settings.watch_seconds,
-            clock=self._clock,
-        )
-
-    def _start(self, kind: Kind, informer: AnyInformer) -> None:
-        self._informers[kind] = informer
-        self._running[kind] = asyncio.create_task(informer.run())
-
-    async def _watch_over(self) -> None:
-        """An informer never ends by itself: pass on a defect, so that the process does not go on blind."""
-        while True:
-            await asyncio.sleep(1.0)
-            for task in list(self._running.values()):
-                if task.done() and not task.cancelled():
-                    task.result()
+        return [
+            self.election.run(self.client),
+            self.discovery.run(),
+            self.following.watch_over(),
+            self._resync_for_ever(),
+            *(self._workers.run() for _ in range(self._settings.workers)),
+        ]
 
     def _capabilities_changed(self) -> None:
-        served = self.discovery.capabilities()
-        for kind in kinds.CHILDREN:
-            if not kind.capability:
-                continue
-            if getattr(served, kind.capability) and kind not in self._informers:
-                self._start_child(kind)
-            elif not getattr(served, kind.capability) and kind in self._informers:
-                self._running.pop(kind).cancel()
-                del self._informers[kind]
-                self.world.children[kind].clear()
+        self.following.serve(self.discovery.capabilities())
         self.resync()
-
-    async def _work(self) -> None:
-        while True:
-            await self._until_ready()
-            name = await self.queue.get()
-            if self._draining:
-                self.queue.done(name)
-                return
-            # The lease may have been lost while nothing was due.
-            await self._until_ready()
-            passing = asyncio.create_task(self._pass(name), context=_about(name))
-            self._passing.add(passing)
-            passing.add_done_callback(self._passing.discard)
-            await asyncio.wait([passing])
 
     async def _until_ready(self) -> None:
         await self.election.held.wait()
         await self.discovery.known.wait()
-        for informer in list(self._informers.values()):
-            await informer.synced.wait()
-
-    async def _pass(self, name: Name) -> None:
-        self.metrics.started(name, waited_seconds=self.queue.waited_seconds(name))
-        result, again = "error", None
-        try:
-            again = await self.reconciler.reconcile(name)
-            result = "success" if again is None else "requeue_after"
-        except NotLeading:
-            # No failure of the resource's: it goes on when we lead again.
-            LOG.info("not leading any more")
-            result, again = "requeue_after", 0.0
-        except Refused as error:
-            again = REFUSED_SECONDS
-            LOG.warning("the API server refuses children", extra={"error": str(error)})
-        except OperatorError as error:
-            LOG.warning("the pass failed", extra={"error": str(error)})
-        except Exception:  # outermost loop: one resource that meets a defect must not keep the others waiting
-            LOG.exception("the pass met a defect")
-        finally:
-            self.metrics.finished(name, result=result)
-            self.queue.done(name, failed=result == "error", requeue_seconds=again)
-        if self.world.services.get(name) is None:
-            self.queue.schedule.forget(name)
+        await self.following.all_read()
 
     async def _resync_for_ever(self) -> None:
         while True:
@@ -234,7 +152,7 @@ class Operator:
                 self._announcer.forget(before.uid)
             self.queue.add(name, priority=Priority.CHILD)
         elif before is None or _meaning(before.content) != _meaning(after.content):
-            is_start = not self._informers[kinds.API_SERVICE].synced.is_set()
+            is_start = not self.following.is_read(kinds.API_SERVICE)
             self.queue.add(name, priority=Priority.RESYNC if is_start else Priority.EDIT)
 
     def _class_changed(self, name: Name, before: Whole | None, after: Whole | None) -> None:
@@ -261,13 +179,11 @@ class Operator:
 
     async def _stop(self, tasks: list[asyncio.Task[None]]) -> None:
         """Let passes under way end, for a moment; what is cut off is done again by the next leader."""
-        self._draining = True
-        if self._passing:
-            await asyncio.wait(self._passing, timeout=DRAIN_SECONDS)
-        everything = [*tasks, *self._passing, *self._running.values()]
-        for task in everything:
+        await self._workers.drain(seconds=DRAIN_SECONDS)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*everything, return_exceptions=True)
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await self.following.stop()
         await self.election.release(self.client)
         await self._runner.cleanup()
         await self.client.close()
@@ -282,13 +198,6 @@ def _terms(settings: Settings) -> Terms:
         renew_seconds=settings.lease_renew_seconds,
         retry_seconds=settings.lease_retry_seconds,
     )
-
-
-def _about(name: Name) -> contextvars.Context:
-    """A context whose log lines carry the resource's name."""
-    context = contextvars.copy_context()
-    context.run(RESOURCE.set, "/".join(name))
-    return context
 
 
 def _meaning(content: dict[str, Any]) -> tuple[object, ...]:
