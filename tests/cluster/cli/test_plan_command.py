@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from fairlead_cli.__main__ import app
 from fairlead_contract import names
 from fairlead_operator import kinds
-from fairlead_operator.cluster.client import Client as OperatorClient
+from fairlead_operator.cluster.transport import Transport
 
 from ..client import ApiError, Client, Manifest
 from ..identity import Identity, await_grant
@@ -73,21 +73,21 @@ def plan(config: Path, file: Path) -> Callable[..., Answer]:
 def writes(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[tuple[str, str, dict[str, str]]]]:
     """Every write that the command sent; each was a dry run."""
     sent: list[tuple[str, str, dict[str, str]]] = []
-    original = OperatorClient._open
+    original = Transport.send
 
-    def record(self: OperatorClient, method: str, path: str, **given: Any) -> Any:
+    async def record(self: Transport, method: str, path: str, **given: Any) -> Manifest:
         if method != "GET" and is_command(self):
             sent.append((method, path, given["parameters"]))
-        return original(self, method, path, **given)
+        return await original(self, method, path, **given)
 
-    monkeypatch.setattr(OperatorClient, "_open", record)
+    monkeypatch.setattr(Transport, "send", record)
     yield sent
     assert [each for each in sent if each[2].get("dryRun") != "All"] == []
 
 
-def is_command(client: OperatorClient) -> bool:
+def is_command(transport: Transport) -> bool:
     """Whether it is not an operator's, which has a lease to look at."""
-    return getattr(client._may_write, "__self__", None) is None
+    return getattr(transport._may_write, "__self__", None) is None
 
 
 def everything(admin: Client, namespace: str) -> dict[tuple[str, str], str]:
