@@ -5,6 +5,7 @@ Decided here: paths, operations, parameters and answers, exactly as the API serv
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from fairlead_contract import openapi_problems as problems
@@ -366,7 +367,9 @@ def _filter(resource: Resource, property_: str, name: str, description: str) -> 
     return {"name": name, "in": "query", "description": description, "schema": schema}
 
 
+@lru_cache(maxsize=64)
 def _headers(*names: str) -> Json:
+    """References to headers. A document refers to the same few again and again, and nobody changes them."""
     return {name: reference("headers", name) for name in names}
 
 

@@ -8,12 +8,18 @@ import hashlib
 import json
 from typing import Any
 
+import orjson
+
 HASH_CHARACTERS = 10
 
 
 def canonical(value: Any) -> str:
     """`value` as JSON: keys sorted, no spaces."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    try:
+        return orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:
+        # Integers beyond 64 bits, which a file may have and the API server never gives.
+        return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 def digest(text: str) -> str:
