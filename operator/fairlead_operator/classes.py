@@ -1,7 +1,8 @@
 """Which ApiServiceClass a resource has. Pure.
 
 The class it names, else the one it was given before, else the default one, else the built-in class. What was the
-default when the resource came stays its class, so that moving the mark changes nothing that runs.
+default when the resource came stays its class, so that moving the mark changes nothing that runs. The built-in class is
+none to stay in: it stands for the default one until there is one.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,6 +24,12 @@ def choose(resource: Manifest, classes: Mapping[str, Manifest]) -> tuple[str, Ma
         return Trouble(Reason.CLASS_NOT_FOUND, text)
     default = _default(classes.values())
     return (default["metadata"]["name"], default) if default else (BUILT_IN, None)
+
+
+def concerns(resource: Manifest, name: str) -> bool:
+    """Whether a change of the class `name` may change which class the resource has, or what is in it."""
+    chosen = resource["spec"].get("className") or resource.get("status", {}).get("className")
+    return chosen in (None, BUILT_IN, name)
 
 
 def _default(classes: Iterable[Manifest]) -> Manifest | None:

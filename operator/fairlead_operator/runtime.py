@@ -8,7 +8,7 @@ from typing import Any
 
 from aiohttp import web
 
-from fairlead_operator import health, kinds
+from fairlead_operator import classes, health, kinds
 from fairlead_operator.announcements import Announcer
 from fairlead_operator.cluster.client import Client, Observer
 from fairlead_operator.cluster.credentials import Credentials
@@ -157,10 +157,9 @@ class Operator:
 
     def _class_changed(self, name: Name, before: Whole | None, after: Whole | None) -> None:
         del before, after
-        for service, record in ((each.owner, each.content) for each in self.world.services.values()):
-            chosen = record["spec"].get("className") or record.get("status", {}).get("className")
-            if chosen in (None, name[1]):
-                self.queue.add(service, priority=Priority.RESYNC)
+        for each in self.world.services.values():
+            if classes.concerns(each.content, name[1]):
+                self.queue.add(each.owner, priority=Priority.RESYNC)
 
     def _child_changed(self, name: Name, before: Child | None, after: Child | None) -> None:
         changed = after or before

@@ -18,7 +18,7 @@ from .client import MERGE, Client, Manifest
 PERIOD_SECONDS = 0.05
 WATCH_SECONDS = 600
 CLOSING_SECONDS = 0.1  # connections are told to close, and do so when the loop comes round
-Verdict = str  # "ready", "pull", "wait"
+Verdict = str  # "ready", "pull", "mount", "wait"
 
 
 def ready_pods(pod: Manifest) -> Verdict:
@@ -119,7 +119,8 @@ class Simulator:
         verdict = self.verdict(pod)
         if verdict == "ready" and status.get("phase") != "Running":
             return ready_status(pod)
-        return _unpulled(pod) if verdict == "pull" and not status.get("containerStatuses") else None
+        stuck = {"pull": _unpulled, "mount": _unmounted}.get(verdict)
+        return stuck(pod) if stuck and not status.get("containerStatuses") else None
 
     async def _send(self, method: str, pod: Manifest, subresource: str, body: Manifest) -> None:
         path = f"{self._path}/{pod['metadata']['name']}{subresource}"
@@ -177,6 +178,16 @@ def ready_status(pod: Manifest) -> Manifest:
         "phase": "Running",
         "conditions": conditions,
         "containerStatuses": _containers(pod, state=running, ready=True),
+    }
+
+
+def _unmounted(pod: Manifest) -> Manifest:
+    """On a node, and waiting for a volume: what for is told in Events only."""
+    waiting = {"waiting": {"reason": "ContainerCreating"}}
+    return {
+        "phase": "Pending",
+        "conditions": _conditions(PodScheduled="True", Ready="False"),
+        "containerStatuses": _containers(pod, state=waiting, ready=False),
     }
 
 

@@ -160,6 +160,8 @@ def hanging(lane: Lane, life: Life) -> None:
     hanging = eventually(lambda: met.hits, what="the operator is at work")[0]
     time.sleep(HANG_SECONDS)
     life.resumes(since=hanging.at + HANG_SECONDS, match=lambda request: request.name == hanging.name)
+    # Later it would make what the next chapters take away: no operator can call back what is on its way.
+    eventually(lambda: hanging.landed is not None, what="the write lands", timeout_seconds=2 * RECOVERY_SECONDS)
 
 
 def forbidden(lane: Lane, life: Life) -> None:

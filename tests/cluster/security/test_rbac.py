@@ -205,12 +205,35 @@ def _is_going(live: Manifest | None) -> bool:
 
 
 def looks_for_a_cause(admin: Client, simulator: Simulator, resource: Manifest) -> None:
-    """An image that cannot be pulled is found in the pods, and looked for in their Events."""
+    """An image that cannot be pulled is found in the pods, a Secret that is not there in their Events only."""
+    made = Resource(admin, resource)
     simulator.verdict = lambda pod: "pull"
-    admin.merge(resource, {"spec": {"runtime": {"image": "registry.example/absent:1"}}})
+    made.edit(runtime={"image": "registry.example/absent:1"})
+    eventually(lambda: "cannot be pulled" in made.condition("Ready")["message"], what="the image is told")
+    simulator.verdict = lambda pod: "mount"
+    made.edit(runtime={"image": "registry.example/other:1"})
 
-    ready = lambda: Resource(admin, resource).condition("Ready")  # noqa: E731
-    eventually(lambda: "cannot be pulled" in ready()["message"], what="the cause is told")
+    def told() -> bool:
+        for pod in admin.list("v1", "Pod", namespace=resource["metadata"]["namespace"]):
+            admin.apply(_failed_mount(pod))
+        return "kafka" in made.condition("Ready")["message"]
+
+    eventually(told, what="the Secret is told")
+
+
+def _failed_mount(pod: Manifest) -> Manifest:
+    """What a kubelet says of a pod whose Secret is not there."""
+    metadata = pod["metadata"]
+    about = {"apiVersion": "v1", "kind": "Pod", **{key: metadata[key] for key in ("name", "namespace", "uid")}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{metadata['name']}.mount", "namespace": metadata["namespace"]},
+        "involvedObject": about,
+        "type": "Warning",
+        "reason": "FailedMount",
+        "message": 'MountVolume.SetUp failed for volume "kafka" : secret "kafka" not found',
+    }
 
 
 def test_the_rules_know_no_wildcard_no_secrets_and_no_way_to_more() -> None:

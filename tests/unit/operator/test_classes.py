@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.classes import choose
+from fairlead_operator.classes import choose, concerns
 from fairlead_operator.reasons import Reason, Trouble
 
 
@@ -46,3 +46,20 @@ def test_a_class_that_is_not_there_is_told(resource: dict[str, Any]) -> None:
 def test_of_two_defaults_the_older_one_counts() -> None:
     two = {"a": a_class("a", default=True, made="2026-02-01T00:00:00Z"), "b": a_class("b", default=True)}
     assert choose({"spec": {}}, two) == ("b", two["b"])
+
+
+@pytest.mark.parametrize(
+    ("spec", "status", "expected"),
+    [
+        ({"className": "small"}, {}, True),
+        ({"className": "standard"}, {"className": "small"}, False),
+        ({}, {"className": "small"}, True),
+        ({}, {"className": "standard"}, False),
+        ({}, {"className": "built-in"}, True),
+        ({}, {}, True),
+    ],
+)
+def test_a_change_of_a_class_concerns_those_who_have_it_or_have_none(
+    spec: dict[str, str], status: dict[str, str], expected: bool
+) -> None:
+    assert concerns({"spec": spec, "status": status}, "small") is expected
