@@ -14,10 +14,9 @@ from typing import Any
 from fairlead_cli.changes import Action, Change, Outlook, compared
 from fairlead_cli.comparing import differences
 from fairlead_contract import names
-from fairlead_operator import intent, inventory, kinds
-from fairlead_operator.classes import BUILT_IN
+from fairlead_operator import classes, intent, kinds, pruning
 from fairlead_operator.cluster.client import Client, Manifest
-from fairlead_operator.cluster.discovery import optional_kinds
+from fairlead_operator.cluster.discovery import optional_kinds, serves
 from fairlead_operator.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from fairlead_operator.intent import Wanted
 from fairlead_operator.inventory import Ref
@@ -51,19 +50,8 @@ class Surroundings:
 async def served(client: Client) -> Capabilities:
     """Which optional kinds the cluster has. NotFound when it has not even ours."""
     await client.request("GET", kinds.API_SERVICE.root)
-    found = {name: await _serves(client, wanted) for name, wanted in optional_kinds().items()}
+    found = {name: await serves(client, wanted) for name, wanted in optional_kinds().items()}
     return Capabilities(**found)
-
-
-async def _serves(client: Client, wanted: tuple[kinds.Kind, ...]) -> bool:
-    plurals: set[tuple[str, str]] = set()
-    try:
-        for root in {kind.root for kind in wanted}:
-            answer = await client.request("GET", root)
-            plurals |= {(root, each["name"]) for each in answer.get("resources", ())}
-    except NotFound:
-        return False
-    return all((kind.root, kind.plural) in plurals for kind in wanted)
 
 
 def denial(error: ApiError) -> str:
@@ -139,10 +127,9 @@ async def _prepare(client: Client, wished: Manifest, around: Surroundings, *, im
 
 
 async def _classes(client: Client, wished: Manifest) -> dict[str, Manifest]:
-    named = wished["spec"].get("className") or wished.get("status", {}).get("className")
-    if named and named != BUILT_IN:
-        found = await client.get(kinds.API_SERVICE_CLASS, name=named)
-        return {named: found} if found is not None else {}
+    if name := classes.named(wished):
+        found = await client.get(kinds.API_SERVICE_CLASS, name=name)
+        return {name: found} if found is not None else {}
     found_all, _ = await client.list_all(kinds.API_SERVICE_CLASS)
     return {each["metadata"]["name"]: each for each in found_all}
 
@@ -181,12 +168,8 @@ async def _children(client: Client, wished: Manifest, prepared: Prepared, has: C
 
     changes = list(await asyncio.gather(*(one(each) for each in wanted)))
     own = [ref for ref, each in present.items() if _is_own(each, metadata["uid"])]
-    surplus = inventory.prune(own, [each.ref for each in wanted])
-    if any(ref.kind == kinds.CONFIG_MAP.name for ref in surplus):
-        selector = f"{names.LABEL_APISVC}={metadata['name']}"
-        sets, _ = await client.list_all(kinds.REPLICA_SET, namespace=metadata["namespace"], selector=selector)
-        deployments = {each.ref.name for each in wanted if each.kind is kinds.DEPLOYMENT}
-        surplus = inventory.prune(surplus, (), in_use=inventory.mounted(sets, deployments=deployments))
+    owner = (metadata["namespace"], metadata["name"])
+    surplus = await pruning.surplus(client, owner, own, [each.ref for each in wanted])
     return [*changes, *(Change(Action.DELETE, ref) for ref in surplus)]
 
 

@@ -14,13 +14,18 @@ Manifest = Mapping[str, Any]
 BUILT_IN = "built-in"
 
 
+def named(resource: Manifest) -> str:
+    """The class that the resource names, or has been given; empty when it takes the default one, if there is one."""
+    name = resource["spec"].get("className") or resource.get("status", {}).get("className") or ""
+    return "" if name == BUILT_IN else str(name)
+
+
 def choose(resource: Manifest, classes: Mapping[str, Manifest]) -> tuple[str, Manifest | None] | Trouble:
     """Name and manifest of the class; None as the manifest stands for the built-in class."""
-    named = resource["spec"].get("className") or resource.get("status", {}).get("className")
-    if named and named != BUILT_IN:
-        if named in classes:
-            return named, classes[named]
-        text = f"ApiServiceClass {named} is not there; create it, or set spec.className to one that is"
+    if name := named(resource):
+        if name in classes:
+            return name, classes[name]
+        text = f"ApiServiceClass {name} is not there; create it, or set spec.className to one that is"
         return Trouble(Reason.CLASS_NOT_FOUND, text)
     default = _default(classes.values())
     return (default["metadata"]["name"], default) if default else (BUILT_IN, None)
@@ -28,8 +33,7 @@ def choose(resource: Manifest, classes: Mapping[str, Manifest]) -> tuple[str, Ma
 
 def concerns(resource: Manifest, name: str) -> bool:
     """Whether a change of the class `name` may change which class the resource has, or what is in it."""
-    chosen = resource["spec"].get("className") or resource.get("status", {}).get("className")
-    return chosen in (None, BUILT_IN, name)
+    return named(resource) in ("", name)
 
 
 def _default(classes: Iterable[Manifest]) -> Manifest | None:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 from fairlead_contract import names
-from fairlead_operator import inventory, kinds, rollouts, status, teardown
+from fairlead_operator import inventory, kinds, pruning, rollouts, status, teardown
 from fairlead_operator.apply import Applier
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name, Whole
@@ -26,7 +26,7 @@ from fairlead_operator.provisioning import Provisioner
 from fairlead_operator.reasons import Reason, Trouble
 from fairlead_operator.rollouts import Rollouts
 from fairlead_operator.status import View
-from fairlead_operator.turn import Pass, annotation, mine
+from fairlead_operator.turn import Pass, annotation, asked, mine
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
@@ -185,23 +185,13 @@ class Reconciler:
             return
         live = self._world.of(turn.owner)
         desired = [each.ref for each in turn.wanted()]
-        surplus = inventory.prune(mine(live, turn.uid), desired)
-        if any(ref.kind == kinds.CONFIG_MAP.name for ref in surplus):
-            surplus = inventory.prune(surplus, desired, in_use=await self._mounted(turn.owner, desired))
-        for ref in surplus:
+        for ref in await pruning.surplus(self._client, turn.owner, mine(live, turn.uid), desired):
             await self._remove(turn, ref, live[ref])
 
     async def _remove(self, turn: Pass, ref: Ref, child: Child) -> None:
         if not child.deleting:
             await self._applier.delete(turn.owner, ref, child)
         turn.pruned.add(ref)
-
-    async def _mounted(self, owner: Name, desired: list[Ref]) -> set[Ref]:
-        """ConfigMaps that a ReplicaSet, also one kept for a rollback, mounts."""
-        selector = f"{names.LABEL_APISVC}={owner[1]}"
-        sets, _ = await self._client.list_all(kinds.REPLICA_SET, namespace=owner[0], selector=selector)
-        deployments = {ref.name for ref in desired if ref.kind == kinds.DEPLOYMENT.name}
-        return inventory.mounted(sets, deployments=deployments)
 
     async def _report(self, resource: Manifest, view: View) -> None:
         before = resource.get("status", {})
@@ -289,13 +279,8 @@ class Reconciler:
         """Take the server's answer in. It may be the first to tell of an edit: whoever waits for those has to know."""
         record = Whole.read(answer)
         known = self._world.services.get(record.owner)
-        is_ours = known is None or _asked(known.content) == _asked(record.content)
+        is_ours = known is None or asked(known.content) == asked(record.content)
         self._world.services.put(record.owner, record, silent=is_ours)
-
-
-def _asked(resource: Manifest) -> tuple[object, ...]:
-    metadata = resource["metadata"]
-    return tuple(metadata.get(each) for each in ("uid", "generation", "annotations", "deletionTimestamp"))
 
 
 def _look_again_seconds(view: View) -> float | None:

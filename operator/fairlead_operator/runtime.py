@@ -25,6 +25,7 @@ from fairlead_operator.reconcile import Reconciler
 from fairlead_operator.rollouts import Rollouts
 from fairlead_operator.settings import Settings
 from fairlead_operator.teardown import is_left_over
+from fairlead_operator.turn import asked
 from fairlead_operator.workers import Workers
 
 DRAIN_SECONDS = 0.7
@@ -200,15 +201,7 @@ def _terms(settings: Settings) -> Terms:
 
 
 def _meaning(content: dict[str, Any]) -> tuple[object, ...]:
-    metadata = content["metadata"]
-    return (
-        metadata["uid"],
-        metadata.get("generation"),
-        metadata.get("annotations"),
-        metadata.get("finalizers"),
-        metadata.get("deletionTimestamp"),
-        content.get("status"),
-    )
+    return (*asked(content), content["metadata"].get("finalizers"), content.get("status"))
 
 
 def _same(before: Child, after: Child) -> bool:

@@ -6,7 +6,7 @@ leaves what was known. A group that serves only some of the kinds we need counts
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 
 from fairlead_operator import kinds
 from fairlead_operator.cluster.client import Client
@@ -26,6 +26,19 @@ def optional_kinds() -> dict[str, tuple[Kind, ...]]:
         if kind.capability:
             found[kind.capability] = (*found.get(kind.capability, ()), kind)
     return found
+
+
+async def serves(client: Client, wanted: Iterable[Kind]) -> bool:
+    """Whether the cluster has all of these kinds."""
+    asked = {(kind.root, kind.plural) for kind in wanted}
+    served: set[tuple[str, str]] = set()
+    try:
+        for root in {root for root, _ in asked}:
+            answer = await client.request("GET", root)
+            served |= {(root, each["name"]) for each in answer.get("resources", ())}
+    except NotFound:
+        return False
+    return asked <= served
 
 
 class Presence:
@@ -83,17 +96,11 @@ class Discovery:
 
     async def _look(self, name: str, wanted: tuple[Kind, ...]) -> None:
         try:
-            served: set[tuple[str, str]] = set()
-            for root in {kind.root for kind in wanted}:
-                answer = await self._client.request("GET", root)
-                served |= {(root, each["name"]) for each in answer.get("resources", ())}
-        except NotFound:
-            self._presence[name].missed()
-            return
+            is_served = await serves(self._client, wanted)
         except OperatorError as error:
             LOG.warning("discovery failed", extra={"capability": name, "error": str(error)})
             return
-        if all((kind.root, kind.plural) in served for kind in wanted):
+        if is_served:
             self._presence[name].found()
         else:
             self._presence[name].missed()
