@@ -25,15 +25,23 @@ from fairlead_operator.turn import Pass, annotation, mine
 
 _POD_WARNINGS = "involvedObject.kind=Pod,type=Warning"
 PATIENCE_SECONDS = 3.0
+# With many rollouts at a time, all are slow, and none ails from that.
+BUSY_PATIENCE_SECONDS = 30.0
 
 
 class Observer:
-    """Looks at the stores, and at the cluster where these do not know enough. `now` gives the time as RFC 3339."""
+    """Looks at the stores, and at the cluster where these do not know enough.
 
-    def __init__(self, client: Client, world: World, applier: Applier, *, now: Callable[[], str]) -> None:
+    `busy` says whether other resources wait for a pass, `now` gives the time as RFC 3339.
+    """
+
+    def __init__(
+        self, client: Client, world: World, applier: Applier, *, busy: Callable[[], bool], now: Callable[[], str]
+    ) -> None:
         self._client = client
         self._world = world
         self._applier = applier
+        self._busy = busy
         self._now = now
 
     def rolled_out(self, turn: Pass) -> bool:
@@ -99,7 +107,7 @@ class Observer:
             seen = part.seen
             if seen is None or not part.wanted or (not view.pending and seen.available) or _written(turn, name):
                 continue
-            if (seen.complete and seen.available) or (view.pending and progresses(seen, now=self._now())):
+            if (seen.complete and seen.available) or (view.pending and self._is_patient(seen)):
                 continue
             cause = await self._cause(turn.owner, name, seen)
             if cause and cause.reason == Reason.NOT_READY and view.pending and not seen.failed:
@@ -109,6 +117,10 @@ class Observer:
                 known = cause.message if cause else seen.failed
                 stalled = Trouble(Reason.ROLLOUT_FAILED, f"Deployment {turn.owner[1]}-{name}: {known}{_serving(view)}")
         return replace(view, stalled=stalled, **parts)  # type: ignore[arg-type]
+
+    def _is_patient(self, seen: Rollout) -> bool:
+        patience = BUSY_PATIENCE_SECONDS if self._busy() else PATIENCE_SECONDS
+        return progresses(seen, now=self._now(), patience_seconds=patience)
 
     async def _cause(self, owner: Name, component: str, seen: Rollout) -> Trouble | None:
         if seen.refused:
@@ -143,14 +155,14 @@ class Observer:
         )
 
 
-def progresses(seen: Rollout, *, now: str) -> bool:
+def progresses(seen: Rollout, *, now: str, patience_seconds: float = PATIENCE_SECONDS) -> bool:
     """Whether the controller saw the rollout go on a moment ago, or has not looked at it yet."""
     if seen.failed or seen.refused:
         return False
     if not seen.progressed_at:
         return True
     at, then = (datetime.datetime.fromisoformat(time) for time in (now, seen.progressed_at))
-    return (at - then).total_seconds() < PATIENCE_SECONDS
+    return (at - then).total_seconds() < patience_seconds
 
 
 def _condition(found: Mapping[str, Any], name: str) -> Manifest | None:

@@ -6,11 +6,11 @@ pods are available, so a bad spec leaves the last good version serving.
 """
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import replace
 
 from fairlead_contract import names
-from fairlead_operator import inventory, kinds, pruning, rollouts, status, teardown
+from fairlead_operator import inventory, kinds, pruning, rollouts, teardown
 from fairlead_operator.apply import Applier
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name, Whole
@@ -24,9 +24,10 @@ from fairlead_operator.plan import Capabilities, Stage
 from fairlead_operator.prepare import Prepared, Preparer
 from fairlead_operator.provisioning import Provisioner
 from fairlead_operator.reasons import Reason, Trouble
+from fairlead_operator.reporting import Announce, Reporter
 from fairlead_operator.rollouts import Rollouts
 from fairlead_operator.status import View
-from fairlead_operator.turn import Pass, annotation, asked, mine
+from fairlead_operator.turn import Pass, annotation, mine
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
@@ -34,11 +35,13 @@ POLL_SECONDS = 5.0
 SLOW_SECONDS = 30.0
 # A free place tells of itself; this is for nothing but a defect.
 QUEUED_SECONDS = 300.0
-Announce = Callable[[Manifest, str, str, str], Awaitable[None]]
 
 
 class Reconciler:
-    """`now` gives the time for conditions; `capabilities` what the cluster serves at this moment."""
+    """`capabilities` gives what the cluster serves at this moment, `busy` whether other resources wait for a pass.
+
+    `now` gives the time for conditions, `clock` seconds.
+    """
 
     def __init__(
         self,
@@ -49,7 +52,9 @@ class Reconciler:
         rollouts: Rollouts,
         capabilities: Callable[[], Capabilities],
         announce: Announce,
+        busy: Callable[[], bool],
         now: Callable[[], str],
+        clock: Callable[[], float],
     ) -> None:
         self._client = client
         self._world = world
@@ -57,10 +62,10 @@ class Reconciler:
         self._rollouts = rollouts
         self._capabilities = capabilities
         self._announce = announce
-        self._now = now
         self._applier = Applier(client, world)
         self._provisioner = Provisioner(client, self._applier)
-        self._observer = Observer(client, world, self._applier, now=now)
+        self._observer = Observer(client, world, self._applier, busy=busy, now=now)
+        self._reporter = Reporter(client, world, announce=announce, busy=busy, now=now, clock=clock)
         self._teardown = teardown.Teardown(client, world)
 
     async def reconcile(self, name: Name) -> float | None:
@@ -71,19 +76,18 @@ class Reconciler:
     async def _reconcile(self, name: Name) -> float | None:
         record = self._world.services.get(name)
         if record is None:
-            self._applier.forget(name)
-            self._preparer.forget(name)
+            for each in (self._applier, self._preparer, self._reporter):
+                each.forget(name)
             await self._teardown.clear(name)
             return None
         resource = record.content
         if "deletionTimestamp" in resource["metadata"]:
             return await self._delete(resource)
         if annotation(resource, names.ANNOTATION_PAUSED) == "true":
-            await self._report(resource, View(resource["metadata"]["generation"], paused=True))
-            return None
+            return await self._reporter.report(resource, View(resource["metadata"]["generation"], paused=True))
         prepared = self._prepare(resource)
         if isinstance(prepared, Trouble):
-            await self._report(resource, self._observer.unplanned(resource, prepared))
+            await self._reporter.report(resource, self._observer.unplanned(resource, prepared))
             return SLOW_SECONDS
         turn = Pass(resource, prepared)
         try:
@@ -95,12 +99,12 @@ class Reconciler:
         finally:
             prepared.manifests.keep(self._unwritten(turn))
         view = await self._observer.view(turn)
-        await self._report(turn.resource, view)
+        held_seconds = await self._reporter.report(turn.resource, view)
         if turn.applied.errors:
             raise turn.applied.errors[0]
         if turn.applied.refused:
             raise Refused(", ".join(str(ref) for ref in sorted(turn.applied.refused)))
-        return _look_again_seconds(view)
+        return _sooner(held_seconds, _look_again_seconds(view))
 
     def _prepare(self, resource: Manifest) -> Prepared | Trouble:
         return self._preparer.prepare(resource, self._classes(), self._capabilities())
@@ -193,25 +197,6 @@ class Reconciler:
             await self._applier.delete(turn.owner, ref, child)
         turn.pruned.add(ref)
 
-    async def _report(self, resource: Manifest, view: View) -> None:
-        before = resource.get("status", {})
-        after = status.assess(view, before, now=self._now())
-        patch = status.change(before, after)
-        if patch is None:
-            return
-        metadata = resource["metadata"]
-        body = {"metadata": {"uid": metadata["uid"]}, "status": patch}
-        await confirm(self._client, self._world, (metadata["namespace"], metadata["name"]))
-        try:
-            answer = await self._client.merge(
-                kinds.API_SERVICE, body, namespace=metadata["namespace"], name=metadata["name"], subresource="status"
-            )
-        except NotFound:
-            return
-        self._learn(answer)
-        for kind, reason, message in status.transitions(before, after):
-            await self._announce(resource, kind, reason, message)
-
     async def _finalizer(self, resource: Manifest, prepared: Prepared) -> Manifest:
         """Hold on to a resource whose tables and queues go with it, before they are made; let go of any other."""
         wanted = resource["spec"].get("deletionPolicy") == "Delete" and prepared.plan.provision_hash is not None
@@ -255,8 +240,9 @@ class Reconciler:
     async def _wait_for_teardown(self, resource: Manifest, waiting: Trouble) -> float | None:
         stalled = waiting.reason != Reason.DELETING
         view = self._observer.unplanned(resource, waiting)
-        await self._report(resource, view if stalled else replace(view, stalled=None, pending=waiting))
-        return SLOW_SECONDS if stalled else None
+        told = view if stalled else replace(view, stalled=None, pending=waiting)
+        held_seconds = await self._reporter.report(resource, told)
+        return SLOW_SECONDS if stalled else held_seconds
 
     async def _set_finalizers(self, resource: Manifest, finalizers: list[str]) -> Manifest:
         metadata = resource["metadata"]
@@ -268,19 +254,12 @@ class Reconciler:
             )
         except NotFound:
             return resource
-        self._learn(answer)
+        self._world.learn(answer)
         if not finalizers and "deletionTimestamp" in metadata:
             # With the last of them it is gone, and the answer is still of the version before: no pass may act on that.
             version = int(answer["metadata"]["resourceVersion"])
             self._world.services.remove((metadata["namespace"], metadata["name"]), version=version)
         return Whole.read(answer).content
-
-    def _learn(self, answer: Manifest) -> None:
-        """Take the server's answer in. It may be the first to tell of an edit: whoever waits for those has to know."""
-        record = Whole.read(answer)
-        known = self._world.services.get(record.owner)
-        is_ours = known is None or asked(known.content) == asked(record.content)
-        self._world.services.put(record.owner, record, silent=is_ours)
 
 
 def _look_again_seconds(view: View) -> float | None:
@@ -290,3 +269,7 @@ def _look_again_seconds(view: View) -> float | None:
     if view.stalled or (view.pending and view.pending.reason == Reason.PROVISIONING):
         return SLOW_SECONDS
     return POLL_SECONDS if view.pending else None
+
+
+def _sooner(*seconds: float | None) -> float | None:
+    return min((each for each in seconds if each is not None), default=None)

@@ -25,7 +25,6 @@ from fairlead_operator.reconcile import Reconciler
 from fairlead_operator.rollouts import Rollouts
 from fairlead_operator.settings import Settings
 from fairlead_operator.teardown import is_left_over
-from fairlead_operator.turn import asked
 from fairlead_operator.workers import Workers
 
 DRAIN_SECONDS = 0.7
@@ -85,7 +84,9 @@ class Operator:
             rollouts=self.rollouts,
             capabilities=self.discovery.capabilities,
             announce=self._announcer.announce,
+            busy=self.queue.is_behind,
             now=_now,
+            clock=clock,
         )
         self._workers = Workers(
             self.queue,
@@ -152,7 +153,7 @@ class Operator:
             if before is not None:
                 self._announcer.forget(before.uid)
             self.queue.add(name, priority=Priority.CHILD)
-        elif before is None or _meaning(before.content) != _meaning(after.content):
+        elif before is None or before.meaning != after.meaning:
             is_start = not self.following.is_read(kinds.API_SERVICE)
             self.queue.add(name, priority=Priority.RESYNC if is_start else Priority.EDIT)
 
@@ -198,10 +199,6 @@ def _terms(settings: Settings) -> Terms:
         renew_seconds=settings.lease_renew_seconds,
         retry_seconds=settings.lease_retry_seconds,
     )
-
-
-def _meaning(content: dict[str, Any]) -> tuple[object, ...]:
-    return (*asked(content), content["metadata"].get("finalizers"), content.get("status"))
 
 
 def _same(before: Child, after: Child) -> bool:

@@ -99,6 +99,24 @@ def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
         yield "Warning", ready["reason"], ready["message"]
 
 
+def progresses(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
+    """Whether `after` tells of a way that `before` told of, or of which it can be seen that `before` does not know yet.
+
+    A request that is answered is none, and neither is the way out of a status that says the resource is well as it is.
+    """
+    if "Reconciling" not in _by_type(after):
+        return False
+    if before.get("lastHandledReconcileAt") != after.get("lastHandledReconcileAt"):
+        return False
+    return "Reconciling" in _by_type(before) or before.get("observedGeneration") != after.get("observedGeneration")
+
+
+def step(found: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Where a resource is on its way: equal for statuses that differ in details only."""
+    ready = _by_type(found).get("Ready", {})
+    return found.get("observedGeneration"), ready.get("reason"), ready.get("message"), found.get("provision")
+
+
 def _conditions(view: View) -> dict[str, tuple[str, Trouble]]:
     found = {
         "Provisioned": _provisioned(view),

@@ -56,12 +56,6 @@ class Pass:
         return [each for stage in stages or Stage for each in self.prepared.wanted[stage]]
 
 
-def asked(resource: Manifest) -> tuple[object, ...]:
-    """What people ask with the resource: equal as long as nobody has asked for anything else."""
-    metadata = resource["metadata"]
-    return tuple(metadata.get(each) for each in ("uid", "generation", "annotations", "deletionTimestamp"))
-
-
 def annotation(resource: Manifest, name: str) -> str:
     """The value of an annotation, or empty."""
     return str(resource["metadata"].get("annotations", {}).get(name, ""))

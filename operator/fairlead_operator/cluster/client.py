@@ -27,6 +27,7 @@ PAGE_SIZE = 100
 RETRIES = 3
 MAX_WAIT_SECONDS = 10.0
 T = TypeVar("T")
+Event = tuple[str, Manifest]
 
 
 class Client:
@@ -143,11 +144,19 @@ class Client:
                 return items, page["metadata"]["resourceVersion"]
 
     async def watch(
-        self, kind: Kind, *, since: str, seconds: int = WATCH_SECONDS, namespace: str = "", selector: str = ""
-    ) -> AsyncIterator[tuple[str, Manifest]]:
+        self,
+        kind: Kind,
+        *,
+        since: str,
+        seconds: int = WATCH_SECONDS,
+        namespace: str = "",
+        selector: str = "",
+        known: Callable[[bytes], Event | None] | None = None,
+    ) -> AsyncIterator[Event]:
         """Events as (type, object), bookmarks included, until the server ends the watch, which is after `seconds`.
 
-        Raises Gone when `since` is too old, and Unreachable when in all that time nothing came, nor the end.
+        `known` may read the text of an event itself; where it gives None, it is parsed. Raises Gone when `since` is too
+        old, and Unreachable when in all that time nothing came, nor the end.
         """
         parameters = {
             "watch": "true",
@@ -157,7 +166,7 @@ class Client:
         } | ({"labelSelector": selector} if selector else {})
         path = kind.path(namespace=namespace)
         async for line in self._transport.lines(path, parameters=parameters, seconds=seconds):
-            yield _event(f"WATCH {path}", line)
+            yield (known(line) if known else None) or _event(f"WATCH {path}", line)
 
     async def request(
         self,
@@ -196,7 +205,7 @@ class Client:
         raise AssertionError("the last attempt returns or raises")
 
 
-def _event(request: str, line: bytes) -> tuple[str, Manifest]:
+def _event(request: str, line: bytes) -> Event:
     try:
         event = loads(line)
     except orjson.JSONDecodeError as error:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Generic
 
 from fairlead_operator.cluster.client import Client
+from fairlead_operator.cluster.reading import glance
 from fairlead_operator.cluster.store import Name, R, Store
 from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Unreachable
 from fairlead_operator.kinds import Kind
@@ -28,6 +29,7 @@ WATCH_SECONDS = 6.0
 SHORTEST = 0.85
 # A window that ends so much before its time, and told of nothing, was no watch.
 EARLY_SECONDS = 1.0
+NO_NEWS = "NO NEWS"
 # Watches that fail twice in a row may do so for ever, such as behind a proxy that breaks them: lists do instead.
 FAILURES = 2
 
@@ -119,7 +121,12 @@ class Informer(Generic[R]):
         started, reached, since = self._clock(), 0, str(place.since)
         seconds = max(1, round(self._watch_seconds * random.uniform(SHORTEST, 1.0)))  # noqa: S311  # no secret
         events = self._client.watch(
-            self.kind, since=since, seconds=seconds, namespace=self._namespace, selector=self._selector
+            self.kind,
+            since=since,
+            seconds=seconds,
+            namespace=self._namespace,
+            selector=self._selector,
+            known=self._known,
         )
         try:
             async for event, live in events:
@@ -134,8 +141,16 @@ class Informer(Generic[R]):
         if not reached and self._clock() - started < seconds - EARLY_SECONDS:
             raise Unreachable(f"the watch from {since} ended at once")
 
+    def _known(self, line: bytes) -> tuple[str, dict[str, Any]] | None:
+        """Of an event that tells what the store has already, as most do, the version only."""
+        seen = glance(line)
+        record = self.store.get((seen.namespace, seen.name)) if seen else None
+        if seen is None or record is None or record.version != seen.version or record.uid.encode() not in line:
+            return None
+        return NO_NEWS, {"metadata": {"resourceVersion": str(seen.version)}}
+
     def _take(self, event: str, live: dict[str, Any]) -> None:
-        if event == "BOOKMARK":
+        if event in {"BOOKMARK", NO_NEWS}:
             return
         name, version = _name(live), _version(live)
         if event == "DELETED":

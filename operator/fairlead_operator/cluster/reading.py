@@ -1,17 +1,20 @@
-"""Read JSON of any depth: one object that nests without end must not hide the list it is part of.
+"""Read JSON as the API server writes it, of any depth, and no more of it than is needed.
+
+One object that nests without end must not hide the list it is part of.
 
 The API server takes ten thousand levels, parsers take far fewer. What lies deeper than any resource of ours has reason
 to be is read as null; whoever plans for such a resource sees how deep it is, and refuses it.
 """
 
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
 DEEPEST = 200
 """Levels that are read. More than `prepare.DEEPEST`, so that what was cut is refused."""
 
+_OF_LIVING = (b'{"type":"ADDED"', b'{"type":"MODIFIED"')
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 
@@ -26,6 +29,25 @@ def loads(content: bytes) -> Any:
         return orjson.loads(shallow)
 
 
+class Glance(NamedTuple):
+    """What the first lines of an object's text say it is."""
+
+    namespace: str
+    name: str
+    version: int
+
+
+def glance(event: bytes) -> Glance | None:
+    """Which version of which object the text of a watch event tells of; None when that is not to be seen.
+
+    A guess: labels, which may come first, can have any key. Whoever goes by it has to know the object's uid as well.
+    """
+    version = _after(event, b'"resourceVersion":"')
+    if not version.isdigit() or not event.startswith(_OF_LIVING):
+        return None
+    return Glance(_after(event, b'"namespace":"'), _after(event, b'"name":"'), int(version))
+
+
 def depth(value: Any) -> int:
     """How many objects and lists lie within each other."""
     level, found = 0, [value]
@@ -33,6 +55,14 @@ def depth(value: Any) -> int:
         level += 1
         found = [inner for each in found for inner in (each.values() if isinstance(each, dict) else each)]
     return level
+
+
+def _after(content: bytes, key: bytes) -> str:
+    at = content.find(key)
+    if at < 0:
+        return ""
+    begin = at + len(key)
+    return content[begin : content.find(b'"', begin)].decode(errors="replace")
 
 
 def _cut(content: bytes) -> bytes:

@@ -6,6 +6,7 @@ kept for a while, so that what is told late does not bring it back. What only a 
 from the past.
 """
 
+import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
@@ -63,12 +64,17 @@ class Child:
 
 @dataclass(frozen=True, slots=True)
 class Whole:
-    """A resource of ours, kept as it is but for what only the server needs; as text, a fifth of its size as objects."""
+    """A resource of ours, kept as it is but for what only the server needs; as text, a fifth of its size as objects.
+
+    `asked` is equal as long as nobody asks for anything else with it; `meaning` as long as a pass has no news in it.
+    """
 
     uid: str
     version: int
     owner: Name
     text: bytes
+    asked: bytes
+    meaning: bytes
 
     @property
     def content(self) -> dict[str, Any]:
@@ -81,8 +87,19 @@ class Whole:
         """The record of a live object."""
         metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
         name = (metadata.get("namespace", ""), metadata["name"])
-        text = orjson.dumps(live | {"metadata": metadata})
-        return cls(metadata["uid"], int(metadata["resourceVersion"]), name, text)
+        asked = _digest([metadata.get(each) for each in ("uid", "generation", "annotations", "deletionTimestamp")])
+        return cls(
+            uid=metadata["uid"],
+            version=int(metadata["resourceVersion"]),
+            owner=name,
+            text=orjson.dumps(live | {"metadata": metadata}),
+            asked=asked,
+            meaning=asked + _digest([metadata.get("finalizers"), live.get("status")]),
+        )
+
+
+def _digest(content: Any) -> bytes:
+    return hashlib.blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=10).digest()
 
 
 class Store(Generic[R]):

@@ -82,9 +82,9 @@ class Schedule:
         self._promote(now)
         while self._ready:
             _, _, name = heapq.heappop(self._ready)
-            key = self._keys.get(name)
-            if key is None or not key.waiting or key.running or key.due > now:
+            if not self._may_start(name, now):
                 continue
+            key = self._keys[name]
             key.waiting, key.running = False, True
             self._refill(key, now)
             key.tokens = max(0.0, key.tokens - 1.0)
@@ -116,9 +116,20 @@ class Schedule:
         if key is not None and not (key.waiting or key.running or key.again):
             del self._keys[name]
 
+    def is_behind(self, now: float) -> bool:
+        """Whether a name is due that nobody has in work."""
+        self._promote(now)
+        while self._ready and not self._may_start(self._ready[0][2], now):
+            heapq.heappop(self._ready)
+        return bool(self._ready)
+
     def next_due(self) -> float | None:
         """When something may be due next; None when nothing waits."""
         return self._later[0][0] if self._later else None
+
+    def _may_start(self, name: Name, now: float) -> bool:
+        key = self._keys.get(name)
+        return key is not None and key.waiting and not key.running and key.due <= now
 
     def _promote(self, now: float) -> None:
         while self._later and self._later[0][0] <= now:
@@ -157,6 +168,10 @@ class WorkQueue:
         self.schedule.add(name, priority=priority, now=self._clock(), delay=delay, urgent=urgent)
         self._added()
         self._wake()
+
+    def is_behind(self) -> bool:
+        """Whether a name is due that no worker has taken yet."""
+        return self.schedule.is_behind(self._clock())
 
     def waited_seconds(self, name: Name) -> float:
         """How long the pass under way waited beyond the time it was due."""

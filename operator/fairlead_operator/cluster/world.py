@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 from fairlead_operator import kinds
 from fairlead_operator.cluster.store import Child, Name, Store, Whole
@@ -45,6 +46,15 @@ class World:
             for kind, store in self.children.items()
             for name, child in store.of_owner(owner).items()
         }
+
+    def learn(self, answer: dict[str, Any]) -> None:
+        """Take in what the server answered to a write of an ApiService.
+
+        It may be the first to tell of an edit: whoever waits for those has to know.
+        """
+        record = Whole.read(answer)
+        known = self.services.get(record.owner)
+        self.services.put(record.owner, record, silent=known is None or known.asked == record.asked)
 
     def unfinished(self) -> list[Child]:
         """Deployments that roll out; it costs as much as there are of these."""

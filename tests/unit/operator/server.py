@@ -1,12 +1,12 @@
 """A server on loopback that answers by script: for faults that a real API server cannot be asked for."""
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from typing import Any
 
 import kopf
+import orjson
 from aiohttp import web
 
 from fairlead_operator.cluster.client import Client
@@ -37,7 +37,7 @@ async def events(request: web.Request, *found: tuple[str, dict[str, Any]]) -> we
     answer = web.StreamResponse()
     await answer.prepare(request)
     for kind, item in found:
-        await answer.write(json.dumps({"type": kind, "object": item}).encode() + b"\n")
+        await answer.write(orjson.dumps({"type": kind, "object": item}) + b"\n")
     return answer
 
 

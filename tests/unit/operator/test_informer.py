@@ -239,7 +239,7 @@ class Scripted:
         return [], "10"
 
     async def watch(
-        self, kind: Kind, *, since: str, seconds: int, **_: str
+        self, kind: Kind, *, since: str, seconds: int, **_: Any
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         window = self.windows[len(self.seconds)]
         self.asked.append(since)
@@ -259,6 +259,42 @@ async def follow(server: Scripted) -> Times:
     informer = Informer(client, kinds.CONFIG_MAP, store, read=Child.read, clock=times.clock, sleep=times.sleep)
     await go(informer, times)
     return times
+
+
+async def test_what_is_told_again_is_not_read_again() -> None:
+    reads: list[tuple[str, str]] = []
+
+    def read(live: dict[str, Any]) -> Child:
+        reads.append((live["metadata"]["name"], live["metadata"]["resourceVersion"]))
+        return Child.read(live)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if not is_watch(request):
+            return page(config_map("a", 1))
+        mislabelled = config_map("d", 13, labels={"name": "a", "fairlead.dev/apisvc": "orders"})
+        told = [config_map("a", 1), config_map("b", 11), config_map("a", 12), mislabelled]
+        return await events(request, *(("MODIFIED", each) for each in told))
+
+    store, _, told = await run(answer, 3, read=read)
+    assert reads == [("a", "1"), ("b", "11"), ("a", "12"), ("d", "13")]
+    assert {name[1] for name in store} == {"a", "b", "d"}
+    assert len(told) == 4
+
+
+async def test_another_object_of_the_same_name_and_version_is_read() -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if not is_watch(request):
+            return page(config_map("a", 12, uid="before"))
+        return await events(request, ("MODIFIED", config_map("a", 12, uid="restored")))
+
+    seen: list[str] = []
+
+    def read(live: dict[str, Any]) -> Child:
+        seen.append(live["metadata"]["uid"])
+        return Child.read(live)
+
+    await run(answer, 1, read=read)
+    assert seen == ["before"], "a store keeps what it has at the same version"
 
 
 @pytest.mark.parametrize("code", [410, 500, 403])

@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from fairlead_operator.cluster.reading import DEEPEST, depth, loads
+from fairlead_operator.cluster.reading import DEEPEST, Glance, depth, glance, loads
 
 
 def nested(levels: int) -> bytes:
@@ -35,3 +35,31 @@ def test_what_is_no_json_is_refused(content: bytes) -> None:
 @pytest.mark.parametrize(("value", "levels"), [(1, 0), ({}, 1), ([[], {"a": [1]}], 3), ({"a": {"b": {}}}, 3)])
 def test_depth(value: object, levels: int) -> None:
     assert depth(value) == levels
+
+
+TYPED = b'{"kind":"Service","metadata":{"name":"api","namespace":"shop","uid":"u","resourceVersion":"7"}}'
+SORTED = (
+    b'{"apiVersion":"v1","metadata":{"annotations":{"a":"{\\"name\\":\\"no\\",\\"resourceVersion\\":\\"1\\"}"},'
+    b'"managedFields":[{"fieldsV1":{"f:name":{}}}],"name":"api","namespace":"shop",'
+    b'"ownerReferences":[{"name":"orders"}],"resourceVersion":"7","uid":"u"},"spec":{"name":"no"}}'
+)
+CLUSTERED = b'{"metadata":{"name":"api","resourceVersion":"7"}}'
+MISLABELLED = b'{"metadata":{"labels":{"name":"other"},"name":"api","namespace":"shop","resourceVersion":"7"}}'
+
+
+@pytest.mark.parametrize(
+    ("kind", "live", "seen"),
+    [
+        pytest.param(b"ADDED", TYPED, Glance("shop", "api", 7), id="in the order of fields"),
+        pytest.param(b"MODIFIED", SORTED, Glance("shop", "api", 7), id="in the order of the alphabet"),
+        pytest.param(b"ADDED", CLUSTERED, Glance("", "api", 7), id="of no namespace"),
+        pytest.param(b"ADDED", MISLABELLED, Glance("shop", "other", 7), id="a label that looks like the name"),
+        pytest.param(b"DELETED", TYPED, None, id="a deletion"),
+        pytest.param(b"BOOKMARK", TYPED, None, id="a bookmark"),
+        pytest.param(b"ERROR", b'{"code":410,"metadata":{}}', None, id="an error"),
+        pytest.param(b"ADDED", b'{"metadata":{"name":"api"}}', None, id="without a version"),
+        pytest.param(b"ADDED", b'{"metadata":{"resourceVersion":"', None, id="cut short"),
+    ],
+)
+def test_a_glance_at_an_event(kind: bytes, live: bytes, seen: Glance | None) -> None:
+    assert glance(b'{"type":"' + kind + b'","object":' + live + b"}") == seen

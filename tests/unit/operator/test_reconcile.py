@@ -63,6 +63,8 @@ async def test_what_the_answer_to_a_status_write_is_the_first_to_tell_of_is_not_
             rollouts=Rollouts(world, start=lambda name: None),
             capabilities=Capabilities,
             announce=announce,
+            busy=lambda: False,
+            clock=lambda: 0.0,
             now=lambda: "2026-01-01T00:00:00Z",
         )
         await reconciler.reconcile(OWNER)

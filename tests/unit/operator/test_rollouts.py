@@ -3,7 +3,6 @@
 from dataclasses import replace
 from typing import Any
 
-import orjson
 import pytest
 
 from fairlead_operator import kinds
@@ -27,6 +26,10 @@ def resource(owner: Name, *, generation: int = 1, serving: int | None = 1, class
     return {"metadata": metadata, "spec": {}, "status": status}
 
 
+def at(content: dict[str, Any], version: int) -> dict[str, Any]:
+    return content | {"metadata": content["metadata"] | {"resourceVersion": str(version)}}
+
+
 class Stage:
     """A world with rollouts, where time passes by hand."""
 
@@ -39,7 +42,7 @@ class Stage:
     def service(self, owner: Name, **given: Any) -> None:
         self._version += 1
         content = resource(owner, **given)
-        self.world.services.put(owner, Whole(owner[1], self._version, owner, orjson.dumps(content)))
+        self.world.services.put(owner, Whole.read(at(content, self._version)))
 
     def deployment(self, owner: Name, facts: Rollout, *, owner_uid: str = "") -> None:
         self._version += 1
@@ -178,6 +181,6 @@ def test_what_takes_no_place(stage: Stage, change: str) -> None:
     if change == "going":
         content = resource(A)
         content["metadata"]["deletionTimestamp"] = "now"
-        stage.world.services.put(A, Whole("a", 999, A, orjson.dumps(content)))
+        stage.world.services.put(A, Whole.read(at(content, 999)))
     stage.deployment(A, ROLLING, owner_uid="other" if change == "a stranger's" else "")
     assert stage.decide(B, most=1)

@@ -7,7 +7,7 @@ import pytest
 
 from fairlead_operator.facts import Rollout
 from fairlead_operator.reasons import Reason, Trouble
-from fairlead_operator.status import Part, View, assess, change, transitions
+from fairlead_operator.status import Part, View, assess, change, progresses, step, transitions
 
 from ...kstatus import kstatus_check, reading
 
@@ -127,6 +127,50 @@ def test_events_tell_of_new_trouble_once_and_of_its_end() -> None:
     assert [each[:2] for each in transitions(well, bad)] == [("Warning", "ProvisionFailed")]
     assert list(transitions(bad, bad)) == []
     assert [each[:2] for each in transitions(bad, well)] == [("Normal", "Ready")]
+
+
+STALLED = replace(WELL, stalled=Trouble(Reason.CONFLICT, "there already"))
+UNDER_WAY = replace(ROLLING, provision={"hash": "1", "state": "Running"})
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "progress"),
+    [
+        pytest.param(None, ROLLING, True, id="the first word"),
+        pytest.param(UNDER_WAY, ROLLING, True, id="from one step to the next"),
+        pytest.param(ROLLING, replace(ROLLING, api=Part(True, SERVES)), True, id="a detail"),
+        pytest.param(WELL, replace(ROLLING, generation=4), True, id="an edit is under way"),
+        pytest.param(STALLED, replace(ROLLING, generation=4), True, id="an edit of what stalled"),
+        pytest.param(WELL, ROLLING, False, id="not well any more, without an edit"),
+        pytest.param(STALLED, ROLLING, False, id="not stalled any more, without an edit"),
+        pytest.param(ROLLING, WELL, False, id="a good end"),
+        pytest.param(ROLLING, STALLED, False, id="a bad end"),
+        pytest.param(ROLLING, replace(ROLLING, requested_at="now"), False, id="the answer to a request"),
+        pytest.param(ROLLING, View(3, paused=True), False, id="a pause"),
+    ],
+)
+def test_what_is_progress(before: View | None, after: View, progress: bool) -> None:
+    was = assess(before, {}, now="1") if before else {}
+    assert progresses(was, assess(after, was, now="2")) is progress
+
+
+@pytest.mark.parametrize(
+    ("after", "same"),
+    [
+        pytest.param(
+            replace(UNDER_WAY, children=[{"kind": "Job", "name": "a"}], api=Part(True, DOWN)), True, id="detail"
+        ),
+        pytest.param(ROLLING, False, id="provisioned"),
+        pytest.param(replace(UNDER_WAY, generation=4), False, id="another generation"),
+        pytest.param(replace(UNDER_WAY, pending=Trouble(Reason.APPLYING, "again")), False, id="another reason"),
+        pytest.param(
+            replace(UNDER_WAY, api=Part(True, DOWN, Trouble(Reason.IMAGE_PULL, "no image"))), False, id="a cause"
+        ),
+    ],
+)
+def test_what_is_the_same_step(after: View, same: bool) -> None:
+    before = assess(UNDER_WAY, {}, now="1")
+    assert (step(before) == step(assess(after, before, now="2"))) is same
 
 
 def merged(before: Any, patch: Any) -> Any:

@@ -132,6 +132,24 @@ def test_a_wish_for_later_is_due_then() -> None:
     assert queue.pop(5.0) == A
 
 
+def test_it_is_behind_while_a_name_is_due_that_nobody_has() -> None:
+    queue = schedule()
+    assert not queue.is_behind(0.0)
+    queue.add(A, priority=Priority.CHILD, now=0.0)
+    queue.add(B, priority=Priority.RESYNC, now=0.0, delay=5.0)
+    assert queue.is_behind(0.0)
+    assert queue.pop(0.0) == A
+    assert not queue.is_behind(0.0), "one is in work, the other not due"
+    queue.add(A, priority=Priority.EDIT, now=1.0)
+    assert not queue.is_behind(1.0), "what is in work has to wait for itself"
+    assert queue.is_behind(5.0)
+    assert queue.pop(5.0) == B
+    queue.done(A, now=5.0)
+    assert queue.is_behind(5.0)
+    assert drain(queue, 5.0) == ["a"]
+    assert not queue.is_behind(5.0)
+
+
 async def test_a_waiting_worker_wakes_for_what_is_added() -> None:
     added: list[None] = []
     queue = WorkQueue(schedule(), clock=asyncio.get_running_loop().time, added=lambda: added.append(None))

@@ -1,0 +1,83 @@
+"""When a status is written, and the write.
+
+An end is written at once, good or bad, and so is the first word that a resource left a good one, and the answer to a
+request. What lies between is progress: each step of it is written when nothing else waits to be done, what only gives
+details of a step some seconds later, with all that came meanwhile. While other resources wait for their children, steps
+wait too, but not for long: a status costs the API server as much as several children.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from fairlead_operator import kinds, status
+from fairlead_operator.cluster.client import Client, Manifest
+from fairlead_operator.cluster.store import Name
+from fairlead_operator.cluster.world import World
+from fairlead_operator.confirm import confirm
+from fairlead_operator.errors import NotFound
+from fairlead_operator.status import View
+
+DETAIL_SECONDS = 5.0
+BUSY_SECONDS = 10.0
+Announce = Callable[[Manifest, str, str, str], Awaitable[None]]
+
+
+class Reporter:
+    """`busy` says whether others wait for a pass, `now` gives the time as RFC 3339, `clock` in seconds."""
+
+    def __init__(
+        self,
+        client: Client,
+        world: World,
+        *,
+        announce: Announce,
+        busy: Callable[[], bool],
+        now: Callable[[], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._world = world
+        self._announce = announce
+        self._busy = busy
+        self._now = now
+        self._clock = clock
+        self._held_since: dict[Name, float] = {}
+
+    async def report(self, resource: Manifest, view: View) -> float | None:
+        """Write the status that follows from `view`, if it is another one; the seconds until it may be, if not now."""
+        before = resource.get("status", {})
+        after = status.assess(view, before, now=self._now())
+        patch = status.change(before, after)
+        owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
+        held = 0.0 if patch is None else self._hold_seconds(owner, before, after)
+        if held > 0:
+            return held
+        self.forget(owner)
+        if patch is not None:
+            await self._write(resource, owner, patch)
+            for kind, reason, message in status.transitions(before, after):
+                await self._announce(resource, kind, reason, message)
+        return None
+
+    def forget(self, owner: Name) -> None:
+        """Nothing is held back for it any more."""
+        self._held_since.pop(owner, None)
+
+    def _hold_seconds(self, owner: Name, before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+        if not status.progresses(before, after):
+            return 0.0
+        is_step = status.step(before) != status.step(after)
+        longest = BUSY_SECONDS if self._busy() else (0.0 if is_step else DETAIL_SECONDS)
+        now = self._clock()
+        return self._held_since.setdefault(owner, now) + longest - now
+
+    async def _write(self, resource: Manifest, owner: Name, patch: status.Status) -> None:
+        body = {"metadata": {"uid": resource["metadata"]["uid"]}, "status": patch}
+        await confirm(self._client, self._world, owner)
+        try:
+            answer = await self._client.merge(
+                kinds.API_SERVICE, body, namespace=owner[0], name=owner[1], subresource="status"
+            )
+        except NotFound:
+            return
+        self._world.learn(answer)

@@ -1,0 +1,124 @@
+"""When a status is written: ends at once, progress with a little patience, details with a little more."""
+
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from fairlead_operator.cluster.client import Client
+from fairlead_operator.cluster.store import Whole
+from fairlead_operator.cluster.world import World
+from fairlead_operator.reasons import Reason, Trouble
+from fairlead_operator.reporting import BUSY_SECONDS, DETAIL_SECONDS, Reporter
+from fairlead_operator.status import View
+
+from .server import serving
+
+OWNER = ("shop", "orders")
+WELL = View(generation=1, image="image:1")
+PROVISIONING = replace(WELL, pending=Trouble(Reason.PROVISIONING, "the Job runs"), provision={"state": "Running"})
+ROLLING = replace(WELL, pending=Trouble(Reason.ROLLING_OUT, "not yet"), provision={"state": "Succeeded"})
+DETAIL = replace(ROLLING, children=[{"kind": "Service", "name": "orders-api"}])
+STALLED = replace(WELL, stalled=Trouble(Reason.CONFLICT, "there already"))
+
+
+class Stage:
+    """A resource whose status is what was written last, and a clock that moves by hand."""
+
+    def __init__(self, client: Client, world: World, written: list[dict[str, Any]]) -> None:
+        self.now = 100.0
+        self.busy = False
+        self.world = world
+        self.written = written
+        self.reporter = Reporter(
+            client,
+            world,
+            announce=self._announce,
+            busy=lambda: self.busy,
+            now=lambda: "2026-01-01T00:00:00Z",
+            clock=lambda: self.now,
+        )
+
+    async def _announce(self, *_: Any) -> None:
+        """Nobody listens."""
+
+    async def tell(self, view: View, *, after_seconds: float = 0.0) -> tuple[int, float | None]:
+        """How many writes that made, and what the reporter asks for."""
+        self.now += after_seconds
+        before = len(self.written)
+        record = self.world.services.get(OWNER)
+        assert record is not None
+        held = await self.reporter.report(record.content, view)
+        return len(self.written) - before, held
+
+
+@pytest_asyncio.fixture
+async def stage() -> AsyncIterator[Stage]:
+    world, written = World(), []
+    metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "5", "generation": 1}
+    world.services.put(OWNER, Whole.read({"metadata": metadata, "spec": {}}))
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        live = world.services.get(OWNER)
+        assert live is not None
+        written.append((await request.json())["status"])
+        status = live.content.get("status", {}) | written[-1]
+        version = str(live.version + 1)
+        return web.json_response(live.content | {"status": status, "metadata": metadata | {"resourceVersion": version}})
+
+    async with serving(answer) as client:
+        yield Stage(client, world, written)
+
+
+async def test_at_rest_every_step_is_written_at_once(stage: Stage) -> None:
+    for view in (PROVISIONING, ROLLING, WELL):
+        assert await stage.tell(view) == (1, None)
+
+
+async def test_details_wait_for_the_next_step_or_some_seconds(stage: Stage) -> None:
+    await stage.tell(ROLLING)
+    assert await stage.tell(DETAIL) == (0, DETAIL_SECONDS)
+    assert await stage.tell(DETAIL, after_seconds=1.0) == (0, DETAIL_SECONDS - 1.0)
+    assert await stage.tell(DETAIL, after_seconds=DETAIL_SECONDS - 1.0) == (1, None)
+    more = replace(DETAIL, children=[*DETAIL.children, {"kind": "Deployment", "name": "orders-api"}])
+    assert await stage.tell(more) == (0, DETAIL_SECONDS), "patience begins anew"
+    assert await stage.tell(WELL) == (1, None)
+
+
+async def test_while_others_wait_so_do_steps_but_not_for_ever(stage: Stage) -> None:
+    stage.busy = True
+    assert await stage.tell(PROVISIONING) == (0, BUSY_SECONDS)
+    assert await stage.tell(ROLLING, after_seconds=4.0) == (0, BUSY_SECONDS - 4.0)
+    assert await stage.tell(DETAIL, after_seconds=BUSY_SECONDS - 4.0) == (1, None)
+
+
+async def test_what_was_held_back_is_written_as_soon_as_nobody_waits(stage: Stage) -> None:
+    stage.busy = True
+    await stage.tell(PROVISIONING)
+    stage.busy = False
+    assert await stage.tell(ROLLING, after_seconds=0.1) == (1, None)
+
+
+@pytest.mark.parametrize(
+    "end",
+    [WELL, STALLED, replace(ROLLING, requested_at="now"), View(1, paused=True)],
+    ids=["well", "stalled", "asked", "paused"],
+)
+async def test_ends_and_answers_wait_for_nobody(stage: Stage, end: View) -> None:
+    stage.busy = True
+    await stage.tell(ROLLING)
+    assert await stage.tell(end) == (1, None)
+
+
+async def test_that_a_resource_is_not_well_any_more_waits_for_nobody(stage: Stage) -> None:
+    await stage.tell(WELL)
+    stage.busy = True
+    assert await stage.tell(ROLLING) == (1, None)
+
+
+async def test_nothing_new_is_not_written(stage: Stage) -> None:
+    await stage.tell(ROLLING)
+    assert await stage.tell(ROLLING, after_seconds=3600.0) == (0, None)
