@@ -13,16 +13,16 @@ _USED = re.compile(r", used: \S+(?=,)")
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """A Deployment: how far its newest template is, and whether it serves."""
+    """A Deployment: how far its newest template is, and whether it serves. Equal when there is no news of that."""
 
     component: str
-    current: bool  # the controller has seen the newest template
+    current: bool = field(compare=False)  # the controller has seen the newest template
     complete: bool  # and the newest ReplicaSet has replaced all others
     failed: str  # the controller's message once the deadline has passed
     available: bool
-    replicas: str
+    replicas: str = field(compare=False)
     refused: str  # why pods cannot be made, such as a quota
-    progressed_at: str = field(default="", compare=False)  # when the controller last saw it go on; no news by itself
+    progressed_at: str = field(default="", compare=False)  # when the controller last saw it go on
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from fairlead_operator.following import Following
 from fairlead_operator.metrics import Metrics
 from fairlead_operator.prepare import Preparer
 from fairlead_operator.reconcile import Reconciler
+from fairlead_operator.reporting import DETAIL_SECONDS
 from fairlead_operator.rollouts import Rollouts
 from fairlead_operator.settings import Settings
 from fairlead_operator.teardown import is_left_over
@@ -170,6 +171,8 @@ class Operator:
         if changed is None or (self.world.services.get(changed.owner) is None and not is_left_over(name, changed)):
             return
         if before is not None and after is not None and _same(before, after):
+            if _replicas(before) != _replicas(after):
+                self.queue.add(changed.owner, priority=Priority.CHILD, delay=DETAIL_SECONDS)
             return
         ended = isinstance(changed.facts, JobEnd) and (after is None or changed.facts.state != "Running")
         self.queue.add(changed.owner, priority=Priority.CHILD, urgent=ended)
@@ -210,6 +213,10 @@ def _same(before: Child, after: Child) -> bool:
         after.facts,
         after.owner,
     )
+
+
+def _replicas(child: Child) -> str:
+    return child.facts.replicas if isinstance(child.facts, Rollout) else ""
 
 
 def _now() -> str:
