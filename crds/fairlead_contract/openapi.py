@@ -11,6 +11,7 @@ from typing import Any
 from fairlead_contract import openapi_problems as problems
 from fairlead_contract import openapi_schemas as schemas
 from fairlead_contract.api import LIST_PARAMETERS, CacheStrategy, Resource, Writes
+from fairlead_contract.openapi_examples import example
 from fairlead_contract.openapi_schemas import component, key_names, reference
 from fairlead_contract.runtime import RuntimeDocument
 
@@ -19,6 +20,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_LIMIT, DEFAULT_LIMIT = 200, 50
 _COMPARISONS = {"gt": "greater than", "gte": "at least", "lt": "less than", "lte": "at most"}
 _WRITTEN = ("Idempotency-Replayed", "X-Request-ID")
+_OPERATION_PROBLEMS = (*problems.READ, "not-found", "operation-gone")
 _JSON, _PATCH = "application/json", "application/merge-patch+json"
 
 
@@ -74,7 +76,8 @@ class _Service:
                 paths[path] = collection
             if single:
                 paths[path + "".join(f"/{{{name}}}" for name in key_names(resource))] = single
-        paths[f"/{self._version}/operations/{{id}}"] = self._operations()
+        self._problems.update(problems.group(_OPERATION_PROBLEMS).values())
+        paths[f"/{self._version}/operations/{{id}}"] = _operations()
         return paths
 
     def components(self) -> Json:
@@ -86,7 +89,7 @@ class _Service:
             "parameters": parameters,
             "headers": _HEADERS,
             "responses": {
-                problems.component_name(slugs): problems.response(slugs, extra_headers=_headers("X-Request-ID"))
+                problems.component_name(slugs): _refusal(slugs)
                 for slugs in sorted(self._problems, key=problems.component_name)
             },
         }
@@ -95,7 +98,7 @@ class _Service:
 
     def _collection(self, resource: Resource) -> Json:
         served = set(map(str, resource.operations))
-        path: Json = {"parameters": [reference("parameters", "RequestId")]}
+        path: Json = {"parameters": _parameters("RequestId")}
         if "List" in served:
             path["get"] = self._list(resource)
             path["head"] = _head(path["get"])
@@ -105,8 +108,8 @@ class _Service:
 
     def _single(self, resource: Resource) -> Json:
         served = set(map(str, resource.operations))
-        keys = [reference("parameters", _key_component(resource, name)) for name in key_names(resource)]
-        path: Json = {"parameters": [*keys, reference("parameters", "RequestId")]}
+        keys = [_key_component(resource, name) for name in key_names(resource)]
+        path: Json = {"parameters": [reference("parameters", name) for name in (*keys, "RequestId")]}
         if "Get" in served:
             path["get"] = self._get(resource)
             path["head"] = _head(path["get"])
@@ -118,27 +121,6 @@ class _Service:
             path["delete"] = self._delete(resource)
         return path if len(path) > 1 else {}
 
-    def _operations(self) -> Json:
-        answer = {
-            "description": "What became of the write.",
-            "headers": _headers("Retry-After", "X-Request-ID"),
-            "content": {_JSON: {"schema": reference("schemas", "Operation")}},
-        }
-        get = {
-            "operationId": "getOperation",
-            "summary": "Ask what became of an accepted write",
-            "tags": ["operations"],
-            "responses": {"200": answer} | self._refusals((*problems.READ, "not-found", "operation-gone")),
-        }
-        identity = {
-            "name": "id",
-            "in": "path",
-            "required": True,
-            "description": "The id of the operation.",
-            "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": 2200},
-        }
-        return {"parameters": [identity, reference("parameters", "RequestId")], "get": get, "head": _head(get)}
-
     # Operations
 
     def _list(self, resource: Resource) -> Json:
@@ -147,13 +129,12 @@ class _Service:
             "headers": _headers("Link", "X-Request-ID"),
             "content": {_JSON: {"schema": reference("schemas", f"{component(resource)}Page")}},
         }
-        shared = [reference("parameters", name) for name in ("Limit", "Cursor", "SortOrder")]
         return {
             "operationId": f"list{component(resource)}",
             "summary": f"List {resource.name}",
             "description": _listing(resource),
             "tags": [resource.name],
-            "parameters": [*_filters(resource), *shared],
+            "parameters": [*_filters(resource), *_parameters("Limit", "Cursor", "SortOrder")],
             "responses": {"200": answer} | self._refusals((*problems.READ, "invalid-query")),
         }
 
@@ -167,7 +148,7 @@ class _Service:
             "operationId": f"get{component(resource)}",
             "summary": f"Read one of {resource.name}",
             "tags": [resource.name],
-            "parameters": [reference("parameters", name) for name in ("IfNoneMatch", "CacheControl")],
+            "parameters": _parameters("IfNoneMatch", "CacheControl"),
             "responses": responses | self._refusals((*problems.READ, "invalid-key", "not-found")),
         }
 
@@ -214,7 +195,7 @@ class _Service:
             "operationId": f"{verb}{component(resource)}",
             "summary": f"{summary} {resource.name}",
             "tags": [resource.name],
-            "parameters": [reference("parameters", name) for name in names],
+            "parameters": _parameters(*names),
             **body,
             "responses": answers | self._refusals(slugs),
         }
@@ -222,11 +203,8 @@ class _Service:
     # Parts
 
     def _refusals(self, slugs: tuple[str, ...]) -> Json:
-        grouped = problems.group(slugs)
-        self._problems |= set(grouped.values())
-        return {
-            str(status): reference("responses", problems.component_name(names)) for status, names in grouped.items()
-        }
+        self._problems.update(problems.group(slugs).values())
+        return _refusals(slugs)
 
     def _document_answer(self, resource: Resource, description: str, *headers: str) -> Json:
         name = component(resource)
@@ -247,7 +225,7 @@ class _Service:
     def _example(self, name: str, schema: Json) -> Json | None:
         """The example of a component: found once, for to check it against its schema takes long."""
         if name not in self._examples:
-            self._examples[name] = schemas.example(schema, self._schemas)
+            self._examples[name] = example(schema, self._schemas)
         return self._examples[name]
 
     def _links(self, resource: Resource) -> Json:
@@ -284,10 +262,7 @@ def _writable(schema: Json) -> Json:
 def _head(get: Json) -> Json:
     """The same without bodies."""
     answers = {
-        status: {
-            "description": answer.get("description", "A problem, without its document."),
-            "headers": answer.get("headers", _headers("X-Request-ID")),
-        }
+        status: _BARE_PROBLEM if "$ref" in answer else {word: answer[word] for word in ("description", "headers")}
         for status, answer in get["responses"].items()
     }
     return get | {"operationId": f"head{get['operationId'][0].upper()}{get['operationId'][1:]}", "responses": answers}
@@ -301,6 +276,31 @@ def _conditional(resource: Resource) -> tuple[str, ...]:
     return ("condition-not-supported",) if _written_back(resource) else ("precondition-failed",)
 
 
+@lru_cache(maxsize=1)
+def _operations() -> Json:
+    """The path of accepted writes: the same in every document."""
+    answer = {
+        "description": "What became of the write.",
+        "headers": _headers("Retry-After", "X-Request-ID"),
+        "content": {_JSON: {"schema": reference("schemas", "Operation")}},
+    }
+    get = {
+        "operationId": "getOperation",
+        "summary": "Ask what became of an accepted write",
+        "tags": ["operations"],
+        "responses": {"200": answer} | _refusals(_OPERATION_PROBLEMS),
+    }
+    identity = {
+        "name": "id",
+        "in": "path",
+        "required": True,
+        "description": "The id of the operation.",
+        "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]+$", "minLength": 1, "maxLength": 2200},
+    }
+    return {"parameters": [identity, *_parameters("RequestId")], "get": get, "head": _head(get)}
+
+
+@lru_cache(maxsize=1)
 def _accepted() -> Json:
     link = {
         "operationId": "getOperation",
@@ -373,6 +373,25 @@ def _headers(*names: str) -> Json:
     return {name: reference("headers", name) for name in names}
 
 
+@lru_cache(maxsize=64)
+def _parameters(*names: str) -> list[Json]:
+    """References to parameters that every document has."""
+    return [reference("parameters", name) for name in names]
+
+
+@lru_cache(maxsize=256)  # of problems too: no document has any of its own
+def _refusal(slugs: tuple[str, ...]) -> Json:
+    """The shared response for problems of one status."""
+    return problems.response(slugs, extra_headers=_headers("X-Request-ID"))
+
+
+@lru_cache(maxsize=256)
+def _refusals(slugs: tuple[str, ...]) -> Json:
+    """References to the responses for `slugs`, by status."""
+    grouped = problems.group(slugs)
+    return {str(status): reference("responses", problems.component_name(names)) for status, names in grouped.items()}
+
+
 def _header(description: str, example: str | int, *, required: bool = True) -> Json:
     schema: Json = {"type": "integer", "minimum": 0} if isinstance(example, int) else {"type": "string"}
     return {"description": description, "required": required, "schema": schema, "example": example}
@@ -382,6 +401,7 @@ def _parameter(name: str, place: str, description: str, schema: Json, **more: An
     return {"name": name, "in": place, "description": description, "schema": schema, **more}
 
 
+_BARE_PROBLEM: Json = {"description": "A problem, without its document.", "headers": _headers("X-Request-ID")}
 _ETAG = '(W/)?"[!#-~]*"'
 _ETAGS: Json = {
     "anyOf": [{"type": "string", "enum": ["*"]}, {"type": "string", "pattern": f"^{_ETAG}(, ?{_ETAG})*$"}],

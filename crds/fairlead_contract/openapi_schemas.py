@@ -5,10 +5,8 @@ a request must not hold at all is `false`, so that an open schema refuses it too
 null.
 """
 
-import json
+from functools import lru_cache
 from typing import Any
-
-from jsonschema_rs import Draft202012Validator
 
 from fairlead_contract.api import Resource
 
@@ -24,7 +22,12 @@ UUID_V7 = {
 
 def component(resource: Resource) -> str:
     """Name of the resource's component: `order-items` is `OrderItems`."""
-    return "".join(part.capitalize() for part in resource.name.split("-"))
+    return _capitalized(resource.name)
+
+
+@lru_cache(maxsize=256)  # a document has few, and asks for each dozens of times
+def _capitalized(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("-"))
 
 
 def reference(kind: str, name: str) -> Json:
@@ -33,16 +36,17 @@ def reference(kind: str, name: str) -> Json:
 
 
 def resource_schemas(resource: Resource) -> Json:
-    """The components of one resource, by name."""
+    """The components of one resource, by name. They share what they have in common: nobody changes them."""
     name = component(resource)
     operations = {str(operation) for operation in resource.operations}
-    schemas = {name: document(resource)}
+    base = _base(resource)
+    schemas = {name: _document(resource, base)}
     if "Create" in operations:
-        schemas[f"{name}Create"] = creation(resource)
+        schemas[f"{name}Create"] = _creation(resource, base)
     if "Update" in operations:
-        schemas[f"{name}Replace"] = replacement(resource)
+        schemas[f"{name}Replace"] = _replacement(resource, base)
     if "Patch" in operations:
-        schemas[f"{name}Patch"] = patch(resource)
+        schemas[f"{name}Patch"] = _patch(resource, base)
     if "List" in operations:
         schemas[f"{name}Page"] = page(name)
     return schemas
@@ -86,59 +90,58 @@ def server_set(resource: Resource) -> set[str]:
     return {name for name in declared | stamps if name is not None} - set(key_names(resource))
 
 
-def document(resource: Resource) -> Json:
+def _document(resource: Resource, base: Json) -> Json:
     """A document as it is served."""
-    schema = _base(resource)
-    properties = schema["properties"]
+    properties, set_by_server = base["properties"], server_set(resource)
     stamps = (resource.timestamps.created, resource.timestamps.updated)
-    sure = [
+    sure = {
         name
-        for name in schema.get("required", ())
-        if name not in server_set(resource) or "default" in properties[name] or name in stamps
-    ]
-    for name in server_set(resource):
-        properties[name]["readOnly"] = True
-    schema["required"] = _ordered(resource, set(sure) | set(key_names(resource)))
-    return schema
+        for name in base.get("required", ())
+        if name not in set_by_server or "default" in properties[name] or name in stamps
+    }
+    return base | {
+        "properties": properties | _read_only(properties, set_by_server),
+        "required": _ordered(resource, sure | set(key_names(resource))),
+    }
 
 
-def creation(resource: Resource) -> Json:
+def _creation(resource: Resource, base: Json) -> Json:
     """The body of a POST."""
-    schema = _base(resource)
     refused = server_set(resource)
-    required = set(schema.get("required", ())) - refused
+    required = set(base.get("required", ())) - refused
     if resource.key.generate is not None:
         refused.add(resource.key.partition)
         required.discard(resource.key.partition)
     required |= set(key_names(resource)) - refused
-    for name in refused:
-        schema["properties"][name] = False
-    return _with_required(schema, _ordered(resource, required))
+    properties = base["properties"] | dict.fromkeys(refused, False)
+    return _with_required(base | {"properties": properties}, _ordered(resource, required))
 
 
-def replacement(resource: Resource) -> Json:
+def _replacement(resource: Resource, base: Json) -> Json:
     """The body of a PUT: what the server sets may be repeated, as it was read."""
-    schema = _base(resource)
     repeated = server_set(resource) | set(key_names(resource))
-    for name in repeated:
-        schema["properties"][name] |= {"readOnly": True}
-    return _with_required(schema, _ordered(resource, set(schema.get("required", ())) - repeated))
+    properties = base["properties"] | _read_only(base["properties"], repeated)
+    required = _ordered(resource, set(base.get("required", ())) - repeated)
+    return _with_required(base | {"properties": properties}, required)
 
 
-def patch(resource: Resource) -> Json:
+def _read_only(properties: Json, names: set[str]) -> Json:
+    return {name: properties[name] | {"readOnly": True} for name in names}
+
+
+def _patch(resource: Resource, base: Json) -> Json:
     """The body of a PATCH: a JSON Merge Patch (RFC 7396)."""
-    schema = _base(resource)
     fixed = server_set(resource) | set(key_names(resource))
-    required = set(schema.get("required", ()))
+    required = set(base.get("required", ()))
     properties: Json = {}
-    for name, value in schema["properties"].items():
+    for name, value in base["properties"].items():
         if name in fixed:
             properties[name] = value | {"readOnly": True}
         else:
             properties[name] = _patchable(value, removable=name not in required)
     result = {"type": "object", "properties": properties, "description": "JSON Merge Patch (RFC 7396); null removes."}
-    if "additionalProperties" in schema:
-        result["additionalProperties"] = schema["additionalProperties"]
+    if "additionalProperties" in base:
+        result["additionalProperties"] = base["additionalProperties"]
     return result
 
 
@@ -169,7 +172,9 @@ def page(name: str) -> Json:
 
 
 def _base(resource: Resource) -> Json:
-    schema: Json = _rebased(resource.schema_.document(), component(resource))
+    schema = resource.schema_.document()
+    if "$ref" in repr(schema):  # seldom, and to copy takes longer than to look
+        schema = _rebased(schema, component(resource))
     schema.pop("$schema", None)
     schema.pop("$id", None)
     for name in key_names(resource):
@@ -196,67 +201,5 @@ def _ordered(resource: Resource, names: set[str]) -> list[str]:
 
 
 def _with_required(schema: Json, required: list[str]) -> Json:
-    schema.pop("required", None)
-    return schema | {"required": required} if required else schema
-
-
-_TEXTS = {
-    "date-time": "2026-01-31T09:05:00.123456Z",
-    "date": "2026-01-31",
-    "time": "09:05:00Z",
-    "duration": "PT1H",
-    "email": "ada@example.com",
-    "hostname": "example.com",
-    "ipv4": "192.0.2.1",
-    "ipv6": "2001:db8::1",
-    "uri": "https://example.com/",
-    "uuid": "01985a5e-7a2b-7c3d-8e4f-5a6b7c8d9e0f",
-}
-
-
-def example(schema: Json, components: Json) -> Json | None:
-    """A document that fits `schema`, or None when it takes more than a guess."""
-    guess = {
-        name: value
-        for name, inner in schema.get("properties", {}).items()
-        if isinstance(inner, dict) and (value := _guess(inner, name)) is not None
-    }
-    # Most schemas refer to no other, and to take all in takes as long as the check.
-    others = {"components": {"schemas": components}} if "$ref" in json.dumps(schema) else {}
-    whole = {"$ref": "#/x", "x": schema, **others}
-    return guess if guess and Draft202012Validator(whole, validate_formats=True, offline=True).is_valid(guess) else None
-
-
-def _guess(schema: Json, name: str) -> Any:
-    if schema.get("examples"):
-        return schema["examples"][0]
-    for word in ("default", "const"):
-        if word in schema:
-            return schema[word]
-    if schema.get("enum"):
-        return schema["enum"][0]
-    for branch in schema.get("anyOf", ()):
-        return _guess(branch, name)
-    return _guess_type(schema, name)
-
-
-def _guess_type(schema: Json, name: str) -> Any:
-    match schema.get("type"):
-        case "string":
-            text = _TEXTS.get(schema.get("format", ""), name)
-            return text.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength")]
-        case "integer":
-            return int(schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1))
-        case "number":
-            return schema.get("minimum", schema.get("exclusiveMinimum", 0) + 1)
-        case "boolean":
-            return True
-        case "array":
-            inner = schema.get("items")
-            value = _guess(inner, name) if isinstance(inner, dict) else None
-            return [value] if value is not None else []
-        case "object":
-            declared = schema.get("properties", {}).items()
-            pairs = {key: _guess(inner, key) for key, inner in declared if isinstance(inner, dict)}
-            return {key: value for key, value in pairs.items() if value is not None}
-    return None
+    rest = {word: value for word, value in schema.items() if word != "required"}
+    return rest | {"required": required} if required else rest

@@ -1,5 +1,6 @@
 """The OpenAPI document of a service: valid, complete, and strict about what clients may send."""
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -265,3 +266,10 @@ def test_prefer_is_there_only_where_it_does_something() -> None:
     assert prefers(service())
     assert not prefers(service(queue=False))
     assert not prefers(service(cache={"strategy": "WriteBack"}))
+
+
+def test_a_document_stays_what_it_is_while_others_are_made() -> None:
+    documents = {case: openapi(document) for case, document in SERVICES.items()}
+    texts = {case: json.dumps(document) for case, document in documents.items()}
+    assert {case: json.dumps(openapi(SERVICES[case])) for case in reversed(SERVICES)} == texts
+    assert {case: json.dumps(document) for case, document in documents.items()} == texts
