@@ -65,8 +65,8 @@ class Wanted:
     def of(cls, manifest: Manifest, source: Manifests | None = None) -> "Wanted":
         """The intent of a manifest that is found in `source`."""
         component = manifest["metadata"].get("labels", {}).get(COMPONENT, "")
-        source = source or Manifests([manifest])
-        return cls(Ref.of(manifest), kinds.of(manifest), digest(manifest), component, source)
+        source, ref = source or Manifests([manifest]), Ref.of(manifest)
+        return cls(ref, kinds.find(ref.group, ref.kind), digest(manifest), component, source)
 
     @property
     def manifest(self) -> Manifest:

@@ -7,6 +7,7 @@ more than all requests to fail is left out.
 
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 
 from fairlead_operator.plan.children import Manifest
 
@@ -50,12 +51,19 @@ def expression(burns: tuple[Burn, ...], availability: str, selector: str) -> str
     """When one of `burns` goes on; empty when none can."""
     terms = []
     for burn in burns:
-        threshold = burn.factor * budget(availability)
-        if threshold >= 1:
+        threshold = _threshold(burn.factor, availability)
+        if threshold is None:
             continue
-        both = " and ".join(f"{RATIO}{each}{{{selector}}} > {_plain(threshold)}" for each in (burn.long, burn.short))
+        both = " and ".join(f"{RATIO}{each}{{{selector}}} > {threshold}" for each in (burn.long, burn.short))
         terms.append(f"({both})")
     return " or ".join(terms)
+
+
+@lru_cache(maxsize=256)  # most services have one of a few objectives
+def _threshold(factor: Decimal, availability: str) -> str | None:
+    """The share of errors that uses the budget up `factor` times too fast; None when it would be more than all."""
+    share = factor * budget(availability)
+    return None if share >= 1 else _plain(share)
 
 
 def _plain(number: Decimal) -> str:

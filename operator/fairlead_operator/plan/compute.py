@@ -6,7 +6,7 @@ because the API server refuses such a pod.
 
 from collections.abc import Iterable
 
-from fairlead_contract.operation import Compute, ComputeResources
+from fairlead_contract.operation import Compute, ComputeResources, Quantities
 from fairlead_operator.plan import quantities
 from fairlead_operator.plan.request import Request
 
@@ -23,7 +23,9 @@ def resources(asked: Request, role: str) -> dict[str, Amounts]:
     sources = [_of(asked.spec.compute, role), _of(asked.class_.spec.resources, role)]
     requests, limits = dict(DEFAULT_REQUESTS), dict(DEFAULT_LIMITS)
     for source in reversed(sources):
-        given_requests, given_limits = _amounts(source, "requests"), _amounts(source, "limits")
+        if source is None:
+            continue
+        given_requests, given_limits = _amounts(source.requests), _amounts(source.limits)
         requests |= given_requests
         limits |= given_limits
         _reconcile(requests, limits, given_limits)
@@ -40,8 +42,7 @@ def _of(compute: Compute | None, role: str) -> ComputeResources | None:
     return compute.api if role == "api" else compute.worker
 
 
-def _amounts(source: ComputeResources | None, part: str) -> Amounts:
-    given = getattr(source, part) if source is not None else None
+def _amounts(given: Quantities | None) -> Amounts:
     if given is None:
         return {}
     values = {"cpu": given.cpu, "memory": given.memory}

@@ -4,9 +4,6 @@ Decided here: the runtime document is immutable and named by its hash, so that a
 own; the other two change in place. The dead letters' targets are named here and nowhere else.
 """
 
-from dataclasses import dataclass, field
-from functools import lru_cache
-
 from fairlead_contract.bindings import Queue, QueueType
 from fairlead_contract.model import seconds
 from fairlead_contract.names import DEAD_LETTER_FILE, RUNTIME_FILE
@@ -32,29 +29,13 @@ def runtime_config(asked: Request) -> Child:
 
 def contract_config(asked: Request) -> Child:
     """What others may rely on."""
-    body = {"data": {OPENAPI_KEY: contract_text(asked.runtime_text, asked.document)}}
+    body = {"data": {OPENAPI_KEY: contract_text(asked.document)}}
     return asked.child("v1", "ConfigMap", "contract", body, component="contract")
 
 
-@dataclass(frozen=True, slots=True)
-class _Described:
-    """A runtime document that is told apart by its text."""
-
-    text: str
-    document: RuntimeDocument = field(compare=False)
-
-
-def contract_text(text: str, document: RuntimeDocument) -> str:
-    """The OpenAPI document of `document` as it is published; `text` is the runtime document's own.
-
-    Making it is most of a plan's time, and limits are checked right after planning: the last few are remembered.
-    """
-    return _contract_text(_Described(text, document))
-
-
-@lru_cache(maxsize=4)
-def _contract_text(described: _Described) -> str:
-    return canonical(openapi(described.document))
+def contract_text(document: RuntimeDocument) -> str:
+    """The OpenAPI document of `document` as it is published. Making it is most of a plan's time."""
+    return canonical(openapi(document))
 
 
 def dead_letter_config(asked: Request, queue: Queue) -> Child:

@@ -5,22 +5,25 @@ which hosts are outside the namespace.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
 from fairlead_contract.bindings import Cache, Datastore, Queue
 from fairlead_contract.operation import GatewayRef, ScalingBackend
 from fairlead_contract.resources import ApiService, ApiServiceClass, ApiServiceSpec, ClassLimits
 from fairlead_contract.runtime import derive
-from fairlead_operator.plan.children import Violation
-from fairlead_operator.plan.configuration import contract_text
+from fairlead_operator.plan.children import Plan, Violation
+from fairlead_operator.plan.configuration import OPENAPI_KEY, RUNTIME_KEY, contract_text
 from fairlead_operator.plan.request import runtime_text
 
 MAX_DOCUMENT_BYTES = 900 * 1024  # a ConfigMap holds 1 MiB
 
 
-def violations(resource: ApiService, class_: ApiServiceClass) -> tuple[Violation, ...]:
-    """Everything that keeps `resource` from being planned, in the order of the specification's parts."""
+def violations(resource: ApiService, class_: ApiServiceClass, *, made: Plan | None = None) -> tuple[Violation, ...]:
+    """Everything that keeps `resource` from being planned, in the order of the specification's parts.
+
+    `made` is its plan, where there is one already: then its documents need not be made again to be measured.
+    """
     limits, spec = class_.spec.limits, resource.spec
     return (
         *_types(spec, limits),
@@ -28,7 +31,7 @@ def violations(resource: ApiService, class_: ApiServiceClass) -> tuple[Violation
         *_image(spec, limits),
         *_replicas(spec, limits),
         *_exposure(resource, limits),
-        *_documents(resource),
+        *_documents(_made(resource) if made is None else _found(made)),
     )
 
 
@@ -173,11 +176,19 @@ def _hostnames(member: str, asked: tuple[str, ...], limits: ClassLimits) -> Iter
             yield Violation("HostnameNotAllowed", f"{path}[{position}]", said)
 
 
-def _documents(resource: ApiService) -> Iterator[Violation]:
+def _made(resource: ApiService) -> dict[str, str]:
     document = derive(resource)
-    runtime = runtime_text(document)
-    texts = {"runtime document": runtime, "OpenAPI document": contract_text(runtime, document)}
-    for name, text in texts.items():
+    return {RUNTIME_KEY: runtime_text(document), OPENAPI_KEY: contract_text(document)}
+
+
+def _found(made: Plan) -> dict[str, str]:
+    """What the ConfigMaps of a plan hold, by key."""
+    return {key: text for child in made.children for key, text in child.manifest.get("data", {}).items()}
+
+
+def _documents(texts: Mapping[str, str]) -> Iterator[Violation]:
+    for key, name in ((RUNTIME_KEY, "runtime document"), (OPENAPI_KEY, "OpenAPI document")):
+        text = texts[key]
         size = len(text.encode())
         if size > MAX_DOCUMENT_BYTES:
             said = f"the {name} has {size} bytes, and at most {MAX_DOCUMENT_BYTES} fit; make two ApiServices of it"

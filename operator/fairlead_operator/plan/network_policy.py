@@ -17,19 +17,18 @@ _JOBS = ("provision", "teardown")
 
 def network_policies(asked: Request) -> tuple[Child, ...]:
     """Of the API, of the worker if there is one, and of the Jobs if there are any."""
-    calls = _calls_services(asked)
-    api_ports = [*egress_ports(asked), *_issuer_ports(asked)]
-    api_egress = _egress(api_ports, calls=calls and asked.development)
+    calls, bound = _calls_services(asked), egress_ports(asked)
+    api_egress = _egress([*bound, *_issuer_ports(asked)], calls=calls and asked.development)
     found = [_policy(asked, "api", {"matchLabels": asked.selector("api")}, _api_ingress(asked), api_egress)]
     if asked.has_worker:
-        egress = _egress(egress_ports(asked), calls=calls)
+        egress = _egress(bound, calls=calls)
         found.append(_policy(asked, "worker", {"matchLabels": asked.selector("worker")}, [_admin()], egress))
     if asked.provision_hash is not None:
         jobs = {
             "matchLabels": {LABEL_APISVC: asked.name},
             "matchExpressions": [{"key": COMPONENT, "operator": "In", "values": list(_JOBS)}],
         }
-        found.append(_policy(asked, "jobs", jobs, [], _egress(egress_ports(asked), calls=False)))
+        found.append(_policy(asked, "jobs", jobs, [], _egress(bound, calls=False)))
     return tuple(found)
 
 

@@ -121,7 +121,8 @@ def request(
 ) -> Request:
     """Derive everything that the builders share. `image` is used where neither resource nor class names one."""
     document = derive(resource)
-    text = runtime_text(document)
+    plain = _plain(document)
+    text = canonical(plain)
     asked = resource.spec.runtime.image if resource.spec.runtime else None
     return Request(
         resource=resource,
@@ -132,7 +133,7 @@ def request(
         document=document,
         runtime_text=text,
         runtime_hash=digest(text),
-        provision_hash=_provision_hash(document, class_),
+        provision_hash=None if document.datastore.type is DatastoreType.SQLITE else _provision_hash(plain, class_),
     )
 
 
@@ -141,21 +142,26 @@ def runtime_text(document: RuntimeDocument) -> str:
     return canonical(_plain(document))
 
 
-def _plain(model: Model, include: Any = None) -> Manifest:
+def _plain(model: Model) -> Manifest:
     """`model` as JSON. What is not set is not there, so a new optional field of the contract changes no hash."""
-    plain: Manifest = model.model_dump(mode="json", by_alias=True, exclude_none=True, include=include)
+    plain: Manifest = model.model_dump(mode="json", by_alias=True, exclude_none=True)
     return plain
 
 
-def _provision_hash(document: RuntimeDocument, class_: ApiServiceClass) -> str | None:
+def _provision_hash(document: Manifest, class_: ApiServiceClass) -> str:
     """A hash of all that provisioning reads: bindings, keys, indexes and schemas, but not what only a pod needs."""
-    if document.datastore.type is DatastoreType.SQLITE:
-        return None
-    bindings = _plain(document, {"datastore", "cache", "queue"})
-    for member in ("postgresql", "mysql"):
-        bindings["datastore"].get(member, {}).pop("pool", None)
-    if "queue" in bindings:
-        del bindings["queue"]["retry"], bindings["queue"]["deadLetter"]["alertAfter"]
-    shape = {"name", "key", "schema_", "indexes", "timestamps"}
-    resources = [_plain(each, shape) for each in document.api.resources]
+    server = ("postgresql", "mysql")
+    datastore = {
+        name: _without(value, "pool") if name in server else value for name, value in document["datastore"].items()
+    }
+    bindings = {"datastore": datastore, "cache": document["cache"]}
+    if "queue" in document:
+        dead_letter = _without(document["queue"]["deadLetter"], "alertAfter")
+        bindings["queue"] = _without(document["queue"], "retry") | {"deadLetter": dead_letter}
+    shape = ("name", "key", "schema", "indexes", "timestamps")
+    resources = [{word: each[word] for word in shape if word in each} for each in document["api"]["resources"]]
     return digest(canonical({"bindings": bindings, "resources": resources, "aws": _plain(class_.spec.aws)}))
+
+
+def _without(value: Manifest, name: str) -> Manifest:
+    return {key: inner for key, inner in value.items() if key != name}

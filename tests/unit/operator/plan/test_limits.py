@@ -5,7 +5,7 @@ import pytest
 from fairlead_operator.plan import BUILT_IN_CLASS, violations
 from fairlead_operator.plan.limits import matches
 
-from .cases import CASES, class_of, golden_inputs, service
+from .cases import CASES, class_of, golden_inputs, planned, service
 
 PG = "datastore: {type: PostgreSQL, postgresql: {host: %s, database: shop, credentialsSecret: {name: db}}}"
 GATEWAY = "exposure: {type: Gateway, gateway: {parentRef: {name: public, namespace: %s}, hostnames: [%s]}}"
@@ -118,3 +118,11 @@ def test_a_document_that_no_config_map_holds_is_refused() -> None:
     told = violations(service(resource=schema), BUILT_IN_CLASS)
     assert {each.reason for each in told} == {"DocumentTooLarge"}
     assert len(told) == 2
+
+
+def test_documents_of_a_plan_are_measured_as_those_that_are_made_for_it() -> None:
+    large = "x" * (901 * 1024)
+    asked = service(
+        resource=f"{{schema: {{type: object, properties: {{id: {{type: string, description: {large}}}}}}}}}"
+    )
+    assert violations(asked, BUILT_IN_CLASS, made=planned(asked)) == violations(asked, BUILT_IN_CLASS) != ()
