@@ -169,4 +169,4 @@ def _owned_fields(live: Manifest) -> Mapping[str, Any] | None:
 
 def _hash(content: Manifest) -> str:
     text = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-    return hashlib.blake2b(text, digest_size=DIGEST_BYTES).hexdigest()
+    return hashlib.sha256(text).hexdigest()[: 2 * DIGEST_BYTES]

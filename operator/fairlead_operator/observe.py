@@ -32,7 +32,7 @@ BUSY_PATIENCE_SECONDS = 30.0
 class Observer:
     """Looks at the stores, and at the cluster where these do not know enough.
 
-    `busy` says whether other resources wait for a pass, `now` gives the time as RFC 3339.
+    `busy` says whether the cluster is slow from much work, `now` gives the time as RFC 3339.
     """
 
     def __init__(

@@ -38,7 +38,7 @@ QUEUED_SECONDS = 300.0
 
 
 class Reconciler:
-    """`capabilities` gives what the cluster serves at this moment, `busy` whether other resources wait for a pass.
+    """`capabilities` gives what the cluster serves at this moment, `busy` whether it is slow from much work.
 
     `now` gives the time for conditions, `clock` seconds.
     """

@@ -1,8 +1,8 @@
 """When a status is written, and the write.
 
 An end is written at once, good or bad, and so is the first word that a resource left a good one, and the answer to a
-request. What lies between is progress: each step of it is written when nothing else waits to be done, what only gives
-details of a step some seconds later, with all that came meanwhile. While other resources wait for their children, steps
+request. What lies between is progress: each step is written as it is taken, what only gives details of a step some
+seconds later, with all that came meanwhile. While the cluster is slow because many wait for children and pods, steps
 wait too, but not for long: a status costs the API server as much as several children.
 """
 
@@ -23,7 +23,7 @@ Announce = Callable[[Manifest, str, str, str], Awaitable[None]]
 
 
 class Reporter:
-    """`busy` says whether others wait for a pass, `now` gives the time as RFC 3339, `clock` in seconds."""
+    """`busy` says whether the cluster is slow from much work, `now` gives the time as RFC 3339, `clock` in seconds."""
 
     def __init__(
         self,

@@ -85,7 +85,7 @@ class Operator:
             rollouts=self.rollouts,
             capabilities=self.discovery.capabilities,
             announce=self._announcer.announce,
-            busy=self.queue.is_behind,
+            busy=lambda: self.queue.is_behind() or self.world.is_rolling_out_many(),
             now=_now,
             clock=clock,
         )

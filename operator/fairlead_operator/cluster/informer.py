@@ -2,10 +2,14 @@
 
 A window is a watch of a few seconds that starts where the window before it *began*, so two connections tell of each
 event: what one of them loses, the next one brings, and a connection that has gone silent is given up at its window's
-end. What is known already costs a comparison of versions. After an error that the server tells of, or two windows in a
-row that failed, it lists anew; a list is taken in as the difference to what is known, so a deletion that no watch told
-of is noticed. Connections are made at most once a second, after failures more and more rarely, never more than five
-seconds apart; a kind that the server does not serve is an empty list.
+end. What is known already costs a comparison of versions. While much happens, each event is told once only, and all of
+them once more as soon as it is calm, or after some minutes: by a window that starts where that stretch began, or by a
+list where that is less.
+
+After an error that the server tells of, or two windows in a row that failed, it lists anew; a list is taken in as the
+difference to what is known, so a deletion that no watch told of is noticed. Connections are made at most once a second,
+after failures more and more rarely, never more than five seconds apart; a kind that the server does not serve is an
+empty list.
 """
 
 import asyncio
@@ -30,24 +34,43 @@ SHORTEST = 0.85
 # A window that ends so much before its time, and told of nothing, was no watch.
 EARLY_SECONDS = 1.0
 NO_NEWS = "NO NEWS"
+# News of one window that are much: telling them once more would cost the server as much as some writes.
+MANY = 20
+# A stretch in which events are told once only ends then, calm or not.
+LONGEST_SECONDS = 300.0
 # Watches that fail twice in a row may do so for ever, such as behind a proxy that breaks them: lists do instead.
 FAILURES = 2
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Resource versions: the next window tells of what came after `since`; `known` is the highest one heard of."""
+    """Resource versions: where the next window starts, up to where all is settled, and the highest one heard of.
 
-    since: int
+    `once` counts the events after `settled` that one connection told of, and no other.
+    """
+
+    start: int
+    settled: int
     known: int
+    once: int = 0
 
-    def after(self, reached: int) -> "Place":
-        """The place after a window that has told of everything up to `reached`, in order.
+    @classmethod
+    def of_list(cls, version: int) -> "Place":
+        """Where to go on after a list."""
+        return cls(version, version, version)
 
-        It goes on from what was known when that window began, so that all the window told of for the first time is told
-        once more; and never beyond `reached`, so that a window that was cut short is repeated.
+    def after(self, reached: int, *, news: int, hurry: bool) -> "Place":
+        """The place after a window that told of everything up to `reached`, in order, with `news` events told first.
+
+        A window that starts where all is settled has told for the second time what was known when it began. It settles
+        no more than it has reached, so one that was cut short is repeated. In a `hurry`, the next one repeats nothing.
         """
-        return Place(min(self.known, reached), max(self.known, reached))
+        if self.start == self.settled:
+            settled, once = min(self.known, reached), news
+        else:
+            settled, once = self.settled, self.once + news
+        known = max(self.known, reached)
+        return Place(known if hurry else settled, settled, known, once)
 
 
 class Informer(Generic[R]):
@@ -78,6 +101,7 @@ class Informer(Generic[R]):
         self._clock = clock
         self._sleep = sleep
         self._place: Place | None = None
+        self._calm_at = clock()
         self._failures = 0
 
     async def run(self) -> None:
@@ -109,7 +133,7 @@ class Informer(Generic[R]):
         self.store.replace(records, version=int(version))
         self.synced.set()
         self._beat()
-        return Place(int(version), int(version))
+        return Place.of_list(int(version))
 
     def _named(self, item: dict[str, Any]) -> tuple[Name, R]:
         name = _name(item)
@@ -118,11 +142,11 @@ class Informer(Generic[R]):
 
     async def _window(self, place: Place) -> None:
         """Follow the events of one window; Unreachable, too, when it told of nothing and ended before its time."""
-        started, reached, since = self._clock(), 0, str(place.since)
+        started, reached, news = self._clock(), 0, 0
         seconds = max(1, round(self._watch_seconds * random.uniform(SHORTEST, 1.0)))  # noqa: S311  # no secret
         events = self._client.watch(
             self.kind,
-            since=since,
+            since=str(place.start),
             seconds=seconds,
             namespace=self._namespace,
             selector=self._selector,
@@ -133,13 +157,25 @@ class Informer(Generic[R]):
                 self._beat()
                 self._failures = 0
                 self._take(event, live)
-                reached = max(reached, _version(live))
+                version = _version(live)
+                news += version > place.known and event != "BOOKMARK"
+                reached = max(reached, version)
         finally:
-            self._place = place.after(max(reached, place.since))
-            self.store.forget_gone(before=self._place.since)
+            self._go_on(place, max(reached, place.start), news)
         self._beat()
         if not reached and self._clock() - started < seconds - EARLY_SECONDS:
-            raise Unreachable(f"the watch from {since} ended at once")
+            raise Unreachable(f"the watch from {place.start} ended at once")
+
+    def _go_on(self, place: Place, reached: int, news: int) -> None:
+        """Decide where the next window starts, or that a list is due."""
+        is_calm = news <= MANY
+        if is_calm or place.start == place.settled:
+            self._calm_at = self._clock()
+        hurry = not is_calm and self._clock() - self._calm_at < LONGEST_SECONDS
+        self._place = place.after(reached, news=news, hurry=hurry)
+        self.store.forget_gone(before=self._place.settled)
+        if not hurry and self._place.once > max(MANY, len(self.store)):
+            self._place = None
 
     def _known(self, line: bytes) -> tuple[str, dict[str, Any]] | None:
         """Of an event that tells what the store has already, as most do, the version only."""

@@ -14,6 +14,7 @@ import orjson
 DEEPEST = 200
 """Levels that are read. More than `prepare.DEEPEST`, so that what was cut is refused."""
 
+_CONTAINERS = (dict, list)
 _OF_LIVING = (b'{"type":"ADDED"', b'{"type":"MODIFIED"')
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
@@ -51,7 +52,7 @@ def glance(event: bytes) -> Glance | None:
 def depth(value: Any) -> int:
     """How many objects and lists lie within each other."""
     level, found = 0, [value]
-    while found := [each for each in found if isinstance(each, dict | list)]:
+    while found := [each for each in found if isinstance(each, _CONTAINERS)]:
         level += 1
         found = [inner for each in found for inner in (each.values() if isinstance(each, dict) else each)]
     return level

@@ -99,7 +99,7 @@ class Whole:
 
 
 def _digest(content: Any) -> bytes:
-    return hashlib.blake2b(orjson.dumps(content, option=orjson.OPT_SORT_KEYS), digest_size=10).digest()
+    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
 
 
 class Store(Generic[R]):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from fairlead_operator import kinds
@@ -9,6 +10,8 @@ from fairlead_operator.cluster.store import Child, Name, Store, Whole
 from fairlead_operator.facts import Rollout
 from fairlead_operator.inventory import Ref
 from fairlead_operator.kinds import Kind
+
+MANY = 20
 
 
 def child_stores(changed: Callable[[Name, Child | None, Child | None], None] | None = None) -> dict[Kind, Store[Child]]:
@@ -55,6 +58,11 @@ class World:
         record = Whole.read(answer)
         known = self.services.get(record.owner)
         self.services.put(record.owner, record, silent=known is None or known.asked == record.asked)
+
+    def is_rolling_out_many(self) -> bool:
+        """Whether so many Deployments roll out that each of them is slow. One that is out of time does not count."""
+        unfinished = self.children[kinds.DEPLOYMENT].marked.values()
+        return len(list(islice((each for each in unfinished if not each.facts.failed), MANY))) == MANY
 
     def unfinished(self) -> list[Child]:
         """Deployments that roll out; it costs as much as there are of these."""

@@ -10,13 +10,15 @@ from aiohttp import web
 
 from fairlead_operator import kinds
 from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Informer, Place
+from fairlead_operator.cluster.informer import MANY, MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Informer, Place
 from fairlead_operator.cluster.store import Child, Name, Store
 from fairlead_operator.cluster.transport import GRACE_SECONDS
 from fairlead_operator.errors import OperatorError, Unreachable
 from fairlead_operator.kinds import Kind
 
 from .server import config_map, events, fault, page, serving
+
+MARK = ("BOOKMARK", config_map("", 110))
 
 
 class Times:
@@ -83,18 +85,27 @@ async def test_lists_then_follows_the_watch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "reached", "following"),
+    ("place", "reached", "news", "hurry", "following"),
     [
-        pytest.param(Place(10, 10), 10, Place(10, 10), id="nothing came: from the same place"),
-        pytest.param(Place(10, 10), 14, Place(10, 14), id="what is new is told once more"),
-        pytest.param(Place(10, 14), 14, Place(14, 14), id="all was told once more"),
-        pytest.param(Place(10, 14), 20, Place(14, 20), id="all was told once more, and something new"),
-        pytest.param(Place(10, 14), 10, Place(10, 14), id="a dead window is repeated"),
-        pytest.param(Place(10, 14), 12, Place(12, 14), id="a window cut short goes on where it got to"),
+        pytest.param(Place(10, 10, 10), 10, 0, False, Place(10, 10, 10), id="nothing came: from the same place"),
+        pytest.param(Place(10, 10, 10), 14, 2, False, Place(10, 10, 14, 2), id="what is new is told once more"),
+        pytest.param(Place(10, 10, 14, 2), 14, 0, False, Place(14, 14, 14), id="all was told once more"),
+        pytest.param(Place(10, 10, 14), 20, 1, False, Place(14, 14, 20, 1), id="once more, and something new"),
+        pytest.param(Place(10, 10, 14), 10, 0, False, Place(10, 10, 14), id="a dead window is repeated"),
+        pytest.param(
+            Place(10, 10, 14), 12, 0, False, Place(12, 12, 14), id="a window cut short goes on where it got to"
+        ),
+        pytest.param(Place(10, 10, 14), 90, 50, True, Place(90, 14, 90, 50), id="much is new: in a hurry, told once"),
+        pytest.param(Place(90, 14, 90, 50), 99, 9, True, Place(99, 14, 99, 59), id="still in a hurry"),
+        pytest.param(
+            Place(90, 14, 90, 50), 95, 3, False, Place(14, 14, 95, 53), id="calm again: back to what was settled"
+        ),
+        pytest.param(Place(14, 14, 95, 53), 96, 1, False, Place(95, 95, 96, 1), id="all of it was told once more"),
+        pytest.param(Place(90, 14, 90, 50), 90, 0, False, Place(14, 14, 90, 50), id="a dead window ends the hurry"),
     ],
 )
-def test_a_window_starts_where_the_one_before_it_began(place: Place, reached: int, following: Place) -> None:
-    assert place.after(reached) == following
+def test_where_the_next_window_starts(place: Place, reached: int, news: int, hurry: bool, following: Place) -> None:
+    assert place.after(reached, news=news, hurry=hurry) == following
 
 
 async def test_windows_overlap_and_need_no_new_list() -> None:
@@ -109,6 +120,47 @@ async def test_windows_overlap_and_need_no_new_list() -> None:
 
     await run(answer, 4)
     assert since == ["list", "10", "10", "12", "13"]
+
+
+def many(first: int, count: int, *, objects: int) -> list[tuple[str, dict[str, Any]]]:
+    """Events of versions from `first` on, about so many objects in turn."""
+    return [("MODIFIED", config_map(f"n{number % objects}", first + number)) for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("objects", "asked"),
+    [
+        pytest.param(
+            2 * MANY, ["list", "10", "110", "10"], id="many objects: the window starts where the stretch began"
+        ),
+        pytest.param(2, ["list", "10", "110", "list", "200"], id="few objects, many events: a list is less"),
+    ],
+)
+async def test_in_a_hurry_events_are_told_once_and_once_more_when_it_is_calm(objects: int, asked: list[str]) -> None:
+    since: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        since.append(request.query.get("resourceVersion", "list"))
+        if not is_watch(request):
+            return page(version=10 if len(since) == 1 else 200)
+        return await events(request, *(many(11, 2 * MANY, objects=objects) if len(since) == 2 else []), MARK)
+
+    await run(answer, 3)
+    assert since == asked
+
+
+async def test_a_stretch_of_many_events_ends_after_some_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairlead_operator.cluster.informer.LONGEST_SECONDS", 2.5)
+    since: list[int] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if not is_watch(request):
+            return page(*(config_map(f"n{number}", 5) for number in range(1000)), version=10)
+        since.append(int(request.query["resourceVersion"]))
+        return await events(request, *many(100 * len(since), MANY + 1, objects=1000))
+
+    await run(answer, 6)
+    assert since == [10, 120, 220, 320, 10, 520]
 
 
 class Log:

@@ -1,8 +1,13 @@
 """What is known of the children of one ApiService."""
 
+from dataclasses import replace
+
+import pytest
+
 from fairlead_operator import kinds
 from fairlead_operator.cluster.store import Child
-from fairlead_operator.cluster.world import World
+from fairlead_operator.cluster.world import MANY, World
+from fairlead_operator.facts import Rollout
 from fairlead_operator.inventory import Ref
 
 A, B = ("shop", "a"), ("shop", "b")
@@ -26,3 +31,17 @@ def test_children_are_found_of_every_kind_and_after_each_change() -> None:
     assert (before[service].version, world.of(A)[service].version) == (1, 3)
     world.children[kinds.DEPLOYMENT].remove(("shop", "a-api"), version=4)
     assert set(world.of(A)) == {service}
+
+
+@pytest.mark.parametrize(
+    ("rolling", "failed", "many"),
+    [(0, 0, False), (MANY - 1, 0, False), (MANY, 0, True), (0, MANY, False), (MANY - 1, MANY, False)],
+)
+def test_many_roll_out_when_many_go_on(rolling: int, failed: int, many: bool) -> None:
+    world = World()
+    for number in range(rolling + failed):
+        said = "" if number < rolling else "out of time"
+        facts = Rollout("api", True, complete=False, failed=said, available=False, replicas="0/1", refused="")
+        record = replace(child(("shop", f"s{number}"), 1), facts=facts)
+        world.children[kinds.DEPLOYMENT].put(("shop", f"s{number}-api"), record)
+    assert world.is_rolling_out_many() is many
