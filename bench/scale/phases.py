@@ -18,8 +18,7 @@ from fairlead_operator import kinds
 LOOK_SECONDS = 0.2
 EARLY = 10  # resources that are there before the many, and are edited while the many are made
 EDITS = 100
-EDIT_EVERY_SECONDS = 0.25
-EARLY_EDIT_EVERY_SECONDS = 1.0
+EDIT_EVERY_SECONDS = 1.0  # its rollout is work for the control plane, and not what is measured
 QUICK_EDITS = 500
 RESYNCS = 2
 LONGEST_EDIT_SECONDS = 15.0
@@ -111,7 +110,7 @@ async def cold(cluster: Cluster, size: int, count: int) -> tuple[Cold, Operator]
     before = cluster.cpu_seconds()
     operator = Operator(cluster.kubeconfig("operator"), _log(cluster))
     calls = await _follow(cluster, "operator", count // 10, operator)
-    editing = asyncio.create_task(_edit(cluster, early, every_seconds=EARLY_EDIT_EVERY_SECONDS))
+    editing = asyncio.create_task(_edit(cluster, early))
     calls += await _follow(cluster, "operator", count - len(_children(calls, "operator", "orders-")), operator)
     cpu, plane = operator.cpu_seconds(), cluster.cpu_seconds() - before
     await editing
@@ -174,7 +173,7 @@ async def edits(cluster: Cluster, size: int, operator: Operator) -> list[float]:
     await cluster.quiet(operator)
     cluster.log.read()
     chosen = resources.services(size)[:: max(1, size // EDITS)][:EDITS]
-    await _edit(cluster, chosen, every_seconds=EDIT_EVERY_SECONDS)
+    await _edit(cluster, chosen)
     await cluster.quiet(operator)
     return latencies(cluster.log.read())
 
@@ -208,11 +207,11 @@ def latencies(calls: Sequence[Call]) -> list[float]:
     return found
 
 
-async def _edit(cluster: Cluster, chosen: Sequence[resources.Manifest], *, every_seconds: float) -> None:
+async def _edit(cluster: Cluster, chosen: Sequence[resources.Manifest]) -> None:
     """A field that needs no provisioning: the runtime document changes, and both Deployments with it."""
     for number, manifest in enumerate(chosen):
         await _patch(cluster, manifest["metadata"], 200_000 + number)
-        await asyncio.sleep(every_seconds)
+        await asyncio.sleep(EDIT_EVERY_SECONDS)
 
 
 async def _patch(cluster: Cluster, metadata: dict[str, str], limit: int) -> None:

@@ -1,5 +1,6 @@
 """`python -m fairlead_operator`: read the settings, run until a signal. The only place that wires."""
 
+import gc
 import sys
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from fairlead_operator.runtime import Operator
 from fairlead_operator.settings import Settings
 from fairlead_operator.supervisor import supervise
 
+# One answer of the API server makes more objects than Python's own threshold has (700), and passes leave few cycles.
+YOUNG_OBJECTS = 20_000
+
 
 def main() -> None:
     """Exit with 2, and the reason on standard error, when a setting or the class file cannot be read."""
@@ -19,6 +23,9 @@ def main() -> None:
     except ValueError as error:
         sys.stderr.write(f"fairlead-operator: {error}\n")
         sys.exit(2)
+
+    gc.freeze()  # what the start made lives as long as the process
+    gc.set_threshold(YOUNG_OBJECTS)
 
     async def run() -> None:
         await Operator(settings, only_class=only_class).run()

@@ -1,6 +1,7 @@
 """The provision Job: started, awaited, and its result taken from the termination message of its pod.
 
-What was provisioned stays written in the status, so a Job that somebody deletes afterwards is not run again.
+What was provisioned stays written in the status, so a Job that somebody deletes afterwards is not run again; until it
+is written, the message is remembered.
 """
 
 import json
@@ -74,6 +75,11 @@ class Provisioner:
     def __init__(self, client: Client, applier: Applier) -> None:
         self._client = client
         self._applier = applier
+        self._succeeded: dict[Name, tuple[tuple[str, str], Provisioning]] = {}
+
+    def forget(self, owner: Name) -> None:
+        """The resource is gone, or its status has the result."""
+        self._succeeded.pop(owner, None)
 
     async def advance(
         self,
@@ -91,7 +97,11 @@ class Provisioner:
         """One step. `again` runs a Job that failed once more; one that succeeded is never run again."""
         known = previous.get("provision", {})
         if known == {"hash": expected, "state": "Succeeded"}:
+            self.forget(owner)
             return Provisioning(dict(known), list(previous.get("bindings", ())))
+        remembered, succeeded = self._succeeded.get(owner, (None, None))
+        if succeeded is not None and remembered == (uid, expected):
+            return succeeded
         ref = job.ref
         child = live.get(ref)
         if child is not None and child.owner_uid == uid and not child.deleting:
@@ -115,7 +125,9 @@ class Provisioner:
         if end.state == "Succeeded" and found is not None:
             bad = [each for each in found if each["state"] != "Ready"]
             if not bad:
-                return Provisioning({"hash": expected, "state": "Succeeded"}, found)
+                succeeded = Provisioning({"hash": expected, "state": "Succeeded"}, found)
+                self._succeeded[owner] = (child.owner_uid, expected), succeeded
+                return succeeded
             if not again:
                 return self._failed(expected, found, ref, end)
         # It told nothing, or is wanted again: make room, its deletion brings us back.

@@ -76,7 +76,7 @@ class Reconciler:
     async def _reconcile(self, name: Name) -> float | None:
         record = self._world.services.get(name)
         if record is None:
-            for each in (self._applier, self._preparer, self._reporter):
+            for each in (self._applier, self._preparer, self._provisioner, self._reporter):
                 each.forget(name)
             await self._teardown.clear(name)
             return None
@@ -117,7 +117,7 @@ class Reconciler:
         if turn.prepared.refused:
             return set()
         live = self._world.of(turn.owner)
-        stages = (Stage.BASE, Stage.ROLLOUT, Stage.TRAFFIC)
+        stages = (stage for stage in Stage if stage is not Stage.PROVISION)
         return {each.ref for each in turn.wanted(*stages) if self._applier.differs(turn.owner, each, live)}
 
     async def _apply(self, turn: Pass) -> None:
@@ -127,7 +127,8 @@ class Reconciler:
         for ref in inventory.prune_first(mine(live, turn.uid), desired):
             await self._remove(turn, ref, live[ref])
         traffic = turn.wanted(Stage.TRAFFIC)
-        first = [*turn.wanted(Stage.BASE), *(each for each in traffic if each.ref not in live)]
+        new = [each for each in turn.wanted(Stage.PUBLISH, Stage.TRAFFIC) if each.ref not in live]
+        first = [*turn.wanted(Stage.BASE), *new]
         await self._bring(turn, first)
         for job in turn.wanted(Stage.PROVISION):
             turn.provisioning = await self._provisioner.advance(
@@ -147,7 +148,8 @@ class Reconciler:
         await self._roll_out(turn)
         if turn.queued:
             turn.held = True
-            await self._bring(turn, [each for each in traffic if rollouts.is_repair(each, turn.previous)])
+            later = turn.wanted(Stage.PUBLISH, Stage.TRAFFIC)
+            await self._bring(turn, [each for each in later if rollouts.is_repair(each, turn.previous)])
             return
         live = self._world.of(owner)
         changed = [each for each in traffic if self._applier.differs(owner, each, live)]
@@ -158,12 +160,12 @@ class Reconciler:
 
     async def _roll_out(self, turn: Pass) -> None:
         """Bring the workloads. Running pods that only the class or the operator changes may have to wait."""
-        wanted = turn.wanted(Stage.ROLLOUT)
+        wanted = turn.wanted(Stage.ROLLOUT, Stage.PUBLISH)
         changed = [] if rollouts.is_own(turn.resource) else self._changed_deployments(turn, wanted)
         class_name, most = turn.prepared.class_name, turn.prepared.most_rollouts
         if changed and not self._rollouts.admit(turn.owner, class_name, most=most):
             turn.queued = rollouts.queued(class_name)
-            wanted = [each for each in wanted if each not in changed]
+            wanted = [each for each in turn.wanted(Stage.ROLLOUT) if each not in changed]
         await self._bring(turn, wanted)
         if not turn.applied.errors:
             self._rollouts.begun(turn.owner)

@@ -23,11 +23,12 @@ class Capabilities:
 
 
 class Stage(StrEnum):
-    """When a child may be applied. The order of the members is the order of applying."""
+    """When a child may be applied, in the order of the members. What is new of the last two has nothing to wait for."""
 
     BASE = "Base"  # at once
     PROVISION = "Provision"  # the Job: made once per name, never applied again, because its template cannot change
     ROLLOUT = "Rollout"  # after provisioning has succeeded
+    PUBLISH = "Publish"  # with the workloads
     TRAFFIC = "Traffic"  # after the new ReplicaSet is available
 
 

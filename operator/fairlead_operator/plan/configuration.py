@@ -9,7 +9,7 @@ from fairlead_contract.model import seconds
 from fairlead_contract.names import DEAD_LETTER_FILE, RUNTIME_FILE
 from fairlead_contract.openapi import openapi
 from fairlead_contract.runtime import RuntimeDocument
-from fairlead_operator.plan.children import Child, Manifest
+from fairlead_operator.plan.children import Child, Manifest, Stage
 from fairlead_operator.plan.digest import canonical
 from fairlead_operator.plan.request import Request
 
@@ -30,7 +30,7 @@ def runtime_config(asked: Request) -> Child:
 def contract_config(asked: Request) -> Child:
     """What others may rely on."""
     body = {"data": {OPENAPI_KEY: contract_text(asked.document)}}
-    return asked.child("v1", "ConfigMap", "contract", body, component="contract")
+    return asked.child("v1", "ConfigMap", "contract", body, component="contract", stage=Stage.PUBLISH)
 
 
 def contract_text(document: RuntimeDocument) -> str:

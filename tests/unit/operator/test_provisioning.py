@@ -4,8 +4,16 @@ import json
 from typing import Any
 
 import pytest
+from aiohttp import web
 
-from fairlead_operator.provisioning import MOST_BINDINGS, parse
+from fairlead_operator.apply import Applied, Applier
+from fairlead_operator.cluster.store import Child
+from fairlead_operator.cluster.world import World
+from fairlead_operator.facts import JobEnd
+from fairlead_operator.intent import Wanted
+from fairlead_operator.provisioning import MOST_BINDINGS, Provisioner, Provisioning, parse
+
+from .server import page, serving
 
 BINDING = {"role": "datastore", "type": "PostgreSQL", "name": "shop", "state": "Ready"}
 
@@ -52,3 +60,47 @@ def test_a_credential_in_a_message_does_not_get_through() -> None:
     bad = BINDING | {"state": "Failed", "message": "no route to postgresql://shop:hunter2@db/shop"}
     [found] = parse(said(bad), expected="abc") or ()
     assert found["message"] == "no route to postgresql://***@db/shop"
+
+
+OWNER = ("shop", "orders")
+JOB = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "orders-provision-abc", "namespace": "shop"}}
+POD = {"status": {"containerStatuses": [{"state": {"terminated": {"finishedAt": "1", "message": said(BINDING)}}}]}}
+
+
+async def test_the_pods_of_a_job_that_succeeded_are_read_once_though_the_status_is_not_written_yet() -> None:
+    world, reads = World(), 0
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        nonlocal reads
+        assert request.path.endswith("/pods")
+        reads += 1
+        return page(POD)
+
+    async with serving(answer) as client:
+        provisioner = Provisioner(client, Applier(client, world))
+
+        async def advance(
+            uid: str = "u", status: dict[str, Any] | None = None, *, is_there: bool = True
+        ) -> Provisioning:
+            job = Child(f"job-of-{uid}", 1, OWNER, uid, deleting=False, digest="", facts=JobEnd("Succeeded"))
+            wanted = Wanted.of(JOB)
+            return await provisioner.advance(
+                OWNER,
+                uid,
+                wanted,
+                expected="abc",
+                bindings=(),
+                previous=status or {},
+                live={wanted.ref: job} if is_there else {},
+                applied=Applied(),
+                again=False,
+            )
+
+        first = await advance()
+        assert first == Provisioning({"hash": "abc", "state": "Succeeded"}, [BINDING])
+        assert await advance() == first
+        assert await advance(is_there=False) == first, "somebody deletes the Job before the status tells of it"
+        assert reads == 1
+        assert await advance(status={"provision": first.status, "bindings": first.bindings}) == first
+        await advance("another of that name")
+        assert reads == 2
