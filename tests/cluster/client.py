@@ -15,6 +15,8 @@ from .kubeconfig import Connection
 JSON = "application/json"
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+# Several threads share a client, and the pool may close a connection as idle that it has just given to another of them.
+KEPT = httpx.Limits(max_connections=100, max_keepalive_connections=100, keepalive_expiry=None)
 WARNING = re.compile(r'299 \S+ "((?:[^"\\]|\\.)*)"')
 Manifest = dict[str, Any]
 
@@ -40,6 +42,7 @@ class Client:
             verify=connection.ssl_context(),
             headers=connection.headers(),
             timeout=timeout_seconds,
+            limits=KEPT,
             trust_env=False,
         )
         self._resources: dict[tuple[str, str], Manifest] = {}
