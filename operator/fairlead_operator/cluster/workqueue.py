@@ -72,7 +72,7 @@ class Schedule:
         due = now + delay if urgent else max(now + delay, self._allowed_at(key, now))
         if key.waiting and key.due <= due and key.priority <= priority:
             return
-        key.priority = min(priority, key.priority) if key.waiting else priority
+        key.priority = min(priority, key.priority) if key.waiting or key.again else priority
         key.due = min(due, key.due) if key.waiting else due
         key.waiting = True
         self._push(self._later, key.due, name)
@@ -100,6 +100,8 @@ class Schedule:
         key.running = False
         key.failures = key.failures + 1 if failed else 0
         again, key.again, pause = key.again, False, 0.0
+        if key.waiting:
+            self._push(self._later, key.due, name)  # if it came due during the pass, it was passed over
         if again:
             self.add(name, priority=key.priority, now=now)
         if failed:

@@ -132,6 +132,27 @@ def test_a_wish_for_later_is_due_then() -> None:
     assert queue.pop(5.0) == A
 
 
+def test_a_wish_for_later_that_comes_due_during_a_pass_is_met_after_it() -> None:
+    queue = schedule()
+    queue.add(A, priority=Priority.EDIT, now=0.0)
+    assert queue.pop(0.0) == A
+    queue.add(A, priority=Priority.CHILD, now=1.0, delay=5.0)
+    assert queue.pop(7.0) is None, "it is in work"
+    queue.done(A, now=8.0, requeue_seconds=30.0)
+    assert queue.pop(8.0) == A
+
+
+def test_a_wish_for_later_during_a_pass_takes_no_priority_from_an_edit() -> None:
+    queue = schedule()
+    queue.add(A, priority=Priority.EDIT, now=0.0)
+    assert queue.pop(0.0) == A
+    queue.add(A, priority=Priority.EDIT, now=1.0)
+    queue.add(A, priority=Priority.CHILD, now=1.0, delay=5.0)
+    queue.add(B, priority=Priority.CHILD, now=1.0)
+    queue.done(A, now=2.0)
+    assert drain(queue, 2.0) == ["a", "b"]
+
+
 def test_it_is_behind_while_a_name_is_due_that_nobody_has() -> None:
     queue = schedule()
     assert not queue.is_behind(0.0)
