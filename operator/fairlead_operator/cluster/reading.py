@@ -16,6 +16,7 @@ DEEPEST = 200
 
 _CONTAINERS = (dict, list)
 _OF_LIVING = (b'{"type":"ADDED"', b'{"type":"MODIFIED"')
+_VERSION = b'"resourceVersion":"'
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]', re.DOTALL)
 
 
@@ -42,9 +43,10 @@ def glance(event: bytes) -> Glance | None:
     """Which version of which object the text of a watch event tells of; None when that is not to be seen.
 
     A guess: labels, which may come first, can have any key. Whoever goes by it has to know the object's uid as well.
+    Where two texts look like the version none is taken: with that of an older one, news would pass for none.
     """
-    version = _after(event, b'"resourceVersion":"')
-    if not version.isdigit() or not event.startswith(_OF_LIVING):
+    version = _after(event, _VERSION)
+    if not version.isdigit() or not event.startswith(_OF_LIVING) or event.count(_VERSION) > 1:
         return None
     return Glance(_after(event, b'"namespace":"'), _after(event, b'"name":"'), int(version))
 

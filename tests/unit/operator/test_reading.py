@@ -45,6 +45,9 @@ SORTED = (
 )
 CLUSTERED = b'{"metadata":{"name":"api","resourceVersion":"7"}}'
 MISLABELLED = b'{"metadata":{"labels":{"name":"other"},"name":"api","namespace":"shop","resourceVersion":"7"}}'
+MISANNOTATED = (
+    b'{"metadata":{"annotations":{"resourceVersion":"6"},"name":"api","namespace":"shop","resourceVersion":"7"}}'
+)
 
 
 @pytest.mark.parametrize(
@@ -54,6 +57,7 @@ MISLABELLED = b'{"metadata":{"labels":{"name":"other"},"name":"api","namespace":
         pytest.param(b"MODIFIED", SORTED, Glance("shop", "api", 7), id="in the order of the alphabet"),
         pytest.param(b"ADDED", CLUSTERED, Glance("", "api", 7), id="of no namespace"),
         pytest.param(b"ADDED", MISLABELLED, Glance("shop", "other", 7), id="a label that looks like the name"),
+        pytest.param(b"ADDED", MISANNOTATED, None, id="an annotation that looks like the version"),
         pytest.param(b"DELETED", TYPED, None, id="a deletion"),
         pytest.param(b"BOOKMARK", TYPED, None, id="a bookmark"),
         pytest.param(b"ERROR", b'{"code":410,"metadata":{}}', None, id="an error"),
