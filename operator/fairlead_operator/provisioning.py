@@ -78,7 +78,7 @@ class Provisioner:
         self._succeeded: dict[Name, tuple[tuple[str, str], Provisioning]] = {}
 
     def forget(self, owner: Name) -> None:
-        """The resource is gone, or its status has the result."""
+        """The resource is gone or asks for something else, or its status has the result."""
         self._succeeded.pop(owner, None)
 
     async def advance(
@@ -102,6 +102,7 @@ class Provisioner:
         remembered, succeeded = self._succeeded.get(owner, (None, None))
         if succeeded is not None and remembered == (uid, expected):
             return succeeded
+        self.forget(owner)  # what was provisioned then may be gone when it is asked for again
         ref = job.ref
         child = live.get(ref)
         if child is not None and child.owner_uid == uid and not child.deleting:

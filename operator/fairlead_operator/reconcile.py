@@ -130,6 +130,8 @@ class Reconciler:
         new = [each for each in turn.wanted(Stage.PUBLISH, Stage.TRAFFIC) if each.ref not in live]
         first = [*turn.wanted(Stage.BASE), *new]
         await self._bring(turn, first)
+        if turn.plan.provision_hash is None:
+            self._provisioner.forget(owner)
         for job in turn.wanted(Stage.PROVISION):
             turn.provisioning = await self._provisioner.advance(
                 owner,

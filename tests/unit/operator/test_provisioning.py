@@ -104,3 +104,38 @@ async def test_the_pods_of_a_job_that_succeeded_are_read_once_though_the_status_
         assert await advance(status={"provision": first.status, "bindings": first.bindings}) == first
         await advance("another of that name")
         assert reads == 2
+
+
+async def test_a_result_that_was_replaced_before_the_status_told_of_it_is_no_result_any_more() -> None:
+    made: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.path.endswith("/pods"):
+            return page(POD)
+        made.append((await request.json())["metadata"]["name"])
+        metadata = {"namespace": "shop", "name": made[-1], "uid": "job", "resourceVersion": "7"}
+        return web.json_response({"metadata": metadata, "spec": {}})
+
+    async with serving(answer) as client:
+        provisioner = Provisioner(client, Applier(client, World()))
+
+        async def advance(expected: str, *, is_there: bool) -> Provisioning:
+            job = Child("job", 1, OWNER, "u", deleting=False, digest="", facts=JobEnd("Succeeded"))
+            name = f"orders-provision-{expected}"
+            wanted = Wanted.of(JOB | {"metadata": {"name": name, "namespace": "shop"}})
+            return await provisioner.advance(
+                OWNER,
+                "u",
+                wanted,
+                expected=expected,
+                bindings=(),
+                previous={},
+                live={wanted.ref: job} if is_there else {},
+                applied=Applied(),
+                again=False,
+            )
+
+        assert (await advance("abc", is_there=True)).done
+        assert not (await advance("def", is_there=False)).done
+        assert not (await advance("abc", is_there=False)).done
+        assert made == ["orders-provision-def", "orders-provision-abc"]
