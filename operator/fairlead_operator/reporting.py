@@ -1,15 +1,16 @@
 """When a status is written, and the write.
 
-An end is written at once, good or bad, and so is the first word that a resource left a good one, and the answer to a
-request. What lies between is progress: each step is written as it is taken, what only gives details of a step some
-seconds later, with all that came meanwhile. While the cluster is slow because many wait for children and pods, steps
-wait too, but not for long: a status costs the API server as much as several children.
+An end is written at once, good or bad, and so is the first word that a resource left a good one, the answer to a
+request, and which default class a resource stays in. What lies between is progress: each step is written as it is
+taken, what only gives details of a step some seconds later, with all that came meanwhile. While the cluster is slow
+because many wait for children and pods, steps wait too, but not for long: a status costs the API server as much as
+several children.
 """
 
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from fairlead_operator import kinds, status
+from fairlead_operator import classes, kinds, status
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Name
 from fairlead_operator.cluster.world import World
@@ -49,12 +50,11 @@ class Reporter:
         after = status.assess(view, before, now=self._now())
         patch = status.change(before, after)
         owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
-        held = 0.0 if patch is None else self._hold_seconds(owner, before, after)
+        held = 0.0 if patch is None or _gives_class(resource, after) else self._hold_seconds(owner, before, after)
         if held > 0:
             return held
         self.forget(owner)
-        if patch is not None:
-            await self._write(resource, owner, patch)
+        if patch is not None and await self._write(resource, owner, patch):
             for kind, reason, message in status.transitions(before, after):
                 await self._announce(resource, kind, reason, message)
         return None
@@ -71,7 +71,8 @@ class Reporter:
         now = self._clock()
         return self._held_since.setdefault(owner, now) + longest - now
 
-    async def _write(self, resource: Manifest, owner: Name, patch: status.Status) -> None:
+    async def _write(self, resource: Manifest, owner: Name, patch: status.Status) -> bool:
+        """Whether the resource is still there."""
         body = {"metadata": {"uid": resource["metadata"]["uid"]}, "status": patch}
         await confirm(self._client, self._world, owner)
         try:
@@ -79,5 +80,11 @@ class Reporter:
                 kinds.API_SERVICE, body, namespace=owner[0], name=owner[1], subresource="status"
             )
         except NotFound:
-            return
+            return False
         self._world.learn(answer)
+        return True
+
+
+def _gives_class(resource: Manifest, after: Mapping[str, Any]) -> bool:
+    """Whether the status is to keep the resource in a class that is the default one only for now."""
+    return after.get("className", classes.BUILT_IN) not in (classes.BUILT_IN, classes.named(resource))

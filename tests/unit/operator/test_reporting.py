@@ -15,7 +15,7 @@ from fairlead_operator.reasons import Reason, Trouble
 from fairlead_operator.reporting import BUSY_SECONDS, DETAIL_SECONDS, Reporter
 from fairlead_operator.status import View
 
-from .server import serving
+from .server import fault, serving
 
 OWNER = ("shop", "orders")
 WELL = View(generation=1, image="image:1")
@@ -122,3 +122,41 @@ async def test_that_a_resource_is_not_well_any_more_waits_for_nobody(stage: Stag
 async def test_nothing_new_is_not_written(stage: Stage) -> None:
     await stage.tell(ROLLING)
     assert await stage.tell(ROLLING, after_seconds=3600.0) == (0, None)
+
+
+async def test_the_class_that_was_the_default_one_is_held_on_to_at_once(stage: Stage) -> None:
+    stage.busy = True
+    given = replace(PROVISIONING, class_name="standard")
+    assert await stage.tell(given) == (1, None)
+    assert await stage.tell(replace(ROLLING, class_name="standard")) == (0, BUSY_SECONDS), "it is known by now"
+
+
+@pytest.mark.parametrize(("spec", "name"), [({}, "built-in"), ({"className": "standard"}, "standard")])
+async def test_a_class_that_cannot_become_another_one_waits(stage: Stage, spec: dict[str, str], name: str) -> None:
+    stage.busy = True
+    known = stage.world.services.get(OWNER)
+    assert known is not None
+    content = known.content
+    content["metadata"]["resourceVersion"] = "6"
+    stage.world.services.put(OWNER, Whole.read(content | {"spec": spec}))
+    assert await stage.tell(replace(PROVISIONING, class_name=name)) == (0, BUSY_SECONDS)
+
+
+async def test_nothing_is_announced_of_a_resource_that_is_gone() -> None:
+    world, announced = World(), []
+    metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "5", "generation": 1}
+    resource = {"metadata": metadata, "spec": {}}
+    world.services.put(OWNER, Whole.read(resource))
+
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return fault(404)
+
+    async def announce(_: Any, kind: str, reason: str, message: str) -> None:
+        announced.append((kind, reason, message))
+
+    async with serving(answer) as client:
+        reporter = Reporter(
+            client, world, announce=announce, busy=lambda: False, now=lambda: "2026-01-01T00:00:00Z", clock=lambda: 0.0
+        )
+        await reporter.report(resource, STALLED)
+    assert announced == []
