@@ -16,8 +16,7 @@ class Rollout:
     """A Deployment: how far its newest template is, and whether it serves. Equal when there is no news of that."""
 
     component: str
-    current: bool = field(compare=False)  # the controller has seen the newest template
-    complete: bool  # and the newest ReplicaSet has replaced all others
+    complete: bool  # the newest ReplicaSet has replaced all others
     failed: str  # the controller's message once the deadline has passed
     available: bool
     replicas: str = field(compare=False)
@@ -53,7 +52,6 @@ def rollout(live: Manifest) -> Rollout:
     refused = conditions.get("ReplicaFailure", {})
     return Rollout(
         component=_component(live),
-        current=current,
         complete=complete,
         failed=progressing.get("message", "") if failed and current else "",
         available=conditions.get("Available", {}).get("status") == "True",

@@ -1,6 +1,6 @@
 """When a status is written, and the write.
 
-An end is written at once, good or bad, and so is the first word that a resource left a good one, the answer to a
+An end is written at once, good or bad, and so is the first word that a resource is not what it was, the answer to a
 request, and which default class a resource stays in. What lies between is progress: each step is written as it is
 taken, what only gives details of a step some seconds later, with all that came meanwhile. While the cluster is slow
 because many wait for children and pods, steps wait too, but not for long: a status costs the API server as much as

@@ -100,15 +100,15 @@ def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
 
 
 def progresses(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether `after` tells of a way that `before` told of, or of which it can be seen that `before` does not know yet.
+    """Whether `after` only goes on where `before` was on the way already, or where nothing was said before.
 
-    A request that is answered is none, and neither is the way out of a status that says the resource is well as it is.
+    The answer to a request is more than that, and so is that a resource is not what its last status says any more.
     """
     if "Reconciling" not in _by_type(after):
         return False
     if before.get("lastHandledReconcileAt") != after.get("lastHandledReconcileAt"):
         return False
-    return "Reconciling" in _by_type(before) or before.get("observedGeneration") != after.get("observedGeneration")
+    return not before.get("conditions") or "Reconciling" in _by_type(before)
 
 
 def step(found: Mapping[str, Any]) -> tuple[Any, ...]:

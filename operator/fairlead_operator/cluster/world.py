@@ -11,7 +11,7 @@ from fairlead_operator.facts import Rollout
 from fairlead_operator.inventory import Ref
 from fairlead_operator.kinds import Kind
 
-MANY = 20
+MANY_ROLLOUTS = 20
 
 
 def child_stores(changed: Callable[[Name, Child | None, Child | None], None] | None = None) -> dict[Kind, Store[Child]]:
@@ -62,7 +62,7 @@ class World:
     def is_rolling_out_many(self) -> bool:
         """Whether so many Deployments roll out that each of them is slow. One that is out of time does not count."""
         unfinished = self.children[kinds.DEPLOYMENT].marked.values()
-        return len(list(islice((each for each in unfinished if not each.facts.failed), MANY))) == MANY
+        return len(list(islice((each for each in unfinished if not each.facts.failed), MANY_ROLLOUTS))) == MANY_ROLLOUTS
 
     def unfinished(self) -> list[Child]:
         """Deployments that roll out; it costs as much as there are of these."""

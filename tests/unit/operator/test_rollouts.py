@@ -12,7 +12,7 @@ from fairlead_operator.facts import Rollout
 from fairlead_operator.intent import Wanted
 from fairlead_operator.rollouts import Rollouts, is_own, is_repair, may_start
 
-DONE = Rollout("api", current=True, complete=True, failed="", available=True, replicas="1/1", refused="")
+DONE = Rollout("api", complete=True, failed="", available=True, replicas="1/1", refused="")
 ROLLING = replace(DONE, complete=False)
 FAILED = replace(ROLLING, failed="out of time")
 A, B, C, D = (("shop", name) for name in "abcd")

@@ -11,7 +11,7 @@ from fairlead_operator.status import Part, View, assess, change, progresses, ste
 
 from ...kstatus import kstatus_check, reading
 
-SERVES = Rollout("api", current=True, complete=True, failed="", available=True, replicas="2/2", refused="")
+SERVES = Rollout("api", complete=True, failed="", available=True, replicas="2/2", refused="")
 DOWN = replace(SERVES, available=False, replicas="0/2")
 WELL = View(
     generation=3,
@@ -139,10 +139,10 @@ UNDER_WAY = replace(ROLLING, provision={"hash": "1", "state": "Running"})
         pytest.param(None, ROLLING, True, id="the first word"),
         pytest.param(UNDER_WAY, ROLLING, True, id="from one step to the next"),
         pytest.param(ROLLING, replace(ROLLING, api=Part(True, SERVES)), True, id="a detail"),
-        pytest.param(WELL, replace(ROLLING, generation=4), True, id="an edit is under way"),
-        pytest.param(STALLED, replace(ROLLING, generation=4), True, id="an edit of what stalled"),
-        pytest.param(WELL, ROLLING, False, id="not well any more, without an edit"),
-        pytest.param(STALLED, ROLLING, False, id="not stalled any more, without an edit"),
+        pytest.param(ROLLING, replace(ROLLING, generation=4), True, id="an edit on the way"),
+        pytest.param(WELL, replace(ROLLING, generation=4), False, id="an edit of what was well"),
+        pytest.param(WELL, ROLLING, False, id="not well any more"),
+        pytest.param(STALLED, ROLLING, False, id="not stalled any more"),
         pytest.param(ROLLING, WELL, False, id="a good end"),
         pytest.param(ROLLING, STALLED, False, id="a bad end"),
         pytest.param(ROLLING, replace(ROLLING, requested_at="now"), False, id="the answer to a request"),

@@ -6,7 +6,7 @@ import pytest
 
 from fairlead_operator import kinds
 from fairlead_operator.cluster.store import Child
-from fairlead_operator.cluster.world import MANY, World
+from fairlead_operator.cluster.world import MANY_ROLLOUTS, World
 from fairlead_operator.facts import Rollout
 from fairlead_operator.inventory import Ref
 
@@ -35,13 +35,19 @@ def test_children_are_found_of_every_kind_and_after_each_change() -> None:
 
 @pytest.mark.parametrize(
     ("rolling", "failed", "many"),
-    [(0, 0, False), (MANY - 1, 0, False), (MANY, 0, True), (0, MANY, False), (MANY - 1, MANY, False)],
+    [
+        (0, 0, False),
+        (MANY_ROLLOUTS - 1, 0, False),
+        (MANY_ROLLOUTS, 0, True),
+        (0, MANY_ROLLOUTS, False),
+        (MANY_ROLLOUTS - 1, MANY_ROLLOUTS, False),
+    ],
 )
 def test_many_roll_out_when_many_go_on(rolling: int, failed: int, many: bool) -> None:
     world = World()
     for number in range(rolling + failed):
         said = "" if number < rolling else "out of time"
-        facts = Rollout("api", True, complete=False, failed=said, available=False, replicas="0/1", refused="")
+        facts = Rollout("api", complete=False, failed=said, available=False, replicas="0/1", refused="")
         record = replace(child(("shop", f"s{number}"), 1), facts=facts)
         world.children[kinds.DEPLOYMENT].put(("shop", f"s{number}-api"), record)
     assert world.is_rolling_out_many() is many
