@@ -62,6 +62,7 @@ class Reconciler:
         self._rollouts = rollouts
         self._capabilities = capabilities
         self._announce = announce
+        self._busy = busy
         self._applier = Applier(client, world)
         self._provisioner = Provisioner(client, self._applier)
         self._observer = Observer(client, world, self._applier, busy=busy, now=now)
@@ -104,7 +105,7 @@ class Reconciler:
             raise turn.applied.errors[0]
         if turn.applied.refused:
             raise Refused(", ".join(str(ref) for ref in sorted(turn.applied.refused)))
-        return _sooner(held_seconds, _look_again_seconds(view))
+        return _sooner(held_seconds, _look_again_seconds(view, busy=self._busy()))
 
     def _prepare(self, resource: Manifest) -> Prepared | Trouble:
         return self._preparer.prepare(resource, self._classes(), self._capabilities())
@@ -266,11 +267,11 @@ class Reconciler:
         return Whole.read(answer).content
 
 
-def _look_again_seconds(view: View) -> float | None:
+def _look_again_seconds(view: View, *, busy: bool) -> float | None:
     """Causes of a rollout that hangs are in pods, which are not watched; the rest is watched."""
     if view.pending and view.pending.reason == Reason.ROLLOUT_QUEUED:
         return QUEUED_SECONDS
-    if view.stalled or (view.pending and view.pending.reason == Reason.PROVISIONING):
+    if view.stalled or (view.pending and (busy or view.pending.reason == Reason.PROVISIONING)):
         return SLOW_SECONDS
     return POLL_SECONDS if view.pending else None
 

@@ -36,6 +36,8 @@ EARLY_SECONDS = 1.0
 NO_NEWS = "NO NEWS"
 # News of one window that are much: telling them once more would cost the server as much as some writes.
 MANY = 20
+# It is calm again when they are so few; a rate about the limit must not end every other window in a list.
+FEW = 5
 # A stretch in which events are told once only ends then, calm or not.
 LONGEST_SECONDS = 300.0
 # Watches that fail twice in a row may do so for ever, such as behind a proxy that breaks them: lists do instead.
@@ -168,7 +170,7 @@ class Informer(Generic[R]):
 
     def _go_on(self, place: Place, reached: int, news: int) -> None:
         """Decide where the next window starts, or that a list is due."""
-        is_calm = news <= MANY
+        is_calm = news <= (MANY if place.start == place.settled else FEW)
         if is_calm or place.start == place.settled:
             self._calm_at = self._clock()
         hurry = not is_calm and self._clock() - self._calm_at < LONGEST_SECONDS

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from fairlead_operator import kinds
 from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.informer import MANY, MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Informer, Place
+from fairlead_operator.cluster.informer import FEW, MANY, MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Informer, Place
 from fairlead_operator.cluster.store import Child, Name, Store
 from fairlead_operator.cluster.transport import GRACE_SECONDS
 from fairlead_operator.errors import OperatorError, Unreachable
@@ -147,6 +147,20 @@ async def test_in_a_hurry_events_are_told_once_and_once_more_when_it_is_calm(obj
 
     await run(answer, 3)
     assert since == asked
+
+
+async def test_a_stretch_of_many_events_goes_on_until_they_are_few() -> None:
+    since: list[int] = []
+    counts = [MANY + 1, MANY - 1, FEW + 1, FEW, 0]
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if not is_watch(request):
+            return page(*(config_map(f"n{number}", 5) for number in range(1000)), version=10)
+        since.append(int(request.query["resourceVersion"]))
+        return await events(request, *many(100 * len(since), counts[len(since) - 1], objects=1000), MARK)
+
+    await run(answer, 5)
+    assert since == [10, 120, 218, 305, 10]
 
 
 async def test_a_stretch_of_many_events_ends_after_some_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
