@@ -15,9 +15,9 @@ from fairlead_cli import checking, documents, notices
 from fairlead_cli.documents import Document
 from fairlead_cli.notices import Notice, has_errors
 from fairlead_contract.findings import Finding, Severity
-from fairlead_contract.resources import ApiService, ApiServiceClass
+from fairlead_contract.resources import ApiServiceClass
 from fairlead_operator import plan
-from fairlead_operator.plan import BUILT_IN_CLASS, Capabilities, Child, Plan
+from fairlead_operator.plan import BUILT_IN_CLASS, Capabilities, Child, Plan, Violation
 
 CAPABILITIES = {"prometheus": "prometheus", "keda": "keda", "gateway": "gateway", "cert-manager": "cert_manager"}
 """The words of `--capabilities`, and the fields they set."""
@@ -45,15 +45,14 @@ def render(
         found.append(documents.nothing(sources, "no ApiService found"))
     class_, class_notices = read_class(class_file)
     found += class_notices
-    if not has_errors(found):
-        found += [notice for origin, resource in checked.services for notice in _violations(origin, resource, class_)]
+    plans: list[tuple[Document, Plan]] = []
+    for origin, resource in () if has_errors(found) else checked.services:
+        planned = plan.plan(resource, class_, capabilities=capabilities, image=image)
+        plans.append((origin, planned))
+        found += _notices(origin, plan.violations(resource, class_, made=planned))
     tell(found)
     if has_errors(found):
         return 1
-    plans = [
-        (origin, plan.plan(resource, class_, capabilities=capabilities, image=image))
-        for origin, resource in checked.services
-    ]
     tell(notice for origin, planned in plans for notice in left_out(origin, planned))
     sys.stdout.write(text(child for _, planned in plans for child in planned.children))
     return 0
@@ -94,9 +93,9 @@ def read_class(file: str | None) -> tuple[ApiServiceClass, list[Notice]]:
     return BUILT_IN_CLASS, found
 
 
-def _violations(origin: Document, resource: ApiService, class_: ApiServiceClass) -> list[Notice]:
+def _notices(origin: Document, violations: Iterable[Violation]) -> list[Notice]:
     found = []
-    for violation in plan.violations(resource, class_):
+    for violation in violations:
         message, _, remedy = violation.message.partition("; ")
         found.append(origin.notice(Finding(violation.path, message, Severity.ERROR, remedy)))
     return found

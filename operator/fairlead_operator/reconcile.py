@@ -13,7 +13,7 @@ from fairlead_contract import names
 from fairlead_operator import inventory, kinds, pruning, rollouts, teardown
 from fairlead_operator.apply import Applier
 from fairlead_operator.cluster.client import Client, Manifest
-from fairlead_operator.cluster.store import Child, Name, Whole
+from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.cluster.world import World
 from fairlead_operator.confirm import confirm
 from fairlead_operator.errors import NotFound, Refused
@@ -259,12 +259,11 @@ class Reconciler:
             )
         except NotFound:
             return resource
-        self._world.learn(answer)
+        record = self._world.learn(answer)
         if not finalizers and "deletionTimestamp" in metadata:
             # With the last of them it is gone, and the answer is still of the version before: no pass may act on that.
-            version = int(answer["metadata"]["resourceVersion"])
-            self._world.services.remove((metadata["namespace"], metadata["name"]), version=version)
-        return Whole.read(answer).content
+            self._world.services.remove(record.owner, version=record.version)
+        return record.content
 
 
 def _look_again_seconds(view: View, *, busy: bool) -> float | None:

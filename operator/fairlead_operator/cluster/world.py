@@ -50,14 +50,15 @@ class World:
             for name, child in store.of_owner(owner).items()
         }
 
-    def learn(self, answer: dict[str, Any]) -> None:
-        """Take in what the server answered to a write of an ApiService.
+    def learn(self, answer: dict[str, Any]) -> Whole:
+        """Take in, as a record, what the server answered to a write of an ApiService.
 
         It may be the first to tell of an edit: whoever waits for those has to know.
         """
         record = Whole.read(answer)
         known = self.services.get(record.owner)
         self.services.put(record.owner, record, silent=known is None or known.asked == record.asked)
+        return record
 
     def is_rolling_out_many(self) -> bool:
         """Whether so many Deployments roll out that each of them is slow. One that is out of time does not count."""
