@@ -100,14 +100,20 @@ def test_children_follow_their_class(
         "monitoring": {"labels": {"release": "prometheus"}},
     }
     admin.merge(class_, {"spec": change})
-    eventually(lambda: image(resource) == SECOND, what="the image is that of the class")
+
+    def follows() -> bool:
+        children = resource.children()
+        pod = children["Deployment", "shop-api"]["spec"]["template"]["spec"]
+        account, monitor = children["ServiceAccount", "shop-api"], children["ServiceMonitor", "shop-api"]
+        return (
+            pod["containers"][0]["image"] == SECOND
+            and pod.get("imagePullSecrets") == [{"name": "registry"}]
+            and account["metadata"].get("annotations", {}).get("cloud.example/role") == "shop"
+            and monitor["metadata"]["labels"].get("release") == "prometheus"
+        )
+
+    eventually(follows, what="every child is as the class says")
     resource.until("Ready", "True")
-    children = resource.children()
-    account = children["ServiceAccount", "shop-api"]["metadata"]
-    assert account["annotations"]["cloud.example/role"] == "shop"
-    assert children["ServiceMonitor", "shop-api"]["metadata"]["labels"]["release"] == "prometheus"
-    pod = children["Deployment", "shop-api"]["spec"]["template"]["spec"]
-    assert pod["imagePullSecrets"] == [{"name": "registry"}]
 
 
 def test_a_class_that_is_deleted_takes_nothing_with_it(
