@@ -7,9 +7,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+PATIENCE_SECONDS = 60.0  # a loaded machine is no reason to fail
 
 
-def eventually(check: Callable[[], T | None], *, what: str, timeout_seconds: float = 30.0) -> T:
+def eventually(check: Callable[[], T | None], *, what: str, timeout_seconds: float = PATIENCE_SECONDS) -> T:
     """The first truthy answer of `check`; an AssertionError that names `what` when none comes in time."""
     deadline = time.monotonic() + timeout_seconds
     while True:

@@ -9,7 +9,7 @@ from ..client import Client, Manifest
 from ..waiting import eventually
 
 LABEL = "fairlead.dev/apisvc"
-READY_SECONDS = 40.0
+READY_SECONDS = 90.0
 SERVER_FIELDS = ("clusterIP", "clusterIPs")
 
 
@@ -69,7 +69,7 @@ class Resource:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.live().get('status')}") from error
 
-    def until_gone(self, *, timeout_seconds: float = 30.0) -> None:
+    def until_gone(self, *, timeout_seconds: float = READY_SECONDS) -> None:
         """Wait until neither it nor anything of its is left."""
         what = f"ApiService {self.name} is gone"
         eventually(lambda: self.client.get(self.manifest) is None, what=what, timeout_seconds=timeout_seconds)

@@ -27,7 +27,8 @@ from ..kubeconfig import Connection
 from ..waiting import connections_closed, eventually
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "orders.yaml"
-START_SECONDS = 30.0
+START_SECONDS = 60.0
+LOOK_SECONDS = 0.05
 
 
 def info(path: Path) -> kopf.ConnectionInfo:
@@ -98,14 +99,27 @@ class Running:
         self.settle()
 
     def settle(self, *, quiet_seconds: float = 1.2) -> None:
-        """Wait until nothing has been sent, and nothing has been due, for a while."""
-        assert self.operator
-        quiet_since, known = time.monotonic(), -1
-        while time.monotonic() - quiet_since < quiet_seconds:
-            count = len(self.sent_by_us())
-            if count != known:
-                known, quiet_since = count, time.monotonic()
-            time.sleep(0.05)
+        """Wait until nothing has been sent, was due or under way, for a while of the operator's own time.
+
+        Each look has to come round in its loop: where that is slow, the while is longer.
+        """
+        quiet, known = 0, -1
+        while quiet < quiet_seconds / LOOK_SECONDS:
+            is_busy, count = self._ask(self._is_busy), len(self.sent_by_us())
+            quiet = 0 if is_busy or count != known else quiet + 1
+            known = count
+            time.sleep(LOOK_SECONDS)
+
+    def until_known(self, class_: Manifest) -> None:
+        """Wait until the operator knows this version of a class, or a later one."""
+        name, version = ("", class_["metadata"]["name"]), int(class_["metadata"]["resourceVersion"])
+
+        def is_known() -> bool:
+            assert self.operator
+            record = self.operator.world.classes.get(name)
+            return record is not None and record.version >= version
+
+        eventually(lambda: self._ask(is_known), what=f"the operator knows the class {name[1]}")
 
     def sent_by_us(self) -> list[Sent]:
         """What was sent for resources: no Lease, no watch, no discovery."""
@@ -121,6 +135,18 @@ class Running:
 
     def _is_up(self) -> bool:
         return bool(self.operator and self.operator.election.held.is_set() and not self.operator.unready())
+
+    def _is_busy(self) -> bool:
+        assert self.operator
+        return bool(self.operator.queue.schedule.running) or self.operator.queue.is_behind()
+
+    def _ask(self, question: Callable[[], bool]) -> bool:
+        """The answer of the operator's own thread."""
+
+        async def answer() -> bool:
+            return question()
+
+        return asyncio.run_coroutine_threadsafe(answer(), self._loop).result(START_SECONDS)
 
     def _main(self) -> None:
         try:
@@ -149,14 +175,14 @@ class Running:
 
 
 def settings(namespace: str, /, **changes: Any) -> Settings:
-    """Settings for one test: short leases, everything in its namespace, but for the changes."""
+    """Settings for one test: all in its namespace, and leases that outlast a busy machine; `changes` replace any."""
     given = {
         "image": "registry.example/fairlead-workload:1",
         "namespace": namespace,
         "lease_namespace": namespace,
         "identity": uuid.uuid4().hex[:8],
-        "lease_seconds": 3.0,
-        "lease_renew_seconds": 2.0,
+        "lease_seconds": 15.0,
+        "lease_renew_seconds": 10.0,
         "lease_retry_seconds": 0.3,
         "host": "127.0.0.1",
         "port": free_ports(1)[0],
