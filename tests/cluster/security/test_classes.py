@@ -12,7 +12,7 @@ import yaml
 
 from ..charts.resources import gateway, ingress, jwt, kafka, named, postgresql, redis, service_class
 from ..client import Client, Manifest
-from ..operator.apisvc import Resource
+from ..operator.apisvc import Resource, content
 from ..operator.harness import EXAMPLE, Running, example
 from ..simulator import Simulator
 from ..waiting import eventually
@@ -62,7 +62,7 @@ def test_the_default_class_is_chosen_once_and_stays(
     simulator: Simulator,
     make_class: Callable[..., Manifest],
 ) -> None:
-    start()
+    operator = start()
     before = small(admin, namespace, "before")
     assert before.until("Ready", "True")["status"]["className"] == "built-in"
     old = make_class(default=True, runtime={"image": FIRST})
@@ -73,9 +73,11 @@ def test_the_default_class_is_chosen_once_and_stays(
     assert first.until("Ready", "True")["status"]["className"] == name_of(old)
     assert image(first) == FIRST
     new = make_class(default=True, runtime={"image": SECOND})
+    # Of a class and of a resource made after it the operator may learn in any order.
+    operator.until_known(new)
     second = small(admin, namespace, "second")
     assert second.until("Ready", "True")["status"]["className"] == name_of(old), "of two defaults the older one counts"
-    admin.merge(old, {"spec": {"isDefault": False}})
+    operator.until_known(admin.merge(old, {"spec": {"isDefault": False}}))
     third = small(admin, namespace, "third")
     assert third.until("Ready", "True")["status"]["className"] == name_of(new)
     first.edit(api={"title": "Other"})
@@ -185,6 +187,11 @@ def plain(namespace: str, name: str, class_: Manifest, **spec: Any) -> Manifest:
     return manifest
 
 
+def intents(resource: Resource) -> dict[tuple[str, str], tuple[str, Manifest]]:
+    """The uid of each child, and what is meant with it: its status is for its own controllers to write."""
+    return {key: (child["metadata"]["uid"], content(child)) for key, child in resource.children().items()}
+
+
 def test_a_class_that_is_tightened_leaves_what_runs_and_lets_it_go(
     admin: Client,
     namespace: str,
@@ -202,14 +209,16 @@ def test_a_class_that_is_tightened_leaves_what_runs_and_lets_it_go(
     for resource in (*beyond.values(), within):
         resource.until("Ready", "True", timeout_seconds=60)
     operator.settle()
-    running = {name: resource.children() for name, resource in beyond.items()}
-    admin.merge(class_, {"spec": {"limits": LIMITS}})
+    running = {name: intents(resource) for name, resource in beyond.items()}
+    writes = {name: len(operator.child_writes(name)) for name in beyond}
+    operator.until_known(admin.merge(class_, {"spec": {"limits": LIMITS}}))
     for name, resource in beyond.items():
         resource.until("Stalled", "True", "ClassLimits")
         assert BEYOND[name][1] in resource.condition("Ready")["message"]
         assert resource.condition("ApiAvailable")["status"] == "True"
     operator.settle()
-    assert {name: resource.children() for name, resource in beyond.items()} == running
+    assert {name: intents(resource) for name, resource in beyond.items()} == running
+    assert {name: len(operator.child_writes(name)) for name in beyond} == writes
     within.until("Ready", "True")
     edited = beyond.pop("replicas")
     edited.edit(scaling={"api": {"max": 2}})
