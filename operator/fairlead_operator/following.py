@@ -93,7 +93,12 @@ class Following:
     def _follow_child(self, kind: Kind) -> None:
         facts = OF_KIND.get(kind.name)
         store = self._world.children[kind]
-        self._follow(kind, store, lambda live: Child.read(live, facts), selector=names.LABEL_APISVC)
+
+        def read(live: dict[str, Any]) -> Child:
+            metadata = live["metadata"]
+            return Child.read(live, facts, known=store.get((metadata["namespace"], metadata["name"])))
+
+        self._follow(kind, store, read, selector=names.LABEL_APISVC)
 
     def _follow(self, kind: Kind, store: Store[Any], read: Callable[[Any], Any], *, selector: str = "") -> None:
         informer = Informer(

@@ -149,14 +149,16 @@ class Client:
         *,
         since: str,
         seconds: int = WATCH_SECONDS,
+        quiet_seconds: float | None = None,
         namespace: str = "",
         selector: str = "",
         known: Callable[[bytes], Event | None] | None = None,
     ) -> AsyncIterator[Event]:
         """Events as (type, object), bookmarks included, until the server ends the watch, which is after `seconds`.
 
-        `known` may read the text of an event itself; where it gives None, it is parsed. Raises Gone when `since` is too
-        old, and Unreachable when in all that time nothing came, nor the end.
+        It ends earlier when nothing came for `quiet_seconds`. `known` may read the text of an event itself; where
+        it gives None, it is parsed. Raises Gone when `since` is too old, and Unreachable when in all `seconds` nothing
+        came, nor the end.
         """
         parameters = {
             "watch": "true",
@@ -165,7 +167,9 @@ class Client:
             "timeoutSeconds": str(seconds),
         } | ({"labelSelector": selector} if selector else {})
         path = kind.path(namespace=namespace)
-        async for line in self._transport.lines(path, parameters=parameters, seconds=seconds):
+        async for line in self._transport.lines(
+            path, parameters=parameters, seconds=seconds, quiet_seconds=quiet_seconds
+        ):
             yield (known(line) if known else None) or _event(f"WATCH {path}", line)
 
     async def request(

@@ -16,12 +16,12 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
 from typing import Any, Generic
 
 from fairlead_operator.cluster.client import Client
 from fairlead_operator.cluster.reading import glance
 from fairlead_operator.cluster.store import Name, R, Store
+from fairlead_operator.cluster.windows import Place
 from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Unreachable
 from fairlead_operator.kinds import Kind
 
@@ -29,50 +29,11 @@ LOG = logging.getLogger(__name__)
 MIN_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 5.0
 WATCH_SECONDS = 6.0
-# Some lengths are shorter, so that the kinds do not all come back at the same moment.
-SHORTEST = 0.85
 # A window that ends so much before its time, and told of nothing, was no watch.
 EARLY_SECONDS = 1.0
 NO_NEWS = "NO NEWS"
-# News of one window that are much: telling them once more would cost the server as much as some writes.
-MANY = 20
-# It is calm again when they are so few; a rate about the limit must not end every other window in a list.
-FEW = 5
-# A stretch in which events are told once only ends then, calm or not.
-LONGEST_SECONDS = 300.0
 # Watches that fail twice in a row may do so for ever, such as behind a proxy that breaks them: lists do instead.
 FAILURES = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Resource versions: where the next window starts, up to where all is settled, and the highest one heard of.
-
-    `once` counts the events after `settled` that one connection told of, and no other.
-    """
-
-    start: int
-    settled: int
-    known: int
-    once: int = 0
-
-    @classmethod
-    def of_list(cls, version: int) -> "Place":
-        """Where to go on after a list."""
-        return cls(version, version, version)
-
-    def after(self, reached: int, *, news: int, hurry: bool) -> "Place":
-        """The place after a window that told of everything up to `reached`, in order, with `news` events told first.
-
-        A window that starts where all is settled has told for the second time what was known when it began. It settles
-        no more than it has reached, so one that was cut short is repeated. In a `hurry`, the next one repeats nothing.
-        """
-        if self.start == self.settled:
-            settled, once = min(self.known, reached), news
-        else:
-            settled, once = self.settled, self.once + news
-        known = max(self.known, reached)
-        return Place(known if hurry else settled, settled, known, once)
 
 
 class Informer(Generic[R]):
@@ -103,7 +64,6 @@ class Informer(Generic[R]):
         self._clock = clock
         self._sleep = sleep
         self._place: Place | None = None
-        self._calm_at = clock()
         self._failures = 0
 
     async def run(self) -> None:
@@ -135,7 +95,7 @@ class Informer(Generic[R]):
         self.store.replace(records, version=int(version))
         self.synced.set()
         self._beat()
-        return Place.of_list(int(version))
+        return Place.of_list(int(version), now=self._clock())
 
     def _named(self, item: dict[str, Any]) -> tuple[Name, R]:
         name = _name(item)
@@ -145,11 +105,12 @@ class Informer(Generic[R]):
     async def _window(self, place: Place) -> None:
         """Follow the events of one window; Unreachable, too, when it told of nothing and ended before its time."""
         started, reached, news = self._clock(), 0, 0
-        seconds = max(1, round(self._watch_seconds * random.uniform(SHORTEST, 1.0)))  # noqa: S311  # no secret
+        seconds = place.window_seconds(self._watch_seconds)
         events = self._client.watch(
             self.kind,
             since=str(place.start),
             seconds=seconds,
+            quiet_seconds=None if place.repeats else self._watch_seconds,
             namespace=self._namespace,
             selector=self._selector,
             known=self._known,
@@ -163,20 +124,20 @@ class Informer(Generic[R]):
                 news += version > place.known and event != "BOOKMARK"
                 reached = max(reached, version)
         finally:
-            self._go_on(place, max(reached, place.start), news)
+            ended = self._clock()
+            quiet = ended - max(self.beat_at, started) >= self._watch_seconds
+            self._go_on(place, max(reached, place.start), news=news, seconds=ended - started, quiet=quiet)
         self._beat()
-        if not reached and self._clock() - started < seconds - EARLY_SECONDS:
+        if not reached and not quiet and ended - started < seconds - EARLY_SECONDS:
             raise Unreachable(f"the watch from {place.start} ended at once")
 
-    def _go_on(self, place: Place, reached: int, news: int) -> None:
+    def _go_on(self, place: Place, reached: int, *, news: int, seconds: float, quiet: bool) -> None:
         """Decide where the next window starts, or that a list is due."""
-        is_calm = news <= (MANY if place.start == place.settled else FEW)
-        if is_calm or place.start == place.settled:
-            self._calm_at = self._clock()
-        hurry = not is_calm and self._clock() - self._calm_at < LONGEST_SECONDS
-        self._place = place.after(reached, news=news, hurry=hurry)
+        windows = seconds / self._watch_seconds
+        is_calm = (quiet and not place.repeats) or place.is_calm(news, windows=windows)
+        self._place = place.after(reached, news=news, is_calm=is_calm, now=self._clock())
         self.store.forget_gone(before=self._place.settled)
-        if not hurry and self._place.once > max(MANY, len(self.store)):
+        if self._place.is_dear(len(self.store)):
             self._place = None
 
     def _known(self, line: bytes) -> tuple[str, dict[str, Any]] | None:

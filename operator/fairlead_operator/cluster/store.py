@@ -8,7 +8,7 @@ from the past.
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
 import orjson
@@ -36,7 +36,10 @@ R = TypeVar("R", bound=Record)
 
 @dataclass(frozen=True, slots=True)
 class Child:
-    """One child as last seen. `digest` covers what we hold in it; `facts` is what the status needs of its kind."""
+    """One child as last seen. `digest` covers what we hold in it; `facts` is what the status needs of its kind.
+
+    `seal` is equal as long as the digest cannot have changed; 0 where nothing tells.
+    """
 
     uid: str
     version: int
@@ -45,20 +48,30 @@ class Child:
     deleting: bool
     digest: str
     facts: Any = None
+    seal: int = field(default=0, compare=False)
 
     @classmethod
-    def read(cls, live: dict[str, Any], facts: Callable[[dict[str, Any]], Any] | None = None) -> "Child":
-        """The record of a live object."""
+    def read(
+        cls,
+        live: dict[str, Any],
+        facts: Callable[[dict[str, Any]], Any] | None = None,
+        *,
+        known: "Child | None" = None,
+    ) -> "Child":
+        """The record of a live object. `known`, the record before it, may spare the digest, which is most of it."""
         metadata = live["metadata"]
         owner = metadata.get("labels", {}).get(names.LABEL_APISVC, "")
+        seal = intent.seal(live)
+        is_as_known = known is not None and known.seal == seal != 0
         return cls(
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
             owner=(metadata.get("namespace", ""), owner),
             owner_uid=intent.owner_uid(live),
             deleting="deletionTimestamp" in metadata,
-            digest=intent.live_digest(live),
+            digest=known.digest if known is not None and is_as_known else intent.live_digest(live),
             facts=facts(live) if facts else None,
+            seal=seal,
         )
 
 

@@ -79,11 +79,19 @@ class Transport:
                 raise error.__cause__ from None
             raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
 
-    async def lines(self, path: str, *, parameters: dict[str, str], seconds: float) -> AsyncIterator[bytes]:
-        """The lines of a watch that is to end after `seconds`. Unreachable when nothing came, nor the end."""
+    async def lines(
+        self, path: str, *, parameters: dict[str, str], seconds: float, quiet_seconds: float | None
+    ) -> AsyncIterator[bytes]:
+        """The lines of a watch that is to end after `seconds`, or when nothing has come for `quiet_seconds`.
+
+        Unreachable when in all those `seconds` nothing came, nor the end.
+        """
         request = f"WATCH {path}"
         timeout = aiohttp.ClientTimeout(
-            total=seconds + GRACE_SECONDS, sock_connect=CONNECT_SECONDS, ceil_threshold=float("inf")
+            total=seconds + GRACE_SECONDS,
+            sock_connect=CONNECT_SECONDS,
+            sock_read=quiet_seconds,
+            ceil_threshold=float("inf"),
         )
         heard = False
         try:
@@ -93,6 +101,8 @@ class Transport:
                 async for line in _lines(answer.content):
                     heard = True
                     yield line
+        except aiohttp.SocketTimeoutError:
+            return
         except BROKEN as error:
             raise Unreachable(f"{request}: {error or type(error).__name__}") from error
         except TimeoutError as error:

@@ -10,9 +10,10 @@ from aiohttp import web
 
 from fairlead_operator import kinds
 from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.informer import FEW, MANY, MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Informer, Place
+from fairlead_operator.cluster.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Informer
 from fairlead_operator.cluster.store import Child, Name, Store
 from fairlead_operator.cluster.transport import GRACE_SECONDS
+from fairlead_operator.cluster.windows import FEW, MANY
 from fairlead_operator.errors import OperatorError, Unreachable
 from fairlead_operator.kinds import Kind
 
@@ -84,30 +85,6 @@ async def test_lists_then_follows_the_watch() -> None:
     assert told == [("a", True), ("b", True), ("c", True), ("a", True), ("b", False)]
 
 
-@pytest.mark.parametrize(
-    ("place", "reached", "news", "hurry", "following"),
-    [
-        pytest.param(Place(10, 10, 10), 10, 0, False, Place(10, 10, 10), id="nothing came: from the same place"),
-        pytest.param(Place(10, 10, 10), 14, 2, False, Place(10, 10, 14, 2), id="what is new is told once more"),
-        pytest.param(Place(10, 10, 14, 2), 14, 0, False, Place(14, 14, 14), id="all was told once more"),
-        pytest.param(Place(10, 10, 14), 20, 1, False, Place(14, 14, 20, 1), id="once more, and something new"),
-        pytest.param(Place(10, 10, 14), 10, 0, False, Place(10, 10, 14), id="a dead window is repeated"),
-        pytest.param(
-            Place(10, 10, 14), 12, 0, False, Place(12, 12, 14), id="a window cut short goes on where it got to"
-        ),
-        pytest.param(Place(10, 10, 14), 90, 50, True, Place(90, 14, 90, 50), id="much is new: in a hurry, told once"),
-        pytest.param(Place(90, 14, 90, 50), 99, 9, True, Place(99, 14, 99, 59), id="still in a hurry"),
-        pytest.param(
-            Place(90, 14, 90, 50), 95, 3, False, Place(14, 14, 95, 53), id="calm again: back to what was settled"
-        ),
-        pytest.param(Place(14, 14, 95, 53), 96, 1, False, Place(95, 95, 96, 1), id="all of it was told once more"),
-        pytest.param(Place(90, 14, 90, 50), 90, 0, False, Place(14, 14, 90, 50), id="a dead window ends the hurry"),
-    ],
-)
-def test_where_the_next_window_starts(place: Place, reached: int, news: int, hurry: bool, following: Place) -> None:
-    assert place.after(reached, news=news, hurry=hurry) == following
-
-
 async def test_windows_overlap_and_need_no_new_list() -> None:
     since: list[str] = []
 
@@ -164,7 +141,7 @@ async def test_a_stretch_of_many_events_goes_on_until_they_are_few() -> None:
 
 
 async def test_a_stretch_of_many_events_ends_after_some_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fairlead_operator.cluster.informer.LONGEST_SECONDS", 2.5)
+    monkeypatch.setattr("fairlead_operator.cluster.windows.LONGEST_SECONDS", 2.5)
     since: list[int] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -78,6 +78,33 @@ def test_a_change_of_what_is_ours_is_drift(change: Any) -> None:
     assert intent.live_digest(found) != intent.digest(INTENT)
 
 
+def counted(*, generation: int = 1) -> dict[str, Any]:
+    """The object of a kind whose changes the server counts."""
+    found = live()
+    found["metadata"]["generation"] = generation
+    return found
+
+
+def test_the_seal_stays_when_only_the_status_changed() -> None:
+    before, after = counted(), counted()
+    after["metadata"]["resourceVersion"] = "8"
+    after["metadata"]["managedFields"][2]["time"] = "2026-01-01T00:00:00Z"
+    after["status"] = {"loadBalancer": {"ingress": []}}
+    assert intent.seal(before) == intent.seal(after) != 0
+
+
+@pytest.mark.parametrize("change", [_value, _ownership, _removed, _label])
+def test_the_seal_goes_with_a_change_of_what_is_ours(change: Any) -> None:
+    is_counted = change in {_value, _removed}
+    after = counted(generation=2 if is_counted else 1)
+    change(after)
+    assert intent.seal(counted()) != intent.seal(after)
+
+
+def test_there_is_no_seal_where_the_server_does_not_count() -> None:
+    assert intent.seal(live()) == 0
+
+
 def test_an_object_in_which_we_hold_nothing_has_no_digest() -> None:
     found = live()
     found["metadata"]["managedFields"] = []

@@ -1,0 +1,71 @@
+"""Where each window of a watch starts, and how long it is. Pure; `informer` says what windows are for.
+
+While it is calm, a window starts where the one before it began. From a window with much news on, windows follow each
+other and are longer, until it is calm again or that went on for too long; then one window repeats all of it.
+"""
+
+import random
+from dataclasses import dataclass
+
+# News of one window that are much: telling them once more would cost the server as much as some writes.
+MANY = 20
+# It is calm again when they are so few; a rate about the limit must not end every other window in a list.
+FEW = 5
+# How many times as long windows are that repeat nothing.
+LONGER = 5
+# A stretch in which events are told once only ends then, calm or not.
+LONGEST_SECONDS = 300.0
+# Some lengths are shorter, so that the kinds do not all come back at the same moment.
+SHORTEST = 0.85
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Resource versions: where the next window starts, up to where all is settled, and the highest one heard of.
+
+    `once` counts the events after `settled` that one connection told of, and no other; the first of them came after
+    `since`, in seconds of the caller's clock.
+    """
+
+    start: int
+    settled: int
+    known: int
+    since: float = 0.0
+    once: int = 0
+
+    @classmethod
+    def of_list(cls, version: int, *, now: float) -> "Place":
+        """Where to go on after a list."""
+        return cls(version, version, version, now)
+
+    @property
+    def repeats(self) -> bool:
+        """Whether the window tells again of what is known but not settled."""
+        return self.start == self.settled
+
+    def window_seconds(self, usual_seconds: float) -> int:
+        """How long to watch: whole seconds, for the server takes no others."""
+        longest = usual_seconds * (1 if self.repeats else LONGER)
+        return max(1, round(longest * random.uniform(SHORTEST, 1.0)))  # noqa: S311  # no secret hangs on it
+
+    def is_calm(self, news: int, *, windows: float) -> bool:
+        """Whether so many events told first, in the time of so many usual `windows`, are few."""
+        return news <= (MANY if self.repeats else FEW * max(1.0, windows))
+
+    def after(self, reached: int, *, news: int, is_calm: bool, now: float) -> "Place":
+        """The place after a window that told of everything up to `reached`, in order, with `news` events told first.
+
+        A window that starts where all is settled has told for the second time what was known when it began. It settles
+        no more than it has reached, so one that was cut short is repeated.
+        """
+        if self.repeats:
+            settled, since, once = min(self.known, reached), now, news
+        else:
+            settled, since, once = self.settled, self.since, self.once + news
+        known = max(self.known, reached)
+        hurries = not is_calm and now - since < LONGEST_SECONDS
+        return Place(known if hurries else settled, settled, known, since, once)
+
+    def is_dear(self, objects: int) -> bool:
+        """Whether to repeat what one connection only told of costs more than to list so many `objects`."""
+        return self.repeats and self.once > max(MANY, objects)

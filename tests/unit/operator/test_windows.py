@@ -1,0 +1,79 @@
+"""Where the windows of a watch start, and how long they are."""
+
+import pytest
+
+from fairlead_operator.cluster.windows import FEW, LONGER, LONGEST_SECONDS, MANY, Place
+
+NOW = 1000.0
+
+
+def calm(version: int, known: int, once: int = 0) -> Place:
+    """A window that repeats what was heard of after `version`, up to `known`."""
+    return Place(version, version, known, NOW, once)
+
+
+def hurried(start: int, settled: int, known: int, once: int, *, since: float = NOW) -> Place:
+    """A window that repeats nothing."""
+    return Place(start, settled, known, since, once)
+
+
+@pytest.mark.parametrize(
+    ("place", "reached", "news", "is_calm", "following"),
+    [
+        pytest.param(calm(10, 10), 10, 0, True, calm(10, 10), id="nothing came: from the same place"),
+        pytest.param(calm(10, 10), 14, 2, True, calm(10, 14, 2), id="what is new is told once more"),
+        pytest.param(calm(10, 14, 2), 14, 0, True, calm(14, 14), id="all was told once more"),
+        pytest.param(calm(10, 14), 20, 1, True, calm(14, 20, 1), id="once more, and something new"),
+        pytest.param(calm(10, 14), 10, 0, True, calm(10, 14), id="a dead window is repeated"),
+        pytest.param(calm(10, 14), 12, 0, True, calm(12, 14), id="a window cut short goes on where it got to"),
+        pytest.param(calm(10, 14), 90, 50, False, hurried(90, 14, 90, 50), id="much is new: in a hurry, told once"),
+        pytest.param(hurried(90, 14, 90, 50), 99, 9, False, hurried(99, 14, 99, 59), id="still in a hurry"),
+        pytest.param(hurried(90, 14, 90, 50), 95, 3, True, calm(14, 95, 53), id="calm: back to what was settled"),
+        pytest.param(calm(14, 95, 53), 96, 1, True, calm(95, 96, 1), id="all of it was told once more"),
+        pytest.param(hurried(90, 14, 90, 50), 90, 0, True, calm(14, 90, 50), id="a dead window ends the hurry"),
+        pytest.param(
+            hurried(90, 14, 90, 50, since=NOW - LONGEST_SECONDS),
+            99,
+            50,
+            False,
+            Place(14, 14, 99, NOW - LONGEST_SECONDS, 100),
+            id="in a hurry for too long: once more, calm or not",
+        ),
+    ],
+)
+def test_where_the_next_window_starts(place: Place, reached: int, news: int, is_calm: bool, following: Place) -> None:
+    assert place.after(reached, news=news, is_calm=is_calm, now=NOW) == following
+
+
+@pytest.mark.parametrize(
+    ("place", "news", "windows", "is_calm"),
+    [
+        pytest.param(calm(10, 10), MANY, 1.0, True, id="not much"),
+        pytest.param(calm(10, 10), MANY + 1, 1.0, False, id="much"),
+        pytest.param(hurried(90, 14, 90, 50), FEW, 0.5, True, id="few"),
+        pytest.param(hurried(90, 14, 90, 50), FEW + 1, 0.5, False, id="not few"),
+        pytest.param(hurried(90, 14, 90, 50), 3 * FEW, 3.0, True, id="few for a long window"),
+        pytest.param(hurried(90, 14, 90, 50), 3 * FEW + 1, 3.0, False, id="not few for a long window"),
+    ],
+)
+def test_when_it_is_calm(place: Place, news: int, windows: float, is_calm: bool) -> None:
+    assert place.is_calm(news, windows=windows) is is_calm
+
+
+def test_windows_that_repeat_nothing_are_longer() -> None:
+    assert 5 <= calm(10, 14).window_seconds(6.0) <= 6
+    assert 25 <= hurried(90, 14, 90, 50).window_seconds(6.0) <= 6 * LONGER
+    assert calm(10, 14).window_seconds(0.2) == 1, "the server takes whole seconds only"
+
+
+@pytest.mark.parametrize(
+    ("place", "objects", "is_dear"),
+    [
+        pytest.param(calm(10, 90, MANY + 1), 3, True, id="many events of few objects"),
+        pytest.param(calm(10, 90, MANY + 1), MANY + 1, False, id="as many objects"),
+        pytest.param(calm(10, 90, MANY), 3, False, id="not many events"),
+        pytest.param(hurried(90, 14, 90, 50), 3, False, id="nothing is repeated now"),
+    ],
+)
+def test_when_a_list_is_less(place: Place, objects: int, is_dear: bool) -> None:
+    assert place.is_dear(objects) is is_dear
