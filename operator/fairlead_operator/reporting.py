@@ -15,7 +15,6 @@ from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Name
 from fairlead_operator.cluster.world import World
 from fairlead_operator.confirm import confirm
-from fairlead_operator.errors import NotFound
 from fairlead_operator.status import View
 
 DETAIL_SECONDS = 5.0
@@ -48,13 +47,12 @@ class Reporter:
         """Write the status that follows from `view`, if it is another one; the seconds until it may be, if not now."""
         before = resource.get("status", {})
         after = status.assess(view, before, now=self._now())
-        patch = status.change(before, after)
         owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
-        held = 0.0 if patch is None or _gives_class(resource, after) else self._hold_seconds(owner, before, after)
+        held = 0.0 if before == after or _gives_class(resource, after) else self._hold_seconds(owner, before, after)
         if held > 0:
             return held
         self.forget(owner)
-        if patch is not None and await self._write(resource, owner, patch):
+        if before != after and await self._write(resource, owner, after):
             for kind, reason, message in status.transitions(before, after):
                 await self._announce(resource, kind, reason, message)
         return None
@@ -71,18 +69,15 @@ class Reporter:
         now = self._clock()
         return self._held_since.setdefault(owner, now) + longest - now
 
-    async def _write(self, resource: Manifest, owner: Name, patch: status.Status) -> bool:
+    async def _write(self, resource: Manifest, owner: Name, after: status.Status) -> bool:
         """Whether the resource is still there."""
-        body = {"metadata": {"uid": resource["metadata"]["uid"]}, "status": patch}
         await confirm(self._client, self._world, owner)
-        try:
-            answer = await self._client.merge(
-                kinds.API_SERVICE, body, namespace=owner[0], name=owner[1], subresource="status"
-            )
-        except NotFound:
-            return False
-        self._world.learn(answer)
-        return True
+        answer = await self._client.replace_status(
+            kinds.API_SERVICE, after, namespace=owner[0], name=owner[1], uid=resource["metadata"]["uid"]
+        )
+        if answer is not None:
+            self._world.learn(answer)
+        return answer is not None
 
 
 def _gives_class(resource: Manifest, after: Mapping[str, Any]) -> bool:

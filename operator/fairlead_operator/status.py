@@ -73,17 +73,6 @@ def assess(view: View, previous: Mapping[str, Any], *, now: str) -> Status:
     return {key: value for key, value in status.items() if value not in (None, "", [])}
 
 
-def change(before: Mapping[str, Any], after: Status) -> Status | None:
-    """The merge patch that makes `before` into `after`; None when they are equal."""
-    if before == after:
-        return None
-    patch: Status = {key: None for key in before if key not in after}
-    for key, value in after.items():
-        if before.get(key) != value:
-            patch[key] = _replacing(before.get(key), value)
-    return patch
-
-
 def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """What is worth an Event, as (type, reason, message): a new trouble, and being well again after one."""
     old, new = _by_type(before), _by_type(after)
@@ -223,10 +212,3 @@ def _by_type(status: Mapping[str, Any]) -> dict[str, Status]:
 
 def _replicas(part: Part) -> Status | None:
     return {"replicas": part.seen.replicas} if part.wanted and part.seen else None
-
-
-def _replacing(before: Any, after: Any) -> Any:
-    """A merge patch keeps keys that it does not name: name those that went."""
-    if isinstance(before, dict) and isinstance(after, dict):
-        return {key: None for key in before if key not in after} | after
-    return after

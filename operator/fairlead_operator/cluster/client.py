@@ -15,12 +15,13 @@ from fairlead_contract import names
 from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.cluster.reading import loads
 from fairlead_operator.cluster.transport import JSON, Manifest, Observer, Transport, error_of
-from fairlead_operator.errors import ApiError, Conflict, Gone, NotFound, Unauthorized, Unreachable
+from fairlead_operator.errors import ApiError, Conflict, Gone, Invalid, NotFound, Unauthorized, Unreachable
 from fairlead_operator.kinds import Kind
 
 __all__ = ["Client", "Manifest", "Observer"]
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
+JSON_PATCH = "application/json-patch+json"
 WATCH_SECONDS = 300
 # Each ApiService has a ConfigMap of 70 KB and more: this many of the largest kind may be in memory at a time.
 PAGE_SIZE = 100
@@ -96,13 +97,34 @@ class Client:
             if live is not None and live["metadata"]["uid"] == uid:
                 raise
 
-    async def merge(
-        self, kind: Kind, change: Manifest, *, namespace: str, name: str, subresource: str = ""
-    ) -> Manifest:
+    async def merge(self, kind: Kind, change: Manifest, *, namespace: str, name: str) -> Manifest:
         """A JSON merge patch."""
-        path = kind.path(namespace=namespace, name=name, subresource=subresource)
+        path = kind.path(namespace=namespace, name=name)
         parameters = {"fieldManager": names.FIELD_MANAGER}
         return await self.request("PATCH", path, body=change, content_type=MERGE, parameters=parameters)
+
+    async def replace_status(
+        self, kind: Kind, status: Manifest, *, namespace: str, name: str, uid: str
+    ) -> Manifest | None:
+        """Give the object of that uid this whole status; None when it is gone, or another has its name by now.
+
+        The API server takes any uid beside a status, so the patch itself has to look at it.
+        """
+        path = kind.path(namespace=namespace, name=name, subresource="status")
+        parameters = {"fieldManager": names.FIELD_MANAGER}
+        patch: list[Manifest] = [
+            {"op": "test", "path": "/metadata/uid", "value": uid},
+            {"op": "add", "path": "/status", "value": status},
+        ]
+        try:
+            return await self.request("PATCH", path, body=patch, content_type=JSON_PATCH, parameters=parameters)
+        except NotFound:
+            return None
+        except Invalid:
+            live = await self.get(kind, namespace=namespace, name=name)
+            if live is not None and live["metadata"]["uid"] == uid:
+                raise
+            return None
 
     async def create(self, kind: Kind, manifest: Manifest) -> Manifest:
         """A plain create, for Events and Leases."""
@@ -177,7 +199,7 @@ class Client:
         method: str,
         path: str,
         *,
-        body: Manifest | None = None,
+        body: Manifest | list[Manifest] | None = None,
         content_type: str = JSON,
         parameters: dict[str, str] | None = None,
         guarded: bool = True,

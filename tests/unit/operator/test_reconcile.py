@@ -47,7 +47,7 @@ async def test_what_the_answer_to_a_status_write_is_the_first_to_tell_of_is_not_
 
     async def answer(request: web.Request) -> web.StreamResponse:
         assert request.path.endswith("/orders/status")
-        return web.json_response(resource(7, **change) | {"status": (await request.json())["status"]})
+        return web.json_response(resource(7, **change) | {"status": (await request.json())[1]["value"]})
 
     world = World(services=Store(changed))
     world.services.put(OWNER, Whole.read(resource(5)))

@@ -64,10 +64,12 @@ async def stage() -> AsyncIterator[Stage]:
     async def answer(request: web.Request) -> web.StreamResponse:
         live = world.services.get(OWNER)
         assert live is not None
-        written.append((await request.json())["status"])
-        status = live.content.get("status", {}) | written[-1]
-        version = str(live.version + 1)
-        return web.json_response(live.content | {"status": status, "metadata": metadata | {"resourceVersion": version}})
+        same, change = await request.json()
+        assert same == {"op": "test", "path": "/metadata/uid", "value": "u"}
+        assert (change["op"], change["path"]) == ("add", "/status")
+        written.append(change["value"])
+        changed = {"status": written[-1], "metadata": metadata | {"resourceVersion": str(live.version + 1)}}
+        return web.json_response(live.content | changed)
 
     async with serving(answer) as client:
         yield Stage(client, world, written)
@@ -142,14 +144,17 @@ async def test_a_class_that_cannot_become_another_one_waits(stage: Stage, spec: 
     assert await stage.tell(replace(PROVISIONING, class_name=name)) == (0, BUSY_SECONDS)
 
 
-async def test_nothing_is_announced_of_a_resource_that_is_gone() -> None:
+@pytest.mark.parametrize("code", [404, 422], ids=["gone", "another has its name"])
+async def test_nothing_is_announced_of_a_resource_that_is_gone(code: int) -> None:
     world, announced = World(), []
     metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "5", "generation": 1}
     resource = {"metadata": metadata, "spec": {}}
     world.services.put(OWNER, Whole.read(resource))
 
-    async def answer(_: web.Request) -> web.StreamResponse:
-        return fault(404)
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            return web.json_response(resource | {"metadata": metadata | {"uid": "another"}})
+        return fault(code)
 
     async def announce(_: Any, kind: str, reason: str, message: str) -> None:
         announced.append((kind, reason, message))

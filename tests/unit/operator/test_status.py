@@ -7,7 +7,7 @@ import pytest
 
 from fairlead_operator.facts import Rollout
 from fairlead_operator.reasons import Reason, Trouble
-from fairlead_operator.status import Part, View, assess, change, progresses, step, transitions
+from fairlead_operator.status import Part, View, assess, progresses, step, transitions
 
 from ...kstatus import kstatus_check, reading
 
@@ -96,16 +96,7 @@ def test_every_change_of_state_keeps_the_rules(first: str, second: str) -> None:
 def test_an_equal_world_gives_no_write(case: str) -> None:
     view = CASES[case][0]
     before = assess(view, {}, now="2026-01-01T00:00:00Z")
-    assert change(before, assess(view, before, now="2026-06-01T00:00:00Z")) is None
-
-
-@pytest.mark.parametrize("first", CASES)
-@pytest.mark.parametrize("second", CASES)
-def test_the_patch_makes_one_into_the_other(first: str, second: str) -> None:
-    before = assess(CASES[first][0], {}, now="2026-01-01T00:00:00Z")
-    after = assess(CASES[second][0], before, now="2026-01-01T00:00:01Z")
-    patch = change(before, after)
-    assert (merged(before, patch) if patch else before) == after
+    assert assess(view, before, now="2026-06-01T00:00:00Z") == before
 
 
 def test_the_message_of_ready_is_the_deepest_cause() -> None:
@@ -171,16 +162,3 @@ def test_what_is_progress(before: View | None, after: View, progress: bool) -> N
 def test_what_is_the_same_step(after: View, same: bool) -> None:
     before = assess(UNDER_WAY, {}, now="1")
     assert (step(before) == step(assess(after, before, now="2"))) is same
-
-
-def merged(before: Any, patch: Any) -> Any:
-    """RFC 7396."""
-    if not isinstance(patch, dict):
-        return patch
-    result = dict(before) if isinstance(before, dict) else {}
-    for key, value in patch.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = merged(result.get(key), value)
-    return result

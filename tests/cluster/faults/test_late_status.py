@@ -1,0 +1,31 @@
+"""A write that is late by a whole life: the resource that it is about is gone, and another has its name."""
+
+from pathlib import Path
+
+from . import actions
+from .exchange import Request
+from .proxy import FaultProxy
+from .scene import READY_SECONDS, scene
+
+
+def test_a_status_never_lands_on_the_next_resource_of_the_name(admin_config: Path, proxy: FaultProxy) -> None:
+    with scene(admin_config, proxy) as here:
+        here.start()
+        resource = here.resource().create()
+        resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
+        here.operator.settle()
+
+        def is_status(request: Request) -> bool:
+            return request.replica == here.name and request.resource == "apisvcs/status"
+
+        def take_its_place() -> None:
+            resource.delete()
+            resource.create()
+
+        late = proxy.rule(is_status, actions.call_before(take_its_place, then=actions.untouched))
+        resource.edit(api=resource.manifest["spec"]["api"] | {"title": "Other"})
+        resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
+        here.assert_sound()
+        (written,) = late.hits
+        assert written.landed is not None
+        assert written.landed >= 400
