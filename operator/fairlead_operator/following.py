@@ -10,6 +10,7 @@ from typing import Any
 from fairlead_contract import names
 from fairlead_operator import kinds
 from fairlead_operator.cluster.client import Client
+from fairlead_operator.cluster.contact import Contact, Pulse
 from fairlead_operator.cluster.informer import Informer
 from fairlead_operator.cluster.store import Child, Store, Whole
 from fairlead_operator.cluster.world import World
@@ -25,12 +26,20 @@ class Following:
     """The informers. An empty `namespace` means all of them; times are in seconds, by `clock`."""
 
     def __init__(
-        self, client: Client, world: World, *, namespace: str, watch_seconds: float, clock: Callable[[], float]
+        self,
+        client: Client,
+        world: World,
+        *,
+        namespace: str,
+        watch_seconds: float,
+        contact: Contact,
+        clock: Callable[[], float],
     ) -> None:
         self._client = client
         self._world = world
         self._namespace = namespace
         self._watch_seconds = watch_seconds
+        self._contact = contact
         self._clock = clock
         self._informers: dict[Kind, AnyInformer] = {}
         self._running: dict[Kind, asyncio.Task[None]] = {}
@@ -72,9 +81,9 @@ class Following:
         for informer in list(self._informers.values()):
             await informer.synced.wait()
 
-    def beats(self) -> dict[str, float]:
-        """When each watch was last heard of."""
-        return {kind.name: informer.beat_at for kind, informer in self._informers.items()}
+    def pulses(self) -> dict[str, Pulse]:
+        """When the server answered about each kind."""
+        return {kind.name: informer.pulse for kind, informer in self._informers.items()}
 
     async def watch_over(self) -> None:
         """An informer never ends by itself: pass on a defect, so that the process does not go on blind."""
@@ -109,6 +118,7 @@ class Following:
             selector=selector,
             namespace=self._namespace if kind.namespaced else "",
             watch_seconds=self._watch_seconds,
+            pulse=Pulse(self._contact),
             clock=self._clock,
         )
         self._informers[kind] = informer

@@ -1,33 +1,39 @@
 """What the kubelet and Prometheus may ask: /healthz, /readyz and /metrics.
 
-Healthy means that every watch was heard of, or tried anew, within two minutes: a watch is opened for seconds only, so a
-stuck one fails it. An API server that is away does not: a restart would not bring it back. Ready means that everything
-has been read once; a standby is ready too.
+Healthy means that the API server answers about every kind that is followed, and about the Lease. Each is asked at least
+every few seconds, so one that got no answer for two minutes, while others did, is stuck, and a new process may be
+better off. Errors are answers: a kind that is not served, may not be read or fails does so for a new process too. So
+does an API server that answers nobody; the text says so, but the status stays 200.
+
+Ready means that everything has been read once; a standby is ready too, and it stays so while the API server is away.
 """
 
 from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
+from fairlead_operator.cluster.contact import Contact, Pulse
+
 SILENCE_SECONDS = 120.0
 
 
-def silent(beats: Mapping[str, float], *, now: float) -> list[str]:
-    """Who has not been heard of for too long."""
-    return sorted(name for name, beat in beats.items() if now - beat > SILENCE_SECONDS)
+def stuck(pulses: Mapping[str, Pulse]) -> list[str]:
+    """Who was not answered for too long while others were."""
+    return sorted(name for name, pulse in pulses.items() if pulse.unanswered_seconds() > SILENCE_SECONDS)
 
 
 def application(
     *,
-    beats: Callable[[], Mapping[str, float]],
+    pulses: Callable[[], Mapping[str, Pulse]],
+    contact: Contact,
     unready: Callable[[], list[str]],
     metrics: Callable[[], bytes],
-    clock: Callable[[], float],
 ) -> web.Application:
     """The three paths. 503 says who is missing."""
 
     async def healthz(_: web.Request) -> web.Response:
-        return _answer("silent", silent(beats(), now=clock()))
+        well = "alive, but the API server does not answer" if contact.is_away() else "ok"
+        return _answer("stuck", stuck(pulses()), well=well)
 
     async def readyz(_: web.Request) -> web.Response:
         return _answer("not read yet", unready())
@@ -40,7 +46,7 @@ def application(
     return app
 
 
-def _answer(fault: str, names: list[str]) -> web.Response:
+def _answer(fault: str, names: list[str], *, well: str = "ok") -> web.Response:
     if names:
         return web.Response(status=503, text=f"{fault}: {', '.join(names)}\n")
-    return web.Response(text="ok\n")
+    return web.Response(text=f"{well}\n")

@@ -56,8 +56,8 @@ class Metrics:
         leads = Gauge("leader_election_master_status", text, ("name",), registry=self.registry)
         leads.labels(lease).set_function(read)
 
-    def beats(self, read: Callable[[], Mapping[str, float]]) -> None:
-        """Where it is read when each watch was last heard of, by the clock."""
+    def heard(self, read: Callable[[], Mapping[str, float]]) -> None:
+        """Where it is read when the server last told of each kind, by the clock."""
         self.registry.register(_Silence(read, self._clock))
 
     def answered(self, method: str, path: str, code: int) -> None:
@@ -96,13 +96,13 @@ class Metrics:
 class _Silence(Collector):
     """One series for each kind that is watched now: optional kinds come and go."""
 
-    def __init__(self, beats: Callable[[], Mapping[str, float]], clock: Callable[[], float]) -> None:
-        self._beats = beats
+    def __init__(self, heard: Callable[[], Mapping[str, float]], clock: Callable[[], float]) -> None:
+        self._heard = heard
         self._clock = clock
 
     def collect(self) -> Iterable[Metric]:
-        text = "Seconds since a watch was heard of."
+        text = "Seconds since the API server last told of a kind, or that nothing is new; Lease: who leads."
         silence = GaugeMetricFamily("fairlead_operator_watch_silence_seconds", text, labels=("kind",))
-        for kind, beat in self._beats().items():
-            silence.add_metric([kind], self._clock() - beat)
+        for kind, heard_at in self._heard().items():
+            silence.add_metric([kind], self._clock() - heard_at)
         yield silence

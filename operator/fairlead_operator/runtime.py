@@ -8,19 +8,21 @@ from typing import Any
 
 from aiohttp import web
 
-from fairlead_operator import classes, health, kinds
+from fairlead_operator import autoscaling, classes, health, kinds
 from fairlead_operator.announcements import Announcer
 from fairlead_operator.cluster.client import Client, Observer
+from fairlead_operator.cluster.contact import Contact, Pulse
 from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.cluster.discovery import Discovery
 from fairlead_operator.cluster.lease import Election, Terms
 from fairlead_operator.cluster.store import Child, Name, Store, Whole
 from fairlead_operator.cluster.workqueue import Priority, Schedule, WorkQueue
 from fairlead_operator.cluster.world import World, child_stores
-from fairlead_operator.facts import JobEnd, Rollout
+from fairlead_operator.facts import JobEnd, Rollout, Scaler
 from fairlead_operator.following import Following
 from fairlead_operator.metrics import Metrics
 from fairlead_operator.prepare import Preparer
+from fairlead_operator.reasons import Reason
 from fairlead_operator.reconcile import Reconciler
 from fairlead_operator.reporting import DETAIL_SECONDS
 from fairlead_operator.rollouts import Rollouts
@@ -51,7 +53,8 @@ class Operator:
         self.metrics = Metrics(workers=settings.workers, clock=clock)
         self.queue = WorkQueue(Schedule(), clock=clock, added=self.metrics.added)
         self.metrics.depth(lambda: len(self.queue.schedule))
-        self.election = Election(_terms(settings), clock=clock)
+        self.contact = Contact(clock=clock)
+        self.election = Election(_terms(settings), pulse=Pulse(self.contact), clock=clock)
         self.client = Client(
             credentials or Credentials(clock=clock),
             in_flight=settings.requests_in_flight,
@@ -71,11 +74,14 @@ class Operator:
             self.world,
             namespace=settings.namespace,
             watch_seconds=settings.watch_seconds,
+            contact=self.contact,
             clock=clock,
         )
-        app = health.application(beats=self.beats, unready=self.unready, metrics=self.metrics.render, clock=clock)
+        app = health.application(
+            pulses=self.pulses, contact=self.contact, unready=self.unready, metrics=self.metrics.render
+        )
         self.metrics.leading(self.election.held.is_set, lease=settings.lease_name)
-        self.metrics.beats(self.beats)
+        self.metrics.heard(lambda: {name: pulse.heard_at for name, pulse in self.pulses().items()})
         self._runner = web.AppRunner(app, access_log=None)
         self._announcer = Announcer(self.client, identity=settings.identity, clock=clock, now=_now)
         self.reconciler = Reconciler(
@@ -122,9 +128,9 @@ class Operator:
         missing = self.following.unread()
         return missing if self.discovery.known.is_set() else ["optional kinds", *missing]
 
-    def beats(self) -> dict[str, float]:
-        """When each watch, and the election, was last heard of."""
-        return self.following.beats() | {"Lease": self.election.beat_at}
+    def pulses(self) -> dict[str, Pulse]:
+        """When the server answered about each kind, and the election."""
+        return self.following.pulses() | {"Lease": self.election.pulse}
 
     def _background(self) -> list[Coroutine[Any, Any, None]]:
         return [
@@ -170,12 +176,24 @@ class Operator:
             self.rollouts.wake()
         if changed is None or (self.world.services.get(changed.owner) is None and not is_left_over(name, changed)):
             return
-        if before is not None and after is not None and _same(before, after):
+        if before is not None and after is not None and _same(before, after) and before.facts == after.facts:
             if _replicas(before) != _replicas(after):
                 self.queue.add(changed.owner, priority=Priority.CHILD, delay=DETAIL_SECONDS)
             return
         ended = isinstance(changed.facts, JobEnd) and (after is None or changed.facts.state != "Running")
-        self.queue.add(changed.owner, priority=Priority.CHILD, urgent=ended)
+        delay = self._news_seconds(before, after)
+        if delay is not None:
+            self.queue.add(changed.owner, priority=Priority.CHILD, urgent=ended, delay=delay)
+
+    def _news_seconds(self, before: Child | None, after: Child | None) -> float | None:
+        """When to look at a change: at once, but that an autoscaler has no metrics yet is for later, or for never."""
+        if before is None or after is None or not _same(before, after):
+            return 0.0
+        if not isinstance(before.facts, Scaler) or not isinstance(after.facts, Scaler):
+            return 0.0
+        record = self.world.services.get(after.owner)
+        is_told = record is not None and Reason.SCALER_FAILED.encode() in record.text
+        return autoscaling.news_seconds(before.facts, after.facts, is_told=is_told, now=_now())
 
     async def _serve(self) -> None:
         await self._runner.setup()
@@ -205,12 +223,12 @@ def _terms(settings: Settings) -> Terms:
 
 
 def _same(before: Child, after: Child) -> bool:
-    return (before.uid, before.owner_uid, before.deleting, before.digest, before.facts, before.owner) == (
+    """Whether they differ in their facts at most."""
+    return (before.uid, before.owner_uid, before.deleting, before.digest, before.owner) == (
         after.uid,
         after.owner_uid,
         after.deleting,
         after.digest,
-        after.facts,
         after.owner,
     )
 

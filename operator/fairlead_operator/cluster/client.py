@@ -104,11 +104,12 @@ class Client:
         return await self.request("PATCH", path, body=change, content_type=MERGE, parameters=parameters)
 
     async def replace_status(
-        self, kind: Kind, status: Manifest, *, namespace: str, name: str, uid: str
+        self, kind: Kind, status: Manifest, *, namespace: str, name: str, uid: str, version: int | None = None
     ) -> Manifest | None:
         """Give the object of that uid this whole status; None when it is gone, or another has its name by now.
 
-        The API server takes any uid beside a status, so the patch itself has to look at it.
+        With a `version`, Invalid when it is another one by now. The API server takes any uid beside a status, so the
+        patch itself has to look at it.
         """
         path = kind.path(namespace=namespace, name=name, subresource="status")
         parameters = {"fieldManager": names.FIELD_MANAGER}
@@ -116,6 +117,8 @@ class Client:
             {"op": "test", "path": "/metadata/uid", "value": uid},
             {"op": "add", "path": "/status", "value": status},
         ]
+        if version is not None:
+            patch.insert(0, {"op": "test", "path": "/metadata/resourceVersion", "value": str(version)})
         try:
             return await self.request("PATCH", path, body=patch, content_type=JSON_PATCH, parameters=parameters)
         except NotFound:
@@ -175,12 +178,13 @@ class Client:
         namespace: str = "",
         selector: str = "",
         known: Callable[[bytes], Event | None] | None = None,
+        ended: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[Event]:
         """Events as (type, object), bookmarks included, until the server ends the watch, which is after `seconds`.
 
-        It ends earlier when nothing came for `quiet_seconds`. `known` may read the text of an event itself; where
-        it gives None, it is parsed. Raises Gone when `since` is too old, and Unreachable when in all `seconds` nothing
-        came, nor the end.
+        It ends earlier when nothing came for `quiet_seconds`; `ended` is called when it was the server that ended it.
+        `known` may read the text of an event itself; where it gives None, it is parsed. Raises Gone when `since` is too
+        old, and Unreachable when in all `seconds` nothing came, nor the end.
         """
         parameters = {
             "watch": "true",
@@ -190,7 +194,7 @@ class Client:
         } | ({"labelSelector": selector} if selector else {})
         path = kind.path(namespace=namespace)
         async for line in self._transport.lines(
-            path, parameters=parameters, seconds=seconds, quiet_seconds=quiet_seconds
+            path, parameters=parameters, seconds=seconds, quiet_seconds=quiet_seconds, ended=ended
         ):
             yield (known(line) if known else None) or _event(f"WATCH {path}", line)
 

@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic
 
 from fairlead_operator.cluster.client import Client
+from fairlead_operator.cluster.contact import Pulse
 from fairlead_operator.cluster.reading import glance
 from fairlead_operator.cluster.store import Name, R, Store
 from fairlead_operator.cluster.windows import Place
@@ -37,7 +38,7 @@ FAILURES = 2
 
 
 class Informer(Generic[R]):
-    """One kind. `read` makes the record of a live object; `beat_at` is when the server was last heard or tried."""
+    """One kind. `read` makes the record of a live object; `pulse` is told of every answer."""
 
     def __init__(
         self,
@@ -49,13 +50,14 @@ class Informer(Generic[R]):
         selector: str = "",
         namespace: str = "",
         watch_seconds: float = WATCH_SECONDS,
+        pulse: Pulse,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.kind = kind
         self.store = store
         self.synced = asyncio.Event()
-        self.beat_at = clock()
+        self.pulse = pulse
         self._client = client
         self._read = read
         self._selector = selector
@@ -79,7 +81,6 @@ class Informer(Generic[R]):
             await self._sleep(self._pause_seconds(self._clock() - started))
 
     async def _list(self) -> Place:
-        self._beat()
         try:
             records, version = await self._client.read_all(
                 self.kind, self._named, namespace=self._namespace, selector=self._selector
@@ -94,10 +95,11 @@ class Informer(Generic[R]):
             raise
         self.store.replace(records, version=int(version))
         self.synced.set()
-        self._beat()
+        self.pulse.heard()
         return Place.of_list(int(version), now=self._clock())
 
     def _named(self, item: dict[str, Any]) -> tuple[Name, R]:
+        self.pulse.answered()
         name = _name(item)
         known = self.store.get(name)
         return name, known if known is not None and known.version == _version(item) else self._read(item)
@@ -114,10 +116,11 @@ class Informer(Generic[R]):
             namespace=self._namespace,
             selector=self._selector,
             known=self._known,
+            ended=self.pulse.heard,
         )
         try:
             async for event, live in events:
-                self._beat()
+                self.pulse.heard()
                 self._failures = 0
                 self._take(event, live)
                 version = _version(live)
@@ -125,9 +128,8 @@ class Informer(Generic[R]):
                 reached = max(reached, version)
         finally:
             ended = self._clock()
-            quiet = ended - max(self.beat_at, started) >= self._watch_seconds
+            quiet = ended - max(self.pulse.heard_at, started) >= self._watch_seconds
             self._go_on(place, max(reached, place.start), news=news, seconds=ended - started, quiet=quiet)
-        self._beat()
         if not reached and not quiet and ended - started < seconds - EARLY_SECONDS:
             raise Unreachable(f"the watch from {place.start} ended at once")
 
@@ -157,11 +159,8 @@ class Informer(Generic[R]):
         elif not self.store.knows(name, version=version):
             self.store.put(name, self._read(live))
 
-    def _beat(self) -> None:
-        self.beat_at = self._clock()
-
     def _failed(self, error: OperatorError) -> None:
-        self._beat()
+        self.pulse.failed(error)
         self._failures += 1
         # Where no answer came, the old place is still a place to go on from.
         if isinstance(error, ApiError) or self._failures >= FAILURES:

@@ -13,6 +13,7 @@ from typing import Any
 
 from fairlead_operator import kinds
 from fairlead_operator.cluster.client import Client, Manifest
+from fairlead_operator.cluster.contact import Pulse
 from fairlead_operator.errors import Conflict, NotLeading, OperatorError
 
 LOG = logging.getLogger(__name__)
@@ -37,12 +38,13 @@ class Election:
         self,
         terms: Terms,
         *,
+        pulse: Pulse,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
     ) -> None:
         self.held = asyncio.Event()
-        self.beat_at = clock()
+        self.pulse = pulse
         self._terms = terms
         self._clock = clock
         self._sleep = sleep
@@ -60,10 +62,11 @@ class Election:
     async def run(self, client: Client) -> None:
         """Try to lead, for ever."""
         while True:
-            self.beat_at = self._clock()
             try:
                 await self.attempt(client)
+                self.pulse.heard()
             except OperatorError as error:
+                self.pulse.failed(error)
                 LOG.warning("the lease could not be renewed", extra={"error": str(error)})
             if self.held.is_set() and self._clock() >= self._write_until:
                 self._lose()

@@ -80,11 +80,18 @@ class Transport:
             raise Unreachable(f"{method} {path}: {error or type(error).__name__}") from error
 
     async def lines(
-        self, path: str, *, parameters: dict[str, str], seconds: float, quiet_seconds: float | None
+        self,
+        path: str,
+        *,
+        parameters: dict[str, str],
+        seconds: float,
+        quiet_seconds: float | None,
+        ended: Callable[[], None],
     ) -> AsyncIterator[bytes]:
         """The lines of a watch that is to end after `seconds`, or when nothing has come for `quiet_seconds`.
 
-        Unreachable when in all those `seconds` nothing came, nor the end.
+        `ended` is called when it was the server that ended it. Unreachable when in all those `seconds` nothing came,
+        nor the end.
         """
         request = f"WATCH {path}"
         timeout = aiohttp.ClientTimeout(
@@ -101,6 +108,7 @@ class Transport:
                 async for line in _lines(answer.content):
                     heard = True
                     yield line
+                ended()
         except aiohttp.SocketTimeoutError:
             return
         except BROKEN as error:

@@ -233,7 +233,7 @@ def metrics_in(expression: str) -> set[str]:
 def operator_metrics() -> set[str]:
     metrics = Metrics(workers=1, clock=lambda: 0.0)
     metrics.leading(lambda: True, lease="fairlead-operator")
-    metrics.beats(lambda: {"Lease": 0.0})
+    metrics.heard(lambda: {"Lease": 0.0})
     return families(re.findall(r"^# TYPE (\S+) (\S+)$", metrics.render().decode(), re.MULTILINE))
 
 

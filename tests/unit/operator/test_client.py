@@ -245,10 +245,31 @@ async def test_a_watch_that_does_not_end_in_time_is_ended_and_is_silent_when_not
         return reply
 
     monkeypatch.setattr(transport, "GRACE_SECONDS", 0.05)
+    ends: list[str] = []
     async with serving(answer) as client:
+        watch = client.watch(kinds.CONFIG_MAP, since="1", seconds=0, ended=lambda: ends.append("the server"))
         with pytest.raises(Unreachable, match="nothing came") if silent else nullcontext():
-            assert [each async for each in client.watch(kinds.CONFIG_MAP, since="1", seconds=0)] == found
+            assert [each async for each in watch] == found
         release.set()
+    assert ends == []
+
+
+@pytest.mark.parametrize("hangs", [True, False], ids=["it goes quiet", "the server ends it"])
+async def test_who_ended_a_watch_is_told_apart(hangs: bool) -> None:
+    release = asyncio.Event()
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        reply = await events(request, ("BOOKMARK", config_map("", 5)))
+        if hangs:
+            await release.wait()
+        return reply
+
+    ends: list[str] = []
+    async with serving(answer) as client:
+        watch = client.watch(kinds.CONFIG_MAP, since="1", quiet_seconds=0.1, ended=lambda: ends.append("the server"))
+        assert [kind async for kind, _ in watch] == ["BOOKMARK"]
+        release.set()
+    assert ends == ([] if hangs else ["the server"])
 
 
 def test_the_kernel_is_asked_to_notice_a_server_that_is_gone() -> None:

@@ -1,11 +1,13 @@
 """Who writes, by injected clocks and a Lease in memory."""
 
+import asyncio
 import contextlib
 import datetime
 from typing import Any
 
 import pytest
 
+from fairlead_operator.cluster.contact import Contact, Pulse
 from fairlead_operator.cluster.lease import Election, Terms
 from fairlead_operator.errors import Conflict, NotLeading, Unreachable
 
@@ -45,6 +47,7 @@ class Replica:
         self.offset = offset
         self.election = Election(
             Terms("ops", "fairlead", name),
+            pulse=Pulse(Contact(clock=lambda: self.now)),
             clock=lambda: self.now,
             now=lambda: TIME + datetime.timedelta(seconds=self.now),
         )
@@ -137,10 +140,29 @@ async def test_a_standby_looks_twice_as_often_as_the_leader_renews(leases: Lease
         raise Enough
 
     for name in ("one", "two"):
-        election = Election(Terms("ops", "fairlead", name), clock=lambda: 0.0, sleep=sleep)
+        pulse = Pulse(Contact(clock=lambda: 0.0))
+        election = Election(Terms("ops", "fairlead", name), pulse=pulse, clock=lambda: 0.0, sleep=sleep)
         with pytest.raises(Enough):
             await election.run(leases)  # type: ignore[arg-type]
     assert pauses == [2.0, 1.0]
+
+
+@pytest.mark.parametrize("reachable", [True, False])
+async def test_the_election_is_heard_only_when_it_was_answered(leases: Leases, reachable: bool) -> None:
+    now, rounds = 0.0, 3
+
+    async def sleep(seconds: float) -> None:
+        nonlocal now, rounds
+        now, rounds = now + seconds, rounds - 1
+        leases.reachable = reachable
+        if not rounds:
+            raise asyncio.CancelledError
+
+    pulse = Pulse(Contact(clock=lambda: now))
+    election = Election(Terms("ops", "fairlead", "one"), pulse=pulse, clock=lambda: now, sleep=sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await election.run(leases)  # type: ignore[arg-type]
+    assert pulse.heard_at == (4.0 if reachable else 0.0)
 
 
 async def test_a_restarted_replica_of_the_same_name_goes_on(leases: Leases) -> None:

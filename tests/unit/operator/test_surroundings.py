@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import signal
+from collections.abc import Iterable
 from typing import Any
 
 import pytest
@@ -11,7 +12,8 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from fairlead_operator import health, logs, supervisor
 from fairlead_operator.announcements import BURST, REFILL_SECONDS, Announcer
-from fairlead_operator.errors import Terminating, Unreachable
+from fairlead_operator.cluster.contact import Contact, Pulse
+from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorError, Terminating, Unreachable
 from fairlead_operator.metrics import Metrics
 from fairlead_operator.settings import Settings
 
@@ -78,24 +80,100 @@ async def test_the_last_words_about_a_resource_outlive_its_namespace() -> None:
     assert told["message"] == "ApiService orders: tables stay"
 
 
+class Followed:
+    """Two kinds and the Lease as seconds go by; who is not `answering` gets no answer."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.contact = Contact(clock=lambda: self.now)
+        self.pulses = {name: Pulse(self.contact) for name in ("ConfigMap", "Deployment", "Lease")}
+
+    def goes_on(self, seconds: int, *, answering: Iterable[str] = ()) -> None:
+        for _ in range(seconds):
+            self.now += 1.0
+            for name in answering:
+                self.pulses[name].heard()
+
+
+ALL, ONE_STUCK, LEASE_STUCK = ("ConfigMap", "Deployment", "Lease"), ("Deployment", "Lease"), ("ConfigMap", "Deployment")
+
+
 @pytest.mark.parametrize(
-    ("beats", "missing", "healthy", "ready"),
+    ("story", "status", "text"),
     [
-        ({"ConfigMap": 95.0, "Lease": 99.0}, [], 200, 200),
-        ({"ConfigMap": -21.0, "Lease": 99.0}, [], 503, 200),
-        ({"ConfigMap": 95.0}, ["Deployment"], 200, 503),
+        pytest.param([(600, ALL)], 200, "ok", id="all are answered"),
+        pytest.param([(120, ONE_STUCK)], 200, "ok", id="one is silent for two minutes"),
+        pytest.param([(121, ONE_STUCK)], 503, "stuck: ConfigMap", id="one is silent for longer"),
+        pytest.param([(121, LEASE_STUCK)], 503, "stuck: Lease", id="the election is"),
+        pytest.param([(121, ("Lease",))], 503, "stuck: ConfigMap, Deployment", id="all watches are"),
+        pytest.param([(121, ONE_STUCK), (1, ALL)], 200, "ok", id="it is heard again"),
+        pytest.param(
+            [(9, ONE_STUCK), (3600, ())], 200, "alive, but the API server does not answer", id="the server is away"
+        ),
+        pytest.param([(3600, ()), (60, ONE_STUCK)], 200, "ok", id="it came back, and not all were heard yet"),
+        pytest.param([(3600, ()), (122, ONE_STUCK)], 503, "stuck: ConfigMap", id="it came back but for one"),
+        pytest.param([(100, ONE_STUCK), (20, ()), (2, ONE_STUCK)], 503, "stuck: ConfigMap", id="a short gap is none"),
     ],
 )
-async def test_a_watch_that_is_silent_for_two_minutes_is_not_healthy(
-    beats: dict[str, float], missing: list[str], healthy: int, ready: int
+async def test_who_is_silent_while_others_are_answered_is_stuck(
+    story: list[tuple[int, tuple[str, ...]]], status: int, text: str
 ) -> None:
-    metrics = Metrics(workers=4, clock=lambda: 0.0)
-    app = health.application(beats=lambda: beats, unready=lambda: missing, metrics=metrics.render, clock=lambda: 100.0)
+    here = Followed()
+    for seconds, answering in story:
+        here.goes_on(seconds, answering=answering)
+    assert await asked(here, "/healthz") == (status, f"{text}\n")
+
+
+@pytest.mark.parametrize(
+    ("error", "heard", "answered"),
+    [
+        pytest.param(Unreachable("reset"), False, False, id="no answer"),
+        pytest.param(NotFound("GET", code=404, reason="", message=""), True, True, id="not served"),
+        pytest.param(Forbidden("GET", code=403, reason="", message=""), True, True, id="forbidden"),
+        pytest.param(ApiError("GET", code=500, reason="", message=""), False, True, id="an error of the server's"),
+    ],
+)
+def test_an_error_is_an_answer_and_says_something_only_when_it_is_about_the_kind(
+    error: OperatorError, heard: bool, answered: bool
+) -> None:
+    here = Followed()
+    here.now = 5.0
+    pulse = here.pulses["ConfigMap"]
+    pulse.failed(error)
+    assert (pulse.heard_at == here.now, pulse.answered_at == here.now) == (heard, answered)
+
+
+@pytest.mark.parametrize(("missing", "status"), [([], 200), (["Deployment"], 503)])
+async def test_ready_is_who_has_read_everything_once_also_while_the_server_is_away(
+    missing: list[str], status: int
+) -> None:
+    here = Followed()
+    here.goes_on(600)
+    assert await asked(here, "/readyz", missing=missing) == (
+        status,
+        "not read yet: Deployment\n" if missing else "ok\n",
+    )
+
+
+async def test_silence_is_counted_from_what_was_heard_and_not_from_any_answer() -> None:
+    here = Followed()
+    here.goes_on(40, answering=("Lease",))
+    here.pulses["ConfigMap"].answered()
+    _, text = await asked(here, "/metrics")
+    assert 'fairlead_operator_watch_silence_seconds{kind="ConfigMap"} 40.0' in text
+    assert 'fairlead_operator_watch_silence_seconds{kind="Lease"} 0.0' in text
+
+
+async def asked(here: Followed, path: str, *, missing: Iterable[str] = ()) -> tuple[int, str]:
+    """Status and text of one path."""
+    metrics = Metrics(workers=4, clock=lambda: here.now)
+    metrics.heard(lambda: {name: pulse.heard_at for name, pulse in here.pulses.items()})
+    app = health.application(
+        pulses=lambda: here.pulses, contact=here.contact, unready=lambda: list(missing), metrics=metrics.render
+    )
     async with TestClient(TestServer(app)) as client:
-        healthz, readyz, shown = [await client.get(path) for path in ("/healthz", "/readyz", "/metrics")]
-        assert (healthz.status, readyz.status, shown.status) == (healthy, ready, 200)
-        if healthy == 503:
-            assert await healthz.text() == "silent: ConfigMap\n"
+        answer = await client.get(path)
+        return answer.status, await answer.text()
 
 
 def test_metrics_have_the_names_that_dashboards_know() -> None:
