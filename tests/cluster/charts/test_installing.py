@@ -10,6 +10,7 @@ import yaml
 
 from ..client import Client, Manifest
 from ..controlplane import ADMINS, Cluster
+from ..identity import LEASE_NAME, await_grant
 from ..operator.harness import Running, example, info, settings
 from ..simulator import Simulator
 from ..waiting import eventually
@@ -117,9 +118,13 @@ def test_the_definitions_and_what_is_defined_outlive_their_chart(
     assert admin.get(resource)
 
 
-def account(cluster: Cluster, system: str) -> Path:
-    """A kubeconfig of the operator's ServiceAccount."""
-    return cluster.kubeconfig(f"system:serviceaccount:{system}:fairlead", groups=("system:serviceaccounts",))
+def account(cluster: Cluster, system: str, namespace: str) -> Path:
+    """A kubeconfig of the operator's ServiceAccount, once the server knows what it may do in the namespace."""
+    config = cluster.kubeconfig(f"system:serviceaccount:{system}:fairlead", groups=("system:serviceaccounts",))
+    with Client(config) as client:
+        await_grant(client, f"/apis/{GROUP}/namespaces/{namespace}/apisvcs/none")
+        await_grant(client, f"/apis/coordination.k8s.io/v1/namespaces/{system}/leases/{LEASE_NAME}")
+    return config
 
 
 @pytest.fixture
@@ -163,8 +168,8 @@ def test_the_operator_works_with_what_the_chart_grants_it(
     admin: Client, cluster: Cluster, system: str, namespace: str, install: Callable[..., None]
 ) -> None:
     install()
-    config = account(cluster, system)
-    given = settings("", lease_namespace=system, lease_name="fairlead-operator")
+    config = account(cluster, system, namespace)
+    given = settings("", lease_namespace=system, lease_name=LEASE_NAME)
     live = works_with_its_permissions(Running(given, lambda: info(config)), admin, namespace)
     assert live["status"]["className"] == "standard"
 
@@ -181,8 +186,8 @@ def test_the_operator_works_in_one_namespace_with_its_class_from_a_file(
     file = tmp_path / "class.yaml"
     file.write_text(mounted["data"]["class.yaml"])
     assert yaml.safe_load(file.read_text())["spec"]["limits"] == {"maxReplicas": 100}
-    config = account(cluster, system)
-    given = settings(namespace, lease_namespace=system, lease_name="fairlead-operator", class_file=str(file))
+    config = account(cluster, system, namespace)
+    given = settings(namespace, lease_namespace=system, lease_name=LEASE_NAME, class_file=str(file))
     operator = Running(given, lambda: info(config))
     live = works_with_its_permissions(operator, admin, namespace)
     assert live["status"]["className"] == "standard"
@@ -204,12 +209,15 @@ def test_who_edits_or_views_a_namespace_does_so_with_api_services_too(
                 "subjects": [{"apiGroup": group, "kind": "User", "name": f"{role}er"}],
             }
         )
-    assert allowed(connect("editer"), namespace) == {"get", "list", "create", "delete"}
-    assert allowed(connect("viewer"), namespace) == {"get", "list"}
+    # The controller puts the roles together, one after the other.
+    editor, viewer, every = connect("editer"), connect("viewer"), {"get", "list", "create", "delete"}
+    eventually(lambda: allowed(editor, namespace) == every, what="who edits may do everything")
+    eventually(lambda: allowed(viewer, namespace), what="who views may do something")
+    assert allowed(viewer, namespace) == {"get", "list"}
 
 
 def allowed(client: Client, namespace: str) -> set[str]:
-    """The verbs that the user has on ApiServices, once the controller has put the roles together."""
+    """The verbs that the user has on ApiServices."""
 
     def may(verb: str) -> bool:
         attributes = {"namespace": namespace, "verb": verb, "group": "fairlead.dev", "resource": "apisvcs"}
@@ -218,5 +226,4 @@ def allowed(client: Client, namespace: str) -> set[str]:
         answer = client.request("POST", path, body=review | {"spec": {"resourceAttributes": attributes}})
         return bool(answer["status"]["allowed"])
 
-    eventually(lambda: may("list"), what="the roles were not put together")
     return {verb for verb in ("get", "list", "create", "delete") if may(verb)}

@@ -8,10 +8,12 @@ import httpx
 import pytest
 
 from ..client import APPLY, Client, Manifest
-from ..waiting import eventually
+from ..waiting import PATIENCE_SECONDS, eventually
 from . import actions
 from .exchange import Exchange, Request
 from .proxy import FaultProxy
+
+HANG_SECONDS = 5.0
 
 
 @pytest.fixture
@@ -145,8 +147,8 @@ def test_a_function_is_called_before_or_after_the_server_hears_of_a_write(
 def test_what_hangs_is_on_the_wire_and_lands_after_the_sender_gave_up(
     proxy: FaultProxy, sender: httpx.Client, admin: Client, namespace: str
 ) -> None:
-    proxy.rule(writes, actions.hang(1.0))
-    sender.timeout = 0.3
+    proxy.rule(writes, actions.hang(HANG_SECONDS))
+    sender.timeout = 1.0
     with pytest.raises(httpx.TimeoutException):
         apply(sender, config_map(namespace))
     assert admin.get(config_map(namespace)) is None
@@ -165,7 +167,7 @@ def test_nothing_passes_in_an_outage_and_open_watches_end(proxy: FaultProxy, sen
     watching.start()
     eventually(lambda: [each for each in proxy.requests if each.code == 200], what="the watch is open")
     with proxy.outage() as outage:
-        assert ended.wait(5)
+        assert ended.wait(PATIENCE_SECONDS)
         with pytest.raises(httpx.TransportError):
             sender.get("/version")
     watching.join()
@@ -205,4 +207,4 @@ def test_a_watch_that_its_sender_left_is_left_at_the_server_too(
     proxy.rule(lambda request: request.method == "WATCH", note_the_end)
     with sender.stream("GET", f"/api/v1/namespaces/{namespace}/configmaps?watch=true"):
         assert not left.is_set()
-    assert left.wait(5)
+    assert left.wait(PATIENCE_SECONDS)

@@ -179,7 +179,7 @@ async def test_compensation_undoes_in_reverse_then_on_failure_then_the_dead_lett
 
 async def test_a_call_of_unknown_outcome_is_compensated_too(lab, payments):
     lab.queue_spec["retry"] = {"maxAge": "3m"}
-    handling(lab, {**CHARGE, "call": call("/charge", timeout="50ms")})
+    handling(lab, {**CHARGE, "call": call("/charge", timeout="2s")})
     payments.script({"hang": True}, {"status": 400})
     await lab.create("a")
     await lab.settle()

@@ -88,7 +88,7 @@ async def test_in_outage_mode_one_event_is_fetched_at_a_time(lab):
     lab.broken.broken = set()
     await lab.until(lambda: lab.worker.stats.succeeded.total() >= THRESHOLD + 5)
     assert not lab.worker.stats.outage
-    await lab.worker.drain(5)
+    await lab.worker.drain(30)
     await running
 
 
@@ -118,7 +118,7 @@ async def test_a_service_that_is_down_holds_up_only_the_calls_to_it(lab, payment
     payments.always(status=200)
     await lab.until(lambda: lab.worker.stats.succeeded["orders.created"] >= 2 * THRESHOLD + 50)
     assert not lab.worker.stats.outage
-    await lab.worker.drain(5)
+    await lab.worker.drain(30)
     await running
     assert await lab.letters() == []
 
@@ -235,7 +235,7 @@ async def test_drain_begins_nothing_and_cuts_no_call_short(lab, payments):
         await lab.create(f"o{number}")
     running = asyncio.create_task(lab.worker.run())
     await lab.until(lambda: payments.requests)
-    await lab.worker.drain(5)
+    await lab.worker.drain(30)
     await running
     assert 1 <= len(payments.requests) == lab.worker.stats.succeeded["orders.created"] < 20
     depth = await lab.real_queue.depth()
@@ -249,7 +249,7 @@ async def test_run_handles_what_arrives_until_drained(lab):
     running = asyncio.create_task(lab.worker.run())
     ids = [await lab.create(f"o{number}") for number in range(50)]
     await lab.until(lambda: lab.worker.stats.succeeded["orders.created"] >= 50)
-    await lab.worker.drain(5)
+    await lab.worker.drain(30)
     await running
     assert {(await lab.document_of(f"o{number}"))["status"] for number in range(50)} == {"CONFIRMED"}
     assert await lab.record(OPERATIONS, ids[0]) is not None
