@@ -159,7 +159,7 @@ def test_sigterm_hands_over_at_rest_and_at_work(
     assert two.stop() == 0
     at_work = replicas.took_over("one", since=before, timeout_seconds=10)
     for each in many:
-        each.until("Ready", "True", timeout_seconds=60)
+        each.until("Ready", "True")
     print(f"handed over after {at_rest:.1f} s at rest, {at_work:.1f} s at work")
     assert max(at_rest, at_work) < TERMINATED_SECONDS
 
@@ -196,14 +196,14 @@ def test_a_leader_that_was_paused_for_longer_than_its_lease_sends_nothing_more(
     eventually(lambda: len(replicas.writes("one")) > 20, what="one is at work")
     paused_at = time.monotonic()
     one.pause()
-    replicas.took_over("two", since=paused_at, timeout_seconds=15)
+    replicas.took_over("two", since=paused_at, timeout_seconds=60)
     resumed_at = time.monotonic()
     one.resume()
     for each in many:
-        each.until("Ready", "True", timeout_seconds=60)
+        each.until("Ready", "True")
         each.edit(api={"title": "Other"})
     for each in many:
-        each.until("Ready", "True", timeout_seconds=60)
+        each.until("Ready", "True")
     replicas.rest()
     assert [each for each in replicas.sent("one") if each.at > resumed_at], "it is not alive"
     assert replicas.holder == "two"
@@ -226,7 +226,8 @@ def test_a_lease_that_somebody_deletes_or_takes(
     resource = make()
     resource.until("Ready", "True")
     admin.delete(replicas.lease)
-    eventually(lambda: replicas.holder == "one", what="one leads again", timeout_seconds=10)
+    eventually(lambda: replicas.holder == "one", what="one leads again")
+    before = time.monotonic()
     admin.merge(replicas.lease, {"spec": SOMEBODY})
     taken_at = time.monotonic()
 
@@ -236,10 +237,10 @@ def test_a_lease_that_somebody_deletes_or_takes(
     eventually(lambda: len(looks()) > 1, what="one has seen who holds it")
     learned_at = time.monotonic()
     resource.edit(api={"title": "Other"})
-    again_at = taken_at + replicas.took_over("one", since=taken_at, timeout_seconds=20)
+    again_at = taken_at + replicas.took_over("one", since=taken_at, timeout_seconds=60)
     resource.until("Ready", "True")
     assert [each for each in replicas.writes("one", since=learned_at) if each.at < again_at] == []
-    assert again_at - taken_at > SOMEBODY["leaseDurationSeconds"]
+    assert again_at - before > SOMEBODY["leaseDurationSeconds"]
 
 
 @pytest.mark.parametrize("away", ["leases", ""], ids=["the Lease", "everything"])
@@ -256,7 +257,7 @@ def test_who_cannot_renew_stops_writing_and_resumes(
         resource.edit(api={"title": "Other"})
         time.sleep(2.0)
         assert replicas.writes("one", since=lost_at) == []
-    back_at = time.monotonic()
+        back_at = time.monotonic()
     written = eventually(lambda: replicas.writes("one", since=back_at), what="it works again")
     assert written[0].at - back_at < RESUMED_SECONDS
     resource.until("Ready", "True")
