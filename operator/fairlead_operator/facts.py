@@ -9,6 +9,11 @@ Manifest = Mapping[str, Any]
 COMPONENT = "app.kubernetes.io/component"
 _POD = re.compile(r'\bpods? "[^"]*"', re.IGNORECASE)
 _USED = re.compile(r", used: \S+(?=,)")
+_POD_NAMED = re.compile(r"\bpods?[ /](?=\S*\d)\S+", re.IGNORECASE)
+_IDENTIFIER = re.compile(r"\b[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}\b", re.IGNORECASE)
+# Times, durations and addresses, too, but not a name that ends in one.
+_NUMBER = re.compile(r"(?<![\w.-])\d(?:[\w.:%+-]*[\w%])?")
+_LONGEST_FAULT = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +27,7 @@ class Rollout:
     replicas: str = field(compare=False)
     refused: str  # why pods cannot be made, such as a quota
     progressed_at: str = field(default="", compare=False)  # when the controller last saw it go on
+    available_since: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +40,11 @@ class JobEnd:
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """An autoscaler: what keeps it from scaling, or nothing."""
+    """An autoscaler: what keeps it from scaling, or nothing, and since when (RFC 3339), where anything tells."""
 
     component: str
-    fault: str
+    fault: str = ""
+    since: str = field(default="", compare=False)
 
 
 def rollout(live: Manifest) -> Rollout:
@@ -50,14 +57,16 @@ def rollout(live: Manifest) -> Rollout:
     complete = current and progressing.get("reason") == "NewReplicaSetAvailable" and _is_replaced(live, wanted)
     failed = progressing.get("status") == "False" and progressing.get("reason") == "ProgressDeadlineExceeded"
     refused = conditions.get("ReplicaFailure", {})
+    available = conditions.get("Available", {})
     return Rollout(
         component=_component(live),
         complete=complete,
         failed=progressing.get("message", "") if failed and current else "",
-        available=conditions.get("Available", {}).get("status") == "True",
+        available=available.get("status") == "True",
         replicas=f"{status.get('readyReplicas', 0)}/{wanted}",
         refused=_lasting(refused.get("message", "")) if refused.get("status") == "True" else "",
         progressed_at=progressing.get("lastUpdateTime", ""),
+        available_since=available.get("lastTransitionTime", "") if available.get("status") == "True" else "",
     )
 
 
@@ -90,19 +99,49 @@ def job_end(live: Manifest) -> JobEnd:
     return JobEnd("Running")
 
 
-def scaler(live: Manifest) -> Scaler:
-    """The facts of a HorizontalPodAutoscaler or a ScaledObject."""
+def autoscaler(live: Manifest) -> Scaler:
+    """The facts of a HorizontalPodAutoscaler. That it is at a limit, or off because somebody wants 0 pods, is no fault.
+
+    Each look of its controller first says that it can scale, so the time of a scaling that fails is always of just now.
+    """
     conditions = _conditions(live.get("status", {}))
-    faults = [conditions[name] for name in ("AbleToScale", "ScalingActive", "Ready") if name in conditions]
-    bad = next((each for each in faults if each["status"] == "False"), None)
-    return Scaler(_component(live), f"{bad.get('reason', '')}: {bad.get('message', '')}" if bad else "")
+    able, active = conditions.get("AbleToScale", {}), conditions.get("ScalingActive", {})
+    if able.get("status") == "False":
+        is_lasting = able.get("reason") != "FailedUpdateScale"
+        return Scaler(_component(live), _fault(live, able), able.get("lastTransitionTime", "") if is_lasting else "")
+    if active.get("status") == "False" and active.get("reason") != "ScalingDisabled":
+        return Scaler(_component(live), _fault(live, active), active.get("lastTransitionTime", ""))
+    return Scaler(_component(live))
+
+
+def scaled_object(live: Manifest) -> Scaler:
+    """The facts of a ScaledObject, whose conditions carry no time. KEDA falls back after several failures only."""
+    conditions = _conditions(live.get("status", {}))
+    ready, fallback = conditions.get("Ready", {}), conditions.get("Fallback", {})
+    if conditions.get("Paused", {}).get("status") == "True":
+        return Scaler(_component(live))
+    if ready.get("status") == "False":
+        return Scaler(_component(live), _fault(live, ready))
+    return Scaler(_component(live), _fault(live, fallback) if fallback.get("status") == "True" else "")
+
+
+def _fault(live: Manifest, condition: Manifest) -> str:
+    """Reason and message, without what is another each time: names of pods, numbers, times, addresses, identifiers."""
+    reason, message = condition.get("reason", ""), condition.get("message", "")
+    if reason == "AmbiguousSelector":
+        return f"{reason}: other autoscalers select the same pods"  # it names them in any order
+    target = re.escape(live["spec"]["scaleTargetRef"]["name"])
+    message = re.sub(rf"\b(pod )?{target}-[a-z0-9]{{1,10}}-[a-z0-9]{{5}}\b", "a pod", message, flags=re.IGNORECASE)
+    for pattern, text in ((_POD, "a pod"), (_POD_NAMED, "a pod"), (_IDENTIFIER, "N"), (_NUMBER, "N")):
+        message = pattern.sub(text, message)
+    return f"{reason}: {message}"[:_LONGEST_FAULT]
 
 
 OF_KIND: dict[str, Callable[[Manifest], Any]] = {
     "Deployment": rollout,
     "Job": job_end,
-    "HorizontalPodAutoscaler": scaler,
-    "ScaledObject": scaler,
+    "HorizontalPodAutoscaler": autoscaler,
+    "ScaledObject": scaled_object,
 }
 
 

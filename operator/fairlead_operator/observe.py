@@ -10,12 +10,12 @@ from dataclasses import replace
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator import causes, kinds
+from fairlead_operator import autoscaling, causes, kinds
 from fairlead_operator.apply import Applier
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.cluster.world import World
-from fairlead_operator.facts import Rollout, Scaler
+from fairlead_operator.facts import Rollout
 from fairlead_operator.inventory import Ref
 from fairlead_operator.plan import Plan, Stage
 from fairlead_operator.provisioning import listed
@@ -59,6 +59,7 @@ class Observer:
         live = {ref: child for ref, child in self._world.of(turn.owner).items() if ref not in turn.pruned}
         own = mine(live, turn.uid)
         refused = turn.prepared.refused
+        scaling_fault, scaling_seconds = autoscaling.assess(live, own, turn.previous, now=self._now())
         rolled = refused is None and not turn.held and self.rolled_out(turn)
         was_serving = turn.previous.get("serving")
         serving = {"generation": turn.plan.generation, "runtimeHash": turn.plan.runtime_hash}
@@ -74,7 +75,8 @@ class Observer:
             contract=next((ref.name for ref in sorted(own) if _is_contract(ref)), ""),
             api=_part(turn, own, "api"),
             worker=_part(turn, own, "worker"),
-            scaling_fault=_scaling_fault(own),
+            scaling_fault=scaling_fault,
+            scaling_seconds=scaling_seconds,
             scaling_note=_scaling_note(turn.plan),
             left_out=tuple(each.message for each in turn.plan.left_out if not each.feature.startswith("scaling")),
             embedded=turn.prepared.embedded,
@@ -186,11 +188,6 @@ def _seen(own: Mapping[Ref, Child], component: str) -> Rollout | None:
 def _part(turn: Pass, own: Mapping[Ref, Child], component: str) -> Part:
     planned = [each.component for each in turn.wanted() if each.kind is kinds.DEPLOYMENT]
     return Part(wanted=component in planned, seen=_seen(own, component))
-
-
-def _scaling_fault(own: Mapping[Ref, Child]) -> str:
-    faults = {ref: child.facts.fault for ref, child in own.items() if isinstance(child.facts, Scaler)}
-    return next((f"{ref}: {fault[:300]}" for ref, fault in sorted(faults.items()) if fault), "")
 
 
 def _scaling_note(planned: Plan) -> Trouble | None:

@@ -105,7 +105,7 @@ class Reconciler:
             raise turn.applied.errors[0]
         if turn.applied.refused:
             raise Refused(", ".join(str(ref) for ref in sorted(turn.applied.refused)))
-        return _sooner(held_seconds, _look_again_seconds(view, busy=self._busy()))
+        return _sooner(held_seconds, view.scaling_seconds, _look_again_seconds(view, busy=self._busy()))
 
     def _prepare(self, resource: Manifest) -> Prepared | Trouble:
         return self._preparer.prepare(resource, self._classes(), self._capabilities())

@@ -28,7 +28,10 @@ class Part:
 
 @dataclass(frozen=True)
 class View:
-    """Everything that the status is made from. `stalled` waits for a person, `pending` for the cluster."""
+    """Everything that the status is made from. `stalled` waits for a person, `pending` for the cluster.
+
+    After `scaling_seconds` there may be a `scaling_fault`, though nothing tells of it.
+    """
 
     generation: int
     class_name: str = ""
@@ -43,6 +46,7 @@ class View:
     api: Part = Part()
     worker: Part = Part()
     scaling_fault: str = ""
+    scaling_seconds: float | None = None
     scaling_note: Trouble | None = None
     left_out: tuple[str, ...] = ()
     embedded: bool = False

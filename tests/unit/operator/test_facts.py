@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.facts import rollout
+from fairlead_operator.facts import Scaler, autoscaler, rollout, scaled_object
 
 SERVES = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2}
 
@@ -78,3 +78,136 @@ def test_why_pods_are_refused_reads_the_same_at_each_try(message: str, lasting: 
     live = deployment(SERVES)
     live["status"]["conditions"].append({"type": "ReplicaFailure", "status": "True", "message": message})
     assert rollout(live).refused == lasting
+
+
+def test_a_rollout_tells_since_when_it_is_available() -> None:
+    live = deployment(SERVES)
+    available = {"type": "Available", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
+    live["status"]["conditions"].append(available)
+    assert rollout(live).available_since == "2026-01-01T00:00:00Z"
+    available["status"] = "False"
+    assert rollout(live).available_since == ""
+
+
+AT = "2026-01-01T00:00:00Z"
+ABLE = {"type": "AbleToScale", "status": "True", "reason": "ReadyForNewScale", "message": "recommended size matches"}
+LIMITED = {"type": "ScalingLimited", "status": "True", "reason": "TooManyReplicas", "message": "more than the maximum"}
+NO_METRICS = "the HPA was unable to compute the replica count: failed to get cpu utilization: "
+
+
+def scaler_of(*conditions: dict[str, Any]) -> dict[str, Any]:
+    """A HorizontalPodAutoscaler, or a ScaledObject, of the worker."""
+    return {
+        "metadata": {"name": "orders-worker", "labels": {"app.kubernetes.io/component": "worker"}},
+        "spec": {"scaleTargetRef": {"name": "orders-worker"}},
+        "status": {"conditions": list(conditions)},
+    }
+
+
+def condition(name: str, status: str, reason: str, message: str = "") -> dict[str, Any]:
+    return {"type": name, "status": status, "reason": reason, "message": message, "lastTransitionTime": AT}
+
+
+HPA_FAULTS: dict[str, tuple[list[dict[str, Any]], str, str]] = {
+    "its controller has not looked yet": ([], "", ""),
+    "it works, and is at its maximum": (
+        [ABLE, condition("ScalingActive", "True", "ValidMetricFound"), LIMITED],
+        "",
+        "",
+    ),
+    "somebody wants no pods": (
+        [ABLE, condition("ScalingActive", "False", "ScalingDisabled", "scaling is off")],
+        "",
+        "",
+    ),
+    "nothing is known": ([ABLE, condition("ScalingActive", "Unknown", "")], "", ""),
+    "no metrics": (
+        [ABLE, condition("ScalingActive", "False", "FailedGetResourceMetric", NO_METRICS + "no metrics returned")],
+        f"FailedGetResourceMetric: {NO_METRICS}no metrics returned",
+        AT,
+    ),
+    "the Deployment cannot be read": (
+        [condition("AbleToScale", "False", "FailedGetScale", "not found"), LIMITED],
+        "FailedGetScale: not found",
+        AT,
+    ),
+    "the Deployment cannot be scaled, which has no lasting time": (
+        [condition("AbleToScale", "False", "FailedUpdateScale", "forbidden")],
+        "FailedUpdateScale: forbidden",
+        "",
+    ),
+    "others select its pods, in any order": (
+        [ABLE, condition("ScalingActive", "False", "AmbiguousSelector", "by multiple HPAs: [shop/b shop/a]")],
+        "AmbiguousSelector: other autoscalers select the same pods",
+        AT,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HPA_FAULTS)
+def test_what_keeps_an_autoscaler_from_scaling(case: str) -> None:
+    conditions, fault, since = HPA_FAULTS[case]
+    found = autoscaler(scaler_of(*conditions))
+    assert (found.component, found.fault, found.since) == ("worker", fault, since)
+
+
+UNPAUSED = condition("Paused", "False", "ScaledObjectUnpaused")
+FALLS_BACK = condition("Fallback", "True", "FallbackExists", "At least one trigger is falling back")
+CHECK_FAILED = condition("Ready", "False", "ScaledObjectCheckFailed", "no such trigger")
+KEDA_FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
+    "KEDA has not looked yet": ([condition("Ready", "Unknown", ""), condition("Fallback", "Unknown", "")], ""),
+    "it works, and there is nothing to do": (
+        [condition("Ready", "True", "ScaledObjectReady"), condition("Active", "False", "ScalerNotActive"), UNPAUSED],
+        "",
+    ),
+    "some triggers fail": ([condition("Ready", "Unknown", "PartialTriggerError", "some"), UNPAUSED], ""),
+    "KEDA cannot use it": ([CHECK_FAILED, UNPAUSED], "ScaledObjectCheckFailed: no such trigger"),
+    "the backlog cannot be measured": (
+        [condition("Ready", "True", "ScaledObjectReady"), FALLS_BACK, UNPAUSED],
+        "FallbackExists: At least one trigger is falling back",
+    ),
+    "somebody paused it": ([CHECK_FAILED, FALLS_BACK, condition("Paused", "True", "ScaledObjectPaused")], ""),
+}
+
+
+@pytest.mark.parametrize("case", KEDA_FAULTS)
+def test_what_keeps_a_scaled_object_from_scaling(case: str) -> None:
+    conditions, fault = KEDA_FAULTS[case]
+    assert scaled_object(scaler_of(*conditions)) == Scaler("worker", fault)
+    assert scaled_object(scaler_of(*conditions)).since == ""
+
+
+LASTING = {
+    "missing request for cpu in container app of Pod orders-worker-bcdfg-hjklm": (
+        "missing request for cpu in container app of a pod"
+    ),
+    "container app not found in Pod other-65f4d8c9b7-x2k4z": "container app not found in a pod",
+    'pods "orders-worker-65f4d8c9b7-x2k4z" not found, orders-worker-65f4d8c9b7-aaaaa is': "a pod not found, a pod is",
+    "did not receive metrics for targeted pods (pods might be unready)": (
+        "did not receive metrics for targeted pods (pods might be unready)"
+    ),
+    "the server could not find the requested resource (get pods.metrics.k8s.io)": (
+        "the server could not find the requested resource (get pods.metrics.k8s.io)"
+    ),
+    'Get "https://10.96.0.1:443/apis/metrics.k8s.io/v1beta1": dial tcp 10.96.7.8:8443: i/o timeout': (
+        'Get "https://N/apis/metrics.k8s.io/v1beta1": dial tcp N: i/o timeout'
+    ),
+    "throttled, waited 1m3.5s, at 2026-01-01T00:00:00Z, 17 of 20, 85% (limit=3)": (
+        "throttled, waited N, at N, N of N, N (limit=N)"
+    ),
+    "AccessDenied, request 3f2a0b1c-1111-2222-3333-abcdefabcdef": "AccessDenied, request N",
+    "no such queue: orders-2-events": "no such queue: orders-2-events",
+}
+
+
+@pytest.mark.parametrize(("message", "lasting"), LASTING.items())
+def test_what_ails_an_autoscaler_reads_the_same_at_each_look(message: str, lasting: str) -> None:
+    failed = condition("ScalingActive", "False", "FailedGetResourceMetric", message)
+    assert autoscaler(scaler_of(failed)).fault == f"FailedGetResourceMetric: {lasting}"
+
+
+def test_a_fault_is_cut_short_and_its_time_is_no_news() -> None:
+    failed = condition("ScalingActive", "False", "FailedGetResourceMetric", "very " * 1000)
+    found = autoscaler(scaler_of(failed))
+    assert len(found.fault) == 300
+    assert autoscaler(scaler_of(failed | {"lastTransitionTime": "2026-02-02T00:00:00Z"})) == found
