@@ -16,7 +16,8 @@ from fairlead_operator.logs import RESOURCE
 from fairlead_operator.metrics import Metrics
 
 LOG = logging.getLogger(__name__)
-REFUSED_SECONDS = 8.0
+# With the queue's jitter and the pass itself it stays below the ten seconds after which an end of the refusal has to show.
+REFUSED_SECONDS = 7.0
 
 
 class Workers:
