@@ -74,6 +74,7 @@ class Life:
     be_killed: bool = False
     has_others: bool = False
     _watched: int = 0
+    _generation: int = 0
 
     def counts(self, request: Request) -> bool:
         """Whether it is a request of the operator for this resource: no watch, no Lease, no discovery."""
@@ -97,9 +98,9 @@ class Life:
         self._before = self.lane.chronicle.comings_and_goings(self._owner)
         admin, manifest = self.lane.admin, born(self.lane.namespace, self.name)
         if chapter == "create":
-            admin.create(manifest)
+            self._generation = admin.create(manifest)["metadata"]["generation"]
         elif chapter == "edit":
-            admin.merge(manifest, {"spec": changes(manifest)})
+            self._generation = admin.merge(manifest, {"spec": changes(manifest)})["metadata"]["generation"]
         else:
             admin.delete(manifest)
 
@@ -183,7 +184,8 @@ class Life:
             return not objects
         generations = [each["metadata"]["generation"] for each in objects if each["kind"] == "ApiService"]
         ready = self.condition("Ready")
-        return ready.get("status") == "True" and [ready["observedGeneration"]] == generations
+        # The chronicle may be late, so that what it tells is from before the edit.
+        return ready.get("status") == "True" and [ready["observedGeneration"]] == generations == [self._generation]
 
     def _last_words(self) -> str:
         """What the operator asked and said last."""
