@@ -16,7 +16,7 @@ from fairlead_operator.logs import RESOURCE
 from fairlead_operator.metrics import Metrics
 
 LOG = logging.getLogger(__name__)
-# With the queue's jitter and the pass itself it stays below the ten seconds after which an end of the refusal has to show.
+# With the queue's jitter and the pass itself below the ten seconds in which the end of a refusal has to show.
 REFUSED_SECONDS = 7.0
 
 
