@@ -14,8 +14,8 @@ from fairlead_operator import kinds
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.cluster.world import World
-from fairlead_operator.confirm import confirm
-from fairlead_operator.errors import Conflict, Forbidden, Invalid, NotLeading, OperatorError, Terminating
+from fairlead_operator.confirm import confirm, confirm_create
+from fairlead_operator.errors import Conflict, Forbidden, Invalid, NotLeading, OperatorError, Outdated, Terminating
 from fairlead_operator.facts import OF_KIND
 from fairlead_operator.intent import Wanted
 from fairlead_operator.inventory import Ref
@@ -76,11 +76,16 @@ class Applier:
         """Apply what differs, a few at a time in the order given; the outcome goes into `applied`. `force`: all."""
         live = self._world.of(owner)
         todo = [each for each in wanted if force or not self._is_settled(owner, uid, each, live)]
-        if any(force or self.differs(owner, each, live) for each in todo):
-            await confirm(self._client, self._world, owner)
+        changed = [each for each in todo if force or self.differs(owner, each, live)]
+        if changed:
+            is_new = all(each.ref not in live for each in changed)
+            await (confirm_create if is_new else confirm)(self._client, self._world, owner)
         for first in range(0, len(todo), AT_ONCE):
             some = todo[first : first + AT_ONCE]
-            await asyncio.gather(*(self._one(owner, uid, each, live, applied, force) for each in some))
+            ends = (self._one(owner, uid, each, live, applied, force) for each in some)
+            for end in await asyncio.gather(*ends, return_exceptions=True):
+                if end is not None:
+                    raise end
 
     def _is_settled(self, owner: Name, uid: str, wanted: Wanted, live: Mapping[Ref, Child]) -> bool:
         """Whether nothing needs to be done or said: most children, in most passes."""
@@ -115,7 +120,7 @@ class Applier:
         try:
             if await self._bring(owner, uid, wanted, live.get(ref), applied, force=force):
                 applied.written.append(ref)
-        except NotLeading:
+        except (NotLeading, Outdated):
             raise
         except Terminating:
             applied.waiting.append(ref)
@@ -147,6 +152,7 @@ class Applier:
             return False
         if not force and not self.differs(owner, wanted, {ref: child}):
             return False
+        await confirm(self._client, self._world, owner)
         self._learn(owner, wanted, await self._client.apply_known(kind, wanted.manifest, uid=child.uid))
         return True
 

@@ -1,8 +1,10 @@
-"""No write for a resource that only a list has told of, until it has been read alone.
+"""No change for a resource that only a list has told of, until it has been read alone.
 
 An API server that lags behind, or was restored, may list a spec that others have replaced long since; carried out, it
 would take the children back. What a watch or an answer about the resource itself tells is newer than any list before
-it. So one read is due after a start or a new list, and only for a resource that has something to write.
+it. So one read is due after a start or a new list, and only for a resource that has something to write. None is due to
+make the children of one that has no status, as the list tells, for a create changes nothing that is there; nor to write
+a status over one of a given version.
 """
 
 from fairlead_operator import kinds
@@ -13,9 +15,9 @@ from fairlead_operator.errors import Outdated
 
 
 async def confirm(client: Client, world: World, owner: Name) -> None:
-    """Come before every write for `owner`. Outdated when the resource is another by now: a pass for that one is due."""
-    listed = world.services.get(owner)
-    if listed is None or not world.services.is_listed(owner):
+    """Come before changes for `owner`. Outdated when the resource is another by now: a pass for that one is due."""
+    listed = _only_listed(world, owner)
+    if listed is None:
         return
     live = await client.get(kinds.API_SERVICE, namespace=owner[0], name=owner[1])
     if live is None:
@@ -24,3 +26,14 @@ async def confirm(client: Client, world: World, owner: Name) -> None:
     world.services.put(owner, record)
     if record.version != listed.version:
         raise Outdated(f"{'/'.join(owner)} was known only at version {listed.version} and is at {record.version}")
+
+
+async def confirm_create(client: Client, world: World, owner: Name) -> None:
+    """Come before children are made for `owner`; as `confirm`."""
+    listed = _only_listed(world, owner)
+    if listed is not None and "status" in listed.content:
+        await confirm(client, world, owner)
+
+
+def _only_listed(world: World, owner: Name) -> Whole | None:
+    return world.services.get(owner) if world.services.is_listed(owner) else None

@@ -15,6 +15,7 @@ from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Name
 from fairlead_operator.cluster.world import World
 from fairlead_operator.confirm import confirm
+from fairlead_operator.errors import Invalid
 from fairlead_operator.status import View
 
 DETAIL_SECONDS = 5.0
@@ -71,10 +72,20 @@ class Reporter:
 
     async def _write(self, resource: Manifest, owner: Name, after: status.Status) -> bool:
         """Whether the resource is still there."""
-        await confirm(self._client, self._world, owner)
-        answer = await self._client.replace_status(
-            kinds.API_SERVICE, after, namespace=owner[0], name=owner[1], uid=resource["metadata"]["uid"]
-        )
+        uid, version = resource["metadata"]["uid"], int(resource["metadata"]["resourceVersion"])
+        is_listed = self._world.services.is_listed(owner)
+        try:
+            answer = await self._client.replace_status(
+                kinds.API_SERVICE,
+                after,
+                namespace=owner[0],
+                name=owner[1],
+                uid=uid,
+                version=version if is_listed else None,
+            )
+        except Invalid:
+            await confirm(self._client, self._world, owner)
+            raise
         if answer is not None:
             self._world.learn(answer)
         return answer is not None

@@ -5,14 +5,13 @@ import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 
 from fairlead_operator.cluster import client as client_module
 
 from ..client import Client, Manifest
-from ..controlplane import ADMINS, Cluster
+from ..ground import Ground
 from ..operator.apisvc import Resource
 from ..waiting import eventually
 from . import actions, streams
@@ -24,6 +23,7 @@ PAGE_SIZE = 1
 LARGE_MAPS = 10
 LARGE_BYTES = 1_000_000
 CHUNK_PAUSE_SECONDS = 0.15
+BEGINNINGS = ("apisvcs", "serviceaccounts", "configmaps", "services", "deployments", "horizontalpodautoscalers")
 
 
 def autoscaler(resource: Resource) -> Manifest:
@@ -43,6 +43,11 @@ def made(here: Scene) -> Resource:
     resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
     here.operator.settle()
     return resource
+
+
+def versions_of(resource: Resource) -> dict[tuple[str, str], str]:
+    """The version of each of its children."""
+    return {name: each["metadata"]["resourceVersion"] for name, each in resource.children().items()}
 
 
 def requests_about(here: Scene, resource: Resource, *, since: int) -> list[Request]:
@@ -168,26 +173,58 @@ def old_children(here: Scene) -> None:
     }
 
 
-STORIES = (expired_token, slow_and_large, old_resources, old_children)
+def old_beginnings(here: Scene) -> None:
+    """An operator that starts from lists older than anything it did leaves all of that as it is."""
+    past = streams.Frozen()
+    resource = here.resource().create()
+    for kind in BEGINNINGS:
+        here.proxy.rule(streams.is_list(kind, replica=here.name), past.remember)
+    here.start()
+    resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
+    resource.edit(scaling={"api": {"max": 5}})
+    eventually(lambda: highest(resource) == 5, what="the edit is carried out")
+    resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
+    here.operator.settle()
+    here.operator.stop()
+    before = versions_of(resource)
+    frozen = [
+        here.proxy.rule(match(kind, replica=here.name), past.act, count=None)
+        for kind in BEGINNINGS
+        for match in (streams.is_list, streams.is_watch)
+    ]
+    since = len(here.proxy.requests)
+    here.start()
+    eventually(lambda: requests_about(here, resource, since=since), what="it is read alone")
+    here.operator.settle()
+    assert any(each.code == 409 for each in here.operator.sent), "no create found its child there"
+    assert versions_of(resource) == before
+    for rule in frozen:
+        rule.end()
+    service = resource.child("Service", "api")
+    here.admin.delete(service)
+    eventually(lambda: here.admin.get(service), what="the Service is back")
+    resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
 
 
-def tell(story: Callable[[Scene], None], admin_config: Path, proxy: FaultProxy) -> None:
+STORIES = (expired_token, slow_and_large, old_resources, old_children, old_beginnings)
+
+
+def tell(story: Callable[[Scene], None], ground: Ground, proxy: FaultProxy) -> None:
     """One scene, to its sound end."""
-    with scene(admin_config, proxy) as here:
+    with scene(ground, proxy) as here:
         story(here)
         here.assert_sound()
 
 
 @pytest.fixture(scope="module")
-def scenes(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[dict[str, Future[None]]]:
+def scenes(request: pytest.FixtureRequest, ground: Ground) -> Iterator[dict[str, Future[None]]]:
     """Every scene that is asked for, under way, with pages of one object."""
-    admin_config = cluster.kubeconfig("admin", groups=ADMINS)
     items = [item for item in request.session.items if item.path == request.path]
     chosen = {item.callspec.params["story"] for item in items if isinstance(item, pytest.Function)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client_module, "PAGE_SIZE", PAGE_SIZE)
-        with FaultProxy(admin_config) as proxy, ThreadPoolExecutor(len(STORIES)) as pool:
-            yield {each.__name__: pool.submit(tell, each, admin_config, proxy) for each in STORIES if each in chosen}
+        with FaultProxy(ground.config) as proxy, ThreadPoolExecutor(len(STORIES)) as pool:
+            yield {each.__name__: pool.submit(tell, each, ground, proxy) for each in STORIES if each in chosen}
 
 
 @pytest.mark.parametrize("story", STORIES)

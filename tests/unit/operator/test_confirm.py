@@ -24,13 +24,15 @@ MANIFEST = {
 
 def resource(version: int) -> dict[str, object]:
     metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": str(version)}
-    return {"metadata": metadata, "spec": {}}
+    return {"metadata": metadata, "spec": {}, "status": {"observedGeneration": 1}}
 
 
-def listed(version: int) -> World:
-    """A world that knows the resource from a list."""
-    world = World()
-    world.services.replace([(OWNER, Whole.read(resource(version)))], version=version)
+def listed(version: int, *, acted_on: bool = True) -> World:
+    """A world that knows the resource from a list, with a status or without."""
+    world, told = World(), resource(version)
+    if not acted_on:
+        del told["status"]
+    world.services.replace([(OWNER, Whole.read(told))], version=version)
     return world
 
 
@@ -86,6 +88,29 @@ async def test_what_is_not_as_the_list_told_is_not_carried_out(version: int | No
     record = world.services.get(OWNER)
     assert record is not None
     assert record.version == known
+
+
+async def test_children_of_one_without_a_status_are_made_without_a_read() -> None:
+    server, world = Server(5), listed(5, acted_on=False)
+    async with serving(server.answer) as client:
+        await bring(client, world)
+    assert server.asked == [WRITTEN]
+
+
+async def test_nothing_that_is_there_is_changed_on_the_word_of_a_list_of_before_the_status() -> None:
+    """Neither list told of the child, and the create finds it there."""
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(f"{request.method} {request.path.rpartition('/namespaces/')[2]}")
+        if request.method == "PATCH":
+            return fault(409)
+        return web.json_response(resource(9)) if "apisvcs" in request.path else written({})
+
+    async with serving(answer) as client:
+        with pytest.raises(Outdated):
+            await bring(client, listed(5, acted_on=False))
+    assert asked == [WRITTEN, WRITTEN.replace("PATCH", "GET"), READ]
 
 
 async def test_where_there_is_nothing_to_write_nothing_is_read() -> None:

@@ -11,6 +11,7 @@ from aiohttp import web
 from fairlead_operator.cluster.client import Client
 from fairlead_operator.cluster.store import Whole
 from fairlead_operator.cluster.world import World
+from fairlead_operator.errors import Outdated
 from fairlead_operator.reasons import Reason, Trouble
 from fairlead_operator.reporting import BUSY_SECONDS, DETAIL_SECONDS, Reporter
 from fairlead_operator.status import View
@@ -165,3 +166,24 @@ async def test_nothing_is_announced_of_a_resource_that_is_gone(code: int) -> Non
         )
         await reporter.report(resource, STALLED)
     assert announced == []
+
+
+async def test_a_status_is_not_written_over_one_that_the_list_did_not_know() -> None:
+    """The list told of version 5; meanwhile somebody wrote a status, and it is at version 9."""
+    metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "5", "generation": 1}
+    world, patches = World(), []
+    world.services.replace([(OWNER, Whole.read({"metadata": metadata, "spec": {}}))], version=5)
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.method == "PATCH":
+            patches.append(await request.json())
+            return fault(422)
+        return web.json_response({"metadata": metadata | {"resourceVersion": "9"}, "spec": {}})
+
+    async with serving(answer) as client:
+        with pytest.raises(Outdated):
+            await Stage(client, world, []).tell(STALLED)
+    assert {"op": "test", "path": "/metadata/resourceVersion", "value": "5"} in patches[0]
+    record = world.services.get(OWNER)
+    assert record is not None
+    assert record.version == 9
