@@ -7,10 +7,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from fairlead_operator.reasons import Reason
+
 ALWAYS = {"Ready", "Provisioned", "ApiAvailable", "WorkerAvailable", "AutoscalingReady"}
 WHILE_TRUE = {"Reconciling", "Stalled", "NotForProduction"}
 VOLATILE = re.compile(r"\d{4}-\d\d-\d\dT\d\d|[0-9a-f]{8}-[0-9a-f]{4}-|resourceVersion|attempt \d|retry in|\d+ ?s ago")
-CAMEL_CASE = re.compile(r"[A-Z][A-Za-z0-9]+")
+REASONS = frozenset(Reason)
 
 
 def reading(resource: dict[str, Any]) -> str:
@@ -28,11 +30,14 @@ def reading(resource: dict[str, Any]) -> str:
     return "InProgress" if ready and ready["status"] != "True" else "Current"
 
 
-def kstatus_check(before: dict[str, Any] | None, after: dict[str, Any]) -> list[str]:
-    """What is wrong with the status of `after`, written when it was that of `before`. Empty when all is well."""
+def kstatus_check(before: dict[str, Any] | None, after: dict[str, Any], *, ordered: bool = True) -> list[str]:
+    """What is wrong with the status of `after`, written when it was that of `before`. Empty when all is well.
+
+    Without `ordered` it is judged by itself alone.
+    """
     if not after.get("status"):
         return []
-    return [*_shape(after), *_order(before, after)]
+    return [*_shape(after), *(_order(before, after) if ordered else ())]
 
 
 def _shape(after: dict[str, Any]) -> Iterator[str]:
@@ -61,8 +66,8 @@ def _shape(after: dict[str, Any]) -> Iterator[str]:
     for condition in conditions.values():
         if condition.get("observedGeneration") != observed:
             yield f"{condition['type']} is about another generation than the status"
-        if not CAMEL_CASE.fullmatch(condition["reason"]):
-            yield f"{condition['type']} has the reason {condition['reason']!r}"
+        if condition["reason"] not in REASONS:
+            yield f"{condition['type']} has a reason that is documented nowhere: {condition['reason']!r}"
         if VOLATILE.search(condition.get("message", "")):
             yield f"{condition['type']} has a message that changes by itself: {condition['message']}"
 

@@ -5,7 +5,6 @@ definitions are installed there and stay.
 """
 
 import os
-import uuid
 from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -13,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from .binaries import binaries
-from .client import Client, Manifest
+from .client import Client
 from .controlplane import ADMINS, Cluster, ControlPlane, ForeignCluster, install_definitions
+from .ground import Ground
+from .identity import Identity, chart_rules
+from .recording import StatusRecorder, own_namespace
 
 OWN_DEFINITIONS = sorted((Path(__file__).resolve().parents[2] / "crds").glob("*.yaml"))
 RUNNING = pytest.StashKey[Cluster]()
@@ -70,17 +72,47 @@ def admin(connect: Callable[..., Client]) -> Client:
     return connect("admin", groups=ADMINS)
 
 
+@pytest.fixture(scope="session")
+def admin_config(cluster: Cluster) -> Path:
+    """A kubeconfig of the administrator."""
+    return cluster.kubeconfig("admin", groups=ADMINS)
+
+
+@pytest.fixture(scope="session")
+def operator_account(admin: Client) -> Iterator[Identity]:
+    """A ServiceAccount that may do, everywhere, what the chart's ClusterRole says."""
+    account = Identity(admin, "default").create()
+    account.grant(chart_rules())
+    yield account
+    account.remove()
+
+
+@pytest.fixture(scope="session")
+def ground(
+    admin: Client,
+    admin_config: Path,
+    operator_account: Identity,
+    statuses: StatusRecorder,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Ground]:
+    """Namespaces for operators behind a fault proxy, or for more than one test."""
+    config = operator_account.kubeconfig(admin_config, tmp_path_factory.mktemp("operator"))
+    with Client(config) as operator:
+        yield Ground(admin, operator_account, config, operator, statuses)
+
+
+@pytest.fixture(scope="session")
+def statuses(admin: Client) -> Iterator[StatusRecorder]:
+    """What looks on at every status that an operator writes."""
+    with StatusRecorder(admin) as statuses:
+        yield statuses
+
+
 @pytest.fixture
-def namespace(admin: Client) -> Iterator[str]:
-    """A namespace of the test's own."""
-    manifest: Manifest = {
-        "apiVersion": "v1",
-        "kind": "Namespace",
-        "metadata": {"name": f"test-{uuid.uuid4().hex[:10]}"},
-    }
-    admin.create(manifest)
-    yield manifest["metadata"]["name"]
-    admin.delete(manifest)
+def namespace(admin: Client, statuses: StatusRecorder) -> Iterator[str]:
+    """A namespace of the test's own; the test fails when any status that an operator wrote there breaks the rules."""
+    with own_namespace(admin, statuses) as name:
+        yield name
 
 
 @pytest.hookimpl(wrapper=True)

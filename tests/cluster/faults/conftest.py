@@ -5,18 +5,19 @@ from pathlib import Path
 
 import pytest
 
-from ..controlplane import ADMINS, Cluster
+from ..ground import Ground
 from .proxy import FaultProxy
 
 
 @pytest.fixture
-def admin_config(cluster: Cluster) -> Path:
-    """A kubeconfig of the administrator."""
-    return cluster.kubeconfig("admin", groups=ADMINS)
+def proxy(admin_config: Path) -> Iterator[FaultProxy]:
+    """A proxy without any fault yet, for requests of the test's own: what passes is done as the administrator."""
+    with FaultProxy(admin_config) as proxy:
+        yield proxy
 
 
 @pytest.fixture
-def proxy(admin_config: Path) -> Iterator[FaultProxy]:
-    """A proxy without any fault yet; what passes is done as the administrator."""
-    with FaultProxy(admin_config) as proxy:
+def before_operators(ground: Ground) -> Iterator[FaultProxy]:
+    """A proxy without any fault yet: what passes is done with the rights that an operator has in production."""
+    with FaultProxy(ground.config) as proxy:
         yield proxy

@@ -1,13 +1,12 @@
 """Where lives are led side by side: a few lanes, each with a namespace, an operator and a simulator of its own."""
 
 import queue
-import uuid
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from ..client import Client, Manifest
+from ..ground import Ground
 from ..operator.harness import settings
 from ..simulator import Simulator
 from .chronicle import Chronicle
@@ -22,33 +21,30 @@ LEASE = {"lease_seconds": 15.0, "lease_renew_seconds": 10.0, "lease_retry_second
 class Stage:
     """Sets up lanes. Use it as a context; what it looked on with is closed at its end."""
 
-    def __init__(self, kubeconfig: Path, logs: Path) -> None:
-        self.admin = Client(kubeconfig)
-        self.proxy = FaultProxy(kubeconfig)
-        self.chronicle = Chronicle(kubeconfig)
+    def __init__(self, ground: Ground, chronicle: Chronicle, logs: Path) -> None:
+        self.ground = ground
+        self.chronicle = chronicle
+        self.proxy = FaultProxy(ground.config)
         self.zygote = Zygote(logs)
 
     @contextmanager
     def lane(self) -> Iterator[Lane]:
-        """A lane with its operator running; at the end it is told to stop, and must do so well."""
-        namespace: Manifest = {
-            "apiVersion": "v1",
-            "kind": "Namespace",
-            "metadata": {"name": f"test-{uuid.uuid4().hex[:10]}"},
-        }
-        self.admin.create(namespace)
-        name = namespace["metadata"]["name"]
-        operator = Process(self.zygote, settings(name, **LEASE), self.proxy.door(name))
-        simulator = Simulator(self.admin, name)
-        simulator.start()
-        operator.start()
-        try:
-            yield Lane(self.admin, self.proxy, self.chronicle, name, operator)
-            assert operator.stop() == 0, operator.log.read_text()[-2000:]
-        finally:
-            operator.kill()
-            simulator.stop()
-            self.admin.delete(namespace)
+        """A lane with its operator running; at the end it is told to stop, and must do so well. Every status that is
+        written is checked, and nothing may have been asked for without a right to it.
+        """
+        admin = self.ground.admin
+        with self.ground.namespace() as name:
+            operator = Process(self.zygote, settings(name, **LEASE), self.proxy.door(name))
+            simulator = Simulator(admin, name)
+            simulator.start()
+            operator.start()
+            try:
+                yield Lane(admin, self.proxy, self.chronicle, name, operator)
+                assert operator.stop() == 0, operator.log.read_text()[-2000:]
+            finally:
+                operator.kill()
+                simulator.stop()
+            assert self.proxy.forbidden(name) == []
 
 
 def side_by_side(lanes: Iterable[Lane], works: Iterable[Callable[[Lane], None]], *, at_once: int = 1) -> list[str]:

@@ -84,6 +84,10 @@ class FaultProxy:
         self._rules.append(rule)
         return rule
 
+    def forbidden(self, replica: str) -> list[Request]:
+        """What this replica asked for without a right to it: the server itself said so, no rule."""
+        return [each for each in list(self.requests) if each.replica == replica and each.landed == 403]
+
     def cut(self, match: Callable[[Request], bool] = lambda request: True) -> None:
         """Reset the connections of those requests that are under way now, open watches included."""
         self._call(self._cut(match))

@@ -4,22 +4,21 @@ Any number of scenes play side by side; what a rule does to one of them the othe
 """
 
 import time
-import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import combinations
-from pathlib import Path
 from typing import Any
 
 import kopf
 
 from fairlead_operator import kinds
 
-from ..client import Client, Manifest
+from ..client import Client
+from ..ground import Ground
 from ..operator.apisvc import Resource
-from ..operator.harness import Running, StatusRecorder, example, settings
+from ..operator.harness import Running, example, settings
 from ..simulator import Simulator
 from ..waiting import eventually
 from .actions import Action
@@ -96,13 +95,16 @@ class Scene:
         return found
 
     def assert_sound(self) -> None:
-        """It has not ended, has connected at most once a second and kind, and has nothing to write any more."""
+        """It has not ended, has connected at most once a second and kind, has asked for nothing that its rights do not
+        allow, and has nothing to write any more.
+        """
         self.operator.settle()
         count = len(self.operator.writes())
         self.operator.resync()
         self.operator.resync()
         assert self.operator.writes()[count:] == []
         assert [each.error for each in self.operators if each.error] == []
+        assert self.proxy.forbidden(self.name) == []
         for (method, resource), times in self.connections().items():
             assert surplus(times) <= 0, f"{method} {resource}: {[f'{at:.2f}' for at in times]}"
 
@@ -114,23 +116,18 @@ def surplus(times: list[float]) -> int:
 
 
 @contextmanager
-def scene(admin_config: Path, proxy: FaultProxy) -> Iterator[Scene]:
+def scene(ground: Ground, proxy: FaultProxy) -> Iterator[Scene]:
     """A scene without an operator yet. Every status that is written in it is checked."""
-    with ExitStack() as stack:
-        admin = stack.enter_context(Client(admin_config))
-        name = f"test-{uuid.uuid4().hex[:10]}"
-        namespace: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
-        admin.create(namespace)
-        stack.callback(admin.delete, namespace)
-        simulator = Simulator(admin, name)
+    with ground.namespace() as name:
+        simulator = Simulator(ground.admin, name)
         simulator.start()
-        stack.callback(simulator.stop)
-        recorder = StatusRecorder(admin, name)
-        made = Scene(admin, proxy, name, simulator)
-        stack.callback(lambda: [each.stop() for each in made.operators])
-        with recorder.recording():
+        made = Scene(ground.admin, proxy, name, simulator)
+        try:
             yield made
-        assert recorder.faults == []
+        finally:
+            for each in made.operators:
+                each.stop()
+            simulator.stop()
 
 
 def within(seconds: float, check: Callable[[], Any], *, since: float, what: str) -> float:

@@ -1,15 +1,14 @@
 """A write that is late by a whole life: the resource that it is about is gone, and another has its name."""
 
-from pathlib import Path
-
+from ..ground import Ground
 from . import actions
 from .exchange import Request
 from .proxy import FaultProxy
 from .scene import READY_SECONDS, scene
 
 
-def test_a_status_never_lands_on_the_next_resource_of_the_name(admin_config: Path, proxy: FaultProxy) -> None:
-    with scene(admin_config, proxy) as here:
+def test_a_status_never_lands_on_the_next_resource_of_the_name(ground: Ground, before_operators: FaultProxy) -> None:
+    with scene(ground, before_operators) as here:
         here.start()
         resource = here.resource().create()
         resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
@@ -22,7 +21,7 @@ def test_a_status_never_lands_on_the_next_resource_of_the_name(admin_config: Pat
             resource.delete()
             resource.create()
 
-        late = proxy.rule(is_status, actions.call_before(take_its_place, then=actions.untouched))
+        late = before_operators.rule(is_status, actions.call_before(take_its_place, then=actions.untouched))
         resource.edit(api=resource.manifest["spec"]["api"] | {"title": "Other"})
         resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
         here.assert_sound()

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from ..client import Client, Manifest
+from ..ground import Ground
 from ..operator.harness import settings
 from ..waiting import eventually
 from .process import Process, Zygote
@@ -10,7 +11,7 @@ from .proxy import FaultProxy
 
 
 def test_a_process_is_killed_started_again_paused_and_ended(
-    proxy: FaultProxy, admin: Client, namespace: str, tmp_path: Path
+    before_operators: FaultProxy, admin: Client, ground: Ground, namespace: str, tmp_path: Path
 ) -> None:
     def renewed() -> str:
         lease: Manifest = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
@@ -18,10 +19,11 @@ def test_a_process_is_killed_started_again_paused_and_ended(
         return str(live["spec"].get("renewTime")) if live and live["spec"]["holderIdentity"] else ""
 
     def renewals() -> int:
-        return sum(1 for each in list(proxy.requests) if each.method == "PUT")
+        return sum(1 for each in list(before_operators.requests) if each.method == "PUT")
 
+    ground.let_lead(namespace)
     with Zygote(tmp_path) as zygote:
-        process = Process(zygote, settings(namespace), proxy.door("one"))
+        process = Process(zygote, settings(namespace), before_operators.door("one"))
         assert (process.alive, process.exit_code) == (False, None)
         process.start()
         first = eventually(renewed, what="it leads")

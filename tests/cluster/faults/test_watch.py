@@ -9,12 +9,11 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
 
 from ..client import Manifest
-from ..controlplane import ADMINS, Cluster
+from ..ground import Ground
 from ..operator.apisvc import Resource, condition
 from ..simulator import provisioned
 from ..waiting import eventually
@@ -64,9 +63,9 @@ FAULTS = {
 }
 
 
-def play(fault: Fault, admin_config: Path, proxy: FaultProxy) -> dict[str, float]:
+def play(fault: Fault, ground: Ground, proxy: FaultProxy) -> dict[str, float]:
     """One scene; how many seconds it took until each was noticed, and how many without any fault ("usual")."""
-    with scene(admin_config, proxy) as here:
+    with scene(ground, proxy) as here:
         here.start()
         orders, late = here.resource("orders").create(), here.resource("late")
         orders.until("Ready", "True", timeout_seconds=READY_SECONDS)
@@ -121,13 +120,12 @@ def is_new(here: Scene, service: Manifest) -> bool:
 
 
 @pytest.fixture(scope="module")
-def scenes(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[dict[str, Future[dict[str, float]]]]:
+def scenes(request: pytest.FixtureRequest, ground: Ground) -> Iterator[dict[str, Future[dict[str, float]]]]:
     """Every scene that is asked for, under way."""
-    admin_config = cluster.kubeconfig("admin", groups=ADMINS)
     items = [item for item in request.session.items if item.path == request.path]
     chosen = {item.callspec.params["name"] for item in items if isinstance(item, pytest.Function)}
-    with FaultProxy(admin_config) as proxy, ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {name: pool.submit(play, FAULTS[name], admin_config, proxy) for name in FAULTS if name in chosen}
+    with FaultProxy(ground.config) as proxy, ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {name: pool.submit(play, FAULTS[name], ground, proxy) for name in FAULTS if name in chosen}
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from ..controlplane import ADMINS, Cluster
+from ..ground import Ground
 from ..waiting import eventually
 from . import actions
 from .actions import Action
+from .chronicle import Chronicle
 from .exchange import Request
 from .lanes import Stage, side_by_side
 from .life import CHAPTERS, RECOVERY_SECONDS, End, Lane, Life, difference
@@ -47,11 +48,10 @@ ANSWERS: dict[str, Action] = {
 
 
 @pytest.fixture(scope="module")
-def stage(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
+def stage(ground: Ground, admin_config: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
     """What all lanes share."""
-    kubeconfig: Path = cluster.kubeconfig("admin", groups=ADMINS)
-    stage = Stage(kubeconfig, tmp_path_factory.mktemp("operators"))
-    with stage.admin, stage.proxy, stage.chronicle, stage.zygote:
+    stage = Stage(ground, Chronicle(admin_config), tmp_path_factory.mktemp("operators"))
+    with stage.proxy, stage.chronicle, stage.zygote:
         yield stage
 
 

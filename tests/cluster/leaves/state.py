@@ -83,7 +83,7 @@ def wanted(prepared: Prepared) -> dict[Ref, intent.Wanted]:
 def faults(state: State, prepared: Prepared, *, stalled: str) -> Iterator[str]:
     """What is not as it should be; `stalled` is the reason that is expected, or empty."""
     resource = state.resource
-    yield from kstatus_check(resource, resource)
+    yield from kstatus_check(None, resource, ordered=False)
     if resource["status"]["observedGeneration"] != resource["metadata"]["generation"]:
         yield "the status is about another generation"
     if state.stalled != stalled:

@@ -4,7 +4,6 @@ After every step the status is true, the children are what the plan means them t
 the last one everything is as it was at first. All leaves are walked at the same time, each by a resource of its own.
 """
 
-import uuid
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ..client import Client, Manifest
-from ..controlplane import ADMINS, Cluster
+from ..client import Client
+from ..ground import Ground
 from ..operator.harness import Running, Sent, info, settings
 from .cases import CLASSES, SERVICES, Case, class_case, service_case
 from .cluster_life import ClusterLife
@@ -30,30 +29,21 @@ def case_of(leaf: Leaf) -> Case:
 
 
 @pytest.fixture(scope="module")
-def home(admin: Client) -> Iterator[str]:
+def home(ground: Ground) -> Iterator[str]:
     """A namespace for all resources of the walk."""
-    metadata = {"name": f"leaves-{uuid.uuid4().hex[:6]}"}
-    manifest: Manifest = {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata}
-    admin.create(manifest)
-    yield manifest["metadata"]["name"]
-    admin.delete(manifest)
+    with ground.namespace(prefix="leaves") as name:
+        yield name
 
 
 @pytest.fixture(scope="module")
-def operator(home: str, admin_config: Path) -> Iterator[Running]:
-    """One operator for all of them."""
+def operator(home: str, ground: Ground) -> Iterator[Running]:
+    """One operator for all of them, with the rights it has in production."""
     # Hundreds of resources at once keep a small machine busy: the terms of the lease are those of production.
     terms = {"lease_seconds": 15.0, "lease_renew_seconds": 10.0, "lease_retry_seconds": 2.0}
-    running = Running(settings(home, **terms), lambda: info(admin_config))
+    running = Running(settings(home, **terms), lambda: info(ground.config))
     running.start()
     yield running
     running.stop()
-
-
-@pytest.fixture(scope="module")
-def admin_config(cluster: Cluster) -> Path:
-    """A kubeconfig of the administrator."""
-    return cluster.kubeconfig("admin", groups=ADMINS)
 
 
 @dataclass(frozen=True)
@@ -62,6 +52,7 @@ class Walked:
 
     walkers: Mapping[Leaf, Walker]
     events_read: Sequence[Sent]
+    forbidden: Sequence[Sent]
 
 
 @pytest.fixture(scope="module")
@@ -80,7 +71,7 @@ def walked(request: pytest.FixtureRequest, home: str, admin_config: Path, operat
         life.start()
         try:
             walk.run()
-            yield Walked(dict(zip(cases, walk.walkers, strict=True)), walk.events_read)
+            yield Walked(dict(zip(cases, walk.walkers, strict=True)), walk.events_read, walk.forbidden)
         finally:
             walk.clean()
             life.stop()
@@ -111,6 +102,10 @@ def test_the_leaves_were_counted(walked: Walked) -> None:
 
 def test_nobody_read_events_because_no_pod_waited_for_a_volume(walked: Walked) -> None:
     assert not walked.events_read
+
+
+def test_nothing_was_asked_for_without_a_right_to_it(walked: Walked) -> None:
+    assert not walked.forbidden
 
 
 def test_the_tables_speak_of_leaves_that_there_are() -> None:

@@ -66,6 +66,7 @@ class Walk:
         self._namespace = namespace
         self._operator = operator
         self.events_read: list[Sent] = []
+        self.forbidden: list[Sent] = []
         self.walkers = [Walker(case, f"leaf-{number:03}") for number, case in enumerate(cases)]
 
     def run(self) -> None:
@@ -106,7 +107,10 @@ class Walk:
             if case.resource is None:
                 self._bring(self._service(walker.name, case.specs[step]))
             else:
-                self._bring(self._class(walker.name, case.specs[step]), dry_run=case.only_asked)
+                brought = self._bring(self._class(walker.name, case.specs[step]), dry_run=case.only_asked)
+                if not case.only_asked:
+                    # A status does not tell which version of a class it is about.
+                    self._operator.until_known(brought)
                 if step is Step.BASE:
                     self._bring(self._service(walker.name, case.resource | {"className": walker.name}))
         except ApiError as error:
@@ -119,12 +123,11 @@ class Walk:
         if step in case.refused:
             walker.faults.append(f"{step}: not refused, expected {case.refused[step]!r}")
 
-    def _bring(self, document: Manifest, *, dry_run: bool = False) -> None:
+    def _bring(self, document: Manifest, *, dry_run: bool = False) -> Manifest:
         live = self._client.get(document)
         if live is None:
-            self._client.create(document)
-        else:
-            self._client.replace(live | {"spec": document["spec"]}, dry_run=dry_run)
+            return self._client.create(document)
+        return self._client.replace(live | {"spec": document["spec"]}, dry_run=dry_run)
 
     def _service(self, name: str, spec: Manifest) -> Manifest:
         class_name = {"className": self._class_name(spec["className"])} if "className" in spec else {}
@@ -160,6 +163,7 @@ class Walk:
         """Keep little of what was sent, because `settle` reads all of it again and again."""
         sent = list(self._operator.sent)
         del self._operator.sent[: len(sent)]
+        self.forbidden += [each for each in sent if each.code == 403]
         self.events_read += [each for each in sent if each.method == "GET" and each.path.endswith("/events")]
 
     def _unsettled(self) -> list[str]:

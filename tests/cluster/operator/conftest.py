@@ -1,4 +1,4 @@
-"""An operator, a simulator and a recorder for every test; every status is checked at its end."""
+"""An operator and a simulator for every test."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -7,26 +7,11 @@ from typing import Any
 import pytest
 
 from ..client import Client
-from ..controlplane import ADMINS, Cluster
-from ..identity import LEASE_NAME, Identity, await_grant, chart_rules, lease_rules
+from ..identity import LEASE_NAME, Identity, await_grant, lease_rules
+from ..recording import Record, StatusRecorder
 from ..simulator import Simulator
 from .apisvc import Resource
-from .harness import Running, StatusRecorder, example, info, settings
-
-
-@pytest.fixture
-def admin_config(cluster: Cluster) -> Path:
-    """A kubeconfig of the administrator."""
-    return cluster.kubeconfig("admin", groups=ADMINS)
-
-
-@pytest.fixture(scope="session")
-def operator_account(admin: Client) -> Iterator[Identity]:
-    """A ServiceAccount that may do, everywhere, what the chart's ClusterRole says."""
-    account = Identity(admin, "default").create()
-    account.grant(chart_rules())
-    yield account
-    account.remove()
+from .harness import Running, example, info, settings
 
 
 @pytest.fixture
@@ -67,13 +52,12 @@ def simulator(namespace: str, admin_config: Path) -> Iterator[Simulator]:
 
 
 @pytest.fixture
-def recorder(admin: Client, namespace: str) -> Iterator[StatusRecorder]:
-    """Fails the test when any status that was written breaks the rules."""
-    recorder = StatusRecorder(admin, namespace)
-    with recorder.recording():
-        yield recorder
-    assert recorder.faults == []
-    assert recorder.statuses, "no status was written, so none was checked"
+def recorder(statuses: StatusRecorder, namespace: str) -> Iterator[Record]:
+    """What is recorded of the test's namespace; the test fails when that is nothing."""
+    record = statuses.record(namespace)
+    yield record
+    statuses.catch_up(namespace)
+    assert record.statuses, "no status was written, so none was checked"
 
 
 @pytest.fixture

@@ -1,13 +1,11 @@
-"""Run the operator against the control plane, watch every request it sends and every status it writes."""
+"""Run the operator against the control plane, and watch every request it sends."""
 
 import asyncio
-import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,8 +18,7 @@ from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.runtime import Operator
 from fairlead_operator.settings import Settings
 
-from ...kstatus import kstatus_check
-from ..client import Client, Manifest
+from ..client import Manifest
 from ..controlplane import free_ports
 from ..kubeconfig import Connection
 from ..waiting import connections_closed, eventually
@@ -188,53 +185,6 @@ def settings(namespace: str, /, **changes: Any) -> Settings:
         "port": free_ports(1)[0],
     }
     return Settings(**(given | changes))
-
-
-class StatusRecorder:
-    """Watches ApiServices from the side and checks every version of their status against the one before."""
-
-    def __init__(self, client: Client, namespace: str) -> None:
-        self._client = client
-        self._path = client.path("fairlead.dev/v1alpha1", "ApiService", namespace=namespace)
-        self._last: dict[str, Manifest] = {}
-        self.faults: list[str] = []
-        self.statuses: list[Manifest] = []
-
-    @contextmanager
-    def recording(self) -> Iterator["StatusRecorder"]:
-        """Record while the block runs; at its end everything written so far has been checked."""
-        version = self._client.request("GET", self._path)["metadata"]["resourceVersion"]
-        ended = threading.Event()
-        # Along with the block, because a server forgets what was minutes ago.
-        with ThreadPoolExecutor(1) as pool:
-            following = pool.submit(self._follow, version, ended)
-            try:
-                yield self
-            finally:
-                ended.set()
-            following.result()
-
-    def _follow(self, version: str, ended: threading.Event) -> None:
-        is_last = False
-        while not is_last:
-            is_last = ended.is_set()
-            parameters = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "1"}
-            with self._client._http.stream("GET", self._path, params=parameters) as answer:
-                for line in answer.iter_lines():
-                    resource = json.loads(line)["object"]
-                    version = resource["metadata"]["resourceVersion"]
-                    self._take(resource)
-
-    def _take(self, resource: Manifest) -> None:
-        uid = resource["metadata"]["uid"]
-        before = self._last.get(uid)
-        self._last[uid] = resource
-        if before is not None and before.get("status") == resource.get("status"):
-            return
-        if resource.get("status"):
-            self.statuses.append(resource["status"])
-        found = kstatus_check(before, resource)
-        self.faults += [f"{fault}: {json.dumps(resource['status']['conditions'])}" for fault in found]
 
 
 def example(namespace: str, *, name: str = "orders", **spec: Any) -> Manifest:

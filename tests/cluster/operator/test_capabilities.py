@@ -17,6 +17,7 @@ from ..client import ApiError, Client, Manifest
 from ..conftest import OWN_DEFINITIONS, RUNNING
 from ..controlplane import ADMINS, ControlPlane, definition_path, install_definitions
 from ..identity import Identity, chart_rules
+from ..recording import StatusRecorder
 from ..simulator import Simulator
 from ..waiting import eventually
 from .apisvc import Resource
@@ -53,6 +54,12 @@ def admin_config(plane: ControlPlane) -> Path:
 def admin(admin_config: Path) -> Iterator[Client]:
     with Client(admin_config) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def statuses(admin: Client) -> Iterator[StatusRecorder]:
+    with StatusRecorder(admin) as statuses:
+        yield statuses
 
 
 @pytest.fixture(scope="module")

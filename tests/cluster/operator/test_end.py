@@ -1,12 +1,12 @@
 """The end of a resource, what is outside the cluster included, and its end while something else is under way."""
 
 import time
-import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
 
 from ..client import Client, Manifest
+from ..recording import StatusRecorder, own_namespace
 from ..simulator import Simulator
 from ..waiting import eventually
 from .apisvc import LABEL, Resource
@@ -19,12 +19,10 @@ HASTE_SECONDS = (0.0, 0.05, 0.15, 0.3, 0.5)
 
 
 @pytest.fixture
-def ending(admin: Client) -> Iterator[str]:
+def ending(admin: Client, statuses: StatusRecorder) -> Iterator[str]:
     """A namespace that the test deletes."""
-    manifest = namespace_of(f"test-{uuid.uuid4().hex[:10]}")
-    admin.create(manifest)
-    yield manifest["metadata"]["name"]
-    admin.delete(manifest)
+    with own_namespace(admin, statuses) as name:
+        yield name
 
 
 def namespace_of(name: str) -> Manifest:

@@ -16,6 +16,7 @@ from ..client import Client, Manifest
 from ..faults.exchange import Request
 from ..faults.process import Process, Zygote
 from ..faults.proxy import FaultProxy
+from ..ground import Ground
 from ..waiting import eventually
 from .apisvc import Resource
 from .harness import settings
@@ -124,16 +125,18 @@ def is_renewal(request: Request) -> bool:
 
 
 @pytest.fixture
-def replicas(admin: Client, namespace: str, admin_config: Path, tmp_path: Path) -> Iterator[Replicas]:
+def replicas(ground: Ground, namespace: str, tmp_path: Path) -> Iterator[Replicas]:
     """None yet; all are ended with the test."""
+    ground.let_lead(namespace)
     with ExitStack() as stack:
-        proxy = stack.enter_context(FaultProxy(admin_config))
+        proxy = stack.enter_context(FaultProxy(ground.config))
         zygote = stack.enter_context(Zygote(tmp_path))
-        replicas = Replicas(admin, namespace, proxy, zygote)
+        replicas = Replicas(ground.admin, namespace, proxy, zygote)
         yield replicas
         for each in replicas.processes.values():
             each.kill()
         assert replicas.trespasses() == []
+        assert [each for name in replicas.processes for each in proxy.forbidden(name)] == []
 
 
 @pytest.mark.parametrize("terms", [DEFAULT_TERMS, SHORT_TERMS], ids=["default terms", "short terms"])

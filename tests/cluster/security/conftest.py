@@ -1,12 +1,10 @@
 """The operator with its own rights, the kubelet's part, and helm: all as in the neighbouring folders."""
 
 from ..charts.conftest import helm, policies, shop
-from ..operator.conftest import admin_config, operator_account, operator_config, recorder, simulator, start
+from ..operator.conftest import operator_config, recorder, simulator, start
 
 __all__ = [
-    "admin_config",
     "helm",
-    "operator_account",
     "operator_config",
     "policies",
     "recorder",
