@@ -128,7 +128,8 @@ class Reconciler:
         for ref in inventory.prune_first(mine(live, turn.uid), desired):
             await self._remove(turn, ref, live[ref])
         traffic = turn.wanted(Stage.TRAFFIC)
-        new = [each for each in turn.wanted(Stage.PUBLISH, Stage.TRAFFIC) if each.ref not in live]
+        absent = [each for each in turn.wanted(Stage.PUBLISH, Stage.TRAFFIC) if each.ref not in live]
+        new = [each for each in absent if not rollouts.is_switch(each, turn.previous, turn.plan.runtime_hash)]
         first = [*turn.wanted(Stage.BASE), *new]
         await self._bring(turn, first)
         if turn.plan.provision_hash is None:

@@ -30,6 +30,14 @@ def is_repair(wanted: Wanted, status: Manifest) -> bool:
     return any(each.get("hash") == wanted.digest for each in status.get("children", ()))
 
 
+def is_switch(wanted: Wanted, status: Manifest, runtime_hash: str) -> bool:
+    """Whether an absent child comes with a runtime document other than that which serves: the pods that run may not
+    be what it leads to. One that the status knows was there is put back, whatever serves."""
+    serving = status.get("serving", {}).get("runtimeHash", runtime_hash)
+    known = ((each.get("group", ""), each["kind"], each["name"]) for each in status.get("children", ()))
+    return bool(serving != runtime_hash) and wanted.ref not in known
+
+
 def may_start(owner: Name, *, rolling: Collection[Name], most: int) -> bool:
     """Whether `owner` may roll out beside those that do. Who has begun may always go on, also to what mends it."""
     return owner in rolling or len(rolling) < most

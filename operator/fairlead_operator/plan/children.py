@@ -23,7 +23,9 @@ class Capabilities:
 
 
 class Stage(StrEnum):
-    """When a child may be applied, in the order of the members. What is new of the last two has nothing to wait for."""
+    """When a child may be applied, in the order of the members.
+
+    What is new of the last two has nothing to wait for, unless it comes with pods of a new kind."""
 
     BASE = "Base"  # at once
     PROVISION = "Provision"  # the Job: made once per name, never applied again, because its template cannot change

@@ -10,7 +10,7 @@ from fairlead_operator.cluster.store import Child, Name, Whole
 from fairlead_operator.cluster.world import World
 from fairlead_operator.facts import Rollout
 from fairlead_operator.intent import Wanted
-from fairlead_operator.rollouts import Rollouts, is_own, is_repair, may_start
+from fairlead_operator.rollouts import Rollouts, is_own, is_repair, is_switch, may_start
 
 DONE = Rollout("api", complete=True, failed="", available=True, replicas="1/1", refused="")
 ROLLING = replace(DONE, complete=False)
@@ -103,6 +103,24 @@ def test_what_the_status_knows_is_a_repair() -> None:
     assert is_repair(wanted, {"children": [{"hash": wanted.digest}]})
     assert not is_repair(wanted, {"children": [{"hash": "other"}]})
     assert not is_repair(wanted, {})
+
+
+@pytest.mark.parametrize(
+    ("status", "held"),
+    [
+        pytest.param({}, False, id="nothing serves yet"),
+        pytest.param({"serving": {"runtimeHash": "new"}}, False, id="what serves is the same document"),
+        pytest.param({"serving": {"runtimeHash": "old"}}, True, id="another document serves"),
+        pytest.param(
+            {"serving": {"runtimeHash": "old"}, "children": [{"kind": "Service", "name": "a-grpc"}]},
+            False,
+            id="it was there, and somebody deleted it",
+        ),
+    ],
+)
+def test_a_new_child_of_another_runtime_document_waits_for_its_pods(status: dict[str, Any], held: bool) -> None:
+    service = Wanted.of({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a-grpc"}})
+    assert is_switch(service, status, "new") is held
 
 
 def test_one_goes_on_when_another_is_through(stage: Stage) -> None:
