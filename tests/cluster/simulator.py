@@ -1,7 +1,8 @@
 """Plays the kubelet: pods become ready, fail to pull their image, or end with a message; real controllers do the rest.
 
-It changes nothing but pods' status, so Deployments, ReplicaSets and Jobs report what they would on nodes. It watches
-them, so it costs next to nothing while nothing happens.
+It plays the controller of autoscalers, too, whose metrics there are none of. It changes nothing but the status of these
+two, so Deployments, ReplicaSets and Jobs report what they would on nodes. It watches them, so it costs next to nothing
+while nothing happens.
 """
 
 import asyncio
@@ -13,12 +14,15 @@ from typing import Any
 
 import aiohttp
 
+from . import autoscalers
+from .autoscalers import Conditions
 from .client import MERGE, Client, Manifest
 
 PERIOD_SECONDS = 0.05
 WATCH_SECONDS = 600
 CLOSING_SECONDS = 0.1  # connections are told to close, and do so when the loop comes round
-Verdict = str  # "ready", "pull", "mount", "wait"
+Verdict = str  # "ready", "pull", "mount", "secret", "config", "unschedulable", "wait"; of a Job's pod also "end"
+MISSING_SECRET = "shop-db"
 
 
 def ready_pods(pod: Manifest) -> Verdict:
@@ -26,21 +30,32 @@ def ready_pods(pod: Manifest) -> Verdict:
     return "ready"
 
 
+def ends(pod: Manifest) -> Verdict:
+    """The ordinary fate of a Job's pod; `Simulator.job_message` says how it ends."""
+    return "end"
+
+
 class Simulator:
     """Runs in a thread of its own between `start` and `stop`. `job_message` ends Jobs; None lets them run on.
 
-    `verdict` and `job_message` are asked again and again about a pod that has not met its fate.
+    `verdict` and `job_message` are asked again and again about a pod that has not met its fate, and `scaling` always
+    about an autoscaler; None leaves it as it is.
     """
 
     def __init__(self, client: Client, namespace: str) -> None:
         self._connection = client.connection
-        self._path = f"/api/v1/namespaces/{namespace}/pods"
-        self._pods: dict[str, Manifest] = {}
+        self._fates: dict[str, Callable[[Manifest], Manifest | None]] = {
+            f"/api/v1/namespaces/{namespace}/pods": self._fate,
+            f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers": self._look,
+        }
+        self._live: dict[str, dict[str, Manifest]] = {path: {} for path in self._fates}
         self._loop = asyncio.new_event_loop()
         self._task: asyncio.Task[None] | None = None
         self._thread = threading.Thread(target=self._main, daemon=True)
         self.verdict: Callable[[Manifest], Verdict] = ready_pods
+        self.job_verdict: Callable[[Manifest], Verdict] = ends
         self.job_message: Callable[[Manifest], tuple[bool, str] | None] = provisioned
+        self.scaling: Callable[[Manifest], Conditions | None] = autoscalers.first_unmeasured
 
     def start(self) -> None:
         self._task = self._loop.create_task(self._run())
@@ -69,7 +84,7 @@ class Simulator:
             timeout=aiohttp.ClientTimeout(),
             read_bufsize=2**24,
         )
-        tasks = [asyncio.create_task(each) for each in (self._watch(), self._play_all())]
+        tasks = [asyncio.create_task(each) for each in (*map(self._watch, self._live), self._play_all())]
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             done.pop().result()
@@ -80,58 +95,73 @@ class Simulator:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _watch(self) -> None:
+    async def _watch(self, path: str) -> None:
         while True:
             parameters = {"watch": "true", "timeoutSeconds": str(WATCH_SECONDS)}
-            self._pods.clear()
-            async with self._http.get(self._path, params=parameters) as answer:
+            self._live[path].clear()
+            async with self._http.get(path, params=parameters) as answer:
                 answer.raise_for_status()
                 async for line in answer.content:
                     event = json.loads(line)
-                    self._take(event["type"], event["object"])
+                    self._take(event["type"], path, event["object"])
 
-    def _take(self, event: str, pod: Manifest) -> None:
+    def _take(self, event: str, path: str, live: Manifest) -> None:
         if event == "ERROR":
-            raise RuntimeError(f"watching pods: {pod}")
+            raise RuntimeError(f"watching {path}: {live}")
         if event == "DELETED":
-            self._pods.pop(pod["metadata"]["name"], None)
+            self._live[path].pop(live["metadata"]["name"], None)
         else:
-            self._pods[pod["metadata"]["name"]] = pod
+            self._live[path][live["metadata"]["name"]] = live
 
     async def _play_all(self) -> None:
         while True:
-            await asyncio.gather(*(self._play(pod) for pod in list(self._pods.values())))
+            everything = [(path, each) for path, live in self._live.items() for each in live.values()]
+            await asyncio.gather(*(self._play(path, each) for path, each in everything))
             await asyncio.sleep(PERIOD_SECONDS)
 
-    async def _play(self, pod: Manifest) -> None:
-        if "deletionTimestamp" in pod["metadata"]:
+    async def _play(self, path: str, live: Manifest) -> None:
+        is_pod = path.endswith("/pods")
+        if "deletionTimestamp" in live["metadata"] and is_pod:
             # A pod without a node goes at once; one that looks started waits for its kubelet, which is us.
-            await self._send("DELETE", pod, "", {"gracePeriodSeconds": 0})
-        elif (status := self._fate(pod)) is not None:
-            await self._send("PATCH", pod, "/status", {"status": status})
+            await self._send("DELETE", path, live, "", {"gracePeriodSeconds": 0})
+        elif (status := self._fates[path](live)) is not None:
+            if is_pod and self._judge(live) == "secret":
+                await self._send("POST", path.replace("/pods", "/events"), live, "", missing_secret(live))
+            await self._send("PATCH", path, live, "/status", {"status": status})
+
+    def _look(self, autoscaler: Manifest) -> Manifest | None:
+        """The status that an autoscaler gets now, or None."""
+        conditions = self.scaling(autoscaler)
+        if conditions is None or conditions == autoscaler.get("status", {}).get("conditions"):
+            return None
+        return autoscalers.status(autoscaler, conditions)
 
     def _fate(self, pod: Manifest) -> Manifest | None:
         """The status it gets now, or None."""
-        status = pod.get("status", {})
-        if "batch.kubernetes.io/job-name" in pod["metadata"]["labels"]:
+        status, verdict = pod.get("status", {}), self._judge(pod)
+        if verdict == "end":
             end = None if status.get("phase") in {"Succeeded", "Failed"} else self.job_message(pod)
             return ended_status(pod, *end) if end else None
-        verdict = self.verdict(pod)
         if verdict == "ready" and status.get("phase") != "Running":
             return ready_status(pod)
-        stuck = {"pull": _unpulled, "mount": _unmounted}.get(verdict)
-        return stuck(pod) if stuck and not status.get("containerStatuses") else None
+        stuck = STUCK.get(verdict)
+        return stuck(pod) if stuck and "PodScheduled" not in str(status.get("conditions")) else None
 
-    async def _send(self, method: str, pod: Manifest, subresource: str, body: Manifest) -> None:
-        path = f"{self._path}/{pod['metadata']['name']}{subresource}"
+    def _judge(self, pod: Manifest) -> Verdict:
+        is_of_job = "batch.kubernetes.io/job-name" in pod["metadata"]["labels"]
+        return self.job_verdict(pod) if is_of_job else self.verdict(pod)
+
+    async def _send(self, method: str, collection: str, live: Manifest, subresource: str, body: Manifest) -> None:
+        name = live["metadata"]["name"]
+        path = collection if method == "POST" else f"{collection}/{name}{subresource}"
         headers = {"Content-Type": MERGE if method == "PATCH" else "application/json"}
         async with self._http.request(method, path, data=json.dumps(body), headers=headers) as answer:
             said = await answer.json()
-            if answer.status not in {200, 404, 409}:
+            if answer.status not in {200, 201, 404, 409}:
                 raise RuntimeError(f"{method} {path}: {said}")
             if answer.status == 200 and method == "PATCH":
                 # What the watch tells later is newer; until then this keeps it from being sent again.
-                self._pods[pod["metadata"]["name"]] = said
+                self._live[collection][name] = said
 
 
 def provisioned(pod: Manifest) -> tuple[bool, str]:
@@ -192,11 +222,48 @@ def _unmounted(pod: Manifest) -> Manifest:
 
 
 def _unpulled(pod: Manifest) -> Manifest:
-    waiting = {"waiting": {"reason": "ImagePullBackOff", "message": "Back-off pulling image"}}
+    return _waiting(pod, "ImagePullBackOff", "Back-off pulling image")
+
+
+def _unconfigured(pod: Manifest) -> Manifest:
+    return _waiting(pod, "CreateContainerConfigError", 'configmap "settings" not found')
+
+
+def _unscheduled(pod: Manifest) -> Manifest:
+    (condition,) = _conditions(PodScheduled="False")
+    said = {"reason": "Unschedulable", "message": "0/3 nodes are available: 3 Insufficient cpu."}
+    return {"phase": "Pending", "conditions": [condition | said]}
+
+
+def _waiting(pod: Manifest, reason: str, text: str) -> Manifest:
     return {
         "phase": "Pending",
         "conditions": _conditions(PodScheduled="True", Ready="False"),
-        "containerStatuses": _containers(pod, state=waiting, ready=False),
+        "containerStatuses": _containers(pod, state={"waiting": {"reason": reason, "message": text}}, ready=False),
+    }
+
+
+STUCK = {
+    "pull": _unpulled,
+    "mount": _unmounted,
+    "secret": _unmounted,
+    "config": _unconfigured,
+    "unschedulable": _unscheduled,
+}
+
+
+def missing_secret(pod: Manifest) -> Manifest:
+    """What a kubelet says of a pod whose Secret is not there."""
+    metadata = pod["metadata"]
+    about = {"apiVersion": "v1", "kind": "Pod", **{key: metadata[key] for key in ("name", "namespace", "uid")}}
+    return {
+        "apiVersion": "v1",
+        "kind": "Event",
+        "metadata": {"name": f"{metadata['name']}.mount", "namespace": metadata["namespace"]},
+        "involvedObject": about,
+        "type": "Warning",
+        "reason": "FailedMount",
+        "message": f'MountVolume.SetUp failed for volume "secrets" : secret "{MISSING_SECRET}" not found',
     }
 
 
