@@ -48,12 +48,13 @@ class Settings:
     lease_name: str = _like("fairlead-operator", rf"{_LABEL}(\.{_LABEL})*", "the name of a Lease")
     lease_seconds: float = _within(15.0, 1, 600)
     lease_renew_seconds: float = _within(10.0, 0.5, 600)
-    lease_retry_seconds: float = _within(2.0, 0.1, 600)
+    # What is asked more rarely than so would seem silent: see `health`.
+    lease_retry_seconds: float = _within(2.0, 0.1, 60)
     identity: str = field(default_factory=socket.gethostname, metadata={"pattern": (r".*\S.*", "a name")})
     workers: int = _within(16, 1, 256)
     requests_in_flight: int = _within(32, 1, 256)
     resync_seconds: float = _within(36_000.0, 10, 604_800)
-    watch_seconds: float = _within(6.0, 1, 300)
+    watch_seconds: float = _within(6.0, 1, 30)
     discovery_seconds: float = _within(30.0, 1, 3600)
     port: int = _within(8081, 1, 65_535)
     # The kubelet and Prometheus come from outside the pod.
