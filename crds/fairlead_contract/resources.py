@@ -181,6 +181,14 @@ class ProvisionStatus(Model):
     state: Literal["Pending", "Running", "Succeeded", "Failed"] = Field(
         default="Pending", description="Pending, Running, Succeeded or Failed."
     )
+    job: str = Field(
+        default="", max_length=64, description="Hash of the Job that was last started, until one has succeeded."
+    )
+    without_result: tuple[Annotated[str, Field(max_length=64)], ...] = Field(
+        default=(),
+        max_length=3,
+        description="UIDs of Jobs that succeeded without a result that can be read, one after the other.",
+    )
 
 
 class ServingStatus(Model):

@@ -5,8 +5,10 @@ Messages name the object and what is wrong with it, and leave out what differs f
 
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, TypeVar
 
+from fairlead_operator import results
+from fairlead_operator.facts import JobEnd, lasting
 from fairlead_operator.reasons import Reason, Trouble
 from fairlead_operator.redaction import redact
 
@@ -16,18 +18,58 @@ _BEFORE_VOLUMES = frozenset({"", "ContainerCreating", "PodInitializing"})
 _MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found|references non-existent (secret|config) key: (\S+)')
 _LONGEST = 300
 Manifest = Mapping[str, Any]
+Pod = TypeVar("Pod", bound=Manifest)
+
+
+def known(told: Trouble | None, ref: object) -> str:
+    """The cause that a condition tells of an object; empty when it tells none."""
+    return told.message.removeprefix(f"{ref}: ") if told and told.message.startswith(f"{ref}: ") else ""
 
 
 def deepest(pods: Iterable[Manifest], events: Iterable[Manifest]) -> Trouble | None:
     """The cause that explains most: mounts before images, images before crashes, crashes before scheduling."""
     living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
-    names = {pod["metadata"]["name"] for pod in living}
+    names = {pod["metadata"]["name"] for pod in living if not _has_ended(pod)}
     mounts = [event for event in events if _is_mount(event) and event["involvedObject"].get("name") in names]
     found = [trouble for event in mounts if (trouble := _missing(str(event.get("message", ""))))]
     for pod in living:
         found += _of_pod(pod)
     order = list(_DEPTH)
     return min(found, key=lambda trouble: (order.index(Reason(trouble.reason)), trouble.message), default=None)
+
+
+def latest(pods: Iterable[Pod]) -> list[Pod]:
+    """The pods of a Job without those that ended before its last try did: what they met may be mended."""
+    found = list(pods)
+    ended = [pod for pod in found if _has_ended(pod)]
+    last = max(ended, key=_ended_at, default=None)
+    return [pod for pod in found if pod is last or pod not in ended]
+
+
+def refused(events: Iterable[Manifest]) -> Trouble | None:
+    """Why a Job gets no pod, as the last Event about it tells, such as a quota."""
+    found = [event for event in events if event.get("reason") == "FailedCreate"]
+    last = max(found, key=_told_at, default=None)
+    return Trouble(Reason.QUOTA_EXCEEDED, _short(lasting(last.get("message", "")))) if last else None
+
+
+def failure(
+    ref: object, end: JobEnd, pods: Iterable[Manifest], *, told: Trouble | None, reason: Reason, remedy: str
+) -> Trouble:
+    """Why a Job failed, where a condition has `told` what is known of it so far.
+
+    With the end of its time a Job loses the pod that was stuck, so what was known while it ran says more than the pods
+    of tries before. Else the last try says most.
+    """
+    found = list(pods)
+    crash = deepest(latest(found), [])
+    last = _short(results.words(termination_message(found))) or (crash.message if crash else "")
+    if told and told.reason == reason and (end.is_late or not last):
+        return told
+    before = known(told, ref)
+    cause = (before or last) if end.is_late else (last or before)
+    late = f" ({end.message})" if end.is_late and cause else ""
+    return Trouble(reason, f"{ref} failed: {cause or end.message or 'no message'}{late}; {remedy}")
 
 
 def may_lack_volumes(pods: Iterable[Manifest]) -> bool:
@@ -49,6 +91,7 @@ def termination_message(pods: Iterable[Manifest]) -> str:
     return max(ended, default=("", ""))[1]
 
 
+_ENDED = frozenset({"Succeeded", "Failed"})
 _DEPTH = (
     Reason.MISSING_SECRET,
     Reason.MISSING_CONFIG,
@@ -57,6 +100,21 @@ _DEPTH = (
     Reason.UNSCHEDULABLE,
     Reason.NOT_READY,
 )
+
+
+def _has_ended(pod: Manifest) -> bool:
+    return pod.get("status", {}).get("phase") in _ENDED
+
+
+def _ended_at(pod: Manifest) -> tuple[str, str]:
+    ends = [
+        container.get("state", {}).get("terminated") or {} for container in pod["status"].get("containerStatuses", ())
+    ]
+    return max((end.get("finishedAt") or "" for end in ends), default=""), pod["metadata"].get("creationTimestamp", "")
+
+
+def _told_at(event: Manifest) -> str:
+    return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
 def _is_starting(pod: Manifest) -> bool:
@@ -93,7 +151,7 @@ def _of_container(container: Manifest, waiting: Manifest) -> list[Trouble]:
         return [_missing(message) or Trouble(Reason.MISSING_CONFIG, _short(message))]
     last = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated")
     if last and last.get("exitCode"):
-        said = last.get("message") or f"exit code {last['exitCode']}"
+        said = results.words(last.get("message") or "") or f"exit code {last['exitCode']}"
         return [Trouble(Reason.CRASHING, f"container {container['name']} ends: {_short(said)}")]
     if not container.get("ready") and "running" in container.get("state", {}):
         return [Trouble(Reason.NOT_READY, f"container {container['name']} runs but does not answer its probe")]

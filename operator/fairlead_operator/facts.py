@@ -32,10 +32,17 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class JobEnd:
-    """A Job: `state` is Running, Succeeded or Failed."""
+    """A Job: `state` is Running, Succeeded or Failed. The times are RFC 3339, empty as long as nothing tells."""
 
     state: str
     message: str = ""
+    started_at: str = field(default="", compare=False)
+    ended_at: str = field(default="", compare=False)
+
+    @property
+    def is_late(self) -> bool:
+        """Whether it was ended because its time was over."""
+        return self.state == "Failed" and self.message.startswith("DeadlineExceeded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +71,7 @@ def rollout(live: Manifest) -> Rollout:
         failed=progressing.get("message", "") if failed and current else "",
         available=available.get("status") == "True",
         replicas=f"{status.get('readyReplicas', 0)}/{wanted}",
-        refused=_lasting(refused.get("message", "")) if refused.get("status") == "True" else "",
+        refused=lasting(refused.get("message", "")) if refused.get("status") == "True" else "",
         progressed_at=progressing.get("lastUpdateTime", ""),
         available_since=available.get("lastTransitionTime", "") if available.get("status") == "True" else "",
     )
@@ -83,20 +90,22 @@ def _is_replaced(live: Manifest, wanted: int) -> bool:
     return bool(status.get("replicas", 0) == updated and min(updated, proven) >= min(wanted, 1))
 
 
-def _lasting(message: str) -> str:
+def lasting(message: str) -> str:
     """Why pods are refused, without what is another at each try: the pod's name, and how much of a quota is used."""
     return _USED.sub("", _POD.sub("a pod", message))
 
 
 def job_end(live: Manifest) -> JobEnd:
     """The facts of a Job."""
-    conditions = _conditions(live.get("status", {}))
-    if conditions.get("Complete", {}).get("status") == "True":
-        return JobEnd("Succeeded")
-    failed = conditions.get("Failed", {})
+    status = live.get("status", {})
+    conditions, started_at = _conditions(status), status.get("startTime", "")
+    complete, failed = (conditions.get(name, {}) for name in ("Complete", "Failed"))
+    if complete.get("status") == "True":
+        return JobEnd("Succeeded", started_at=started_at, ended_at=complete.get("lastTransitionTime", ""))
     if failed.get("status") == "True":
-        return JobEnd("Failed", f"{failed.get('reason', '')}: {failed.get('message', '')}")
-    return JobEnd("Running")
+        said = f"{failed.get('reason', '')}: {failed.get('message', '')}"
+        return JobEnd("Failed", said, started_at=started_at, ended_at=failed.get("lastTransitionTime", ""))
+    return JobEnd("Running", started_at=started_at)
 
 
 def autoscaler(live: Manifest) -> Scaler:

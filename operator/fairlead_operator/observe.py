@@ -4,44 +4,33 @@ Once a version serves, Ready follows whether the Deployments are available, and 
 A rollout that makes progress ails from nothing: to read pods for each of its steps would cost more than all the rest.
 """
 
-import datetime
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator import autoscaling, causes, kinds
+from fairlead_operator import autoscaling, kinds
 from fairlead_operator.apply import Applier
-from fairlead_operator.cluster.client import Client, Manifest
+from fairlead_operator.cluster.client import Manifest
 from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.cluster.world import World
+from fairlead_operator.examine import Examiner
 from fairlead_operator.facts import Rollout
 from fairlead_operator.inventory import Ref
 from fairlead_operator.plan import Plan, Stage
-from fairlead_operator.provisioning import listed
 from fairlead_operator.reasons import Reason, Trouble
-from fairlead_operator.status import Part, View
+from fairlead_operator.results import listed
+from fairlead_operator.status import Part, View, told
 from fairlead_operator.turn import Pass, annotation, mine
-
-_POD_WARNINGS = "involvedObject.kind=Pod,type=Warning"
-PATIENCE_SECONDS = 3.0
-# With many rollouts at a time, all are slow, and none ails from that.
-BUSY_PATIENCE_SECONDS = 30.0
 
 
 class Observer:
-    """Looks at the stores, and at the cluster where these do not know enough.
+    """Looks at the stores, and has examined what ails. `now` gives the time as RFC 3339."""
 
-    `busy` says whether the cluster is slow from much work, `now` gives the time as RFC 3339.
-    """
-
-    def __init__(
-        self, client: Client, world: World, applier: Applier, *, busy: Callable[[], bool], now: Callable[[], str]
-    ) -> None:
-        self._client = client
+    def __init__(self, world: World, applier: Applier, examiner: Examiner, *, now: Callable[[], str]) -> None:
         self._world = world
         self._applier = applier
-        self._busy = busy
+        self._examiner = examiner
         self._now = now
 
     def rolled_out(self, turn: Pass) -> bool:
@@ -70,6 +59,7 @@ class Observer:
             stalled=refused or turn.applied.stalled or turn.provisioning.stalled,
             pending=self._pending(turn, rolled=rolled, settled=was_serving == serving),
             provision=turn.provisioning.status if refused is None else turn.previous.get("provision"),
+            provision_cause=turn.provisioning.cause if refused is None else told(turn.previous, "Provisioned"),
             bindings=turn.provisioning.bindings or _bindings(turn),
             children=_children(own),
             contract=next((ref.name for ref in sorted(own) if _is_contract(ref)), ""),
@@ -109,7 +99,7 @@ class Observer:
             seen = part.seen
             if seen is None or not part.wanted or (not view.pending and seen.available) or _written(turn, name):
                 continue
-            if (seen.complete and seen.available) or (view.pending and self._is_patient(seen)):
+            if (seen.complete and seen.available) or (view.pending and self._examiner.goes_on(seen)):
                 continue
             cause = await self._cause(turn.owner, name, seen)
             if cause and cause.reason == Reason.NOT_READY and view.pending and not seen.failed:
@@ -120,20 +110,10 @@ class Observer:
                 stalled = Trouble(Reason.ROLLOUT_FAILED, f"Deployment {turn.owner[1]}-{name}: {known}{_serving(view)}")
         return replace(view, stalled=stalled, **parts)  # type: ignore[arg-type]
 
-    def _is_patient(self, seen: Rollout) -> bool:
-        patience = BUSY_PATIENCE_SECONDS if self._busy() else PATIENCE_SECONDS
-        return progresses(seen, now=self._now(), patience_seconds=patience)
-
     async def _cause(self, owner: Name, component: str, seen: Rollout) -> Trouble | None:
-        if seen.refused:
-            return Trouble(Reason.QUOTA_EXCEEDED, f"Deployment {owner[1]}-{component}: {seen.refused[:300]}")
+        ref = Ref("apps", kinds.DEPLOYMENT.name, f"{owner[1]}-{component}")
         selector = f"{names.LABEL_APISVC}={owner[1]},app.kubernetes.io/component={component}"
-        pods, _ = await self._client.list_all(kinds.POD, namespace=owner[0], selector=selector)
-        events: list[Manifest] = []
-        if causes.may_lack_volumes(pods):
-            events, _ = await self._client.list_all(kinds.EVENT, namespace=owner[0], fields=_POD_WARNINGS)
-        found = causes.deepest(pods, events)
-        return replace(found, message=f"Deployment {owner[1]}-{component}: {found.message}") if found else None
+        return await self._examiner.deployment(ref, seen, namespace=owner[0], selector=selector)
 
     def unplanned(self, resource: Manifest, trouble: Trouble) -> View:
         """The view when there is no plan: what runs goes on, and the status keeps what it said of it."""
@@ -146,6 +126,7 @@ class Observer:
             url=previous.get("url", ""),
             stalled=trouble,
             provision=previous.get("provision"),
+            provision_cause=told(previous, "Provisioned"),
             bindings=list(previous.get("bindings", ())),
             children=_children(own),
             contract=next((ref.name for ref in sorted(own) if _is_contract(ref)), ""),
@@ -155,16 +136,6 @@ class Observer:
             image=previous.get("runtimeVersion", ""),
             requested_at=annotation(resource, names.ANNOTATION_RECONCILE_REQUESTED_AT),
         )
-
-
-def progresses(seen: Rollout, *, now: str, patience_seconds: float = PATIENCE_SECONDS) -> bool:
-    """Whether the controller saw the rollout go on a moment ago, or has not looked at it yet."""
-    if seen.failed or seen.refused:
-        return False
-    if not seen.progressed_at:
-        return True
-    at, then = (datetime.datetime.fromisoformat(time) for time in (now, seen.progressed_at))
-    return (at - then).total_seconds() < patience_seconds
 
 
 def _condition(found: Mapping[str, Any], name: str) -> Manifest | None:

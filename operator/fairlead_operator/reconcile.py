@@ -17,6 +17,7 @@ from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.cluster.world import World
 from fairlead_operator.confirm import confirm
 from fairlead_operator.errors import NotFound, Refused
+from fairlead_operator.examine import Examiner
 from fairlead_operator.intent import Wanted
 from fairlead_operator.inventory import Ref
 from fairlead_operator.observe import Observer
@@ -31,7 +32,7 @@ from fairlead_operator.turn import Pass, annotation, mine
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
-# For what usually tells of itself: a Job's end, or the stranger that went.
+# For what usually tells of itself, such as the stranger that went, and for all while the cluster is slow.
 SLOW_SECONDS = 30.0
 # A free place tells of itself; this is for nothing but a defect.
 QUEUED_SECONDS = 300.0
@@ -62,12 +63,12 @@ class Reconciler:
         self._rollouts = rollouts
         self._capabilities = capabilities
         self._announce = announce
-        self._busy = busy
         self._applier = Applier(client, world)
-        self._provisioner = Provisioner(client, self._applier)
-        self._observer = Observer(client, world, self._applier, busy=busy, now=now)
+        self._examiner = Examiner(client, world, busy=busy, now=now)
+        self._provisioner = Provisioner(self._applier, self._examiner)
+        self._observer = Observer(world, self._applier, self._examiner, now=now)
         self._reporter = Reporter(client, world, announce=announce, busy=busy, now=now, clock=clock)
-        self._teardown = teardown.Teardown(client, world)
+        self._teardown = teardown.Teardown(client, world, self._examiner)
 
     async def reconcile(self, name: Name) -> float | None:
         """One pass. Seconds after which to look again by ourselves, or None; an OperatorError means soon again."""
@@ -105,7 +106,7 @@ class Reconciler:
             raise turn.applied.errors[0]
         if turn.applied.refused:
             raise Refused(", ".join(str(ref) for ref in sorted(turn.applied.refused)))
-        return _sooner(held_seconds, view.scaling_seconds, _look_again_seconds(view, busy=self._busy()))
+        return _sooner(held_seconds, view.scaling_seconds, _look_again_seconds(view, self._examiner))
 
     def _prepare(self, resource: Manifest) -> Prepared | Trouble:
         return self._preparer.prepare(resource, self._classes(), self._capabilities())
@@ -223,7 +224,7 @@ class Reconciler:
         if self._may_just_go(resource, owner):
             waiting = None
         elif waiting is None:
-            waiting = await self._teardown.advance(owner, manifests)
+            waiting = await self._teardown.advance(owner, manifests, previous=resource.get("status", {}))
         if waiting is not None and waiting.reason != Reason.TEARDOWN_SKIPPED:
             return await self._wait_for_teardown(resource, waiting)
         if waiting is not None:
@@ -248,7 +249,7 @@ class Reconciler:
         view = self._observer.unplanned(resource, waiting)
         told = view if stalled else replace(view, stalled=None, pending=waiting)
         held_seconds = await self._reporter.report(resource, told)
-        return SLOW_SECONDS if stalled else held_seconds
+        return _sooner(held_seconds, _look_again_seconds(told, self._examiner))
 
     async def _set_finalizers(self, resource: Manifest, finalizers: list[str]) -> Manifest:
         metadata = resource["metadata"]
@@ -267,13 +268,16 @@ class Reconciler:
         return record.content
 
 
-def _look_again_seconds(view: View, *, busy: bool) -> float | None:
-    """Causes of a rollout that hangs are in pods, which are not watched; the rest is watched."""
+def _look_again_seconds(view: View, examiner: Examiner) -> float | None:
+    """Causes of a rollout, or a Job, that hangs are in pods, which are not watched; the rest is watched."""
     if view.pending and view.pending.reason == Reason.ROLLOUT_QUEUED:
         return QUEUED_SECONDS
-    if view.stalled or (view.pending and (busy or view.pending.reason == Reason.PROVISIONING)):
+    if view.stalled:
         return SLOW_SECONDS
-    return POLL_SECONDS if view.pending else None
+    if view.pending is None:
+        return None
+    is_job = view.pending.reason in (Reason.PROVISIONING, Reason.DELETING)
+    return SLOW_SECONDS if examiner.is_busy(jobs=is_job) else POLL_SECONDS
 
 
 def _sooner(*seconds: float | None) -> float | None:

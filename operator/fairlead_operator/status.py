@@ -30,6 +30,7 @@ class Part:
 class View:
     """Everything that the status is made from. `stalled` waits for a person, `pending` for the cluster.
 
+    `provision_cause` is what there is to say of the provision Job beside its state.
     After `scaling_seconds` there may be a `scaling_fault`, though nothing tells of it.
     """
 
@@ -40,6 +41,7 @@ class View:
     stalled: Trouble | None = None
     pending: Trouble | None = None
     provision: Status | None = None
+    provision_cause: Trouble | None = None
     bindings: list[Status] = field(default_factory=list)
     children: list[Status] = field(default_factory=list)
     contract: str = ""
@@ -92,6 +94,12 @@ def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
         yield "Warning", ready["reason"], ready["message"]
 
 
+def told(found: Mapping[str, Any], condition: str) -> Trouble | None:
+    """What a condition says; None when there is none of that type."""
+    said = _by_type(found).get(condition)
+    return Trouble(said["reason"], said["message"]) if said else None
+
+
 def progresses(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     """Whether `after` only goes on where `before` was on the way already, or where nothing was said before.
 
@@ -132,7 +140,8 @@ def _ready(view: View) -> tuple[str, Trouble]:
     if view.stalled:
         return "False", view.stalled
     if view.pending:
-        cause = view.api.cause or view.worker.cause
+        of_job = view.provision_cause if view.pending.reason == Reason.PROVISIONING else None
+        cause = of_job or view.api.cause or view.worker.cause
         return "Unknown", Trouble(view.pending.reason, cause.message) if cause else view.pending
     for part, name in ((view.api, "the API"), (view.worker, "the worker")):
         state, trouble = _available(part, name)
@@ -148,8 +157,8 @@ def _provisioned(view: View) -> tuple[str, Trouble]:
     if state == "Succeeded":
         return "True", Trouble(Reason.PROVISIONED, "")
     if state == "Failed":
-        return "False", view.stalled or Trouble(Reason.PROVISION_FAILED, "")
-    return "Unknown", Trouble(Reason.PROVISIONING, "the provision Job runs")
+        return "False", view.provision_cause or view.stalled or Trouble(Reason.PROVISION_FAILED, "")
+    return "Unknown", view.provision_cause or Trouble(Reason.PROVISIONING, "the provision Job runs")
 
 
 def _available(part: Part, name: str) -> tuple[str, Trouble]:

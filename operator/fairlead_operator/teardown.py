@@ -17,10 +17,11 @@ from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.cluster.world import World
 from fairlead_operator.confirm import confirm
 from fairlead_operator.errors import Conflict, Terminating
-from fairlead_operator.facts import OF_KIND, JobEnd
+from fairlead_operator.examine import Examiner
+from fairlead_operator.facts import OF_KIND
 from fairlead_operator.inventory import Ref
 from fairlead_operator.reasons import Reason, Trouble
-from fairlead_operator.redaction import redact
+from fairlead_operator.status import told
 
 LOG = logging.getLogger(__name__)
 FINALIZER = f"{names.GROUP}/teardown"
@@ -39,14 +40,20 @@ def is_left_over(name: Name, child: Child) -> bool:
 class Teardown:
     """One step at a time; the Job's end brings us back."""
 
-    def __init__(self, client: Client, world: World) -> None:
+    def __init__(self, client: Client, world: World, examiner: Examiner) -> None:
         self._client = client
         self._world = world
+        self._examiner = examiner
 
-    async def advance(self, owner: Name, manifests: Iterable[Manifest]) -> Trouble | None:
-        """None when everything outside is gone; else what is waited for. TeardownSkipped: nothing can be done."""
+    async def advance(
+        self, owner: Name, manifests: Iterable[Manifest], *, previous: Mapping[str, Any]
+    ) -> Trouble | None:
+        """None when everything outside is gone; else what is waited for. TeardownSkipped: nothing can be done.
+
+        `previous` is the status: when the Job's time is over, it knows what the Job waited for.
+        """
         live = self._world.of(owner)
-        end: JobEnd | None = None
+        job: Child | None = None
         for manifest in manifests:
             child = live.get(Ref.of(manifest))
             if child is None:
@@ -61,12 +68,15 @@ class Teardown:
                 # It says which tables go. Whoever wrote it, they are those of this resource.
                 self._learn(owner, manifest, await self._client.apply_known(kinds.CONFIG_MAP, manifest, uid=child.uid))
             if manifest["kind"] == kinds.JOB.name:
-                end = child.facts
-        if end is None or end.state == "Succeeded":
+                job = child
+        if job is None or job.facts.state == "Succeeded":
             return None
-        if end.state == "Failed":
-            return Trouble(Reason.TEARDOWN_FAILED, await self._failure(owner))
-        return Trouble(Reason.DELETING, "the teardown Job runs")
+        ref = Ref(kinds.JOB.group, kinds.JOB.name, f"{owner[1]}-teardown")
+        said = told(previous, "Ready")
+        if job.facts.state == "Failed":
+            return await self._failure(owner, ref, job, said)
+        cause = await self._examiner.job(ref, job, namespace=owner[0], told=said)
+        return Trouble(Reason.DELETING, cause.message if cause else "the teardown Job runs")
 
     async def clear(self, owner: Name) -> None:
         """Remove the Job and what it needed: the resource is gone, or not being deleted at all."""
@@ -102,9 +112,7 @@ class Teardown:
         text = f"{Ref.of(manifest)}, which the teardown needs, is there already and not this ApiService's"
         return Trouble(Reason.CONFLICT, f"{text}; delete or rename it, or set {names.ANNOTATION_SKIP_TEARDOWN}")
 
-    async def _failure(self, owner: Name) -> str:
-        selector = f"batch.kubernetes.io/job-name={owner[1]}-teardown"
-        pods, _ = await self._client.list_all(kinds.POD, namespace=owner[0], selector=selector)
-        said = redact(causes.termination_message(pods))[:500] or "no message"
+    async def _failure(self, owner: Name, ref: Ref, job: Child, said: Trouble | None) -> Trouble:
+        pods = await self._examiner.pods_of_job(job, namespace=owner[0])
         remedy = f"mend it and delete the Job to try again, or set {names.ANNOTATION_SKIP_TEARDOWN}"
-        return f"Job {owner[1]}-teardown failed: {said}; {remedy}"
+        return causes.failure(ref, job.facts, pods, told=said, reason=Reason.TEARDOWN_FAILED, remedy=remedy)

@@ -7,19 +7,25 @@ from typing import Any
 
 from fairlead_operator import kinds
 from fairlead_operator.cluster.store import Child, Name, Store, Whole
-from fairlead_operator.facts import Rollout
+from fairlead_operator.facts import JobEnd, Rollout
 from fairlead_operator.inventory import Ref
 from fairlead_operator.kinds import Kind
 
 MANY_ROLLOUTS = 20
+MANY_JOBS = 20
 
 
 def child_stores(changed: Callable[[Name, Child | None, Child | None], None] | None = None) -> dict[Kind, Store[Child]]:
-    """A store for each kind of child; Deployments whose newest pods have not replaced all others are marked."""
+    """A store for each kind of child; Deployments whose newest pods have not replaced all others are marked.
+
+    So are Jobs that run.
+    """
     return {kind: Store(changed, marks=_is_unfinished) for kind in kinds.CHILDREN}
 
 
 def _is_unfinished(child: Child) -> bool:
+    if isinstance(child.facts, JobEnd):
+        return child.facts.state == "Running"
     return isinstance(child.facts, Rollout) and not child.facts.complete
 
 
@@ -64,6 +70,10 @@ class World:
         """Whether so many Deployments roll out that each of them is slow. One that is out of time does not count."""
         unfinished = self.children[kinds.DEPLOYMENT].marked.values()
         return len(list(islice((each for each in unfinished if not each.facts.failed), MANY_ROLLOUTS))) == MANY_ROLLOUTS
+
+    def is_running_many_jobs(self) -> bool:
+        """Whether so many Jobs run that each of them may be slow."""
+        return len(self.children[kinds.JOB].marked) >= MANY_JOBS
 
     def unfinished(self) -> list[Child]:
         """Deployments that roll out; it costs as much as there are of these."""

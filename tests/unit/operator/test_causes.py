@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from fairlead_operator import causes
-from fairlead_operator.provisioning import parse
 from fairlead_operator.reasons import Reason
+from fairlead_operator.results import parse
 
 
 def pod(name: str = "p", **container: Any) -> dict[str, Any]:
@@ -95,6 +95,39 @@ def test_events_are_looked_at_when_a_pod_may_wait_for_its_volumes(pods: list[Any
 )
 def test_nothing_to_tell(pods: list[Any], events: list[Any]) -> None:
     assert causes.deepest(pods, events) is None
+
+
+def ended(name: str, at: int, said: str) -> dict[str, Any]:
+    """A pod of a Job that failed."""
+    end = {"exitCode": 1, "message": said, "finishedAt": f"2026-01-01T00:00:0{at}Z"}
+    found = pod(name, state={"terminated": end})
+    return found | {"status": found["status"] | {"phase": "Failed"}}
+
+
+def test_of_the_tries_of_a_job_only_the_last_tells() -> None:
+    first, last = ended("p", 1, "a: no such user"), ended("q", 2, "b: no such table")
+    found = causes.deepest(causes.latest([last, CREATING, first]), [])
+    assert found is not None
+    assert found.message == "container api ends: b: no such table"
+    assert causes.latest([CREATING]) == [CREATING]
+    assert causes.latest([]) == []
+
+
+def test_what_a_pod_that_ended_waited_for_at_first_is_no_cause_any_more() -> None:
+    found = causes.deepest([ended("p", 1, "no such user")], [mount_event(MISSING)])
+    assert found is not None
+    assert found.reason == Reason.CRASHING
+
+
+def test_the_last_refusal_of_a_pod_is_told_without_what_changes_by_itself() -> None:
+    def event(at: str, message: str, **more: Any) -> dict[str, Any]:
+        return {"reason": "FailedCreate", "lastTimestamp": at, "message": message} | more
+
+    old, new = event("2026-01-01T00:00:00Z", "no right"), event("2026-01-01T00:00:05Z", 'pods "x-1" is forbidden: few')
+    found = causes.refused([new, event("2026-01-01T00:00:09Z", "else", reason="BackoffLimitExceeded"), old])
+    assert found is not None
+    assert (found.reason, found.message) == (Reason.QUOTA_EXCEEDED, "a pod is forbidden: few")
+    assert causes.refused([]) is None
 
 
 def test_the_last_words_of_a_job() -> None:

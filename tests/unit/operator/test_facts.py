@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.facts import Scaler, autoscaler, rollout, scaled_object
+from fairlead_operator.facts import JobEnd, Scaler, autoscaler, job_end, rollout, scaled_object
 
 SERVES = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2}
 
@@ -211,3 +211,29 @@ def test_a_fault_is_cut_short_and_its_time_is_no_news() -> None:
     found = autoscaler(scaler_of(failed))
     assert len(found.fault) == 300
     assert autoscaler(scaler_of(failed | {"lastTransitionTime": "2026-02-02T00:00:00Z"})) == found
+
+
+def holds(name: str, **more: str) -> dict[str, Any]:
+    """A condition that is True."""
+    return {"type": name, "status": "True", "lastTransitionTime": "2026-01-01T00:00:09Z"} | more
+
+
+@pytest.mark.parametrize(
+    ("conditions", "state", "ended_at", "late"),
+    [
+        ([], "Running", "", False),
+        ([holds("FailureTarget")], "Running", "", False),
+        ([holds("Complete")], "Succeeded", "2026-01-01T00:00:09Z", False),
+        ([holds("Failed", reason="BackoffLimitExceeded")], "Failed", "2026-01-01T00:00:09Z", False),
+        ([holds("Failed", reason="DeadlineExceeded", message="m")], "Failed", "2026-01-01T00:00:09Z", True),
+    ],
+    ids=["at work", "about to fail", "well", "after all tries", "out of time"],
+)
+def test_how_a_job_ended(conditions: list[Any], state: str, ended_at: str, *, late: bool) -> None:
+    started = "2026-01-01T00:00:00Z"
+    found = job_end({"metadata": {}, "status": {"startTime": started, "conditions": conditions}})
+    assert (found.state, found.started_at, found.ended_at, found.is_late) == (state, started, ended_at, late)
+
+
+def test_the_times_of_a_job_alone_are_no_news() -> None:
+    assert JobEnd("Running", started_at="2026-01-01T00:00:00Z") == JobEnd("Running")

@@ -7,7 +7,7 @@ import pytest
 
 from fairlead_operator.facts import Rollout
 from fairlead_operator.reasons import Reason, Trouble
-from fairlead_operator.status import Part, View, assess, progresses, step, transitions
+from fairlead_operator.status import Part, View, assess, progresses, step, told, transitions
 
 from ...kstatus import kstatus_check, reading
 
@@ -51,6 +51,17 @@ CASES: dict[str, tuple[View, str, str, str]] = {
         "False",
         "ProvisionFailed",
         "Failed",
+    ),
+    "a provision Job with a cause": (
+        replace(
+            WELL,
+            provision={"hash": "1", "state": "Running"},
+            pending=Trouble(Reason.PROVISIONING, "it runs"),
+            provision_cause=Trouble(Reason.MISSING_SECRET, "no Secret"),
+        ),
+        "Unknown",
+        "Provisioning",
+        "InProgress",
     ),
     "an embedded store": (replace(WELL, embedded=True, provision=None), "True", "Ready", "Current"),
     "paused": (View(3, paused=True), "Unknown", "Paused", "InProgress"),
@@ -102,6 +113,23 @@ def test_an_equal_world_gives_no_write(case: str) -> None:
 def test_the_message_of_ready_is_the_deepest_cause() -> None:
     status = assess(CASES["a rollout with a cause"][0], {}, now="2026-01-01T00:00:00Z")
     assert by_type(status)["Ready"]["message"] == "no image"
+
+
+def test_what_keeps_a_provision_job_is_told_by_ready_and_with_its_reason_by_provisioned() -> None:
+    view = CASES["a provision Job with a cause"][0]
+    conditions = by_type(assess(view, {}, now="2026-01-01T00:00:00Z"))
+    assert (conditions["Ready"]["reason"], conditions["Ready"]["message"]) == ("Provisioning", "no Secret")
+    assert (conditions["Provisioned"]["reason"], conditions["Provisioned"]["message"]) == ("MissingSecret", "no Secret")
+    going = replace(view, pending=Trouble(Reason.DELETING, "it goes"))
+    assert by_type(assess(going, {}, now="2026-01-01T00:00:00Z"))["Ready"]["message"] == "it goes"
+
+
+def test_why_provisioning_failed_is_told_beside_what_else_stalls() -> None:
+    failed = Trouble(Reason.PROVISION_FAILED, "no Secret")
+    view = replace(CASES["provisioning failed"][0], stalled=Trouble(Reason.CONFLICT, "there"), provision_cause=failed)
+    conditions = by_type(assess(view, {}, now="2026-01-01T00:00:00Z"))
+    assert told({"conditions": list(conditions.values())}, "Provisioned") == failed
+    assert conditions["Ready"]["reason"] == "Conflict"
 
 
 def test_a_part_that_is_not_asked_for_is_not_configured() -> None:

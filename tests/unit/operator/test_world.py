@@ -6,8 +6,8 @@ import pytest
 
 from fairlead_operator import kinds
 from fairlead_operator.cluster.store import Child
-from fairlead_operator.cluster.world import MANY_ROLLOUTS, World
-from fairlead_operator.facts import Rollout
+from fairlead_operator.cluster.world import MANY_JOBS, MANY_ROLLOUTS, World
+from fairlead_operator.facts import JobEnd, Rollout
 from fairlead_operator.inventory import Ref
 
 A, B = ("shop", "a"), ("shop", "b")
@@ -51,3 +51,17 @@ def test_many_roll_out_when_many_go_on(rolling: int, failed: int, many: bool) ->
         record = replace(child(("shop", f"s{number}"), 1), facts=facts)
         world.children[kinds.DEPLOYMENT].put(("shop", f"s{number}-api"), record)
     assert world.is_rolling_out_many() is many
+
+
+@pytest.mark.parametrize(
+    ("running", "ended", "many"),
+    [(0, 0, False), (MANY_JOBS - 1, MANY_JOBS, False), (MANY_JOBS, 0, True)],
+)
+def test_many_jobs_run_when_many_have_not_ended(running: int, ended: int, many: bool) -> None:
+    world = World()
+    for number in range(running + ended):
+        facts = JobEnd("Running" if number < running else "Succeeded")
+        name = ("shop", f"s{number}")
+        world.children[kinds.JOB].put((*name[:1], f"{name[1]}-provision"), replace(child(name, 1), facts=facts))
+    assert world.is_running_many_jobs() is many
+    assert world.unfinished() == []

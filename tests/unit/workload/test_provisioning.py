@@ -5,7 +5,7 @@ from tests.integration.workload.documents import POSTGRESQL, runtime
 from fairlead_contract.provisioning import ProvisionResult
 from fairlead_contract.resources import BindingStatus
 from fairlead_contract.runtime import RuntimeDocument
-from fairlead_operator.provisioning import parse
+from fairlead_operator.results import parse
 from fairlead_workload import provisioning
 
 
