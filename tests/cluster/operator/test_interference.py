@@ -279,7 +279,7 @@ def test_a_quota_is_told_once_and_pods_come_when_it_is_lifted(
     resource = make()
 
     def told() -> bool:
-        # The pod of the provision Job counts until the controller of quotas has seen its end; then there is room for one.
+        # The pod of the provision Job counts until the controller of quotas has seen its end; then one more may come.
         # The status gives such details some seconds later.
         status = resource.live().get("status", {})
         replicas = sorted(status.get(each, {}).get("replicas", "") for each in WORKLOADS)
