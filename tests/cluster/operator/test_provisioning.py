@@ -1,0 +1,144 @@
+"""A provision or teardown Job that does not get to a good end: what keeps it is told, and it is not tried for ever."""
+
+from collections.abc import Callable
+
+import pytest
+
+from ...kstatus import reading
+from ..client import Client, Manifest
+from ..simulator import Simulator, failed, provisioned
+from ..waiting import eventually
+from .apisvc import LABEL, Resource, condition
+from .harness import Running, side_by_side
+
+ABSENT = "registry.example/absent:1"
+TOLD = {
+    "pull": ("ImagePull", "cannot be pulled"),
+    "secret": ("MissingSecret", "Secret shop-db is missing"),
+    "config": ("MissingConfig", "ConfigMap settings is missing"),
+    "unschedulable": ("Unschedulable", "0/3 nodes are available"),
+}
+
+
+def story_of(pod: Manifest) -> str:
+    """The ApiService that a pod is of: each is named by what becomes of its Jobs."""
+    return str(pod["metadata"]["labels"][LABEL])
+
+
+def job_of(resource: Resource) -> Manifest:
+    """Its provision Job."""
+    (job,) = [each for (kind, name), each in resource.children().items() if kind == "Job" and "-provision-" in name]
+    return job
+
+
+def end_time(admin: Client, job: Manifest) -> None:
+    """Let a Job's time be over in a moment."""
+    admin.merge(job, {"spec": {"activeDeadlineSeconds": 1}})
+
+
+@pytest.mark.usefixtures("recorder", "operator")
+def test_what_keeps_a_provision_job_is_told_until_it_is_mended(
+    admin: Client, simulator: Simulator, make: Callable[..., Resource]
+) -> None:
+    mended: set[str] = set()
+
+    def verdict(pod: Manifest) -> str:
+        if story_of(pod) == "image":
+            return "pull" if pod["spec"]["containers"][0]["image"] == ABSENT else "end"
+        found = {"late": "secret"}.get(story_of(pod), story_of(pod))
+        return found if found in TOLD and story_of(pod) not in mended else "end"
+
+    simulator.job_verdict = verdict
+    simulator.job_message = lambda pod: (provisioned if story_of(pod) in {*mended, "image"} else failed)(pod)
+
+    def told(resource: Resource, reason: str, text: str) -> None:
+        live = resource.until("Provisioned", "Unknown", reason)
+        for name in ("Provisioned", "Ready"):
+            message = condition(live, name)["message"]
+            assert message.startswith(f"Job {resource.name}-provision-")
+            assert text in message
+        assert condition(live, "Ready")["reason"] == "Provisioning"
+        assert reading(live) == "InProgress"
+
+    def stuck(name: str, reason: str, text: str) -> None:
+        resource = make(name)
+        told(resource, reason, text)
+        mended.add(name)
+        resource.until("Ready", "True")
+
+    def out_of_time() -> None:
+        resource = make("late")
+        told(resource, *TOLD["secret"])
+        end_time(admin, job_of(resource))
+        message = condition(resource.until("Stalled", "True", "ProvisionFailed"), "Ready")["message"]
+        assert "Secret shop-db is missing (DeadlineExceeded" in message
+        mended.add("late")
+        resource.annotate("reconcile-requested-at", "one")
+        resource.until("Ready", "True")
+
+    def another_image() -> None:
+        resource = make("image", runtime={"image": ABSENT})
+        told(resource, "ImagePull", f"image {ABSENT} cannot be pulled")
+        resource.edit(runtime={"image": "registry.example/good:1"})
+        resource.until("Ready", "True")
+
+    stories = [lambda name=name, found=found: stuck(name, *found) for name, found in TOLD.items()]
+    crash = lambda: stuck("crash", "Crashing", "datastore shop: password authentication failed")  # noqa: E731
+    side_by_side(*stories, crash, out_of_time, another_image)
+
+
+@pytest.mark.usefixtures("recorder")
+def test_a_job_without_a_result_is_run_a_few_times_and_again_when_its_image_changes(
+    start: Callable[..., Running], simulator: Simulator, make: Callable[..., Resource]
+) -> None:
+    simulator.job_message = lambda pod: (True, "")
+    first = start()
+    resource = make()
+    # Another operator goes on where one stopped.
+    eventually(lambda: resource.live().get("status", {}).get("provision", {}).get("withoutResult"), what="a try counts")
+    first.stop()
+    second = start()
+    message = condition(resource.until("Stalled", "True", "ProvisionFailed"), "Ready")["message"]
+    assert "succeeded without a result" in message
+    assert "correct the image" in message
+    second.settle()
+    sent = [
+        each for operator in (first, second) for each in operator.child_writes(resource.name) if "/jobs" in each.path
+    ]
+    assert [each.method for each in sent] == ["PATCH", "DELETE", "PATCH", "DELETE", "PATCH"]
+    simulator.job_message = provisioned
+    resource.edit(runtime={"image": "registry.example/good:1"})
+    resource.until("Ready", "True")
+
+
+@pytest.mark.usefixtures("recorder", "operator")
+def test_a_quota_that_lets_no_pod_of_a_job_be_made_is_told(
+    admin: Client, namespace: str, simulator: Simulator, make: Callable[..., Resource]
+) -> None:
+    quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few", "namespace": namespace}}
+    admin.create(quota | {"spec": {"hard": {"pods": "0"}}})
+    eventually(lambda: (admin.get(quota) or {}).get("status", {}).get("hard"), what="the quota holds")
+    resource = make()
+    live = resource.until("Provisioned", "Unknown", "QuotaExceeded")
+    assert "exceeded quota: few" in condition(live, "Ready")["message"]
+    admin.delete(quota)
+    resource.until("Ready", "True")
+
+
+@pytest.mark.usefixtures("recorder", "operator")
+def test_what_keeps_a_teardown_job_is_told_also_when_its_time_is_over(
+    admin: Client, simulator: Simulator, make: Callable[..., Resource]
+) -> None:
+    resource = make(deletionPolicy="Delete")
+    resource.until("Ready", "True")
+    simulator.job_verdict = lambda pod: "secret"
+    resource.delete()
+    text = "Job orders-teardown: Secret shop-db is missing"
+    eventually(lambda: resource.condition("Ready").get("message") == text, what="Ready tells of the Secret")
+    assert resource.condition("Ready")["reason"] == "Deleting"
+    end_time(admin, resource.child("Job", "teardown"))
+    live = resource.until("Stalled", "True", "TeardownFailed")
+    assert "Secret shop-db is missing (DeadlineExceeded" in condition(live, "Ready")["message"]
+    simulator.job_verdict = lambda pod: "end"
+    admin.delete(resource.child("Job", "teardown"))
+    resource.until_gone()
