@@ -145,7 +145,8 @@ class Simulator:
         if verdict == "ready" and status.get("phase") != "Running":
             return ready_status(pod)
         stuck = STUCK.get(verdict)
-        return stuck(pod) if stuck and "PodScheduled" not in str(status.get("conditions")) else None
+        is_new = not (status.get("containerStatuses") or status.get("conditions"))
+        return stuck(pod) if stuck and is_new else None
 
     def _judge(self, pod: Manifest) -> Verdict:
         is_of_job = "batch.kubernetes.io/job-name" in pod["metadata"]["labels"]
