@@ -42,11 +42,12 @@ def info(path: Path) -> kopf.ConnectionInfo:
 
 @dataclass(frozen=True)
 class Sent:
-    """One answered request."""
+    """One answered request. `at`: seconds of the monotonic clock."""
 
     method: str
     path: str
     code: int
+    at: float = field(default_factory=time.monotonic, compare=False)
 
     @property
     def is_about_resources(self) -> bool:
@@ -129,6 +130,10 @@ class Running:
     def child_writes(self, name: str) -> list[Sent]:
         """Every write to a child of this ApiService."""
         return [each for each in self.writes() if f"/{name}-" in each.path and "/apisvcs/" not in each.path]
+
+    def status_writes(self, name: str) -> list[Sent]:
+        """Every write to the status of this ApiService."""
+        return [each for each in self.writes() if each.path.endswith(f"/apisvcs/{name}/status")]
 
     def _is_up(self) -> bool:
         return bool(self.operator and self.operator.election.held.is_set() and not self.operator.unready())

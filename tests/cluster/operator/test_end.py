@@ -44,6 +44,28 @@ def test_with_delete_the_teardown_job_runs_before_the_resource_goes(
     resource.until_gone()
 
 
+@pytest.mark.usefixtures("recorder", "operator")
+@pytest.mark.parametrize("policy", POLICIES)
+def test_a_foreground_deletion_takes_all_children_and_then_the_resource(
+    admin: Client, simulator: Simulator, make: Callable[..., Resource], policy: str
+) -> None:
+    resource = make(deletionPolicy=policy)
+    resource.until("Ready", "True")
+    simulator.job_message = lambda pod: None
+    admin.delete(resource.manifest, propagation="Foreground")
+    if policy == "Delete":
+        job = resource.child("Job", "teardown")
+
+        def only_the_teardown_is_left() -> bool:
+            return {name for _, name in resource.children()} == {f"{resource.name}-teardown"}
+
+        eventually(only_the_teardown_is_left, what="the garbage collector has taken the children")
+        assert admin.get(job), "and not what the teardown needs"
+        assert FINALIZER in resource.live()["metadata"]["finalizers"]
+        simulator.job_message = lambda pod: (True, "")
+    resource.until_gone()
+
+
 @pytest.mark.usefixtures("operator")
 def test_skip_teardown_lets_a_resource_go(admin: Client, simulator: Simulator, make: Callable[..., Resource]) -> None:
     resource = make(deletionPolicy="Delete")
