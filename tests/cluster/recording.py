@@ -17,9 +17,10 @@ import httpx
 from fairlead_contract.names import FIELD_MANAGER
 
 from ..kstatus import kstatus_check
-from .client import Client, Manifest
+from .client import ApiError, Client, Manifest
 from .waiting import eventually
 
+API_SERVICE = ("fairlead.dev/v1alpha1", "ApiService")
 WATCH_SECONDS = 2
 AGAIN_SECONDS = 0.2
 
@@ -36,15 +37,25 @@ class Record:
     def take(self, event: str, resource: Manifest) -> None:
         """Check this version of a resource against the one before."""
         uid = resource["metadata"]["uid"]
+        self._check(resource, ordered=not self.rivals)
+        if event == "DELETED":
+            del self.last[uid]
+
+    def resume(self, listed: list[Manifest]) -> None:
+        """Go on from these, after a gap: what was written in it has been missed, so they follow on nothing."""
+        for resource in listed:
+            self._check(resource, ordered=False)
+        self.last = {each["metadata"]["uid"]: each for each in listed}
+
+    def _check(self, resource: Manifest, *, ordered: bool) -> None:
+        uid = resource["metadata"]["uid"]
         before = self.last.get(uid)
         self.last[uid] = resource
         if _is_ours(resource) and (before is None or before.get("status") != resource["status"]):
             self.statuses.append(resource["status"])
-            found = kstatus_check(before, resource, ordered=not self.rivals)
+            found = kstatus_check(before, resource, ordered=ordered)
             told = f"{resource['metadata']['name']}: {json.dumps(resource['status']['conditions'])}"
             self.faults += [f"{fault}: {told}" for fault in found]
-        if event == "DELETED":
-            del self.last[uid]
 
     def versions(self) -> dict[str, int]:
         """The version of each resource that is there, as far as is known."""
@@ -56,14 +67,14 @@ class StatusRecorder:
 
     def __init__(self, client: Client) -> None:
         self._client = client
-        self._path = client.path("fairlead.dev/v1alpha1", "ApiService")
+        self._path = client.path(*API_SERVICE)
         self._records: dict[str, Record] = {}
         self._ended = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._lost = ""
 
     def __enter__(self) -> "StatusRecorder":
-        self._version = self._client.request("GET", self._path, limit="1")["metadata"]["resourceVersion"]
+        self._list()
         self._thread.start()
         return self
 
@@ -91,7 +102,7 @@ class StatusRecorder:
 
         def has_seen_all() -> bool:
             assert not self._lost, self._lost
-            live = self._client.list("fairlead.dev/v1alpha1", "ApiService", namespace=namespace)
+            live = self._client.list(*API_SERVICE, namespace=namespace)
             seen = self._records[namespace].versions()
             there = {each["metadata"]["uid"]: int(each["metadata"]["resourceVersion"]) for each in live}
             return seen.keys() <= there.keys() and all(seen.get(uid, 0) >= there[uid] for uid in there)
@@ -101,32 +112,50 @@ class StatusRecorder:
     def _run(self) -> None:
         try:
             while not self._ended.is_set():
-                self._watch()
+                self._follow()
         except Exception as error:  # noqa: BLE001  # outermost loop of the thread: whoever asks is told
             self._lost = f"the watch of all statuses ended: {error!r}"
 
-    def _watch(self) -> None:
-        """Follow for a moment; the server ends watches when a definition changes."""
+    def _follow(self) -> None:
+        """Watch for a moment. A server ends watches when a definition changes, and may forget what was before."""
+        try:
+            if self._watch():
+                return
+            self._list()
+        except (ApiError, httpx.TransportError, RecursionError):
+            pass  # it is tried again, and whoever asks meanwhile waits
+        time.sleep(AGAIN_SECONDS)
+
+    def _watch(self) -> bool:
+        """Whether everything was told."""
         parameters = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)}
         parameters["resourceVersion"] = self._version
-        try:
-            with self._client._http.stream("GET", self._path, params=parameters) as answer:
-                for line in answer.iter_lines() if answer.status_code == 200 else ():
-                    self._take(json.loads(line))
-                code = answer.status_code
-        except httpx.TransportError:
-            code = 0
-        if code != 200:
-            time.sleep(AGAIN_SECONDS)
+        with self._client._http.stream("GET", self._path, params=parameters) as answer:
+            if answer.status_code != 200:
+                return False
+            return all(self._take(line) for line in answer.iter_lines())
 
-    def _take(self, event: Manifest) -> None:
-        resource = event["object"]
+    def _list(self) -> None:
+        # The version of a list is that of the whole cluster, and nobody has an ApiService in this namespace.
+        nothing = self._client.path(*API_SERVICE, namespace="kube-system")
+        self._version = self._client.request("GET", nothing)["metadata"]["resourceVersion"]
+        for namespace, record in list(self._records.items()):
+            record.resume(self._client.list(*API_SERVICE, namespace=namespace))
+
+    def _take(self, line: str) -> bool:
+        """Check what an event tells; False when it says that something was missed."""
+        try:
+            event: Manifest = json.loads(line)
+        except RecursionError:
+            return True  # nested deeper than Python reads: no operator has read it either
         if event["type"] == "ERROR":
-            raise ConnectionError(f"not everything was seen: {resource}")
+            return False
+        resource = event["object"]
         self._version = resource["metadata"]["resourceVersion"]
         record = self._records.get(resource["metadata"].get("namespace", ""))
         if record is not None:
             record.take(event["type"], resource)
+        return True
 
 
 @contextmanager
