@@ -1,5 +1,7 @@
 """A write that is late by a whole life: the resource that it is about is gone, and another has its name."""
 
+import threading
+
 from ..ground import Ground
 from . import actions
 from .exchange import Request
@@ -17,12 +19,16 @@ def test_a_status_never_lands_on_the_next_resource_of_the_name(ground: Ground, b
         def is_status(request: Request) -> bool:
             return request.replica == here.name and request.resource == "apisvcs/status"
 
+        replaced = threading.Event()
+
         def take_its_place() -> None:
             resource.delete()
             resource.create()
+            replaced.set()
 
         late = before_operators.rule(is_status, actions.call_before(take_its_place, then=actions.untouched))
         resource.edit(api=resource.manifest["spec"]["api"] | {"title": "Other"})
+        assert replaced.wait(READY_SECONDS), "no status was written"
         resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
         here.assert_sound()
         (written,) = late.hits
