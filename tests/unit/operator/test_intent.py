@@ -48,6 +48,11 @@ def test_what_others_added_is_no_drift() -> None:
     assert intent.live_digest(live()) == intent.digest(INTENT)
 
 
+def test_digests_are_those_that_are_in_the_statuses_of_clusters() -> None:
+    # Another one would cost every resource a status, and would hide who changed what while a version is replaced.
+    assert intent.digest(INTENT) == "4da1a67801ae55c0c7ac"
+
+
 def test_the_order_of_keys_does_not_matter() -> None:
     turned = orjson.loads(orjson.dumps({key: INTENT[key] for key in reversed(INTENT)}))
     assert intent.digest(turned) == intent.digest(INTENT)
