@@ -119,8 +119,6 @@ class Client:
         ]
         if version is not None:
             patch.insert(0, {"op": "test", "path": "/metadata/resourceVersion", "value": str(version)})
-        if version is not None:
-            patch.insert(0, {"op": "test", "path": "/metadata/resourceVersion", "value": str(version)})
         try:
             return await self.request("PATCH", path, body=patch, content_type=JSON_PATCH, parameters=parameters)
         except NotFound:
