@@ -1,6 +1,6 @@
 # Everything a newcomer needs. `make help` lists the verbs; each needs only git, make and Python >= 3.11.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check manifests golden bench images images-test
+.PHONY: help setup run test check manifests golden bench images images-test images-ci
 
 PYTHON_BIN := .venv/bin/python
 READY := .venv/.ready
@@ -47,3 +47,6 @@ images: ## Build both images with docker, podman or buildah; BASE_IMAGE=... and 
 
 images-test: images $(READY) ## Build both images, run them, and look at what they say
 	$(PYTHON_BIN) -m pytest tests/images
+
+images-ci: ## The same where this machine can do it; else say loudly what is left out
+	@scripts/images_ci.sh
