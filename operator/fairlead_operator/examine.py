@@ -17,6 +17,8 @@ from fairlead_operator.inventory import Ref
 from fairlead_operator.reasons import Reason, Trouble
 
 PATIENCE_SECONDS = 3.0
+# No Job tells how far it is, and one that is well may take as long.
+JOB_PATIENCE_SECONDS = 8.0
 # With many at a time, all are slow, and none ails from that.
 BUSY_PATIENCE_SECONDS = 30.0
 _POD_WARNINGS = "involvedObject.kind=Pod,type=Warning"
@@ -41,7 +43,8 @@ class Examiner:
 
     def goes_on(self, seen: Rollout) -> bool:
         """Whether a rollout makes progress, or may do so soon."""
-        return progresses(seen, now=self._now(), patience_seconds=_patience_seconds(busy=self.is_busy(jobs=False)))
+        patience_seconds = BUSY_PATIENCE_SECONDS if self.is_busy(jobs=False) else PATIENCE_SECONDS
+        return progresses(seen, now=self._now(), patience_seconds=patience_seconds)
 
     async def deployment(self, ref: Ref, seen: Rollout, *, namespace: str, selector: str) -> Trouble | None:
         """What ails a Deployment."""
@@ -55,7 +58,8 @@ class Examiner:
         Without a pod, as when the Job is about to fail, it is what a condition has `told` of the Job already.
         """
         end: JobEnd = child.facts
-        if not self.is_past(end.started_at, seconds=_patience_seconds(busy=self.is_busy(jobs=True))):
+        patience_seconds = BUSY_PATIENCE_SECONDS if self.is_busy(jobs=True) else JOB_PATIENCE_SECONDS
+        if not self.is_past(end.started_at, seconds=patience_seconds):
             return None
         pods = await self.pods_of_job(child, namespace=namespace)
         if all("deletionTimestamp" in pod["metadata"] for pod in pods):
@@ -86,10 +90,6 @@ def progresses(seen: Rollout, *, now: str, patience_seconds: float = PATIENCE_SE
     if seen.failed or seen.refused:
         return False
     return not seen.progressed_at or _seconds_between(seen.progressed_at, now) < patience_seconds
-
-
-def _patience_seconds(*, busy: bool) -> float:
-    return BUSY_PATIENCE_SECONDS if busy else PATIENCE_SECONDS
 
 
 def _seconds_between(then: str, now: str) -> float:

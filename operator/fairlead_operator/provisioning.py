@@ -24,7 +24,7 @@ from fairlead_operator.results import listed, parse
 from fairlead_operator.status import told
 
 # After a Job that succeeded without a result; without a pause left, provisioning has failed.
-PAUSES_SECONDS = (5.0, 20.0)
+PAUSES_SECONDS = (5.0, 15.0)
 MOST_TRIES = len(PAUSES_SECONDS) + 1
 REMEDY = f"set the annotation {names.ANNOTATION_RECONCILE_REQUESTED_AT}"
 WITHOUT_RESULT = "succeeded without a result that can be read in its pod's termination message"

@@ -32,6 +32,8 @@ from fairlead_operator.turn import Pass, annotation, mine
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
+# Most Jobs end sooner, so that none of these looks is made. Longer than the patience with them.
+JOB_POLL_SECONDS = 10.0
 # For what usually tells of itself, such as the stranger that went, and for all while the cluster is slow.
 SLOW_SECONDS = 30.0
 # A free place tells of itself; this is for nothing but a defect.
@@ -277,7 +279,9 @@ def _look_again_seconds(view: View, examiner: Examiner) -> float | None:
     if view.pending is None:
         return None
     is_job = view.pending.reason in (Reason.PROVISIONING, Reason.DELETING)
-    return SLOW_SECONDS if examiner.is_busy(jobs=is_job) else POLL_SECONDS
+    if examiner.is_busy(jobs=is_job):
+        return SLOW_SECONDS
+    return JOB_POLL_SECONDS if is_job else POLL_SECONDS
 
 
 def _sooner(*seconds: float | None) -> float | None:

@@ -209,8 +209,8 @@ async def test_what_keeps_a_job_from_its_end_is_told(
 
 @pytest.mark.parametrize(
     ("started_at", "busy"),
-    [("", False), ("2026-01-01T00:09:58Z", False), ("2026-01-01T00:09:40Z", True)],
-    ids=["its controller has not looked", "two seconds", "twenty seconds while the cluster is slow"],
+    [("", False), ("2026-01-01T00:09:53Z", False), ("2026-01-01T00:09:40Z", True)],
+    ids=["its controller has not looked", "seven seconds", "twenty seconds while the cluster is slow"],
 )
 async def test_a_job_that_may_just_be_slow_costs_no_read(stage: Stage, started_at: str, *, busy: bool) -> None:
     stage._busy, stage.pods = busy, [PULLING]
