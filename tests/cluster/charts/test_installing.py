@@ -17,6 +17,7 @@ from ..waiting import eventually
 from .helm import DEFINITIONS, OPERATOR, Helm
 
 GROUP = "fairlead.dev/v1alpha1"
+FLOW_CONTROL = "flowcontrol.apiserver.k8s.io"
 CLUSTER_WIDE = (
     ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicy"),
     ("admissionregistration.k8s.io/v1", "ValidatingAdmissionPolicyBinding"),
@@ -172,6 +173,40 @@ def test_the_operator_works_with_what_the_chart_grants_it(
     given = settings("", lease_namespace=system, lease_name=LEASE_NAME)
     live = works_with_its_permissions(Running(given, lambda: info(config)), admin, namespace)
     assert live["status"]["className"] == "standard"
+
+
+@pytest.mark.usefixtures("simulator")
+def test_with_flow_control_what_the_operator_sends_has_a_priority_level_of_its_own(
+    admin: Client, cluster: Cluster, system: str, namespace: str, install: Callable[..., None]
+) -> None:
+    install("flowControl.enabled=true")
+    config = account(cluster, system, namespace)
+    name = {"apiVersion": f"{FLOW_CONTROL}/v1", "kind": "FlowSchema", "metadata": {"name": "fairlead"}}
+    schema = admin.get(name)
+    assert schema
+    with Client(config) as client:
+        # The server takes new schemas up a moment later.
+        eventually(lambda: flow_schema(client) == schema["metadata"]["uid"], what="requests are of the schema")
+    assert flow_schema(admin) != schema["metadata"]["uid"]
+    before = dispatched(admin, "fairlead")
+    operator = Running(settings("", lease_namespace=system, lease_name=LEASE_NAME), lambda: info(config))
+    works_with_its_permissions(operator, admin, namespace)
+    answered = [each for each in operator.sent if each.code != 429]
+    assert dispatched(admin, "fairlead") - before >= len(answered) > 0
+
+
+def flow_schema(client: Client) -> str:
+    """The uid of the FlowSchema that the server puts requests of this user under."""
+    path = client.path(GROUP, "ApiService", namespace="default")
+    answer = client._http.get(path, params={"limit": "1"})
+    return str(answer.headers["X-Kubernetes-PF-FlowSchema-UID"])
+
+
+def dispatched(admin: Client, schema: str) -> int:
+    """How many requests of a FlowSchema the server has begun to serve since its start."""
+    text = admin._http.get("/metrics").text
+    lines = [line for line in text.splitlines() if line.startswith("apiserver_flowcontrol_dispatched_requests_total{")]
+    return sum(int(float(line.rpartition(" ")[2])) for line in lines if f'flow_schema="{schema}"' in line)
 
 
 @pytest.mark.usefixtures("simulator")
