@@ -4,6 +4,7 @@ Every test counts writes: what is repaired is written once, and what is not ours
 """
 
 import re
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -288,14 +289,23 @@ def test_a_quota_is_told_once_and_pods_come_when_it_is_lifted(
     eventually(told, what="Ready tells of the quota, and that there is one pod")
     operator.settle()
     count = len(operator.writes())
-    for number in range(3):
-        # Each time the controller tries again, with a pod of another name.
+
+    def try_again() -> None:
+        """Have the controller make the missing pods now, under other names: it waits longer after each failure."""
         for each in admin.list("apps/v1", "ReplicaSet", namespace=namespace):
-            admin.merge(each, {"metadata": {"annotations": {"number": str(number)}}})
+            if each["status"]["replicas"] < each["spec"]["replicas"]:
+                admin.merge(each, {"metadata": {"annotations": {"tried-at": str(time.monotonic())}}})
+
+    def is_ready() -> bool:
+        try_again()
+        return resource.condition("Ready")["status"] == "True"
+
+    for _ in range(3):
+        try_again()
         operator.settle()
     assert operator.writes()[count:] == []
     admin.delete(quota)
-    resource.until("Ready", "True", timeout_seconds=60)
+    eventually(is_ready, what="the pods come")
 
 
 def test_two_operators_by_mistake_agree_and_come_to_rest(
