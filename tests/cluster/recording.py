@@ -89,7 +89,7 @@ class StatusRecorder:
         try:
             yield record
             self.catch_up(namespace)
-            assert record.faults == []
+            assert not record.faults, "\n".join(record.faults)
         finally:
             del self._records[namespace]
 
