@@ -25,8 +25,10 @@ _RESET = struct.pack("ii", 1, 0)  # lingering for 0 s: closing sends a reset
 
 @dataclass
 class Request:
-    """One request. `at` in seconds of the monotonic clock; `code` is what the sender was told, `landed` what the server
-    said: None when there was no answer. `resource` is the plural, with the subresource (`apisvcs/status`)."""
+    """One request. It came `at` and was `over`, in seconds of the monotonic clock; `code` is what the sender was told,
+    `landed` what the server said: None when there was no answer, or is none yet. `resource` is the plural, with the
+    subresource (`apisvcs/status`).
+    """
 
     at: float
     replica: str
@@ -38,6 +40,7 @@ class Request:
     name: str
     code: int | None = None
     landed: int | None = None
+    over: float | None = None
 
     @classmethod
     def read(cls, replica: str, given: web.Request) -> "Request":

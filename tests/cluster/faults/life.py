@@ -18,11 +18,11 @@ from .chronicle import Chronicle, meaning
 from .exchange import Request
 from .process import Process
 from .proxy import FaultProxy
+from .recovery import RECOVERY_SECONDS
 
 CHAPTERS = ("create", "edit", "delete")
 TIMEOUT_SECONDS = 180.0
 QUIET_SECONDS = 1.0
-RECOVERY_SECONDS = 10.0
 # The operator looks again at everything that is not well more often than this.
 STUCK_SECONDS = 40.0
 POLL_SECONDS = 0.05

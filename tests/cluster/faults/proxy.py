@@ -7,6 +7,7 @@ usual faults are in `actions`.
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -146,6 +147,7 @@ class FaultProxy:
             exchange.drop()
         finally:
             exchange.end()
+            exchange.request.over = time.monotonic()
             del self._open[exchange]
 
     async def _cut(self, match: Callable[[Request], bool]) -> None:
