@@ -15,7 +15,7 @@ from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Name
 from fairlead_operator.cluster.world import World
 from fairlead_operator.confirm import confirm
-from fairlead_operator.errors import Invalid
+from fairlead_operator.errors import Invalid, OperatorError
 from fairlead_operator.status import View
 
 DETAIL_SECONDS = 5.0
@@ -85,6 +85,10 @@ class Reporter:
             )
         except Invalid:
             await confirm(self._client, self._world, owner)
+            raise
+        except OperatorError:
+            # It may be written all the same, and the next one is to go on from there.
+            self._world.services.doubt(owner)
             raise
         if answer is not None:
             self._world.learn(answer)

@@ -168,8 +168,13 @@ class Store(Generic[R]):
         return (known is not None and known.version >= version) or self._gone.get(name, -1) >= version
 
     def is_listed(self, name: Name) -> bool:
-        """Whether only a list has told of the record, neither a watch nor an answer about it alone."""
+        """Whether it is doubted, or only a list has told of it, neither a watch nor an answer about it alone."""
         return name in self._listed
+
+    def doubt(self, name: Name) -> None:
+        """Take what is known of it for as old as a list: it may have been written since, and the answer got lost."""
+        if name in self._records:
+            self._listed.add(name)
 
     def remove(self, name: Name, *, version: int) -> None:
         """Forget an object that went at this version, unless one of the same name came after it."""

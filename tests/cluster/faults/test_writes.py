@@ -156,9 +156,6 @@ def test_whatever_is_answered_to_any_write_it_is_made_up_for_and_the_end_is_the_
         life.tell("delete")
 
     with stage.lane() as lane:
-        # A status whose reply is lost competes with the next one: until the watch tells of it, times are stamped
-        # after the status before. Each is still judged by itself.
-        stage.ground.statuses.record(lane.namespace).rivals = True
         works: list[Callable[[Lane], None]] = []
         for first in range(STRIDE):
             works += [partial(live, answer=answer, first=first) for answer in ANSWERS]

@@ -11,7 +11,7 @@ from aiohttp import web
 from fairlead_operator.cluster.client import Client
 from fairlead_operator.cluster.store import Whole
 from fairlead_operator.cluster.world import World
-from fairlead_operator.errors import Outdated
+from fairlead_operator.errors import ApiError, Outdated
 from fairlead_operator.reasons import Reason, Trouble
 from fairlead_operator.reporting import BUSY_SECONDS, DETAIL_SECONDS, Reporter
 from fairlead_operator.status import View
@@ -187,3 +187,32 @@ async def test_a_status_is_not_written_over_one_that_the_list_did_not_know() -> 
     record = world.services.get(OWNER)
     assert record is not None
     assert record.version == 9
+
+
+async def test_after_a_lost_answer_the_next_status_goes_on_from_what_is_there() -> None:
+    metadata = {"name": "orders", "namespace": "shop", "uid": "u", "generation": 1}
+    world, live, patches = World(), {"version": 5}, []
+
+    def resource() -> dict[str, Any]:
+        return {"metadata": metadata | {"resourceVersion": str(live["version"])}, "spec": {}}
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        if request.method == "GET":
+            return web.json_response(resource())
+        patches.append(await request.json())
+        wanted = [each["value"] for each in patches[-1] if each["path"] == "/metadata/resourceVersion"]
+        if wanted not in ([], [str(live["version"])]):
+            return fault(422)
+        live["version"] += 1
+        return fault(504) if len(patches) == 1 else web.json_response(resource())
+
+    world.services.put(OWNER, Whole.read(resource()))
+    async with serving(answer) as client:
+        stage = Stage(client, world, [])
+        with pytest.raises(ApiError):
+            await stage.tell(STALLED)
+        with pytest.raises(Outdated):
+            await stage.tell(STALLED)
+        await stage.tell(STALLED)
+    assert live["version"] == 7
+    assert [each["path"] for each in patches[2]] == ["/metadata/uid", "/status"]
