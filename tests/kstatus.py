@@ -35,7 +35,7 @@ def kstatus_check(before: dict[str, Any] | None, after: dict[str, Any], *, order
 
     Without `ordered` it is judged by itself alone.
     """
-    if not after.get("status"):
+    if not _by_type(after):
         return []
     return [*_shape(after), *(_order(before, after) if ordered else ())]
 
@@ -74,8 +74,8 @@ def _shape(after: dict[str, Any]) -> Iterator[str]:
 
 def _order(before: dict[str, Any] | None, after: dict[str, Any]) -> Iterator[str]:
     old, new = _by_type(before or {}), _by_type(after)
-    if not old and _is(new, "Ready"):
-        yield "the first status says Ready"
+    if not old and _is(new, "Ready") and (before is None or reading(before) == "Current"):
+        yield "the first status says Ready, of what was taken for current before"
     for name in old.keys() & new.keys():
         moved = old[name]["lastTransitionTime"] != new[name]["lastTransitionTime"]
         if moved and old[name]["status"] == new[name]["status"]:

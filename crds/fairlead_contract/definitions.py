@@ -125,6 +125,13 @@ def object_schema(kind: Kind) -> Json:
     return rest | {"properties": _ENVELOPE | properties}
 
 
+def _with_unseen_status(schema: Json) -> Json:
+    """With a status from the first moment: what has none is in order, for kstatus and all who go by it."""
+    properties = schema["properties"]
+    status = properties["status"] | {"default": {"observedGeneration": -1}}
+    return schema | {"properties": properties | {"status": status}}
+
+
 def custom_resource_definition(kind: Kind) -> Json:
     """The CustomResourceDefinition of `kind`, ready to be applied."""
     schema = object_schema(kind)
@@ -137,6 +144,7 @@ def custom_resource_definition(kind: Kind) -> Json:
     }
     if "status" in schema["properties"]:
         version["subresources"] = {"status": {}}
+        version["schema"] = {"openAPIV3Schema": _with_unseen_status(schema)}
     names: Json = {"kind": kind.name, "listKind": f"{kind.name}List", "plural": kind.plural, "singular": kind.singular}
     if kind.short_names:
         names["shortNames"] = list(kind.short_names)

@@ -201,7 +201,9 @@ class ServingStatus(Model):
 class ApiServiceStatus(Model):
     """What the operator saw."""
 
-    observed_generation: int = Field(default=0, ge=0, description="Generation that the status is about.")
+    observed_generation: int = Field(
+        default=0, ge=-1, description="Generation that the status is about; -1 until there is one."
+    )
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,
@@ -378,7 +380,9 @@ class DeadLetterRedriveSpec(Model):
 class DeadLetterRedriveStatus(Model):
     """How far the redrive is."""
 
-    observed_generation: int = Field(default=0, ge=0, description="Generation that the status is about.")
+    observed_generation: int = Field(
+        default=0, ge=-1, description="Generation that the status is about; -1 until there is one."
+    )
     conditions: tuple[Condition, ...] = Field(
         default=(),
         max_length=16,

@@ -31,7 +31,7 @@ async def confirm(client: Client, world: World, owner: Name) -> None:
 async def confirm_create(client: Client, world: World, owner: Name) -> None:
     """Come before children are made for `owner`; as `confirm`."""
     listed = _only_listed(world, owner)
-    if listed is not None and "status" in listed.content:
+    if listed is not None and "conditions" in listed.content.get("status", {}):
         await confirm(client, world, owner)
 
 

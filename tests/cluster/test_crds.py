@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
+from ..kstatus import reading
 from .client import ApiError, Client, Manifest
 from .controlplane import ADMINS, Cluster, definition_path
 
@@ -263,7 +264,8 @@ def test_kubectl_explain_tells_what_a_field_is(tools: dict[str, Path], cluster: 
 def test_the_status_is_a_subresource_of_its_own(admin: Client, namespace: str) -> None:
     [example] = yaml.safe_load_all((ROOT / "examples" / "orders.yaml").read_text())
     created = admin.create(merged(placed(example, namespace), {"status": {"url": "http://made-up"}}))
-    assert "url" not in created.get("status", {})
+    assert created["status"] == {"observedGeneration": -1}
+    assert reading(created) == "InProgress", "without a status, it would be taken for current"
     changed = admin.merge(created, {"status": {"url": "http://orders"}, "spec": {"paused": True}}, subresource="status")
     assert changed["status"]["url"] == "http://orders"
     assert changed["spec"] == created["spec"]

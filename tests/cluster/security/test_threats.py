@@ -264,7 +264,7 @@ def test_namespace_filter_is_never_passed(
     elsewhere.edit(api={"title": "Other"})
     operator.settle()
     assert [each for each in operator.sent if f"/namespaces/{namespace}/" not in each.path and _is_ours(each)] == []
-    assert elsewhere.live().get("status") is None
+    assert elsewhere.live()["status"] == {"observedGeneration": -1}
     assert elsewhere.children().keys() <= {("ConfigMap", "orders-old")}
     admin.delete(other)
 

@@ -24,14 +24,14 @@ MANIFEST = {
 
 def resource(version: int) -> dict[str, object]:
     metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": str(version)}
-    return {"metadata": metadata, "spec": {}, "status": {"observedGeneration": 1}}
+    return {"metadata": metadata, "spec": {}, "status": {"conditions": []}}
 
 
 def listed(version: int, *, acted_on: bool = True) -> World:
     """A world that knows the resource from a list, with a status or without."""
     world, told = World(), resource(version)
     if not acted_on:
-        del told["status"]
+        told["status"] = {"observedGeneration": -1}
     world.services.replace([(OWNER, Whole.read(told))], version=version)
     return world
 
