@@ -46,6 +46,7 @@ class Reporter:
 
     async def report(self, resource: Manifest, view: View) -> float | None:
         """Write the status that follows from `view`, if it is another one; the seconds until it may be, if not now."""
+        resource = self._latest(resource)
         before = resource.get("status", {})
         after = status.assess(view, before, now=self._now())
         owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
@@ -57,6 +58,14 @@ class Reporter:
             for kind, reason, message in status.transitions(before, after):
                 await self._announce(resource, kind, reason, message)
         return None
+
+    def _latest(self, resource: Manifest) -> Manifest:
+        """The resource by now: a write of the last pass, whose answer got lost, may have been told of during this one."""
+        metadata = resource["metadata"]
+        known = self._world.services.get((metadata["namespace"], metadata["name"]))
+        if known is None or known.uid != metadata["uid"] or known.version <= int(metadata["resourceVersion"]):
+            return resource
+        return known.content
 
     def forget(self, owner: Name) -> None:
         """Nothing is held back for it any more."""

@@ -216,3 +216,17 @@ async def test_after_a_lost_answer_the_next_status_goes_on_from_what_is_there() 
         await stage.tell(STALLED)
     assert live["version"] == 7
     assert [each["path"] for each in patches[2]] == ["/metadata/uid", "/status"]
+
+
+async def test_a_status_goes_on_from_one_that_was_told_of_during_the_pass(stage: Stage) -> None:
+    await stage.tell(PROVISIONING)
+    begun = stage.world.services.get(OWNER)
+    assert begun is not None
+    at_begin = begun.content
+    told = [each | {"lastTransitionTime": "2025-01-01T00:00:00Z"} for each in at_begin["status"]["conditions"]]
+    newer = at_begin["metadata"] | {"resourceVersion": "99"}
+    stage.world.services.put(OWNER, Whole.read(at_begin | {"metadata": newer, "status": {"conditions": told}}))
+    await stage.reporter.report(at_begin, STALLED)
+    times = {each["type"]: each["lastTransitionTime"] for each in stage.written[-1]["conditions"]}
+    assert times["Ready"] == "2026-01-01T00:00:00Z"
+    assert times["WorkerAvailable"] == "2025-01-01T00:00:00Z"
