@@ -60,7 +60,7 @@ class Reporter:
         return None
 
     def _latest(self, resource: Manifest) -> Manifest:
-        """The resource by now: a write of the last pass, whose answer got lost, may have been told of during this one."""
+        """The resource by now: a write whose answer got lost may have been told of since the pass began."""
         metadata = resource["metadata"]
         known = self._world.services.get((metadata["namespace"], metadata["name"]))
         if known is None or known.uid != metadata["uid"] or known.version <= int(metadata["resourceVersion"]):
