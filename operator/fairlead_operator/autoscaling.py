@@ -5,7 +5,6 @@ is told when it, and the Deployment's pods, have been there for a while; what wa
 gives the HorizontalPodAutoscaler that it makes the labels of the ScaledObject, and that one counts, too.
 """
 
-import datetime
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -14,6 +13,7 @@ from fairlead_operator.cluster.store import Child
 from fairlead_operator.facts import Rollout, Scaler
 from fairlead_operator.inventory import Ref
 from fairlead_operator.reasons import Reason
+from fairlead_operator.times import seconds_between
 
 # As long as the controller gives new pods to settle (its --horizontal-pod-autoscaler-cpu-initialization-period).
 PATIENCE_SECONDS = 300.0
@@ -63,10 +63,7 @@ def _seconds_left(found: Scaler, own: Mapping[Ref, Child], now: str) -> float | 
 
 
 def _young_seconds(since: str, now: str) -> float:
-    if not since:
-        return 0.0
-    at, then = (datetime.datetime.fromisoformat(time) for time in (now, since))
-    return max(0.0, PATIENCE_SECONDS - (at - then).total_seconds())
+    return max(0.0, PATIENCE_SECONDS - seconds_between(since, now)) if since else 0.0
 
 
 def _told(status: Mapping[str, Any]) -> str:

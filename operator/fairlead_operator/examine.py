@@ -4,7 +4,6 @@ Nobody is examined who may just be slow, for most who wait are healthy, and to r
 cost more than all the rest.
 """
 
-import datetime
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -15,6 +14,7 @@ from fairlead_operator.cluster.world import World
 from fairlead_operator.facts import JobEnd, Rollout
 from fairlead_operator.inventory import Ref
 from fairlead_operator.reasons import Reason, Trouble
+from fairlead_operator.times import seconds_between
 
 PATIENCE_SECONDS = 3.0
 # No Job tells how far it is, and one that is well may take as long.
@@ -39,7 +39,7 @@ class Examiner:
 
     def is_past(self, time: str, *, seconds: float) -> bool:
         """Whether so much time has gone by since. A time that nobody has told is not past."""
-        return bool(time) and _seconds_between(time, self._now()) >= seconds
+        return bool(time) and seconds_between(time, self._now()) >= seconds
 
     def goes_on(self, seen: Rollout) -> bool:
         """Whether a rollout makes progress, or may do so soon."""
@@ -89,12 +89,7 @@ def progresses(seen: Rollout, *, now: str, patience_seconds: float = PATIENCE_SE
     """Whether the controller saw the rollout go on a moment ago, or has not looked at it yet."""
     if seen.failed or seen.refused:
         return False
-    return not seen.progressed_at or _seconds_between(seen.progressed_at, now) < patience_seconds
-
-
-def _seconds_between(then: str, now: str) -> float:
-    before, after = (datetime.datetime.fromisoformat(time) for time in (then, now))
-    return (after - before).total_seconds()
+    return not seen.progressed_at or seconds_between(seen.progressed_at, now) < patience_seconds
 
 
 def _about(ref: Ref, found: Trouble | None) -> Trouble | None:

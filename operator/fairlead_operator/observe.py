@@ -86,7 +86,7 @@ class Observer:
             return turn.provisioning.pending
         if turn.queued:
             return turn.queued
-        was_pending = any(_condition(turn.previous, name) for name in ("Reconciling", "Stalled"))
+        was_pending = any(told(turn.previous, name) for name in ("Reconciling", "Stalled"))
         if rolled or (settled and not was_pending and not turn.held and not turn.applied.written):
             return None
         return Trouble(Reason.ROLLING_OUT, "the new version's pods are not all available yet")
@@ -136,10 +136,6 @@ class Observer:
             image=previous.get("runtimeVersion", ""),
             requested_at=annotation(resource, names.ANNOTATION_RECONCILE_REQUESTED_AT),
         )
-
-
-def _condition(found: Mapping[str, Any], name: str) -> Manifest | None:
-    return next((each for each in found.get("conditions", ()) if each["type"] == name), None)
 
 
 def _children(own: Mapping[Ref, Child]) -> list[dict[str, Any]]:

@@ -253,7 +253,7 @@ STUCK = {
 }
 
 
-def missing_secret(pod: Manifest) -> Manifest:
+def missing_secret(pod: Manifest, *, secret: str = MISSING_SECRET) -> Manifest:
     """What a kubelet says of a pod whose Secret is not there."""
     metadata = pod["metadata"]
     about = {"apiVersion": "v1", "kind": "Pod", **{key: metadata[key] for key in ("name", "namespace", "uid")}}
@@ -264,7 +264,7 @@ def missing_secret(pod: Manifest) -> Manifest:
         "involvedObject": about,
         "type": "Warning",
         "reason": "FailedMount",
-        "message": f'MountVolume.SetUp failed for volume "secrets" : secret "{MISSING_SECRET}" not found',
+        "message": f'MountVolume.SetUp failed for volume "secrets" : secret "{secret}" not found',
     }
 
 

@@ -1,4 +1,4 @@
-"""Where each window of a watch starts, and how long it is. Pure; `informer` says what windows are for.
+"""Where each window of a watch starts, and how long it is: decisions only. `informer` says what windows are for.
 
 While it is calm, a window starts where the one before it began. From a window with much news on, windows follow each
 other and are longer, until it is calm again or that went on for too long; then one window repeats all of it.

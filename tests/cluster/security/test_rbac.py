@@ -19,7 +19,7 @@ from ..client import Client, Manifest
 from ..identity import LEASE_NAME, Identity, await_grant, chart_rules, lease_rules
 from ..operator.apisvc import Resource
 from ..operator.harness import Running, Sent, example, info, settings
-from ..simulator import Simulator
+from ..simulator import Simulator, missing_secret
 from ..waiting import eventually
 
 EVERYTHING = Capabilities(prometheus=True, keda=True, gateway=True, cert_manager=True)
@@ -222,25 +222,10 @@ def looks_for_a_cause(admin: Client, simulator: Simulator, resource: Manifest) -
 
     def told() -> bool:
         for pod in admin.list("v1", "Pod", namespace=resource["metadata"]["namespace"]):
-            admin.apply(_failed_mount(pod))
+            admin.apply(missing_secret(pod, secret="kafka"))
         return "kafka" in made.condition("Ready").get("message", "")
 
     eventually(told, what="the Secret is told")
-
-
-def _failed_mount(pod: Manifest) -> Manifest:
-    """What a kubelet says of a pod whose Secret is not there."""
-    metadata = pod["metadata"]
-    about = {"apiVersion": "v1", "kind": "Pod", **{key: metadata[key] for key in ("name", "namespace", "uid")}}
-    return {
-        "apiVersion": "v1",
-        "kind": "Event",
-        "metadata": {"name": f"{metadata['name']}.mount", "namespace": metadata["namespace"]},
-        "involvedObject": about,
-        "type": "Warning",
-        "reason": "FailedMount",
-        "message": 'MountVolume.SetUp failed for volume "kafka" : secret "kafka" not found',
-    }
 
 
 def test_the_rules_know_no_wildcard_no_secrets_and_no_way_to_more() -> None:
