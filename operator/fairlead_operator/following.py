@@ -19,6 +19,8 @@ from fairlead_operator.kinds import Kind
 from fairlead_operator.plan import Capabilities
 
 LOOK_SECONDS = 1.0
+# While much happens to children of a kind, events are read once in so much time. Only Jobs are waited for.
+GATHER_SECONDS = 1.0
 AnyInformer = Informer[Child] | Informer[Whole]
 
 
@@ -107,9 +109,18 @@ class Following:
             metadata = live["metadata"]
             return Child.read(live, facts, known=store.get((metadata["namespace"], metadata["name"])))
 
-        self._follow(kind, store, read, selector=names.LABEL_APISVC)
+        gather_seconds = 0.0 if kind is kinds.JOB else GATHER_SECONDS
+        self._follow(kind, store, read, selector=names.LABEL_APISVC, gather_seconds=gather_seconds)
 
-    def _follow(self, kind: Kind, store: Store[Any], read: Callable[[Any], Any], *, selector: str = "") -> None:
+    def _follow(
+        self,
+        kind: Kind,
+        store: Store[Any],
+        read: Callable[[Any], Any],
+        *,
+        selector: str = "",
+        gather_seconds: float = 0.0,
+    ) -> None:
         informer = Informer(
             self._client,
             kind,
@@ -118,6 +129,7 @@ class Following:
             selector=selector,
             namespace=self._namespace if kind.namespaced else "",
             watch_seconds=self._watch_seconds,
+            gather_seconds=gather_seconds,
             pulse=Pulse(self._contact),
             clock=self._clock,
         )

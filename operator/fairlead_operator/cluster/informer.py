@@ -38,7 +38,10 @@ FAILURES = 2
 
 
 class Informer(Generic[R]):
-    """One kind. `read` makes the record of a live object; `pulse` is told of every answer."""
+    """One kind. `read` makes the record of a live object; `pulse` is told of every answer.
+
+    While much happens, an event may wait for others up to `gather_seconds`.
+    """
 
     def __init__(
         self,
@@ -50,6 +53,7 @@ class Informer(Generic[R]):
         selector: str = "",
         namespace: str = "",
         watch_seconds: float = WATCH_SECONDS,
+        gather_seconds: float = 0.0,
         pulse: Pulse,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -63,6 +67,7 @@ class Informer(Generic[R]):
         self._selector = selector
         self._namespace = namespace
         self._watch_seconds = watch_seconds
+        self._gather_seconds = gather_seconds
         self._clock = clock
         self._sleep = sleep
         self._place: Place | None = None
@@ -113,6 +118,7 @@ class Informer(Generic[R]):
             since=str(place.start),
             seconds=seconds,
             quiet_seconds=None if place.repeats else self._watch_seconds,
+            gather_seconds=0.0 if place.repeats else self._gather_seconds,
             namespace=self._namespace,
             selector=self._selector,
             known=self._known,

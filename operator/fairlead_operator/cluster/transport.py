@@ -13,6 +13,7 @@ import aiohttp
 import orjson
 
 from fairlead_operator.cluster.credentials import Credentials
+from fairlead_operator.cluster.lines import lines
 from fairlead_operator.cluster.reading import loads
 from fairlead_operator.errors import BY_CODE, ApiError, NotLeading, Terminating, Unreachable
 
@@ -86,12 +87,13 @@ class Transport:
         parameters: dict[str, str],
         seconds: float,
         quiet_seconds: float | None,
+        gather_seconds: float,
         ended: Callable[[], None],
     ) -> AsyncIterator[bytes]:
         """The lines of a watch that is to end after `seconds`, or when nothing has come for `quiet_seconds`.
 
-        `ended` is called when it was the server that ended it. Unreachable when in all those `seconds` nothing came,
-        nor the end.
+        With `gather_seconds`, what comes within them is read at once. `ended` is called when it was the server that
+        ended it. Unreachable when in all those `seconds` nothing came, nor the end.
         """
         request = f"WATCH {path}"
         timeout = aiohttp.ClientTimeout(
@@ -105,7 +107,7 @@ class Transport:
             async with self._open("GET", path, parameters=parameters, timeout=timeout) as answer:
                 self._observe("WATCH", path, answer.status)
                 await _raise_for(answer, request)
-                async for line in _lines(answer.content):
+                async for line in lines(answer, gather_seconds=gather_seconds):
                     heard = True
                     yield line
                 ended()
@@ -174,19 +176,6 @@ def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
         if hasattr(socket, option):
             made.setsockopt(socket.IPPROTO_TCP, getattr(socket, option), value)
     return made
-
-
-async def _lines(stream: aiohttp.StreamReader) -> AsyncIterator[bytes]:
-    """Lines of any length: one event can be larger than the reader's own limit for a line."""
-    pending: list[bytes] = []
-    async for chunk in stream.iter_any():
-        head, *rest = chunk.split(b"\n")
-        pending.append(head)
-        for following in rest:
-            line = b"".join(pending)
-            pending = [following]
-            if line:
-                yield line
 
 
 async def _raise_for(answer: aiohttp.ClientResponse, request: str) -> None:

@@ -1,66 +1,22 @@
 """A store stays true to the server, whatever the server does."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, cast
+from typing import Any
 
 import pytest
 from aiohttp import web
 
-from fairlead_operator import kinds
-from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.contact import Contact, Pulse
-from fairlead_operator.cluster.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS, Informer
-from fairlead_operator.cluster.store import Child, Name, Store
-from fairlead_operator.cluster.transport import GRACE_SECONDS
+from fairlead_operator.cluster.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS
+from fairlead_operator.cluster.store import Child, Store
 from fairlead_operator.cluster.windows import FEW, MANY
-from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Unreachable
-from fairlead_operator.kinds import Kind
+from fairlead_operator.errors import OperatorError, Unreachable
 
+from .informing import AT_ONCE, GATHER_SECONDS, NOTHING, SILENCE, Scripted, Times, follow, go, informer
 from .server import config_map, events, fault, page, serving
 
 MARK = ("BOOKMARK", config_map("", 110))
-
-
-class Times:
-    """A clock that only sleeping moves, and the pauses that were slept."""
-
-    def __init__(self, rounds: int) -> None:
-        self.now = 0.0
-        self.pauses: list[float] = []
-        self.rounds = rounds
-        self.over = asyncio.Event()
-
-    def clock(self) -> float:
-        return self.now
-
-    async def sleep(self, seconds: float) -> None:
-        self.pauses.append(seconds)
-        self.now += seconds
-        if len(self.pauses) >= self.rounds:
-            self.over.set()
-            await asyncio.Event().wait()
-
-
-def informer(
-    client: Client, store: Store[Child], times: Times, *, read: Callable[[dict[str, Any]], Child] = Child.read
-) -> Informer[Child]:
-    """One that follows ConfigMaps."""
-    pulse = Pulse(Contact(clock=times.clock))
-    return Informer(client, kinds.CONFIG_MAP, store, read=read, pulse=pulse, clock=times.clock, sleep=times.sleep)
-
-
-async def go(following: Informer[Child], times: Times) -> None:
-    """Let it run until the rounds are over."""
-    task = asyncio.create_task(following.run())
-    over = asyncio.create_task(times.over.wait())
-    await asyncio.wait([task, over], return_when=asyncio.FIRST_COMPLETED)
-    assert not task.done(), "the informer ended"
-    for each in (task, over):
-        each.cancel()
-        with suppress(asyncio.CancelledError):
-            await each
 
 
 async def run(
@@ -133,6 +89,12 @@ async def test_in_a_hurry_events_are_told_once_and_once_more_when_it_is_calm(obj
 
     await run(answer, 3)
     assert since == asked
+
+
+async def test_only_in_a_hurry_events_are_gathered() -> None:
+    server = Scripted([NOTHING, many(11, 30, objects=30), many(41, 30, objects=30), NOTHING, NOTHING, NOTHING])
+    await follow(server)
+    assert server.gathered == [0.0, 0.0, GATHER_SECONDS, GATHER_SECONDS, 0.0, 0.0]
 
 
 async def test_a_stretch_of_many_events_goes_on_until_they_are_few() -> None:
@@ -270,130 +232,6 @@ async def test_windows_of_all_kinds_do_not_end_in_step() -> None:
     server = Scripted([NOTHING] * 60)
     await follow(server)
     assert set(server.seconds) == {5, 6}
-
-
-SILENCE = Unreachable("nothing came")
-AT_ONCE: list[tuple[str, dict[str, Any]]] = []
-NOTHING: list[tuple[str, dict[str, Any]]] = []
-
-
-class Scripted:
-    """A client whose windows are given: events, or the error they end with. SILENCE and NOTHING take their time."""
-
-    def __init__(self, windows: list[list[tuple[str, dict[str, Any]]] | OperatorError]) -> None:
-        self.windows = windows
-        self.asked: list[str] = []
-        self.seconds: list[int] = []
-        self.times = Times(len(windows))
-
-    async def read_all(self, kind: Kind, _: object, **__: str) -> tuple[list[tuple[Name, Child]], str]:
-        self.asked.append("list")
-        return [], "10"
-
-    async def watch(
-        self, kind: Kind, *, since: str, seconds: int, **_: Any
-    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        window = self.windows[len(self.seconds)]
-        self.asked.append(since)
-        self.seconds.append(seconds)
-        if isinstance(window, OperatorError):
-            self.times.now += seconds + GRACE_SECONDS if window is SILENCE else 0.0
-            raise window
-        self.times.now += seconds if window is NOTHING else 0.0
-        for each in window:
-            yield each
-
-
-async def follow(server: Scripted) -> Times:
-    """Let an informer go through all windows of the script."""
-    times, store = server.times, Store[Child]()
-    client = cast("Client", server)
-    await go(informer(client, store, times), times)
-    return times
-
-
-HUNG = Unreachable("hung")
-
-
-class Answering(Scripted):
-    """Ends those windows itself that tell of nothing; a list that is HUNG takes half a minute."""
-
-    def __init__(
-        self, windows: list[list[tuple[str, dict[str, Any]]] | OperatorError], *, lists: list[OperatorError | None]
-    ) -> None:
-        super().__init__(windows)
-        self.lists = lists
-        self.times.rounds = max(len(windows), len(lists))
-
-    async def read_all(
-        self, kind: Kind, read: Callable[[dict[str, Any]], tuple[Name, Child]], **given: str
-    ) -> tuple[list[tuple[Name, Child]], str]:
-        error = self.lists[min(self.asked.count("list"), len(self.lists) - 1)]
-        if error is not None:
-            self.asked.append("list")
-            self.times.now += 30.0 if error is HUNG else 0.0
-            raise error
-        return await super().read_all(kind, read, **given)
-
-    async def watch(
-        self, kind: Kind, *, since: str, seconds: int, ended: Callable[[], None] = lambda: None, **given: Any
-    ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
-        async for each in super().watch(kind, since=since, seconds=seconds, **given):
-            yield each
-            return
-        ended()
-
-
-GONE = Gone("WATCH", code=410, reason="Expired", message="")
-BROKEN = ApiError("GET", code=500, reason="", message="")
-FORBIDDEN = Forbidden("GET", code=403, reason="", message="")
-ABSENT = NotFound("GET", code=404, reason="", message="")
-MOST_SECONDS = 25.0
-
-
-@pytest.mark.parametrize(
-    ("windows", "lists", "heard", "answered"),
-    [
-        pytest.param([NOTHING] * 9, [None], True, True, id="windows that the server ends"),
-        pytest.param([[MARK]] * 30, [None], True, True, id="bookmarks, and no end"),
-        pytest.param([SILENCE] * 9, [None], True, True, id="watches hang, and lists come instead"),
-        pytest.param([SILENCE, SILENCE], [None, *[HUNG] * 6], False, False, id="watches hang, and lists too"),
-        pytest.param([], [HUNG] * 6, False, False, id="a list hangs from the start"),
-        pytest.param([Unreachable("refused")] * 2, [None, *[HUNG] * 6], False, False, id="no connection, then none"),
-        pytest.param([GONE], [None, *[BROKEN] * 12], False, True, id="errors"),
-        pytest.param([GONE], [None, *[FORBIDDEN] * 12], True, True, id="forbidden"),
-        pytest.param([GONE], [None, *[ABSENT] * 12], True, True, id="not served"),
-    ],
-)
-async def test_only_what_the_server_answers_is_heard(
-    windows: list[list[tuple[str, dict[str, Any]]] | OperatorError],
-    lists: list[OperatorError | None],
-    heard: bool,
-    answered: bool,
-) -> None:
-    server = Answering(windows, lists=lists)
-    times, store = server.times, Store[Child]()
-    following = informer(cast("Client", server), store, times)
-    await go(following, times)
-    assert times.now > MOST_SECONDS
-    assert (times.now - following.pulse.heard_at < MOST_SECONDS) is heard
-    assert (times.now - following.pulse.answered_at < MOST_SECONDS) is answered
-
-
-async def test_a_page_is_an_answer_and_only_a_whole_list_is_heard() -> None:
-    class Stuck(Scripted):
-        async def read_all(
-            self, kind: Kind, read: Callable[[dict[str, Any]], tuple[Name, Child]], **given: str
-        ) -> tuple[list[tuple[Name, Child]], str]:
-            self.times.now += 5.0
-            read(config_map("a", 1))
-            raise Unreachable("the second page")
-
-    server = Stuck([])
-    server.times.rounds = 1
-    following = informer(cast("Client", server), Store[Child](), server.times)
-    await go(following, server.times)
-    assert (following.pulse.heard_at, following.pulse.answered_at) == (0.0, 5.0)
 
 
 async def test_what_is_told_again_is_not_read_again() -> None:
