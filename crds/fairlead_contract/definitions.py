@@ -126,15 +126,17 @@ def object_schema(kind: Kind) -> Json:
 
 
 def _with_unseen_status(schema: Json) -> Json:
-    """With a status from the first moment: what has none is in order, for kstatus and all who go by it."""
+    """With a status, if it is to have one, from the first moment: kstatus, and all who go by it, hold none for well."""
     properties = schema["properties"]
+    if "status" not in properties:
+        return schema
     status = properties["status"] | {"default": {"observedGeneration": -1}}
     return schema | {"properties": properties | {"status": status}}
 
 
 def custom_resource_definition(kind: Kind) -> Json:
     """The CustomResourceDefinition of `kind`, ready to be applied."""
-    schema = object_schema(kind)
+    schema = _with_unseen_status(object_schema(kind))
     version: Json = {
         "name": VERSION,
         "served": True,
@@ -144,7 +146,6 @@ def custom_resource_definition(kind: Kind) -> Json:
     }
     if "status" in schema["properties"]:
         version["subresources"] = {"status": {}}
-        version["schema"] = {"openAPIV3Schema": _with_unseen_status(schema)}
     names: Json = {"kind": kind.name, "listKind": f"{kind.name}List", "plural": kind.plural, "singular": kind.singular}
     if kind.short_names:
         names["shortNames"] = list(kind.short_names)

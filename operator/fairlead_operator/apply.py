@@ -7,7 +7,7 @@ is sent.
 
 import asyncio
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from fairlead_operator import kinds
@@ -17,7 +17,7 @@ from fairlead_operator.cluster.world import World
 from fairlead_operator.confirm import confirm, confirm_create
 from fairlead_operator.errors import Conflict, Forbidden, Invalid, NotLeading, OperatorError, Outdated, Terminating
 from fairlead_operator.facts import OF_KIND
-from fairlead_operator.intent import Wanted
+from fairlead_operator.intent import Wanted, holds
 from fairlead_operator.inventory import Ref
 from fairlead_operator.reasons import Reason, Trouble
 
@@ -71,14 +71,14 @@ class Applier:
         self._settled: dict[Name, dict[Ref, tuple[str, str]]] = {}
 
     async def bring(
-        self, owner: Name, uid: str, wanted: Iterable[Wanted], *, applied: Applied, force: bool = False
+        self, owner: Name, uid: str, wanted: Sequence[Wanted], *, applied: Applied, force: bool = False
     ) -> None:
         """Apply what differs, a few at a time in the order given; the outcome goes into `applied`. `force`: all."""
         live = self._world.of(owner)
-        todo = [each for each in wanted if force or not self._is_settled(owner, uid, each, live)]
-        changed = [each for each in todo if force or self.differs(owner, each, live)]
+        changed = {each.ref for each in wanted if force or self.differs(owner, each, live)}
+        todo = [each for each in wanted if each.ref in changed or not _is_steady(live[each.ref], uid)]
         if changed:
-            is_new = all(each.ref not in live for each in changed)
+            is_new = changed.isdisjoint(live)
             await (confirm_create if is_new else confirm)(self._client, self._world, owner)
         for first in range(0, len(todo), AT_ONCE):
             some = todo[first : first + AT_ONCE]
@@ -86,13 +86,6 @@ class Applier:
             for end in await asyncio.gather(*ends, return_exceptions=True):
                 if end is not None:
                     raise end
-
-    def _is_settled(self, owner: Name, uid: str, wanted: Wanted, live: Mapping[Ref, Child]) -> bool:
-        """Whether nothing needs to be done or said: most children, in most passes."""
-        child = live.get(wanted.ref)
-        if child is None or child.deleting or child.owner_uid != uid:
-            return False
-        return not self.differs(owner, wanted, live)
 
     def differs(self, owner: Name, wanted: Wanted, live: Mapping[Ref, Child]) -> bool:
         """Whether the child is absent or not what it is meant to be."""
@@ -136,7 +129,8 @@ class Applier:
         ref, kind = wanted.ref, wanted.kind
         if child is None:
             try:
-                self._learn(owner, wanted, await self._client.apply_new(kind, wanted.manifest))
+                manifest = wanted.manifest
+                self._learn(owner, wanted, manifest, await self._client.apply_new(kind, manifest))
                 return True
             except Conflict:
                 found = await self._client.get(kind, namespace=owner[0], name=ref.name)
@@ -153,7 +147,8 @@ class Applier:
         if not force and not self.differs(owner, wanted, {ref: child}):
             return False
         await confirm(self._client, self._world, owner)
-        self._learn(owner, wanted, await self._client.apply_known(kind, wanted.manifest, uid=child.uid))
+        manifest = wanted.manifest
+        self._learn(owner, wanted, manifest, await self._client.apply_known(kind, manifest, uid=child.uid))
         return True
 
     def _stranger(self, ref: Ref, child: Child, owner: Name, applied: Applied) -> bool:
@@ -164,10 +159,19 @@ class Applier:
             applied.strangers.append(ref)
         return False
 
-    def _learn(self, owner: Name, wanted: Wanted, answer: Manifest) -> None:
-        """Take the server's answer in. What it made of the intent is what drift is measured against."""
-        ref, child = wanted.ref, Child.read(answer, OF_KIND.get(wanted.kind.name))
+    def _learn(self, owner: Name, wanted: Wanted, manifest: Manifest, answer: Manifest) -> None:
+        """Take the server's answer in. What it made of the intent is what drift is measured against.
+
+        Mostly it made just that of it, and to see so costs less than a digest.
+        """
+        digest = wanted.digest if holds(answer, manifest) else ""
+        ref, child = wanted.ref, Child.read(answer, OF_KIND.get(wanted.kind.name), digest=digest)
         self._world.children[wanted.kind].put((owner[0], ref.name), child, silent=True)
         if child.digest and child.digest != wanted.digest:
             LOG.debug("the server changed what was applied", extra={"child": str(ref)})
             self._settled.setdefault(owner, {})[ref] = (wanted.digest, child.digest)
+
+
+def _is_steady(child: Child, uid: str) -> bool:
+    """Whether it belongs to the ApiService of that uid, and stays."""
+    return child.owner_uid == uid and not child.deleting

@@ -16,24 +16,24 @@ from fairlead_operator.errors import Outdated
 
 async def confirm(client: Client, world: World, owner: Name) -> None:
     """Come before changes for `owner`. Outdated when the resource is another by now: a pass for that one is due."""
-    listed = _only_listed(world, owner)
-    if listed is None:
+    doubted = _doubted(world, owner)
+    if doubted is None:
         return
     live = await client.get(kinds.API_SERVICE, namespace=owner[0], name=owner[1])
     if live is None:
         raise Outdated(f"{'/'.join(owner)} is gone, though a list told of it")
     record = Whole.read(live)
     world.services.put(owner, record)
-    if record.version != listed.version:
-        raise Outdated(f"{'/'.join(owner)} was known only at version {listed.version} and is at {record.version}")
+    if record.version != doubted.version:
+        raise Outdated(f"{'/'.join(owner)} was known only at version {doubted.version} and is at {record.version}")
 
 
 async def confirm_create(client: Client, world: World, owner: Name) -> None:
     """Come before children are made for `owner`; as `confirm`."""
-    listed = _only_listed(world, owner)
-    if listed is not None and "conditions" in listed.content.get("status", {}):
+    doubted = _doubted(world, owner)
+    if doubted is not None and "conditions" in doubted.content.get("status", {}):
         await confirm(client, world, owner)
 
 
-def _only_listed(world: World, owner: Name) -> Whole | None:
-    return world.services.get(owner) if world.services.is_listed(owner) else None
+def _doubted(world: World, owner: Name) -> Whole | None:
+    return world.services.get(owner) if world.services.is_doubted(owner) else None

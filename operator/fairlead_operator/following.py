@@ -19,8 +19,10 @@ from fairlead_operator.kinds import Kind
 from fairlead_operator.plan import Capabilities
 
 LOOK_SECONDS = 1.0
-# While much happens to children of a kind, events are read once in so much time. Only Jobs are waited for.
-GATHER_SECONDS = 1.0
+# While much happens to children of a kind, events are read once in so much time: of kinds with facts, which a pass may
+# wait for, and of others, where nothing but somebody's edit would be news.
+GATHER_FACTS_SECONDS = 0.5
+GATHER_SECONDS = 2.0
 AnyInformer = Informer[Child] | Informer[Whole]
 
 
@@ -109,7 +111,7 @@ class Following:
             metadata = live["metadata"]
             return Child.read(live, facts, known=store.get((metadata["namespace"], metadata["name"])))
 
-        gather_seconds = 0.0 if kind is kinds.JOB else GATHER_SECONDS
+        gather_seconds = GATHER_FACTS_SECONDS if facts else GATHER_SECONDS
         self._follow(kind, store, read, selector=names.LABEL_APISVC, gather_seconds=gather_seconds)
 
     def _follow(

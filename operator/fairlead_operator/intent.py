@@ -98,13 +98,28 @@ def live_digest(live: Manifest) -> str:
 def seal(live: Manifest) -> int:
     """Equal, in this process, for versions of one object that have the same digest; 0 where only the digest can tell.
 
-    The server counts what is done to all but metadata and status, if it counts at all. Most events tell of a status.
+    The server counts what is done to all but metadata and status, if it counts at all. Most events tell of a status, so
+    where there is none, another version has another digest.
     """
     metadata = live["metadata"]
+    rest: Manifest = {}
     if "generation" not in metadata:
-        return 0
+        if "status" not in live:
+            return 0
+        rest = {key: value for key, value in live.items() if key not in {"metadata", "status"}}
     told = {key: value for key, value in metadata.items() if key not in {"resourceVersion", "managedFields"}}
-    return hash(orjson.dumps([told, _owned_fields(live)]))
+    return hash(orjson.dumps([told, _owned_fields(live), rest]))
+
+
+def holds(live: Any, manifest: Any) -> bool:
+    """Whether a live value has all of a manifest's, and lists no more: what the server left as it was applied."""
+    if live == manifest:
+        return True
+    if isinstance(manifest, dict):
+        return isinstance(live, dict) and all(key in live and holds(live[key], manifest[key]) for key in manifest)
+    if isinstance(manifest, list) and isinstance(live, list):
+        return len(live) == len(manifest) and all(map(holds, live, manifest))
+    return False
 
 
 def owner_uid(live: Manifest) -> str:

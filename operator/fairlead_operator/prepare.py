@@ -132,7 +132,7 @@ class Preparer:
             embedded=parsed.spec.datastore.type == "SQLite",
             image=image or class_.spec.runtime.image or self._image,
             most_rollouts=class_.spec.rollout.max_concurrent,
-            refused=_refusal(plan.violations(parsed, class_, made=made)),
+            refused=_refusal(plan.violations(parsed, class_, made)),
         )
 
     def _manifests(self, asked: _Asked) -> Iterable[dict[str, Any]]:

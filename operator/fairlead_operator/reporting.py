@@ -19,7 +19,7 @@ from fairlead_operator.errors import Invalid, OperatorError
 from fairlead_operator.status import View
 
 DETAIL_SECONDS = 5.0
-BUSY_SECONDS = 10.0
+BUSY_SECONDS = 20.0
 Announce = Callable[[Manifest, str, str, str], Awaitable[None]]
 
 
@@ -82,7 +82,7 @@ class Reporter:
     async def _write(self, resource: Manifest, owner: Name, after: status.Status) -> bool:
         """Whether the resource is still there."""
         uid, version = resource["metadata"]["uid"], int(resource["metadata"]["resourceVersion"])
-        is_listed = self._world.services.is_listed(owner)
+        is_doubted = self._world.services.is_doubted(owner)
         try:
             answer = await self._client.replace_status(
                 kinds.API_SERVICE,
@@ -90,7 +90,7 @@ class Reporter:
                 namespace=owner[0],
                 name=owner[1],
                 uid=uid,
-                version=version if is_listed else None,
+                version=version if is_doubted else None,
             )
         except Invalid:
             await confirm(self._client, self._world, owner)

@@ -17,7 +17,7 @@ from fairlead_operator.cluster.discovery import Discovery
 from fairlead_operator.cluster.lease import Election, Terms
 from fairlead_operator.cluster.store import Child, Name, Store, Whole
 from fairlead_operator.cluster.workqueue import Priority, Schedule, WorkQueue
-from fairlead_operator.cluster.world import World, child_stores
+from fairlead_operator.cluster.world import Children, World
 from fairlead_operator.facts import JobEnd, Rollout, Scaler
 from fairlead_operator.following import Following
 from fairlead_operator.metrics import Metrics
@@ -64,7 +64,7 @@ class Operator:
         self.world = World(
             services=Store(self._service_changed),
             classes=Store(self._class_changed),
-            children=child_stores(self._child_changed),
+            children=Children(self._child_changed),
         )
         self.rollouts = Rollouts(self.world, start=lambda name: self.queue.add(name, priority=Priority.RESYNC))
         every = settings.discovery_seconds

@@ -2,7 +2,7 @@
 
 Records arrive from lists, from watches and from the answers to our own writes, in any order and again and again; of two
 records of one object the one with the higher resource version is the truth. The version at which an object went is
-kept for a while, so that what is told late does not bring it back. What only a list told of is noted: a list may come
+kept for a while, so that what is told late does not bring it back. What only a list told of is doubted: a list may come
 from the past.
 """
 
@@ -57,19 +57,24 @@ class Child:
         facts: Callable[[dict[str, Any]], Any] | None = None,
         *,
         known: "Child | None" = None,
+        digest: str = "",
     ) -> "Child":
-        """The record of a live object. `known`, the record before it, may spare the digest, which is most of it."""
+        """The record of a live object, with its digest where that is known.
+
+        `known`, the record before it, may spare the digest, too, which is most of the work.
+        """
         metadata = live["metadata"]
         owner = metadata.get("labels", {}).get(names.LABEL_APISVC, "")
         seal = intent.seal(live)
-        is_as_known = known is not None and known.seal == seal != 0
+        if known is not None and known.seal == seal != 0:
+            digest = known.digest
         return cls(
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
             owner=(metadata.get("namespace", ""), owner),
             owner_uid=intent.owner_uid(live),
             deleting="deletionTimestamp" in metadata,
-            digest=known.digest if known is not None and is_as_known else intent.live_digest(live),
+            digest=digest or intent.live_digest(live),
             facts=facts(live) if facts else None,
             seal=seal,
         )
@@ -118,7 +123,8 @@ def _digest(content: Any) -> bytes:
 class Store(Generic[R]):
     """Records of one kind. `changed` is told of the record before and after each change; None is for absent.
 
-    `marked` holds those that `marks` is true of, so that nobody has to look for them.
+    `moved` is told, too, and also of what is silent. `marked` holds those that `marks` is true of, so that nobody has
+    to look for them.
     """
 
     def __init__(
@@ -126,14 +132,14 @@ class Store(Generic[R]):
         changed: Callable[[Name, R | None, R | None], None] | None = None,
         *,
         marks: Callable[[R], bool] | None = None,
+        moved: Callable[[Name, R | None, R | None], None] | None = None,
     ) -> None:
         self.marked: dict[Name, R] = {}
-        self.changes = 0
         self._marks = marks
+        self._moved = moved
         self._records: dict[Name, R] = {}
-        self._by_owner: dict[Name, dict[Name, R]] = {}
         self._gone: dict[Name, int] = {}
-        self._listed: set[Name] = set()
+        self._doubted: set[Name] = set()
         self._changed = changed
 
     def __len__(self) -> int:
@@ -150,15 +156,11 @@ class Store(Generic[R]):
         """Every record."""
         return list(self._records.values())
 
-    def of_owner(self, owner: Name) -> dict[Name, R]:
-        """The records that belong to one ApiService."""
-        return self._by_owner.get(owner, {})
-
     def put(self, name: Name, record: R, *, silent: bool = False) -> None:
         """Take a record in, unless a newer one is known. What we wrote ourselves is taken in silently."""
         known = self._records.get(name)
         if known is not None and known.version == record.version:
-            self._listed.discard(name)
+            self._doubted.discard(name)
         if not self.knows(name, version=record.version):
             self._set(name, known, record, silent=silent)
 
@@ -167,14 +169,14 @@ class Store(Generic[R]):
         known = self._records.get(name)
         return (known is not None and known.version >= version) or self._gone.get(name, -1) >= version
 
-    def is_listed(self, name: Name) -> bool:
-        """Whether it is doubted, or only a list has told of it, neither a watch nor an answer about it alone."""
-        return name in self._listed
+    def is_doubted(self, name: Name) -> bool:
+        """Whether neither a watch nor an answer about it alone has told of it since it was listed, or doubted."""
+        return name in self._doubted
 
     def doubt(self, name: Name) -> None:
         """Take what is known of it for as old as a list: it may have been written since, and the answer got lost."""
         if name in self._records:
-            self._listed.add(name)
+            self._doubted.add(name)
 
     def remove(self, name: Name, *, version: int) -> None:
         """Forget an object that went at this version, unless one of the same name came after it."""
@@ -205,25 +207,18 @@ class Store(Generic[R]):
         for name, record in listed.items():
             if not self.knows(name, version=record.version):
                 self.put(name, record)
-                self._listed.add(name)
+                self._doubted.add(name)
 
     def _set(self, name: Name, before: R | None, after: R | None, *, silent: bool = False) -> None:
-        self.changes += 1
         if before is not None:
-            self._forget(name, before)
+            del self._records[name]
+            self._doubted.discard(name)
+            self.marked.pop(name, None)
         if after is not None:
             self._records[name] = after
-            self._by_owner.setdefault(after.owner, {})[name] = after
             if self._marks is not None and self._marks(after):
                 self.marked[name] = after
+        if self._moved is not None:
+            self._moved(name, before, after)
         if self._changed is not None and not silent:
             self._changed(name, before, after)
-
-    def _forget(self, name: Name, record: R) -> None:
-        del self._records[name]
-        self._listed.discard(name)
-        self.marked.pop(name, None)
-        siblings = self._by_owner[record.owner]
-        del siblings[name]
-        if not siblings:
-            del self._by_owner[record.owner]

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -15,12 +16,30 @@ MANY_ROLLOUTS = 20
 MANY_JOBS = 20
 
 
-def child_stores(changed: Callable[[Name, Child | None, Child | None], None] | None = None) -> dict[Kind, Store[Child]]:
-    """A store for each kind of child; Deployments whose newest pods have not replaced all others are marked.
+class Children(dict[Kind, Store[Child]]):
+    """A store for each kind of child, and the families: all that carries the label of one ApiService.
 
-    So are Jobs that run.
+    Deployments whose newest pods have not replaced all others are marked. So are Jobs that run.
     """
-    return {kind: Store(changed, marks=_is_unfinished) for kind in kinds.CHILDREN}
+
+    def __init__(self, changed: Callable[[Name, Child | None, Child | None], None] | None = None) -> None:
+        super().__init__(
+            (kind, Store(changed, marks=_is_unfinished, moved=partial(self._moved, kind))) for kind in kinds.CHILDREN
+        )
+        self._families: dict[Name, dict[Ref, Child]] = {}
+
+    def of(self, owner: Name) -> dict[Ref, Child]:
+        """One family. What was given out once never changes: a family with a change is another dictionary."""
+        return self._families.get(owner, {})
+
+    def _moved(self, kind: Kind, name: Name, before: Child | None, after: Child | None) -> None:
+        ref = Ref(kind.group, kind.name, name[1])
+        if before is not None and (after is None or after.owner != before.owner):
+            rest = {other: child for other, child in self._families.pop(before.owner).items() if other != ref}
+            if rest:
+                self._families[before.owner] = rest
+        if after is not None:
+            self._families[after.owner] = {**self.of(after.owner), ref: after}
 
 
 def _is_unfinished(child: Child) -> bool:
@@ -35,26 +54,11 @@ class World:
 
     services: Store[Whole] = field(default_factory=Store[Whole])
     classes: Store[Whole] = field(default_factory=Store[Whole])
-    children: dict[Kind, Store[Child]] = field(default_factory=child_stores)
-    _last: dict[Name, tuple[int, dict[Ref, Child]]] = field(default_factory=dict, init=False, repr=False)
+    children: Children = field(default_factory=Children)
 
     def of(self, owner: Name) -> dict[Ref, Child]:
-        """Every object that carries the label of one ApiService, ours or not; not to be changed.
-
-        It is asked for again and again in one pass, so the last answer is kept until something changes.
-        """
-        changes = sum(store.changes for store in self.children.values())
-        if self._last.get(owner, (-1, {}))[0] != changes:
-            self._last.clear()
-            self._last[owner] = changes, self._find(owner)
-        return self._last[owner][1]
-
-    def _find(self, owner: Name) -> dict[Ref, Child]:
-        return {
-            Ref(kind.group, kind.name, name[1]): child
-            for kind, store in self.children.items()
-            for name, child in store.of_owner(owner).items()
-        }
+        """Every object that carries the label of one ApiService, ours or not, at this moment; not to be changed."""
+        return self.children.of(owner)
 
     def learn(self, answer: dict[str, Any]) -> Whole:
         """Take in, as a record, what the server answered to a write of an ApiService.

@@ -5,25 +5,20 @@ which hosts are outside the namespace.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 from fairlead_contract.bindings import Cache, Datastore, Queue
 from fairlead_contract.operation import GatewayRef, ScalingBackend
 from fairlead_contract.resources import ApiService, ApiServiceClass, ApiServiceSpec, ClassLimits
-from fairlead_contract.runtime import derive
 from fairlead_operator.plan.children import Plan, Violation
-from fairlead_operator.plan.configuration import OPENAPI_KEY, RUNTIME_KEY, contract_text
-from fairlead_operator.plan.request import runtime_text
+from fairlead_operator.plan.configuration import OPENAPI_KEY, RUNTIME_KEY
 
 MAX_DOCUMENT_BYTES = 900 * 1024  # a ConfigMap holds 1 MiB
 
 
-def violations(resource: ApiService, class_: ApiServiceClass, *, made: Plan | None = None) -> tuple[Violation, ...]:
-    """Everything that keeps `resource` from being planned, in the order of the specification's parts.
-
-    `made` is its plan, where there is one already: then its documents need not be made again to be measured.
-    """
+def violations(resource: ApiService, class_: ApiServiceClass, made: Plan) -> tuple[Violation, ...]:
+    """Everything that keeps the plan `made` from being carried out, in the order of the specification's parts."""
     limits, spec = class_.spec.limits, resource.spec
     return (
         *_types(spec, limits),
@@ -31,7 +26,7 @@ def violations(resource: ApiService, class_: ApiServiceClass, *, made: Plan | No
         *_image(spec, limits),
         *_replicas(spec, limits),
         *_exposure(resource, limits),
-        *_documents(_made(resource) if made is None else _found(made)),
+        *_documents(made),
     )
 
 
@@ -176,17 +171,8 @@ def _hostnames(member: str, asked: tuple[str, ...], limits: ClassLimits) -> Iter
             yield Violation("HostnameNotAllowed", f"{path}[{position}]", said)
 
 
-def _made(resource: ApiService) -> dict[str, str]:
-    document = derive(resource)
-    return {RUNTIME_KEY: runtime_text(document), OPENAPI_KEY: contract_text(document)}
-
-
-def _found(made: Plan) -> dict[str, str]:
-    """What the ConfigMaps of a plan hold, by key."""
-    return {key: text for child in made.children for key, text in child.manifest.get("data", {}).items()}
-
-
-def _documents(texts: Mapping[str, str]) -> Iterator[Violation]:
+def _documents(made: Plan) -> Iterator[Violation]:
+    texts = {key: text for child in made.children for key, text in child.manifest.get("data", {}).items()}
     for key, name in ((RUNTIME_KEY, "runtime document"), (OPENAPI_KEY, "OpenAPI document")):
         text = texts[key]
         size = len(text.encode())

@@ -137,11 +137,6 @@ def request(
     )
 
 
-def runtime_text(document: RuntimeDocument) -> str:
-    """The runtime document as the workload reads it."""
-    return canonical(_plain(document))
-
-
 def _plain(model: Model) -> Manifest:
     """`model` as JSON. What is not set is not there, so a new optional field of the contract changes no hash."""
     plain: Manifest = model.model_dump(mode="json", by_alias=True, exclude_none=True)

@@ -102,6 +102,8 @@ def _drift(state: State, meant: Mapping[Ref, intent.Wanted]) -> Iterator[str]:
         yield from (f"{ref}{difference}" for difference in differences(meant[ref].manifest, live))
         if intent.live_digest(live) != meant[ref].digest:
             yield f"{ref}: what we hold in it is not what is meant"
+        elif not intent.holds(live, meant[ref].manifest):
+            yield f"{ref}: the digests are equal, and a value is not"
 
 
 def _lasting(live: Manifest) -> Manifest:

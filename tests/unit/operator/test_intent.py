@@ -106,8 +106,48 @@ def test_the_seal_goes_with_a_change_of_what_is_ours(change: Any) -> None:
     assert intent.seal(counted()) != intent.seal(after)
 
 
-def test_there_is_no_seal_where_the_server_does_not_count() -> None:
-    assert intent.seal(live()) == 0
+def uncounted() -> dict[str, Any]:
+    """An object with a status, whose changes the server does not count."""
+    found = counted()
+    del found["metadata"]["generation"]
+    return found | {"status": {}}
+
+
+@pytest.mark.parametrize("change", [_value, _ownership, _removed, _label])
+def test_where_the_server_does_not_count_the_seal_covers_all_but_the_status(change: Any) -> None:
+    before, after = uncounted(), uncounted()
+    after["metadata"]["resourceVersion"] = "8"
+    after["status"] = {"currentReplicas": 2}
+    assert intent.seal(before) == intent.seal(after) != 0
+    change(after)
+    assert intent.seal(before) != intent.seal(after)
+
+
+def test_there_is_no_seal_where_every_change_may_be_one_of_ours() -> None:
+    found = live()
+    del found["status"]
+    assert intent.seal(found) == 0
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ({"a": 1, "b": {"c": [1]}, "added": True}, True),
+        ({"a": 1, "b": {"c": [1], "added": {}}}, True),
+        ({"a": 2, "b": {"c": [1]}}, False),
+        ({"b": {"c": [1]}}, False),
+        ({"a": 1, "b": {"c": [1, 2]}}, False),
+        ({"a": 1, "b": {"c": []}}, False),
+        ({"a": 1, "b": {"c": "1"}}, False),
+        ({"a": 1, "b": [1]}, False),
+    ],
+)
+def test_an_object_holds_a_manifest_when_it_only_has_more_fields(found: dict[str, Any], expected: bool) -> None:
+    assert intent.holds(found, {"a": 1, "b": {"c": [1]}}) is expected
+
+
+def test_items_of_a_list_may_have_more_fields_too() -> None:
+    assert intent.holds({"ports": [{"port": 1, "protocol": "TCP"}]}, {"ports": [{"port": 1}]})
 
 
 def test_an_object_in_which_we_hold_nothing_has_no_digest() -> None:

@@ -68,12 +68,15 @@ def test_a_list_does_not_remove_what_was_made_after_it() -> None:
     assert store.get(A) == Thing("1", 12)
 
 
-def test_records_are_found_by_their_owner_also_after_it_changed() -> None:
-    store: Store[Thing] = Store()
+def test_silent_changes_are_told_to_who_keeps_account_of_all() -> None:
+    told: list[tuple[int, int]] = []
+    version = lambda thing: thing.version if thing else 0  # noqa: E731
+    store: Store[Thing] = Store(moved=lambda name, before, after: told.append((version(before), version(after))))
+    store.put(A, Thing("1", 1), silent=True)
+    store.put(A, Thing("1", 2))
     store.put(A, Thing("1", 1))
-    store.put(A, Thing("1", 2, ("shop", "payments")))
-    assert store.of_owner(OWNER) == {}
-    assert set(store.of_owner(("shop", "payments"))) == {A}
+    store.remove(A, version=3)
+    assert told == [(0, 1), (1, 2), (2, 0)]
 
 
 def test_what_is_told_of_an_object_after_it_went_does_not_bring_it_back_but_its_successor_comes() -> None:
@@ -129,12 +132,12 @@ def test_a_kind_that_is_served_anew_is_read_whatever_was_there_before() -> None:
 def test_what_only_a_list_told_of_is_told_apart_until_something_else_confirms_it() -> None:
     store: Store[Thing] = Store()
     store.replace([(A, Thing("1", 3))], version=10)
-    assert store.is_listed(A)
+    assert store.is_doubted(A)
     store.put(A, Thing("1", 3))
-    assert not store.is_listed(A)
+    assert not store.is_doubted(A)
     store.replace([(A, Thing("1", 3))], version=11)
-    assert not store.is_listed(A)
+    assert not store.is_doubted(A)
     store.replace([(A, Thing("1", 12))], version=12)
-    assert store.is_listed(A)
+    assert store.is_doubted(A)
     store.put(A, Thing("1", 13))
-    assert not store.is_listed(A)
+    assert not store.is_doubted(A)

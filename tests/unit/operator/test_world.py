@@ -33,6 +33,15 @@ def test_children_are_found_of_every_kind_and_after_each_change() -> None:
     assert set(world.of(A)) == {service}
 
 
+def test_a_child_is_found_by_its_owner_also_after_that_changed() -> None:
+    world, silently = World(), Ref("", "Service", "x")
+    world.children[kinds.SERVICE].put(("shop", "x"), child(A, 1), silent=True)
+    world.children[kinds.SERVICE].put(("shop", "x"), child(B, 2), silent=True)
+    assert (world.of(A), set(world.of(B))) == ({}, {silently})
+    world.children[kinds.SERVICE].clear()
+    assert world.of(B) == {}
+
+
 @pytest.mark.parametrize(
     ("rolling", "failed", "many"),
     [
