@@ -82,8 +82,8 @@ class Following:
 
     async def all_read(self) -> None:
         """Wait until every kind has been."""
-        for informer in list(self._informers.values()):
-            await informer.synced.wait()
+        while unread := [informer for informer in self._informers.values() if not informer.synced.is_set()]:
+            await unread[0].synced.wait()
 
     def pulses(self) -> dict[str, Pulse]:
         """When the server answered about each kind."""

@@ -19,7 +19,7 @@ from fairlead_operator.errors import Invalid, OperatorError
 from fairlead_operator.status import View
 
 DETAIL_SECONDS = 5.0
-BUSY_SECONDS = 20.0
+BUSY_SECONDS = 30.0
 Announce = Callable[[Manifest, str, str, str], Awaitable[None]]
 
 
