@@ -53,7 +53,7 @@ def planned(case: Path) -> dict[Path, str]:
         "provisionHash": made.provision_hash,
         "bindings": [asdict(each) for each in made.bindings],
         "leftOut": [asdict(each) for each in made.left_out],
-        "violations": [asdict(each) for each in violations(resource, class_)],
+        "violations": [asdict(each) for each in violations(resource, class_, made)],
         "order": [f"{child.stage}: {child.kind} {child.name}" for child in made.children],
     }
     files = {

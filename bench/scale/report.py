@@ -7,7 +7,7 @@ from pathlib import Path
 import uvloop
 
 from bench import load
-from bench.scale import phases
+from bench.scale import phases, resources
 from bench.scale.cluster import Cluster
 from bench.scale.phases import Ascent, Burst, Cold, Rest, percentile
 
@@ -15,28 +15,33 @@ EDIT_GOAL = "goals p50 60 ms, p99 250 ms"
 PEAK_GOALS_MIB = {1000: 160, 5000: 400}
 
 
-def run(sizes: list[int]) -> None:
+def run(sizes: list[int], *, with_floor: bool = True) -> None:
     """Measure each size and print what came of it, then how cost grows."""
     print("Scale: copies of the orders example in five namespaces; floor = a bare script applying the same objects\n")
     with tempfile.TemporaryDirectory() as folder:
-        costs = {size: uvloop.run(_alone(size, Path(folder) / str(size))) for size in sizes}
+        costs = {size: uvloop.run(_alone(size, Path(folder) / str(size), with_floor=with_floor)) for size in sizes}
     each = ", ".join(f"{1000 * cost:.1f} ms at {size:,}" for size, cost in costs.items())
     print(f"processor time of the operator per resource, from nothing: {each}", flush=True)
 
 
-async def _alone(size: int, folder: Path) -> float:
+async def _alone(size: int, folder: Path, *, with_floor: bool) -> float:
     """Measure one size on a control plane of its own: processor seconds per resource."""
     folder.mkdir()
     async with Cluster(folder) as cluster:
-        return await _one(cluster, size)
+        return await _one(cluster, size, with_floor=with_floor)
 
 
-async def _one(cluster: Cluster, size: int) -> float:
+async def _one(cluster: Cluster, size: int, *, with_floor: bool) -> float:
     before = load.cpu_times()
-    bare = await phases.floor(cluster, size)
-    await cluster.clear()
-    ours, operator = await phases.cold(cluster, size, bare.writes)
-    _ascent(size, bare, ours)
+    bare = None
+    if with_floor:
+        bare = await phases.floor(cluster, size)
+        await cluster.clear()
+    ours, operator = await phases.cold(cluster, size, bare.writes if bare else size * resources.children_each())
+    print(f"{size:,} resources x {ours.writes // size} children from nothing")
+    if bare:
+        _beside(bare, ours)
+    _ascent(size, ours)
     rest, operator = await phases.rest(cluster, size, operator)
     _rest(size, ours, rest)
     _edits(await phases.edits(cluster, size, operator), ours.edit_seconds)
@@ -47,15 +52,22 @@ async def _one(cluster: Cluster, size: int) -> float:
     return ours.cpu_seconds / size
 
 
-def _ascent(size: int, bare: Ascent, ours: Cold) -> None:
-    print(f"{size:,} resources x {bare.writes // size} children from nothing")
+def _beside(bare: Ascent, ours: Cold) -> None:
     _line("time to the last child", f"{ours.seconds / bare.seconds:.2f} of the floor (goal 1.25)")
-    _line("", f"{ours.seconds:.1f} s, floor {bare.seconds:.1f} s; until all rolled out {ours.settled_seconds:.1f} s")
     _line("processor time", f"{ours.cpu_seconds / bare.cpu_seconds:.2f} of the floor (goal 2.0)")
-    per = f"{1000 * ours.cpu_seconds / size:.1f} ms per resource, floor {1000 * bare.cpu_seconds / size:.1f} ms"
-    _line("", f"{per}; until all rolled out {1000 * ours.settled_cpu_seconds / size:.1f} ms")
-    plane = f"control plane {ours.plane_cpu_seconds:.1f} s, beside the floor {bare.plane_cpu_seconds:.1f} s"
-    _line("", f"{ours.cpu_seconds:.1f} s, floor {bare.cpu_seconds:.1f} s; {plane}")
+    _line("the floor", f"{bare.seconds:.1f} s; {_processor(bare)}")
+
+
+def _processor(ascent: Ascent) -> str:
+    each = 1000 * ascent.cpu_seconds * resources.children_each() / ascent.writes
+    own = f"{ascent.cpu_seconds:.1f} s of processor time, {each:.1f} ms per resource"
+    return f"{own}; control plane {ascent.plane_cpu_seconds:.1f} s"
+
+
+def _ascent(size: int, ours: Cold) -> None:
+    _line("the operator", f"{ours.seconds:.1f} s; {_processor(ours)}")
+    settled = f"{ours.settled_seconds:.1f} s; {1000 * ours.settled_cpu_seconds / size:.1f} ms per resource"
+    _line("until all rolled out", settled)
     written = f"{ours.writes / size:.2f} children + {ours.status_writes / size:.2f} status"
     _line("writes per resource", f"{written} + {ours.other_writes / size:.2f} other; {ours.refused} refused")
     _line("passes per resource", f"{ours.passes / size:.2f}")

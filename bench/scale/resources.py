@@ -49,6 +49,12 @@ def children(live: Manifest) -> Iterator[Manifest]:
             yield wanted.manifest
 
 
+def children_each() -> int:
+    """How many children each of them is to have."""
+    [service] = services(1)
+    return len(list(children(service | {"metadata": service["metadata"] | {"uid": "any", "generation": 1}})))
+
+
 async def live_services(client: Client) -> list[Manifest]:
     """All ApiServices of the cluster."""
     found, _ = await client.list_all(kinds.API_SERVICE)

@@ -49,7 +49,7 @@ def render(
     for origin, resource in () if has_errors(found) else checked.services:
         planned = plan.plan(resource, class_, capabilities=capabilities, image=image)
         plans.append((origin, planned))
-        found += _notices(origin, plan.violations(resource, class_, made=planned))
+        found += _notices(origin, plan.violations(resource, class_, planned))
     tell(found)
     if has_errors(found):
         return 1
