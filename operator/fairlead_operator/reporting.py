@@ -7,6 +7,7 @@ because many wait for children and pods, steps wait too, but not for long: a sta
 several children.
 """
 
+import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from fairlead_operator.status import View
 
 DETAIL_SECONDS = 5.0
 BUSY_SECONDS = 30.0
+# What was to be written once, and could not be, is not held back again.
+DUE = -math.inf
 Announce = Callable[[Manifest, str, str, str], Awaitable[None]]
 
 
@@ -53,10 +56,11 @@ class Reporter:
         held = 0.0 if before == after or _gives_class(resource, after) else self._hold_seconds(owner, before, after)
         if held > 0:
             return held
-        self.forget(owner)
+        self._held_since[owner] = DUE
         if before != after and await self._write(resource, owner, after):
             for kind, reason, message in status.transitions(before, after):
                 await self._announce(resource, kind, reason, message)
+        self.forget(owner)
         return None
 
     def _latest(self, resource: Manifest) -> Manifest:

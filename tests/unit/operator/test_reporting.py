@@ -29,9 +29,12 @@ STALLED = replace(WELL, stalled=Trouble(Reason.CONFLICT, "there already"))
 class Stage:
     """A resource whose status is what was written last, and a clock that moves by hand."""
 
-    def __init__(self, client: Client, world: World, written: list[dict[str, Any]]) -> None:
+    def __init__(
+        self, client: Client, world: World, written: list[dict[str, Any]], refusals: list[int] | None = None
+    ) -> None:
         self.now = 100.0
         self.busy = False
+        self.refusals = refusals if refusals is not None else []  # codes of the next answers
         self.world = world
         self.written = written
         self.reporter = Reporter(
@@ -58,22 +61,24 @@ class Stage:
 
 @pytest_asyncio.fixture
 async def stage() -> AsyncIterator[Stage]:
-    world, written = World(), []
+    world, written, refusals = World(), [], []
     metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "5", "generation": 1}
     world.services.put(OWNER, Whole.read({"metadata": metadata, "spec": {}}))
 
     async def answer(request: web.Request) -> web.StreamResponse:
+        if refusals:
+            return fault(refusals.pop())
         live = world.services.get(OWNER)
         assert live is not None
-        same, change = await request.json()
-        assert same == {"op": "test", "path": "/metadata/uid", "value": "u"}
+        *tests, change = await request.json()
+        assert {"op": "test", "path": "/metadata/uid", "value": "u"} in tests
         assert (change["op"], change["path"]) == ("add", "/status")
         written.append(change["value"])
         changed = {"status": written[-1], "metadata": metadata | {"resourceVersion": str(live.version + 1)}}
         return web.json_response(live.content | changed)
 
     async with serving(answer) as client:
-        yield Stage(client, world, written)
+        yield Stage(client, world, written, refusals)
 
 
 async def test_at_rest_every_step_is_written_at_once(stage: Stage) -> None:
@@ -103,6 +108,15 @@ async def test_what_was_held_back_is_written_as_soon_as_nobody_waits(stage: Stag
     await stage.tell(PROVISIONING)
     stage.busy = False
     assert await stage.tell(ROLLING, after_seconds=0.1) == (1, None)
+
+
+async def test_what_could_not_be_written_is_not_held_back_again(stage: Stage) -> None:
+    stage.refusals.append(500)
+    with pytest.raises(ApiError):
+        await stage.tell(PROVISIONING)
+    stage.busy = True
+    assert await stage.tell(PROVISIONING, after_seconds=0.1) == (1, None)
+    assert await stage.tell(ROLLING) == (0, BUSY_SECONDS), "patience begins anew"
 
 
 @pytest.mark.parametrize(
