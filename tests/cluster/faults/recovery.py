@@ -1,8 +1,8 @@
 """How long after a fault its write is made up for.
 
 The time runs from the end of the fault to the answer of a write that succeeds: a later one of the same object, or any
-later one when the server did as it was told and only its reply was lost. Where the next try meets a fault as well, it
-runs from the end of that one.
+later one when the server did as it was told, or found it done already, and only its reply was lost. Where the next try
+meets a fault as well, it runs from the end of that one.
 """
 
 from collections.abc import Sequence
@@ -11,11 +11,13 @@ from math import inf
 from .exchange import Request
 
 RECOVERY_SECONDS = 10.0
+# A create over what is there. The operator sends one when it does not know yet that the one before it landed.
+THERE_ALREADY = 409
 
 
 def recovery_seconds(fault: Request, faults: Sequence[Request], writes: Sequence[Request]) -> float:
     """Among `writes`, all of one resource in the order they were sent; `inf` when it was never made up for."""
-    has_landed = fault.landed is not None and fault.landed < 300
+    has_landed = fault.landed is not None and (fault.landed < 300 or fault.landed == THERE_ALREADY)
     later = [each for each in writes if each.at > fault.at]
     tries = later if has_landed else [each for each in later if _object(each) == _object(fault)]
     if not tries:

@@ -44,10 +44,16 @@ def test_a_status_is_made_up_for_by_the_end_of_its_resource() -> None:
     assert recovery_seconds(fault, [fault], [fault, write(1, 200, resource="apisvcs")]) == 1.0
 
 
-def test_after_a_lost_reply_anything_else_may_follow_or_nothing() -> None:
-    fault = replace(write(HIT, None), landed=201)
+@pytest.mark.parametrize("landed", [201, 409], ids=["done", "there already"])
+def test_after_a_lost_reply_anything_else_may_follow_or_nothing(landed: int) -> None:
+    fault = replace(write(HIT, None), landed=landed)
     assert recovery_seconds(fault, [fault], [fault, write(3, 201, name="payments")]) == 3.0
     assert recovery_seconds(fault, [fault], [fault]) == 0.0
+
+
+def test_after_a_lost_refusal_the_same_object_has_to_follow() -> None:
+    fault = replace(write(HIT, None), landed=422)
+    assert recovery_seconds(fault, [fault], [fault, write(3, 201, name="payments")]) == inf
 
 
 def test_the_time_runs_anew_where_the_next_try_meets_a_fault_too() -> None:
