@@ -40,7 +40,7 @@ async def _one(cluster: Cluster, size: int, *, with_floor: bool) -> float:
     ours, operator = await phases.cold(cluster, size, bare.writes if bare else size * resources.children_each())
     print(f"{size:,} resources x {ours.writes // size} children from nothing")
     if bare:
-        _beside(bare, ours)
+        _beside(size, bare, ours)
     _ascent(size, ours)
     rest, operator = await phases.rest(cluster, size, operator)
     _rest(size, ours, rest)
@@ -52,20 +52,19 @@ async def _one(cluster: Cluster, size: int, *, with_floor: bool) -> float:
     return ours.cpu_seconds / size
 
 
-def _beside(bare: Ascent, ours: Cold) -> None:
+def _beside(size: int, bare: Ascent, ours: Cold) -> None:
     _line("time to the last child", f"{ours.seconds / bare.seconds:.2f} of the floor (goal 1.25)")
     _line("processor time", f"{ours.cpu_seconds / bare.cpu_seconds:.2f} of the floor (goal 2.0)")
-    _line("the floor", f"{bare.seconds:.1f} s; {_processor(bare)}")
+    _line("the floor", f"{bare.seconds:.1f} s; {_processor(size, bare)}")
 
 
-def _processor(ascent: Ascent) -> str:
-    each = 1000 * ascent.cpu_seconds * resources.children_each() / ascent.writes
-    own = f"{ascent.cpu_seconds:.1f} s of processor time, {each:.1f} ms per resource"
+def _processor(size: int, ascent: Ascent) -> str:
+    own = f"{ascent.cpu_seconds:.1f} s of processor time, {1000 * ascent.cpu_seconds / size:.1f} ms per resource"
     return f"{own}; control plane {ascent.plane_cpu_seconds:.1f} s"
 
 
 def _ascent(size: int, ours: Cold) -> None:
-    _line("the operator", f"{ours.seconds:.1f} s; {_processor(ours)}")
+    _line("the operator", f"{ours.seconds:.1f} s; {_processor(size, ours)}")
     settled = f"{ours.settled_seconds:.1f} s; {1000 * ours.settled_cpu_seconds / size:.1f} ms per resource"
     _line("until all rolled out", settled)
     written = f"{ours.writes / size:.2f} children + {ours.status_writes / size:.2f} status"

@@ -126,7 +126,7 @@ def object_schema(kind: Kind) -> Json:
 
 
 def _with_unseen_status(schema: Json) -> Json:
-    """With a status, if it is to have one, from the first moment: kstatus, and all who go by it, hold none for well."""
+    """With a status from the first moment, where there is to be one: kstatus takes a resource without any for well."""
     properties = schema["properties"]
     if "status" not in properties:
         return schema

@@ -7,6 +7,7 @@ one line or a hundred. Who can wait a moment leaves what comes to the kernel mea
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 import aiohttp
 
@@ -35,15 +36,10 @@ async def lines(answer: aiohttp.ClientResponse, *, gather_seconds: float = 0.0) 
 def _unread(transport: asyncio.Transport) -> Iterator[None]:
     """Leave what comes to the kernel. Pausing a TLS transport would not do: it goes on to receive, record by record."""
     limit = getattr(transport, "set_read_buffer_limits", None)
-    if limit is not None:
-        limit(high=0)
-    else:
-        transport.pause_reading()
+    hold, go_on = (partial(limit, high=0), limit) if limit else (transport.pause_reading, transport.resume_reading)
+    hold()
     try:
         yield
     finally:
         if not transport.is_closing():
-            if limit is not None:
-                limit()
-            else:
-                transport.resume_reading()
+            go_on()

@@ -70,8 +70,12 @@ def test_a_list_does_not_remove_what_was_made_after_it() -> None:
 
 def test_silent_changes_are_told_to_who_keeps_account_of_all() -> None:
     told: list[tuple[int, int]] = []
-    version = lambda thing: thing.version if thing else 0  # noqa: E731
-    store: Store[Thing] = Store(moved=lambda name, before, after: told.append((version(before), version(after))))
+
+    def moved(_: Name, *states: Thing | None) -> None:
+        before, after = (state.version if state else 0 for state in states)
+        told.append((before, after))
+
+    store: Store[Thing] = Store(moved=moved)
     store.put(A, Thing("1", 1), silent=True)
     store.put(A, Thing("1", 2))
     store.put(A, Thing("1", 1))
