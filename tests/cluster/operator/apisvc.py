@@ -5,7 +5,7 @@ from typing import Any
 
 from fairlead_operator import kinds
 
-from ..client import Client, Manifest
+from ..client import ApiError, Client, Manifest
 from ..waiting import eventually
 
 LABEL = "fairlead.dev/apisvc"
@@ -69,6 +69,18 @@ class Resource:
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.live().get('status')}") from error
 
+    def until_rollout_fails(self) -> Manifest:
+        """Let the controllers believe that its rollout began long ago, until its Stalled says so; the live resource."""
+
+        def failed() -> Manifest | None:
+            # Again and again, because each step that the controller takes meanwhile is a new beginning to it.
+            for component in ("api", "worker"):
+                _pass_deadline(self.client, self.child("Deployment", component))
+            live = self.live()
+            return live if condition(live, "Stalled").get("reason") == "RolloutFailed" else None
+
+        return eventually(failed, what=f"the rollout of {self.name} is out of time")
+
     def until_gone(self, *, timeout_seconds: float = READY_SECONDS) -> None:
         """Wait until neither it nor anything of its is left."""
         what = f"ApiService {self.name} is gone"
@@ -98,6 +110,24 @@ class Resource:
 def condition(resource: Manifest, name: str) -> Manifest:
     """One condition, or an empty one."""
     return next((each for each in resource.get("status", {}).get("conditions", ()) if each["type"] == name), {})
+
+
+def _pass_deadline(client: Client, deployment: Manifest) -> None:
+    live = client.get(deployment)
+    assert live is not None
+    version, conditions = live["metadata"]["resourceVersion"], live["status"]["conditions"]
+    for each in conditions:
+        if each["type"] == "Progressing":
+            if each["status"] == "False":
+                return
+            each["lastUpdateTime"] = "2026-01-01T00:00:00Z"
+    change = {"metadata": {"resourceVersion": version}, "status": {"conditions": conditions}}
+    try:
+        client.merge(deployment, change, subresource="status")
+    except ApiError as error:
+        # The controller was quicker; what it said just now must not be replaced by what it said before.
+        if error.code != 409:
+            raise
 
 
 def content(live: Manifest) -> Manifest:

@@ -10,10 +10,8 @@ import pytest
 
 from ..client import Client, Manifest
 from ..simulator import Simulator
-from ..waiting import eventually
 from .apisvc import Resource
 from .harness import Running, example, side_by_side
-from .test_life import pass_deadline
 
 ABSENT = "registry.example/absent:1"
 OPEN = {"authentication": {"anonymous": "Allow"}}
@@ -82,7 +80,7 @@ def test_traffic_stays_while_the_new_pods_do_not_serve_and_moves_once_they_do(
 
         resource.edit(runtime={"image": ABSENT}, **case.change)
         resource.until("Ready", "Unknown", "RollingOut")
-        eventually(lambda: fails(resource), what=f"the rollout of {case.name} is out of time")
+        resource.until_rollout_fails()
         assert traffic_since(count, resource) == set(), "pods that never come"
         assert leading(resource) == before
 
@@ -95,12 +93,6 @@ def test_traffic_stays_while_the_new_pods_do_not_serve_and_moves_once_they_do(
         fates[slow] = "ready"
         resource.until("Ready", "True")
         assert traffic_since(count, resource) == case.switched
-
-    def fails(resource: Resource) -> bool:
-        # Again and again, because each step that the controller takes meanwhile is a new beginning to it.
-        for component in ("api", "worker"):
-            pass_deadline(admin, resource.child("Deployment", component))
-        return resource.condition("Stalled").get("reason") == "RolloutFailed"
 
     side_by_side(*(lambda case=each: story(case) for each in CASES))
 
