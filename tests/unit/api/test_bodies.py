@@ -5,7 +5,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from fairlead_workload.api import bodies
@@ -207,14 +207,12 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=40))
 async def test_no_bytes_are_a_server_error(body: bytes) -> None:
     answer = await SERVICE.send("PUT", URL, body)
     assert answer.status in (200, 201, 400, 422)
 
 
-@settings(max_examples=100, deadline=None)
 @given(JSON, st.data())
 async def test_no_json_nor_a_damaged_one_is_a_server_error(value: Any, data: st.DataObject) -> None:
     raw = bytearray(json.dumps(value).encode())
@@ -224,7 +222,6 @@ async def test_no_json_nor_a_damaged_one_is_a_server_error(value: Any, data: st.
     assert answer.status in (200, 201, 400, 422)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=1), JSON), max_size=4))
 def test_duplicate_names_are_found_exactly(pairs: list[tuple[str, Any]]) -> None:
     text = "{" + ",".join(f"{json.dumps(name)}:{json.dumps(value)}" for name, value in pairs) + "}"

@@ -4,7 +4,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from .stage import Service, make_service
@@ -193,7 +193,6 @@ async def test_a_cursor_with_other_values_is_refused(filled: Service, values: by
 SERVICE = fill(make_service())
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.integers(0, 200), replacement=st.characters(max_codepoint=0x7E, min_codepoint=0x21))
 async def test_a_tampered_cursor_is_never_a_server_error(position: int, replacement: str) -> None:
     cursor = await cursor_of(SERVICE, "/v1/orders?customerId=c1&limit=2")
@@ -205,7 +204,6 @@ async def test_a_tampered_cursor_is_never_a_server_error(position: int, replacem
     assert answer.status in (200, 400)
 
 
-@settings(max_examples=100, deadline=None)
 @given(query=st.text(st.characters(max_codepoint=0xFF), max_size=80))
 async def test_no_query_is_a_server_error(query: str) -> None:
     answer: Any = await SERVICE.send("GET", f"/v1/readings?{query.replace('?', '')}")

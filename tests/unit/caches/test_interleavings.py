@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fairlead_contract.api import CacheStrategy
@@ -267,7 +267,7 @@ STRATEGIES = [CacheStrategy.READ_THROUGH, CacheStrategy.WRITE_THROUGH, CacheStra
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
 @pytest.mark.parametrize("layers", LAYERS.values(), ids=LAYERS.keys())
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=25)
 @given(moves=MOVES, data=st.data())
 def test_no_interleaving_serves_or_stores_what_is_older(
     strategy: CacheStrategy, layers: tuple[bool, float], moves: list[tuple[Any, ...]], data: st.DataObject

@@ -84,7 +84,6 @@ def connect() -> sqlite3.Connection:
     return connection
 
 
-@settings(max_examples=100, deadline=None)
 @given(cases())
 def test_documents_come_back_as_they_were_written(case: tuple[Resource, Key, list[dict[str, Any]]]) -> None:
     declared, key, documents = case
@@ -95,7 +94,7 @@ def test_documents_come_back_as_they_were_written(case: tuple[Resource, Key, lis
             assert exact(read(connection, layout, key)) == exact(document)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(cases(), st.data())
 def test_documents_come_back_after_the_schema_has_grown(
     case: tuple[Resource, Key, list[dict[str, Any]]], data: st.DataObject
