@@ -1,4 +1,4 @@
-"""Our own check for schemathesis: a request that fits the OpenAPI document is taken, unless a problem says why not.
+"""What we add to schemathesis: a request that fits the OpenAPI document is taken, unless a problem says why not.
 
 OpenAPI cannot say that parameters exclude each other, nor what is stored. Those answers are told apart by their problem
 type, so that a 422 for a document that fits its schema is still a failure. Nor can it say that a request with a known

@@ -60,9 +60,7 @@ class Resource:
 
         def check() -> Manifest | None:
             live = self.live()
-            found = condition(live, name)
-            current = live.get("status", {}).get("observedGeneration") == live["metadata"]["generation"]
-            return live if current and found.get("status") == state and reason in ("", found.get("reason")) else None
+            return live if _tells(live, name, state, reason) else None
 
         try:
             return eventually(check, what=f"{name} is {state} {reason}", timeout_seconds=timeout_seconds)
@@ -77,7 +75,7 @@ class Resource:
             for component in ("api", "worker"):
                 _pass_deadline(self.client, self.child("Deployment", component))
             live = self.live()
-            return live if condition(live, "Stalled").get("reason") == "RolloutFailed" else None
+            return live if _tells(live, "Stalled", "True", "RolloutFailed") else None
 
         return eventually(failed, what=f"the rollout of {self.name} is out of time")
 
@@ -110,6 +108,13 @@ class Resource:
 def condition(resource: Manifest, name: str) -> Manifest:
     """One condition, or an empty one."""
     return next((each for each in resource.get("status", {}).get("conditions", ()) if each["type"] == name), {})
+
+
+def _tells(live: Manifest, name: str, state: str, reason: str) -> bool:
+    """Whether its status is about the newest spec, and a condition is so; an empty reason stands for any."""
+    found = condition(live, name)
+    current = live.get("status", {}).get("observedGeneration") == live["metadata"]["generation"]
+    return current and found.get("status") == state and reason in ("", found.get("reason"))
 
 
 def _pass_deadline(client: Client, deployment: Manifest) -> None:
