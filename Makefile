@@ -1,6 +1,6 @@
 # Everything a newcomer needs. `make help` lists the verbs; each needs only git, make and Python >= 3.11.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test check manifests golden bench images images-test images-ci
+.PHONY: help setup run test test-thorough check manifests golden bench images images-test images-ci
 
 PYTHON_BIN := .venv/bin/python
 READY := .venv/.ready
@@ -17,9 +17,13 @@ $(READY): uv.lock pyproject.toml scripts/setup.sh
 run: $(READY) ## Serve examples/orders.yaml with its payments service; ARGS="--port 8081" for options
 	@$(PYTHON_BIN) scripts/run_example.py $(ARGS)
 
-test: $(READY) ## Run every test: unit, golden, conformance, integration
+test: $(READY) ## Run the tests, with a third of the long matrices; ARGS="unit rest cluster --shuffle" for options
 	@scripts/tool.sh promtool prometheus
-	$(PYTHON_BIN) -m pytest tests --ignore=tests/images
+	@$(PYTHON_BIN) scripts/run_tests.py $(ARGS)
+
+test-thorough: $(READY) ## Run the tests with every case of the long matrices
+	@scripts/tool.sh promtool prometheus
+	@$(PYTHON_BIN) scripts/run_tests.py --thorough $(ARGS)
 
 check: $(READY) ## Check format, lint, types, imports, and that generated files are fresh
 	.venv/bin/ruff format --check .

@@ -279,9 +279,9 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description="Build the control plane and tools of the tests.")
     known = [*TOOLS, CRDS]
     parser.add_argument(
-        "names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; without one: the control plane"
+        "names", nargs="*", metavar="NAME", help=f"of {', '.join(known)}; without one: everything that tests need"
     )
-    names = parser.parse_args(arguments).names or [*CONTROL_PLANE, CRDS]
+    names = parser.parse_args(arguments).names or known
     if unknown := set(names) - set(known):
         parser.error(f"no such tool: {', '.join(sorted(unknown))}; known are {', '.join(known)}")
     # As an interruption: the compiler is a child, and must not outlive this process.

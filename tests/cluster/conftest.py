@@ -19,6 +19,8 @@ from .identity import Identity, chart_rules
 from .recording import StatusRecorder, own_namespace
 
 OWN_DEFINITIONS = sorted((Path(__file__).resolve().parents[2] / "crds").glob("*.yaml"))
+HERE = Path(__file__).parent
+BUILD_SECONDS = 1800
 RUNNING = pytest.StashKey[Cluster]()
 
 
@@ -113,6 +115,13 @@ def namespace(admin: Client, statuses: StatusRecorder) -> Iterator[str]:
     """A namespace of the test's own; the test fails when any status that an operator wrote there breaks the rules."""
     with own_namespace(admin, statuses) as name:
         yield name
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The control plane counts as the time of the test that asks for it first: it may have to be built."""
+    for item in items:
+        if item.path.is_relative_to(HERE) and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -128,6 +128,7 @@ def scenes(request: pytest.FixtureRequest, ground: Ground) -> Iterator[dict[str,
         yield {name: pool.submit(play, FAULTS[name], ground, proxy) for name in FAULTS if name in chosen}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("name", FAULTS)
 def test_nothing_is_missed_for_long_and_there_is_no_storm(
     scenes: dict[str, Future[dict[str, float]]], name: str

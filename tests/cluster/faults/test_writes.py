@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ...thorough import Share
 from ..ground import Ground
 from ..waiting import eventually
 from . import actions
@@ -23,9 +24,12 @@ from .lanes import Stage, side_by_side
 from .life import CHAPTERS, End, Lane, Life, difference
 from .recovery import RECOVERY_SECONDS, recovery_seconds
 
+# Lives of some minutes.
+pytestmark = pytest.mark.timeout(2400)
 LANES = 6
 AT_ONCE = 12
 STRIDE = 6
+UNHARMED = 3
 # How many lives may be led until one has an n-th write: some tell less of their way by a status, or an Event.
 MOST_LIVES = 4
 OUTAGE_SECONDS = 60.0
@@ -123,20 +127,24 @@ class Told:
 
 
 @pytest.mark.parametrize("death", DEATHS)
-def test_killed_at_any_write_the_end_is_the_same(lanes: list[Lane], reference: Reference, death: str) -> None:
+def test_killed_at_any_write_the_end_is_the_same(
+    lanes: list[Lane], reference: Reference, share: Share, death: str
+) -> None:
     counts = {chapter: len(end.writes) for chapter, end in reference.items()}
+
+    numbers = share.pick(range(max(counts.values())))
 
     def live(lane: Lane, number: int) -> None:
         plan = {chapter: [number] for chapter, count in counts.items() if number < count}
         start = partial(Life, lane, be_killed=True)
         Told().lives(start, f"{death.split()[1]}-{number}", reference, DEATHS[death](lane), plan)
 
-    faults = side_by_side(lanes, [partial(live, number=number) for number in range(max(counts.values()))])
+    faults = side_by_side(lanes, [partial(live, number=number) for number in numbers])
     assert not faults, "\n".join(faults)
 
 
 def test_whatever_is_answered_to_any_write_it_is_made_up_for_and_the_end_is_the_same(
-    stage: Stage, reference: Reference
+    stage: Stage, reference: Reference, share: Share
 ) -> None:
     counts = {chapter: sum(1 for each in reference[chapter].writes if each.name) for chapter in CHAPTERS}
 
@@ -156,10 +164,10 @@ def test_whatever_is_answered_to_any_write_it_is_made_up_for_and_the_end_is_the_
         life.tell("delete")
 
     with stage.lane() as lane:
-        works: list[Callable[[Lane], None]] = []
-        for first in range(STRIDE):
-            works += [partial(live, answer=answer, first=first) for answer in ANSWERS]
-            works += [partial(live_unharmed, number=first)] if first % 2 else []
+        pairs = share.pick([(first, answer) for first in range(STRIDE) for answer in ANSWERS])
+        works: list[Callable[[Lane], None]] = [partial(live, answer=answer, first=first) for first, answer in pairs]
+        for number in range(UNHARMED):  # spread among the others
+            works.insert((2 * number + 1) * len(pairs) // (2 * UNHARMED), partial(live_unharmed, number=number))
         faults = side_by_side([lane], works, at_once=AT_ONCE)
         assert not faults, "\n".join(faults)
         assert len(lane.operator.started_at) == 1
@@ -210,7 +218,7 @@ def forbidden(lane: Lane, life: Life) -> None:
     life.resumes(since=time.monotonic(), match=about_it)
 
 
-def test_faults_that_last(lanes: list[Lane], reference: Reference) -> None:
+def test_faults_that_last(lanes: list[Lane], reference: Reference, share: Share) -> None:
     def live(lane: Lane, fault: Callable[[Lane, Life], None]) -> None:
         starts, life = len(lane.operator.started_at), Life(lane, f"life-{fault.__name__}")
         try:
@@ -222,5 +230,5 @@ def test_faults_that_last(lanes: list[Lane], reference: Reference) -> None:
             raise AssertionError(f"{fault.__name__}: {error}") from error
         assert len(lane.operator.started_at) == starts
 
-    faults = side_by_side(lanes, [partial(live, fault=each) for each in (outage, hanging, forbidden)])
+    faults = side_by_side(lanes, [partial(live, fault=each) for each in share.pick((outage, hanging, forbidden))])
     assert not faults, "\n".join(faults)

@@ -18,6 +18,8 @@ from .cases import CLASSES, SERVICES, Case, class_case, service_case
 from .cluster_life import ClusterLife
 from .walking import Walk, Walker
 
+# The walk of all leaves counts as the time of the first test.
+pytestmark = pytest.mark.timeout(2400)
 Leaf = tuple[str, str]
 TABLES = (("ApiService", SERVICES), ("ApiServiceClass", CLASSES))
 LEAVES: list[Leaf] = [(kind, path) for kind, tables in TABLES for path in tables.leaves]
@@ -82,6 +84,7 @@ def _walked_by(item: pytest.Item) -> list[Leaf]:
     return [item.callspec.params["leaf"]] if is_ours and hasattr(item, "callspec") else []
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("leaf", LEAVES, ids=[f"{kind}-{path}" for kind, path in LEAVES])
 def test_a_leaf_comes_back_to_where_it_was(leaf: Leaf, walked: Walked) -> None:
     case_of(leaf)
