@@ -3,7 +3,9 @@
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from tests.wrapped import WrappedCache
 
 from fairlead_workload.caches.base import Cache
 from fairlead_workload.caches.memory import MemoryCache
@@ -54,6 +56,13 @@ async def open_memory() -> AsyncIterator[Opened]:
     await cache.close()
 
 
+@asynccontextmanager
+async def open_wrapped() -> AsyncIterator[Opened]:
+    async with open_memory() as opened:
+        yield replace(opened, cache=WrappedCache(opened.cache), other=WrappedCache(opened.cache))
+
+
 CACHES = [
     CacheRow("memory", open_memory, clock=True, peekable=True, shared=False),
+    CacheRow("wrapped", open_wrapped, clock=True, peekable=False, shared=True),  # what other tests stand on
 ]

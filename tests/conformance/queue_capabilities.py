@@ -1,15 +1,15 @@
 """The queues under conformance, one row each: how one is opened, and what it declares it can do."""
 
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
+
+from tests.embedded import open_database
+from tests.wrapped import WrappedQueue
 
 from fairlead_contract.bindings import Order
 from fairlead_workload.queues.base import Queue
 from fairlead_workload.queues.sqlite import SqliteQueue
-from fairlead_workload.sqlite import Database
 
 from .store_capabilities import Clock
 
@@ -35,15 +35,21 @@ class QueueRow:
 
 
 @asynccontextmanager
-async def open_sqlite(order: Order, clock: Clock) -> AsyncIterator[Queue]:
-    with tempfile.TemporaryDirectory() as data_dir:
-        database = Database.open(Path(data_dir))
+async def open_sqlite(order: Order, clock: Clock) -> AsyncIterator[SqliteQueue]:
+    async with open_database() as database:
         queue = SqliteQueue(database, name=NAME, order=order, visibility_seconds=VISIBILITY_SECONDS, clock=clock)
         yield queue
         await queue.close()
-        await database.close()
+
+
+@asynccontextmanager
+async def open_wrapped(order: Order, clock: Clock) -> AsyncIterator[Queue]:
+    async with open_sqlite(order, clock) as queue:
+        yield WrappedQueue(queue)
 
 
 QUEUES = [
     QueueRow("sqlite", open_sqlite, clock=True, ordered=True, dead_letters=True, deduplicates=True),
+    # What other tests stand on:
+    QueueRow("wrapped", open_wrapped, clock=True, ordered=True, dead_letters=True, deduplicates=True),
 ]

@@ -1,13 +1,13 @@
 """The stores under conformance, one row each: how one is opened, and what it declares it can do."""
 
-import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
+
+from tests.embedded import open_database
+from tests.wrapped import WrappedStore
 
 from fairlead_contract.api import Resource
-from fairlead_workload.sqlite import Database
 from fairlead_workload.stores.base import Store
 from fairlead_workload.stores.sqlite import SqliteStore
 
@@ -40,15 +40,20 @@ class StoreRow:
 
 
 @asynccontextmanager
-async def open_sqlite(resources: Sequence[Resource], clock: Clock) -> AsyncIterator[Store]:
-    with tempfile.TemporaryDirectory() as data_dir:
-        database = Database.open(Path(data_dir))
+async def open_sqlite(resources: Sequence[Resource], clock: Clock) -> AsyncIterator[SqliteStore]:
+    async with open_database() as database:
         store = SqliteStore(database, resources, clock=clock)
         yield store
         await store.close()
-        await database.close()
+
+
+@asynccontextmanager
+async def open_wrapped(resources: Sequence[Resource], clock: Clock) -> AsyncIterator[Store]:
+    async with open_sqlite(resources, clock) as store:
+        yield WrappedStore(store)
 
 
 STORES = [
     StoreRow("sqlite", open_sqlite, outbox=True, sweeper=True),
+    StoreRow("wrapped", open_wrapped, outbox=True, sweeper=True),  # what other tests stand on
 ]
