@@ -1,8 +1,11 @@
+from collections.abc import AsyncIterator
+
 import pytest
 
-from .stage import Service, make_service
+from .stage import Service, open_service
 
 
 @pytest.fixture
-def service() -> Service:
-    return make_service()
+async def service() -> AsyncIterator[Service]:
+    async with open_service() as service:
+        yield service

@@ -1,41 +1,40 @@
-"""A stage for the kernel: a store and a queue in memory, a clock the test moves, and a client that speaks ASGI."""
+"""A stage for the kernel: the embedded store and queue, a clock the test moves, and a client that speaks ASGI."""
 
 import json
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
+from hypothesis import HealthCheck, settings
 from prometheus_client.registry import CollectorRegistry
+from tests.embedded import open_database
+from tests.wrapped import WrappedQueue, WrappedStore
 
 from fairlead_contract.resources import ApiService
-from fairlead_contract.runtime import derive
+from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_workload.api.fetching import fetcher
 from fairlead_workload.api.kernel import Kernel
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import policy_of
 from fairlead_workload.caches.strategy import DocumentCache
-from fairlead_workload.errors import Conflict, ConflictKind, Unavailable
+from fairlead_workload.errors import Unavailable
 from fairlead_workload.model.operations import OperationIds
 from fairlead_workload.model.resource import Resource
-from fairlead_workload.queues.base import Message, Queue
-from fairlead_workload.stores.base import (
-    Committed,
-    Document,
-    Expect,
-    Key,
-    OutboxEvent,
-    Page,
-    Query,
-    Record,
-    RecordWrite,
-    Store,
-    StoredRecord,
-    Unit,
-)
+from fairlead_workload.queues.base import Message
+from fairlead_workload.queues.sqlite import SqliteQueue
+from fairlead_workload.stores.base import Document, Key, Mutation, OutboxEvent, Query, Record, Store, Unit
+from fairlead_workload.stores.sqlite import SqliteStore
 from fairlead_workload.telemetry.access import AccessLog
 from fairlead_workload.telemetry.http import HttpTelemetry
+
+T = TypeVar("T")
+# The service of a property is made once: no request may spoil it for the next.
+one_service = settings(
+    suppress_health_check=[*settings.default.suppress_health_check, HealthCheck.function_scoped_fixture]
+)
+Hook = Callable[[], Awaitable[object]]
 
 
 class Clock:
@@ -47,149 +46,60 @@ class Clock:
 
 
 @dataclass
-class FakeStore:
-    """Documents, tombstones and records in dictionaries. `before_commit` runs once, in between read and commit."""
+class Faults:
+    """What goes wrong with an adapter: `error` with every call, or something happens once before or after one."""
 
-    clock: Clock
-    indexes: dict[tuple[str, str], tuple[str, str | None]] = field(default_factory=dict)
-    keys: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    documents: dict[tuple[str, Key], tuple[int, Document | None]] = field(default_factory=dict)
-    held: dict[tuple[str, str], StoredRecord] = field(default_factory=dict)
-    outbox: list[OutboxEvent] = field(default_factory=list)
-    reads: list[tuple[str, Key, bool]] = field(default_factory=list)
-    commits: int = 0
     error: Exception | None = None
-    before_commit: Any = None
+    before: dict[str, Hook] = field(default_factory=dict)
+    after: dict[str, Hook] = field(default_factory=dict)
 
-    def _live(self, resource: str, key: Key) -> Record | None:
-        version, document = self.documents.get((resource, key), (0, None))
-        return None if document is None else Record(key, dict(document), version)
+    async def around(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
+        if hook := self.before.pop(name, None):
+            await hook()
+        if self.error is not None:
+            raise self.error
+        result = await call()
+        if hook := self.after.pop(name, None):
+            await hook()
+        return result
+
+
+class FaultyStore(WrappedStore):
+    """The embedded store. `reads` are the documents that were asked for, each with whether the read was strong."""
+
+    def __init__(self, inner: SqliteStore) -> None:
+        self.faults = Faults()
+        self.reads: list[tuple[str, Key, bool]] = []
+        super().__init__(inner, self.faults.around)
 
     async def get(self, resource: str, keys: Sequence[Key], *, strong: bool = False) -> list[Record | None]:
-        if self.error:
-            raise self.error
+        found = await super().get(resource, keys, strong=strong)
         self.reads += [(resource, key, strong) for key in keys]
-        return [self._live(resource, key) for key in keys]
-
-    async def query(self, resource: str, query: Query, *, strong: bool = False) -> Page:
-        key_names = self.keys[resource]
-        partition, sort = key_names[0], key_names[1] if len(key_names) > 1 else None
-        if query.index is not None:
-            partition, sort = self.indexes[resource, query.index]
-        leading = [sort] if sort is not None and query.partition is not None else []
-        order = list(dict.fromkeys([*leading, *key_names]))
-        found = []
-        for name, key in self.documents:
-            record = self._live(name, key) if name == resource else None
-            if record is None or not all(column in record.document for column in order):
-                continue
-            if query.partition is not None and record.document[partition] != query.partition:
-                continue
-            if query.sort is not None and not _within(record.document[sort or ""], query.sort):
-                continue
-            found.append((tuple(record.document[column] for column in order), record))
-        found.sort(key=lambda pair: pair[0], reverse=query.descending)
-        if query.after is not None:
-            found = [p for p in found if (p[0] < query.after if query.descending else p[0] > query.after)]
-        page = found[: query.limit]
-        return Page([record for _, record in page], page[-1][0] if len(found) > query.limit else None)
-
-    async def commit(self, unit: Unit) -> Committed:
-        if self.before_commit is not None:
-            hook, self.before_commit = self.before_commit, None
-            await hook()
-        if self.error:
-            raise self.error
-        for position, write in enumerate(unit.records):
-            self._check_record(write, position)
-        for position, (resource, key) in enumerate(unit.requires):
-            if self._live(resource, key) is None:
-                raise Conflict(ConflictKind.REFERENCE, f"{resource}/{key}", position=position)
-        versions = [self._version(mutation) for mutation in unit.mutations]
-        for mutation, version in zip(unit.mutations, versions, strict=True):
-            self.documents[mutation.resource, mutation.key] = (version, mutation.document)
-        for write in unit.records:
-            self._write(write)
-        self.outbox += unit.outbox
-        self.commits += 1
-        return Committed(tuple(versions))
-
-    def _version(self, mutation: Any) -> int:
-        version, document = self.documents.get((mutation.resource, mutation.key), (0, None))
-        name = f"{mutation.resource}/{mutation.key}"
-        if mutation.expect is Expect.ABSENT and document is not None:
-            raise Conflict(ConflictKind.EXISTS, name)
-        if mutation.expect is Expect.PRESENT and document is None:
-            raise Conflict(ConflictKind.MISSING, name)
-        if isinstance(mutation.expect, int) and (document is None or version != mutation.expect):
-            raise Conflict(ConflictKind.VERSION, name, version=version)
-        if mutation.version is not None:
-            if mutation.version <= version:
-                raise Conflict(ConflictKind.VERSION, name, version=version)
-            return int(mutation.version)
-        return version + 1 if document is not None else max(int(self.clock() * 1_000_000), version + 1)
-
-    def _found(self, space: str, id_: str) -> StoredRecord | None:
-        record = self.held.get((space, id_))
-        return None if record is None or (record.expires_at or 2**62) <= self.clock() else record
-
-    def _check_record(self, write: RecordWrite, position: int) -> None:
-        found = self._found(write.space, write.id)
-        holds = {Expect.ABSENT: found is None, Expect.PRESENT: found is not None, Expect.ANY: True}
-        fine = holds[write.expect] if isinstance(write.expect, Expect) else found and found.revision == write.expect
-        if not fine:
-            raise Conflict(ConflictKind.RECORD, f"{write.space}/{write.id}", position=position)
-
-    def _write(self, write: RecordWrite) -> None:
-        found = self._found(write.space, write.id)
-        if write.value is None:
-            self.held.pop((write.space, write.id), None)
-        else:
-            revision = found.revision + 1 if found else 1
-            self.held[write.space, write.id] = StoredRecord(
-                write.space, write.id, write.value, revision, write.expires_at
-            )
-
-    async def records(self, ids: Sequence[tuple[str, str]]) -> list[StoredRecord | None]:
-        if self.error:
-            raise self.error
-        return [self._found(*id_) for id_ in ids]
-
-    async def check(self) -> None:
-        return
-
-    async def close(self) -> None:
-        return
+        return found
 
 
-def _within(value: Any, bounds: Any) -> bool:
-    return not (
-        (bounds.gt is not None and not value > bounds.gt)
-        or (bounds.gte is not None and not value >= bounds.gte)
-        or (bounds.lt is not None and not value < bounds.lt)
-        or (bounds.lte is not None and not value <= bounds.lte)
-        or (bounds.eq is not None and value != bounds.eq)
-    )
+class FaultyQueue(WrappedQueue):
+    """The embedded queue."""
 
-
-@dataclass
-class FakeQueue:
-    """Remembers what is published, each id once; `error` instead is the queue being down."""
-
-    messages: dict[str, Message] = field(default_factory=dict)
-    publishes: int = 0
-    error: Exception | None = None
+    def __init__(self, inner: SqliteQueue) -> None:
+        self.faults = Faults()
+        super().__init__(inner, self.faults.around)
 
     async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
-        self.publishes += 1
-        if self.error is not None:
-            return [self.error] * len(messages)
-        for message in messages:
-            self.messages.setdefault(message.id, message)
-        return [None] * len(messages)
+        try:
+            return await super().publish(messages, delay_seconds=delay_seconds)
+        except Unavailable as error:  # told as the embedded queue tells it
+            return [error] * len(messages)
 
-    def events(self) -> list[dict[str, Any]]:
-        return [json.loads(message.body) for message in self.messages.values()]
+    async def messages(self) -> list[Message]:
+        """What is in the queue; it stays there."""
+        deliveries = await self.inner.receive(100, wait_seconds=0)
+        for delivery in deliveries:
+            await self.inner.retry(delivery, delay_seconds=0)
+        return [delivery.message for delivery in deliveries]
+
+    async def events(self) -> list[dict[str, Any]]:
+        return [json.loads(message.body) for message in await self.messages()]
 
 
 @dataclass(frozen=True)
@@ -216,14 +126,20 @@ Headers = Mapping[str, str] | Sequence[tuple[str, str]]
 @dataclass
 class Service:
     clock: Clock
-    store: FakeStore
-    queue: FakeQueue
-    cache: MemoryCache
+    store: FaultyStore
+    queue: FaultyQueue
     bindings: Bindings
     registry: CollectorRegistry
+    log: AccessLog
     lines: list[bytes]
     telemetry: HttpTelemetry
     kernel: Kernel
+
+    async def close(self) -> None:
+        """End what is under way. The database belongs to who opened it."""
+        for cache in self.bindings.caches.values():
+            await cache.close()
+        self.log.close()
 
     async def send(
         self,
@@ -254,7 +170,7 @@ class Service:
         incoming = self._incoming([raw] if chunks is None else chunks)
 
         async def receive() -> Any:
-            return await anext(incoming)
+            return next(incoming)
 
         async def send(message: Any) -> None:
             sent.append(message)
@@ -266,16 +182,37 @@ class Service:
         return Answer(sent[0]["status"], found, sent[1]["body"], sent)
 
     @staticmethod
-    async def _incoming(chunks: Sequence[bytes]) -> AsyncIterator[dict[str, Any]]:
+    def _incoming(chunks: Sequence[bytes]) -> Iterator[dict[str, Any]]:
         for position, chunk in enumerate(chunks):
             yield {"type": "http.request", "body": chunk, "more_body": position < len(chunks) - 1}
         while True:
             yield {"type": "http.disconnect"}
 
-    def keep(self, resource: str, document: Document, *, version: int = 1000) -> None:
-        """Put a document into the store."""
-        key = tuple(document[name] for name in self.bindings.resources[resource].key_names)
-        self.store.documents[resource, key] = (version, document)
+    # What is stored, past the kernel, its cache and the faults
+
+    async def keep(self, resource: str, *documents: Document, version: int | None = 1000) -> None:
+        """Put documents into the store, under this version or one that the store finds."""
+        names = self.bindings.resources[resource].key_names
+        keyed = [(tuple(document[name] for name in names), document) for document in documents]
+        await self.store.inner.commit(
+            Unit(tuple(Mutation(resource, key, document, version=version) for key, document in keyed))
+        )
+
+    async def remove(self, resource: str, *key: str, version: int) -> None:
+        """Leave a tombstone of this version in the store."""
+        await self.store.inner.commit(Unit((Mutation(resource, key, None, version=version),)))
+
+    async def stored(self, resource: str) -> list[Record]:
+        """The documents of a resource."""
+        return (await self.store.inner.query(resource, Query(limit=100))).records
+
+    async def documents(self) -> dict[str, list[Record]]:
+        """Every document, by resource."""
+        return {name: await self.stored(name) for name in self.bindings.resources}
+
+    async def outbox(self) -> list[OutboxEvent]:
+        """What waits to be published."""
+        return [row.event for row in await self.store.inner.unpublished(100)]
 
 
 PRODUCTS = {
@@ -413,44 +350,45 @@ def make_caches(
     }
 
 
-def rebound(service: Service, *, store: Store, queue: Queue) -> Service:
-    """The service on another store and queue."""
-    caches = make_caches(service.bindings.resources, store, service.cache, service.clock)
-    bindings = replace(service.bindings, store=store, queue=queue, caches=caches)
-    return replace(service, bindings=bindings, kernel=Kernel(bindings, http=service.telemetry))
-
-
-def make_service(*, queue: bool = True, security: Mapping[str, Any] | None = None) -> Service:
-    """A service on fakes."""
-    clock = Clock()
+@asynccontextmanager
+async def open_service(*, queue: bool = True, security: Mapping[str, Any] | None = None) -> AsyncIterator[Service]:
+    """A service on a database of its own."""
     document = derive(specification(queue=queue, security=security))
+    clock = Clock()
+    async with open_database() as database:
+        store = FaultyStore(SqliteStore(database, document.api.resources, clock=clock))
+        service = make_service(document, store, FaultyQueue(SqliteQueue(database, clock=clock)), clock)
+        try:
+            yield service
+        finally:
+            await service.close()
+
+
+def make_service(document: RuntimeDocument, store: FaultyStore, queue: FaultyQueue, clock: Clock) -> Service:
+    """A service on this store, and on this queue if it has one."""
     resources = {spec.name: Resource(spec) for spec in document.api.resources}
-    store = FakeStore(clock, keys={name: resource.key_names for name, resource in resources.items()})
-    for name, resource in resources.items():
-        store.indexes.update({(name, index.name): (index.partition, index.sort) for index in resource.spec.indexes})
-    shared = MemoryCache(10_000, clock=clock)
-    messages = FakeQueue()
+    cache = MemoryCache(10_000, clock=clock)
     bindings = Bindings(
         document=document,
         resources=resources,
         store=store,
-        caches=make_caches(resources, store, shared, clock),
-        cache=shared,
-        queue=messages if queue else None,  # type: ignore[arg-type]
+        caches=make_caches(resources, store, cache, clock),
+        cache=cache,
+        queue=queue if document.queue is not None else None,
         operations=OperationIds(b"0" * 32),
         clock=clock,
     )
     registry, lines = CollectorRegistry(), list[bytes]()
-    telemetry = HttpTelemetry(registry, AccessLog(lines.append, clock=clock))
-    kernel = Kernel(bindings, http=telemetry)
-    return Service(clock, store, messages, shared, bindings, registry, lines, telemetry, kernel)
+    log = AccessLog(lines.append, clock=clock)
+    telemetry = HttpTelemetry(registry, log)
+    return Service(clock, store, queue, bindings, registry, log, lines, telemetry, Kernel(bindings, http=telemetry))
 
 
 @asynccontextmanager
-async def outage(dependency: FakeStore | FakeQueue, name: str) -> AsyncIterator[None]:
+async def outage(dependency: FaultyStore | FaultyQueue, name: str) -> AsyncIterator[None]:
     """`dependency` is down inside the block."""
-    dependency.error = Unavailable(name, "connection refused")
+    dependency.faults.error = Unavailable(name, "connection refused")
     try:
         yield
     finally:
-        dependency.error = None
+        dependency.faults.error = None

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from fairlead_workload.api import bodies
 from fairlead_workload.errors import Problem
 
-from .stage import Service, make_service
+from .stage import Service, one_service, open_service
 
 URL = "/v1/readings/1/2026-01-01T00:00:00Z"
 
@@ -136,10 +136,11 @@ async def test_content_encoding_is_refused(service: Service) -> None:
 )
 @pytest.mark.parametrize("chunk", [16, 100_000])
 async def test_large_bodies(size: int, headers: dict[str, str], status: int, chunk: int) -> None:
-    service = make_service(security={"maxBodyBytes": 1024})
     raw = b'{"value":1' + b" " * (size - 11) + b"}"
     chunks = [raw[start : start + chunk] for start in range(0, size, chunk)]
-    answer = await service.send("PUT", URL, headers={**headers, "content-type": "application/json"}, chunks=chunks)
+    headers = {**headers, "content-type": "application/json"}
+    async with open_service(security={"maxBodyBytes": 1024}) as service:
+        answer = await service.send("PUT", URL, headers=headers, chunks=chunks)
     assert answer.status == status
     if status == 413:
         assert answer.problem == "body-too-large"
@@ -148,7 +149,6 @@ async def test_large_bodies(size: int, headers: dict[str, str], status: int, chu
 
 async def test_a_slow_body_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "READ_SECONDS", 0.01)
-    service = make_service()
     headers = [(b"content-type", b"application/json")]
     scope = {"type": "http", "method": "PUT", "raw_path": URL.encode(), "query_string": b"", "headers": headers}
     parts = [{"type": "http.request", "body": b"{", "more_body": True}]
@@ -160,7 +160,8 @@ async def test_a_slow_body_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
     async def send(message: Any) -> None:
         sent.append(message)
 
-    await service.kernel(scope, receive, send)
+    async with open_service() as service:
+        await service.kernel(scope, receive, send)
     assert sent[0]["status"] == 408
     assert json.loads(sent[1]["body"])["type"].endswith("/request-timeout")
 
@@ -168,7 +169,7 @@ async def test_a_slow_body_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_a_client_that_leaves_or_stops_sending_changes_nothing(service: Service) -> None:
     answer = await service.send("PUT", URL, headers={"content-type": "application/json"}, chunks=[])
     assert (answer.status, answer.problem) == (400, "bad-request"), "it may still read, having closed one half"
-    assert service.store.commits == 0
+    assert await service.stored("readings") == []
     assert service.registry.get_sample_value(
         "http_server_request_duration_seconds_count",
         {
@@ -194,7 +195,6 @@ def strict(text: str) -> Any:
     return json.loads(text, object_pairs_hook=unique)
 
 
-SERVICE = make_service()
 JSON = st.recursive(
     st.none()
     | st.booleans()
@@ -207,18 +207,20 @@ JSON = st.recursive(
 )
 
 
-@given(st.binary(max_size=40))
-async def test_no_bytes_are_a_server_error(body: bytes) -> None:
-    answer = await SERVICE.send("PUT", URL, body)
+@one_service
+@given(body=st.binary(max_size=40))
+async def test_no_bytes_are_a_server_error(service: Service, body: bytes) -> None:
+    answer = await service.send("PUT", URL, body)
     assert answer.status in (200, 201, 400, 422)
 
 
-@given(JSON, st.data())
-async def test_no_json_nor_a_damaged_one_is_a_server_error(value: Any, data: st.DataObject) -> None:
+@one_service
+@given(value=JSON, data=st.data())
+async def test_no_json_nor_a_damaged_one_is_a_server_error(service: Service, value: Any, data: st.DataObject) -> None:
     raw = bytearray(json.dumps(value).encode())
     if data.draw(st.booleans()):
         raw[data.draw(st.integers(0, len(raw) - 1))] = data.draw(st.integers(0, 255))
-    answer = await SERVICE.send("PUT", URL, bytes(raw))
+    answer = await service.send("PUT", URL, bytes(raw))
     assert answer.status in (200, 201, 400, 422)
 
 

@@ -61,7 +61,7 @@ async def test_a_repeated_field_that_has_one_value_is_refused(service: Service) 
 
 
 async def test_a_repeated_list_field_is_one_list(service: Service) -> None:
-    service.keep("products", PEN)
+    await service.keep("products", PEN)
     answer = await service.send(
         "GET", "/v1/products/pen", headers=[("if-none-match", '"1"'), ("if-none-match", '"1000"')]
     )
@@ -98,10 +98,10 @@ async def test_another_request_id_is_replaced(service: Service, given: str) -> N
     ],
 )
 async def test_a_trace_is_followed_but_its_flags_are_not_trusted(service: Service, given: str, kept: bool) -> None:
-    service.keep("products", PEN)
+    await service.keep("products", PEN)
     answer = await service.send("PUT", "/v1/carts/a", {"items": 1}, {"traceparent": given})
     assert answer.status == 201
-    (event,) = service.queue.events()
+    (event,) = await service.queue.events()
     assert (TRACE in event["traceparent"]) == kept
     assert event["traceparent"].endswith("-00")
 
@@ -113,7 +113,7 @@ class UnforeseenError(Exception):
 async def test_what_nobody_foresaw_is_a_500_whose_text_stays_in_the_log(
     service: Service, caplog: pytest.LogCaptureFixture
 ) -> None:
-    service.store.error = UnforeseenError("the secret")
+    service.store.faults.error = UnforeseenError("the secret")
     with caplog.at_level(logging.ERROR):
         answer = await service.send("GET", "/v1/products/pen")
     assert (answer.status, answer.problem) == (500, "internal-error")
@@ -124,7 +124,7 @@ async def test_what_nobody_foresaw_is_a_500_whose_text_stays_in_the_log(
 
 
 async def test_a_dependency_that_refuses_is_a_500_of_its_own(service: Service) -> None:
-    service.store.error = Refused("datastore", "permission denied for table")
+    service.store.faults.error = Refused("datastore", "permission denied for table")
     answer = await service.send("GET", "/v1/products/pen")
     assert (answer.status, answer.problem) == (500, "dependency-refused")
     assert "permission" not in answer.body.decode()
@@ -136,7 +136,7 @@ def count(service: Service, method: str, route: str, status: int) -> float:
 
 
 async def test_requests_are_counted_by_method_route_and_status(service: Service) -> None:
-    service.keep("products", PEN)
+    await service.keep("products", PEN)
     for method, url in (
         ("GET", "/v1/products/pen"),
         ("GET", "/v1/products/pen"),
@@ -169,7 +169,7 @@ async def test_buckets_are_cumulative(service: Service) -> None:
 
 
 async def test_each_request_is_one_line_without_query_or_header_values(service: Service) -> None:
-    service.keep("products", PEN)
+    await service.keep("products", PEN)
     headers = {"x-request-id": "r1", "authorization": "Bearer secret", "traceparent": f"00-{TRACE}-b7ad6b7169203331-01"}
     await service.send("GET", "/v1/products/pen?token=secret", headers=headers)
     await service.send("GET", "/nowhere%22%0A\xff")

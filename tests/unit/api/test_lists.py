@@ -7,35 +7,36 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from .stage import Service, make_service
+from fairlead_workload.stores.base import Document
+
+from .stage import Service, one_service
 
 
-def fill(service: Service) -> Service:
-    for number in range(7):
-        service.keep(
-            "orders",
-            {
-                "id": f"018f0000-0000-7000-8000-00000000000{number}",
-                "customerId": "c1" if number < 5 else "c é&",
-                "productId": "pen",
-                "quantity": number,
-                "createdAt": f"2026-01-0{number // 2 + 1}T00:00:00.000000Z",
-            },
-        )
-        service.keep("products", {"id": f"p{number}", "name": "Pen", "price": number})
-        document = {
-            "sensor": number % 2,
-            "at": f"2026-01-0{number + 1}T00:00:00.000000Z",
-            "valid": number < 3,
-            "grade": number / 2,
-        }
-        service.keep("readings", document)
-    return service
+def order(number: int) -> Document:
+    return {
+        "id": f"018f0000-0000-7000-8000-00000000000{number}",
+        "customerId": "c1" if number < 5 else "c é&",
+        "productId": "pen",
+        "quantity": number,
+        "createdAt": f"2026-01-0{number // 2 + 1}T00:00:00.000000Z",
+    }
+
+
+def reading(number: int) -> Document:
+    return {
+        "sensor": number % 2,
+        "at": f"2026-01-0{number + 1}T00:00:00.000000Z",
+        "valid": number < 3,
+        "grade": number / 2,
+    }
 
 
 @pytest.fixture
-def filled(service: Service) -> Service:
-    return fill(service)
+async def filled(service: Service) -> Service:
+    await service.keep("orders", *map(order, range(7)))
+    await service.keep("products", *({"id": f"p{number}", "name": "Pen", "price": number} for number in range(7)))
+    await service.keep("readings", *map(reading, range(7)))
+    return service
 
 
 @pytest.mark.parametrize(
@@ -136,7 +137,16 @@ async def test_values_of_another_type_are_refused(filled: Service, query: str) -
 
 @pytest.mark.parametrize("order", ["asc", "desc"])
 @pytest.mark.parametrize(
-    "base", ["/v1/products?", "/v1/orders?customerId=c1&", "/v1/readings?sensor=0&", "/v1/readings?valid=false&"]
+    "base",
+    [
+        "/v1/products?",
+        "/v1/orders?customerId=c1&",
+        "/v1/readings?sensor=0&",
+        "/v1/readings?sensor=1&at.gt=2026-01-02T00:00:00Z&",
+        "/v1/readings?valid=false&",
+        "/v1/readings?valid=true&",
+        "/v1/readings?grade=1.5&",
+    ],
 )
 async def test_pages_follow_one_another_without_gap_or_repetition(filled: Service, base: str, order: str) -> None:
     whole = (await filled.send("GET", f"{base}order={order}")).json
@@ -190,21 +200,20 @@ async def test_a_cursor_with_other_values_is_refused(filled: Service, values: by
     assert (await filled.send("GET", f"/v1/orders?customerId=c1&cursor={forged}")).status == 400
 
 
-SERVICE = fill(make_service())
-
-
+@one_service
 @given(position=st.integers(0, 200), replacement=st.characters(max_codepoint=0x7E, min_codepoint=0x21))
-async def test_a_tampered_cursor_is_never_a_server_error(position: int, replacement: str) -> None:
-    cursor = await cursor_of(SERVICE, "/v1/orders?customerId=c1&limit=2")
+async def test_a_tampered_cursor_is_never_a_server_error(filled: Service, position: int, replacement: str) -> None:
+    cursor = await cursor_of(filled, "/v1/orders?customerId=c1&limit=2")
     position %= len(cursor)
     tampered = cursor[:position] + replacement + cursor[position + 1 :]
     for character in "%&+#":
         tampered = tampered.replace(character, f"%{ord(character):02X}")
-    answer = await SERVICE.send("GET", f"/v1/orders?customerId=c1&cursor={tampered}")
+    answer = await filled.send("GET", f"/v1/orders?customerId=c1&cursor={tampered}")
     assert answer.status in (200, 400)
 
 
+@one_service
 @given(query=st.text(st.characters(max_codepoint=0xFF), max_size=80))
-async def test_no_query_is_a_server_error(query: str) -> None:
-    answer: Any = await SERVICE.send("GET", f"/v1/readings?{query.replace('?', '')}")
+async def test_no_query_is_a_server_error(filled: Service, query: str) -> None:
+    answer: Any = await filled.send("GET", f"/v1/readings?{query.replace('?', '')}")
     assert answer.status in (200, 400)

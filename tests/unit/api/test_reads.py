@@ -8,8 +8,8 @@ PEN = {"id": "pen", "name": "Pen", "price": 2.5}
 
 
 @pytest.fixture
-def stocked(service: Service) -> Service:
-    service.keep("products", PEN)
+async def stocked(service: Service) -> Service:
+    await service.keep("products", PEN)
     return service
 
 
@@ -80,7 +80,7 @@ async def test_if_none_match(stocked: Service, field: str, status: int) -> None:
 
 async def test_no_cache_asks_the_store_again(stocked: Service) -> None:
     await stocked.send("GET", "/v1/products/pen")
-    stocked.keep("products", {**PEN, "price": 3}, version=1001)
+    await stocked.keep("products", {**PEN, "price": 3}, version=1001)
     assert (await stocked.send("GET", "/v1/products/pen")).headers["etag"] == '"1000"'
     fresh = await stocked.send("GET", "/v1/products/pen", headers={"cache-control": "no-cache"})
     assert fresh.headers["etag"] == '"1001"'
@@ -89,7 +89,7 @@ async def test_no_cache_asks_the_store_again(stocked: Service) -> None:
 
 
 async def test_strong_reads_never_use_the_cache(service: Service) -> None:
-    service.keep("ledger", {"id": "a", "sum": 1})
+    await service.keep("ledger", {"id": "a", "sum": 1})
     for _ in range(2):
         answer = await service.send("GET", "/v1/ledger/a")
         assert answer.headers["cache-status"] == "fairlead; fwd=bypass"
@@ -142,7 +142,7 @@ async def test_accept(stocked: Service, accept: str, status: int) -> None:
     ],
 )
 async def test_a_key_is_decoded_once(service: Service, url: str, key: str) -> None:
-    service.keep("products", {**PEN, "id": key})
+    await service.keep("products", {**PEN, "id": key})
     for _ in range(2):
         answer = await service.send("GET", url)
         assert (answer.status, answer.json["id"]) == (200, key)
@@ -184,7 +184,7 @@ async def test_urls_without_a_document(service: Service, url: str, status: int, 
 
 
 async def test_a_date_time_in_a_key_is_one_instant_however_it_is_written(service: Service) -> None:
-    service.keep("readings", {"sensor": 1, "at": "2026-01-01T00:00:00.000000Z", "value": 2})
+    await service.keep("readings", {"sensor": 1, "at": "2026-01-01T00:00:00.000000Z", "value": 2})
     for at in ("2026-01-01T00:00:00Z", "2026-01-01T01:00:00%2B01:00", "2026-01-01T00:00:00.000000Z"):
         assert (await service.send("GET", f"/v1/readings/1/{at}")).status == 200
 

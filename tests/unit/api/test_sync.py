@@ -6,15 +6,17 @@ from typing import Any
 
 import pytest
 
-from .stage import Service, make_service, outage
+from fairlead_workload.stores.base import Record
+
+from .stage import Service, open_service, outage
 
 PEN = {"id": "pen", "name": "Pen", "price": 2.5}
 KEY = "018f0000-0000-7000-8000-000000000000"
 
 
 @pytest.fixture
-def stocked(service: Service) -> Service:
-    service.keep("products", PEN)
+async def stocked(service: Service) -> Service:
+    await service.keep("products", PEN)
     return service
 
 
@@ -68,7 +70,7 @@ async def test_delete_then_nothing(stocked: Service) -> None:
 async def test_a_write_is_seen_by_the_next_read(stocked: Service) -> None:
     for resource in ("products", "reviews"):
         if resource == "reviews":
-            stocked.keep("reviews", {"id": KEY, "productId": "pen"})
+            await stocked.keep("reviews", {"id": KEY, "productId": "pen"})
         url = f"/v1/{resource}/{'pen' if resource == 'products' else KEY}"
         await stocked.send("GET", url)
         change = {"price": 9} if resource == "products" else {"stars": 2}
@@ -103,8 +105,8 @@ async def test_conditions_on_a_stored_document(
     body = None if method == "DELETE" else {"name": "Pen", "price": 1}
     answer = await stocked.send(method, "/v1/products/pen", body, headers)
     assert answer.status == status
-    changed = stocked.store.documents["products", ("pen",)][0] != 1000
-    assert changed == (status < 300)
+    left = [(record.version, record.document) for record in await stocked.stored("products")]
+    assert (left != [(1000, PEN)]) == (status < 300)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ async def test_a_concurrent_change_is_decided_again(stocked: Service) -> None:
     async def rename() -> None:
         await stocked.send("PATCH", "/v1/products/pen", {"name": "Renamed"})
 
-    stocked.store.before_commit = rename
+    stocked.store.faults.before["commit"] = rename
     answer = await stocked.send("PATCH", "/v1/products/pen", {"price": 7})
     assert answer.status == 200
     assert answer.json == {"id": "pen", "name": "Renamed", "price": 7}
@@ -154,7 +156,7 @@ async def test_a_concurrent_change_breaks_if_match(stocked: Service) -> None:
     async def rename() -> None:
         await stocked.send("PATCH", "/v1/products/pen", {"name": "Renamed"})
 
-    stocked.store.before_commit = rename
+    stocked.store.faults.before["commit"] = rename
     answer = await stocked.send("PATCH", "/v1/products/pen", {"price": 7}, {"if-match": '"1000"'})
     assert (answer.status, answer.problem) == (412, "precondition-failed")
 
@@ -175,14 +177,11 @@ async def test_a_failed_condition_says_what_is_there(
 
 
 async def test_a_document_that_never_stands_still_is_409(stocked: Service) -> None:
-    real = stocked.store.commit
+    async def change() -> None:
+        await stocked.keep("products", PEN, version=None)
+        stocked.store.faults.before["commit"] = change
 
-    async def always_changed(unit: Any) -> Any:
-        version, document = stocked.store.documents["products", ("pen",)]
-        stocked.store.documents["products", ("pen",)] = (version + 1, document)
-        return await real(unit)
-
-    stocked.store.commit = always_changed  # type: ignore[method-assign]
+    await change()
     answer = await stocked.send("PATCH", "/v1/products/pen", {"price": 7})
     assert (answer.status, answer.problem) == (409, "conflict")
 
@@ -203,14 +202,14 @@ async def test_a_missing_reference_is_named(service: Service) -> None:
 
 async def test_a_cached_absence_of_a_reference_is_not_believed(service: Service) -> None:
     await service.send("GET", "/v1/products/pen")
-    service.keep("products", PEN)
+    await service.keep("products", PEN)
     assert (await service.send("GET", "/v1/products/pen")).status == 404
     assert (await service.send("POST", "/v1/reviews", {"productId": "pen"})).status == 201
 
 
 async def test_a_reference_that_is_deleted_before_the_commit_is_named(stocked: Service) -> None:
     await stocked.send("GET", "/v1/products/pen")
-    stocked.store.documents["products", ("pen",)] = (1001, None)  # by somebody this cache did not hear of
+    await stocked.remove("products", "pen", version=1001)  # by somebody this cache did not hear of
     answer = await stocked.send("POST", "/v1/reviews", {"productId": "pen"})
     assert (answer.status, answer.problem) == (422, "reference-not-found")
     assert (await stocked.send("GET", "/v1/products/pen")).status == 404
@@ -218,10 +217,10 @@ async def test_a_reference_that_is_deleted_before_the_commit_is_named(stocked: S
 
 async def test_only_wanted_facts_are_queued(stocked: Service) -> None:
     await stocked.send("PATCH", "/v1/products/pen", {"price": 7})
-    assert stocked.store.outbox == []
+    assert await stocked.outbox() == []
     traceparent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
     answer = await stocked.send("POST", "/v1/reviews", {"productId": "pen"}, {"traceparent": traceparent})
-    (event,) = stocked.store.outbox
+    (event,) = await stocked.outbox()
     fact = json.loads(event.body)
     assert fact["type"] == "reviews.created"
     assert fact["source"] == "/shop/orders"
@@ -233,20 +232,20 @@ async def test_the_store_being_down_changes_nothing(stocked: Service) -> None:
     async with outage(stocked.store, "datastore"):
         answer = await stocked.send("PATCH", "/v1/products/pen", {"price": 7})
     assert (answer.status, answer.problem) == (503, "unavailable")
-    assert stocked.store.documents["products", ("pen",)] == (1000, PEN)
+    assert await stocked.stored("products") == [Record(("pen",), PEN, 1000)]
 
 
 async def test_numbers_read_the_same_from_every_store(service: Service) -> None:
     created = await service.send("POST", "/v1/products", b'{"price":5.0,"name":"Pen","id":"pen"}')
     assert created.body == b'{"id":"pen","name":"Pen","price":5}'
-    service.store.documents["products", ("pen",)] = (7, {"price": 5.0, "id": "pen", "name": "Pen"})
+    await service.keep("products", {"price": 5.0, "id": "pen", "name": "Pen"}, version=None)
     fresh = await service.send("GET", "/v1/products/pen", headers={"cache-control": "no-cache"})
     assert fresh.body == created.body
 
 
 async def test_without_a_queue_prefer_is_ignored() -> None:
-    service = make_service(queue=False)
-    answer = await service.send("POST", "/v1/products", PEN, {"prefer": "respond-async"})
+    async with open_service(queue=False) as service:
+        answer = await service.send("POST", "/v1/products", PEN, {"prefer": "respond-async"})
     assert answer.status == 201
     assert "preference-applied" not in answer.headers
 

@@ -1,12 +1,14 @@
-"""A stage for the strategies: a store, a far cache and a clock whose every move the test decides."""
+"""A stage for the strategies: an origin to fetch from, a far cache and a clock whose every move the test decides."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from tests.wrapped import WrappedCache
+
 from fairlead_contract.api import CacheStrategy
-from fairlead_workload.caches.base import Cache, Entry
+from fairlead_workload.caches.base import Cache
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import Fetched, Lookup, Policy
 from fairlead_workload.caches.strategy import DocumentCache
@@ -39,8 +41,8 @@ def body_of(version: int) -> bytes:
 
 
 @dataclass
-class Store:
-    """Documents by key. With `held`, a fetch waits at a gate, and brings what was there when it began."""
+class Origin:
+    """Documents to fetch, by key. With `held`, a fetch waits at a gate, and brings what was there when it began."""
 
     clock: Clock
     versions: dict[str, int] = field(default_factory=dict)  # absent keys have no document
@@ -77,20 +79,20 @@ class Store:
         await settle_down()
 
 
-class FarCache:
+class FarCache(WrappedCache):
     """A cache in another process: each call waits before and after it takes effect if `held`, and fails if `down`."""
 
     def __init__(self, inner: MemoryCache) -> None:
-        self.inner = inner
+        super().__init__(inner, self._do)
         self.down = False
         self.held = False
         self.gates: list[asyncio.Future[None]] = []
         self.calls: list[str] = []
 
-    async def _do(self, name: str, effect: Callable[[], Awaitable[T]]) -> T:
+    async def _do(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
         self.calls.append(name)
         await self._travel()
-        answer = await effect()
+        answer = await call()
         await self._travel()
         return answer
 
@@ -102,30 +104,6 @@ class FarCache:
         if self.down:
             raise Unavailable("cache", "connection refused")
 
-    async def get(self, keys: Sequence[str]) -> list[Entry | None]:
-        return await self._do("get", lambda: self.inner.get(keys))
-
-    async def put(self, key: str, entry: Entry) -> bool:
-        return await self._do("put", lambda: self.inner.put(key, entry))
-
-    async def invalidate(self, key: str, version: int, *, ttl_seconds: float) -> None:
-        await self._do("invalidate", lambda: self.inner.invalidate(key, version, ttl_seconds=ttl_seconds))
-
-    async def settle(self, key: str, version: int, *, ttl_seconds: float) -> None:
-        await self._do("settle", lambda: self.inner.settle(key, version, ttl_seconds=ttl_seconds))
-
-    async def discard(self, key: str, version: int) -> None:
-        await self._do("discard", lambda: self.inner.discard(key, version))
-
-    async def flush(self, prefix: str) -> None:
-        await self._do("flush", lambda: self.inner.flush(prefix))
-
-    async def check(self) -> None:
-        await self._do("check", self.inner.check)
-
-    async def close(self) -> None:
-        await self.inner.close()
-
     async def release(self) -> None:
         while self.gates:
             self.gates.pop(0).set_result(None)
@@ -135,7 +113,7 @@ class FarCache:
 @dataclass
 class Stage:
     clock: Clock
-    store: Store
+    origin: Origin
     memory: MemoryCache
     far: FarCache
     documents: DocumentCache
@@ -145,7 +123,7 @@ class Stage:
 def set_stage(policy: Policy, *, far: bool = False, degraded_concurrency: int = 32) -> Stage:
     """The document cache over an in-process cache, or over one in another process if `far`."""
     clock = Clock()
-    store = Store(clock)
+    origin = Origin(clock)
     memory = MemoryCache(1000, clock=clock)
     far_cache = FarCache(memory)
     draws: list[float] = []
@@ -154,17 +132,17 @@ def set_stage(policy: Policy, *, far: bool = False, degraded_concurrency: int = 
         "orders",
         policy,
         shared,
-        store.fetch,
+        origin.fetch,
         clock=clock,
         random=lambda: draws.pop(0) if draws else 0.5,
         degraded_concurrency=degraded_concurrency,
     )
-    return Stage(clock, store, memory, far_cache, documents, draws)
+    return Stage(clock, origin, memory, far_cache, documents, draws)
 
 
 async def write(stage: Stage, version: int) -> None:
     """The store has a new version, and the cache is told."""
-    stage.store.versions[KEY] = version
+    stage.origin.versions[KEY] = version
     await stage.documents.written(KEY, version, body_of(version), f'"{version}"')
 
 

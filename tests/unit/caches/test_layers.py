@@ -23,7 +23,7 @@ from .stage import (
 
 async def test_without_the_cache_reads_and_writes_go_on() -> None:
     stage = set_stage(WRITE_THROUGH, far=True)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     stage.far.down = True
     lookup = await stage.documents.read(KEY)
     assert (version_of(lookup), lookup.status, lookup.stored) == (5, Status.BYPASS, False)
@@ -41,14 +41,14 @@ async def test_without_the_cache_reads_and_writes_go_on() -> None:
 async def test_without_the_cache_the_store_is_asked_by_few_at_a_time() -> None:
     stage = set_stage(READ_THROUGH, far=True, degraded_concurrency=3)
     stage.far.down = True
-    stage.store.held = True
+    stage.origin.held = True
     readers = [asyncio.create_task(stage.documents.read(f"orders/{number}")) for number in range(10)]
     await settle_down()
-    assert stage.store.running == 3
+    assert stage.origin.running == 3
     while not all(reader.done() for reader in readers):
-        await stage.store.release()
-    assert len(stage.store.fetches) == 10
-    assert stage.store.most_running == 3
+        await stage.origin.release()
+    assert len(stage.origin.fetches) == 10
+    assert stage.origin.most_running == 3
 
 
 async def test_a_write_the_cache_has_not_heard_of_is_not_hidden_by_what_it_still_has() -> None:
@@ -73,7 +73,7 @@ async def test_a_recent_write_is_read_strongly_while_the_cache_is_down() -> None
     await stage.documents.read("orders/2")
     stage.clock.now += TOMBSTONE_SECONDS
     await stage.documents.read(KEY)
-    assert stage.store.fetches == [(KEY, True), ("orders/2", False), (KEY, False)]
+    assert stage.origin.fetches == [(KEY, True), ("orders/2", False), (KEY, False)]
 
 
 # A layer of its own before a shared cache.
@@ -81,7 +81,7 @@ async def test_a_recent_write_is_read_strongly_while_the_cache_is_down() -> None
 
 async def test_the_local_layer_answers_without_asking_for_its_short_time() -> None:
     stage = set_stage(TWO_LAYERS, far=True)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     await stage.documents.read(KEY)
     stage.far.calls.clear()
     assert stage.documents.peek(KEY) is not None
@@ -91,12 +91,12 @@ async def test_the_local_layer_answers_without_asking_for_its_short_time() -> No
     assert stage.documents.peek(KEY) is None
     assert (await stage.documents.read(KEY)).status is Status.HIT
     assert stage.far.calls == ["get"]
-    assert len(stage.store.fetches) == 1
+    assert len(stage.origin.fetches) == 1
 
 
 async def test_the_local_layer_never_outlives_the_shared_entry() -> None:
     stage = set_stage(TWO_LAYERS, far=True)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     await stage.documents.read(KEY)
     stage.clock.now += 59
     await stage.documents.read(KEY)
@@ -106,7 +106,7 @@ async def test_the_local_layer_never_outlives_the_shared_entry() -> None:
 
 async def test_age_is_counted_from_the_fetch_in_both_layers() -> None:
     stage = set_stage(TWO_LAYERS, far=True)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     fetched = (await stage.documents.read(KEY)).entry
     stage.clock.now += 30
     await stage.documents.read(KEY)
@@ -154,7 +154,7 @@ async def test_a_write_ends_the_local_copy() -> None:
 
 async def test_the_local_layer_is_left_out_before_an_in_process_cache() -> None:
     stage = set_stage(TWO_LAYERS)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     await stage.documents.read(KEY)
     stage.clock.now += 30
     assert stage.documents.peek(KEY) == stage.memory.peek(KEY)
@@ -162,8 +162,8 @@ async def test_the_local_layer_is_left_out_before_an_in_process_cache() -> None:
 
 async def test_an_early_refresh_goes_by_the_shared_entry() -> None:
     stage = set_stage(TWO_LAYERS, far=True)
-    stage.store.versions[KEY] = 5
-    stage.store.seconds = 1
+    stage.origin.versions[KEY] = 5
+    stage.origin.seconds = 1
     entry = (await stage.documents.read(KEY)).entry
     stage.clock.now += 1.5  # nearly expired locally, fresh in the shared cache
     stage.random.extend([0.999] * 4)

@@ -27,19 +27,19 @@ from .stage import (
 
 async def test_a_miss_is_fetched_stored_and_then_a_hit() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     first = await stage.documents.read(KEY)
     second = await stage.documents.read(KEY)
     assert (first.status, first.stored, first.entry.body) == (Status.MISS, True, body_of(5))
     assert (second.status, second.entry) == (Status.HIT, first.entry)
     assert stage.documents.peek(KEY) == first.entry
-    assert stage.store.fetches == [(KEY, False)]
+    assert stage.origin.fetches == [(KEY, False)]
     assert (stage.documents.misses, stage.documents.hits) == (1, 2)
 
 
 async def test_an_entry_is_fetched_again_after_its_time() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     await stage.documents.read(KEY)
     stage.clock.now += 60
     assert stage.documents.peek(KEY) is None
@@ -49,7 +49,7 @@ async def test_an_entry_is_fetched_again_after_its_time() -> None:
 @pytest.mark.parametrize(("draw", "expected"), [(0.0, 54.0), (0.5, 60.0), (0.999999, 66.0)])
 async def test_times_to_live_vary_by_a_tenth(draw: float, expected: float) -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     stage.random.append(draw)
     entry = (await stage.documents.read(KEY)).entry
     assert entry.expires_at - entry.stored_at == pytest.approx(expected, abs=0.001)
@@ -57,13 +57,13 @@ async def test_times_to_live_vary_by_a_tenth(draw: float, expected: float) -> No
 
 async def test_of_a_hundred_readers_one_fetches() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
-    stage.store.held = True
+    stage.origin.versions[KEY] = 5
+    stage.origin.held = True
     readers = [asyncio.create_task(stage.documents.read(KEY)) for _ in range(100)]
     await settle_down()
-    await stage.store.release()
+    await stage.origin.release()
     lookups = await asyncio.gather(*readers)
-    assert len(stage.store.fetches) == 1
+    assert len(stage.origin.fetches) == 1
     assert {version_of(lookup) for lookup in lookups} == {5}
     assert [lookup.collapsed for lookup in lookups] == [False] + [True] * 99
     assert stage.documents.collapsed == 99
@@ -71,18 +71,18 @@ async def test_of_a_hundred_readers_one_fetches() -> None:
 
 async def test_different_keys_do_not_wait_for_each_other() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.held = True
+    stage.origin.held = True
     readers = [asyncio.create_task(stage.documents.read(f"orders/{number}")) for number in range(3)]
     await settle_down()
-    assert len(stage.store.fetches) == 3
-    await stage.store.release()
+    assert len(stage.origin.fetches) == 3
+    await stage.origin.release()
     await asyncio.gather(*readers)
 
 
 async def test_a_reader_who_leaves_does_not_take_the_fetch_with_him() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
-    stage.store.held = True
+    stage.origin.versions[KEY] = 5
+    stage.origin.held = True
     leader = asyncio.create_task(stage.documents.read(KEY))
     await settle_down()
     follower = asyncio.create_task(stage.documents.read(KEY))
@@ -90,35 +90,35 @@ async def test_a_reader_who_leaves_does_not_take_the_fetch_with_him() -> None:
     leader.cancel()
     with pytest.raises(asyncio.CancelledError):
         await leader
-    await stage.store.release()
+    await stage.origin.release()
     assert version_of(await follower) == 5
-    assert len(stage.store.fetches) == 1
+    assert len(stage.origin.fetches) == 1
 
 
 async def test_a_fetch_that_nobody_waits_for_still_fills_the_cache() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
-    stage.store.held = True
+    stage.origin.versions[KEY] = 5
+    stage.origin.held = True
     reader = asyncio.create_task(stage.documents.read(KEY))
     await settle_down()
     reader.cancel()
-    await stage.store.release()
+    await stage.origin.release()
     assert stage.documents.peek(KEY) is not None
 
 
 async def test_an_error_is_shared_and_not_remembered() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
-    stage.store.held = True
-    stage.store.error = Unavailable("datastore", "timed out")
+    stage.origin.versions[KEY] = 5
+    stage.origin.held = True
+    stage.origin.error = Unavailable("datastore", "timed out")
     readers = [asyncio.create_task(stage.documents.read(KEY)) for _ in range(10)]
     await settle_down()
-    await stage.store.release()
+    await stage.origin.release()
     outcomes = await asyncio.gather(*readers, return_exceptions=True)
     assert all(isinstance(outcome, Unavailable) for outcome in outcomes)
-    assert len(stage.store.fetches) == 1
-    stage.store.error = None
-    stage.store.held = False
+    assert len(stage.origin.fetches) == 1
+    stage.origin.error = None
+    stage.origin.held = False
     assert version_of(await stage.documents.read(KEY)) == 5
 
 
@@ -161,7 +161,7 @@ async def test_read_through_forgets_what_is_written() -> None:
     assert stage.documents.peek(KEY) is None
     lookup = await stage.documents.read(KEY)
     assert (version_of(lookup), lookup.status, lookup.stored) == (6, Status.STALE, True)
-    assert stage.store.fetches[-1] == (KEY, True), "a replica may not have what was just written"
+    assert stage.origin.fetches[-1] == (KEY, True), "a replica may not have what was just written"
 
 
 async def test_write_through_keeps_what_is_written() -> None:
@@ -169,7 +169,7 @@ async def test_write_through_keeps_what_is_written() -> None:
     await write(stage, 6)
     lookup = await stage.documents.read(KEY)
     assert (version_of(lookup), lookup.status, lookup.entry.body) == (6, Status.HIT, body_of(6))
-    assert stage.store.fetches == []
+    assert stage.origin.fetches == []
 
 
 @pytest.mark.parametrize("policy", [READ_THROUGH, WRITE_THROUGH], ids=["read-through", "write-through"])
@@ -177,7 +177,7 @@ async def test_what_is_deleted_is_not_served(policy: Policy) -> None:
     stage = set_stage(policy)
     await write(stage, 5)
     await stage.documents.read(KEY)
-    del stage.store.versions[KEY]
+    del stage.origin.versions[KEY]
     await stage.documents.deleted(KEY, 6)
     assert (await stage.documents.read(KEY)).entry.body is None
 
@@ -192,14 +192,14 @@ async def test_deleting_nothing_changes_nothing() -> None:
 @pytest.mark.parametrize("policy", [READ_THROUGH, WRITE_THROUGH], ids=["read-through", "write-through"])
 async def test_a_write_during_a_fetch_wins(policy: Policy) -> None:
     stage = set_stage(policy)
-    stage.store.versions[KEY] = 5
-    stage.store.held = True
+    stage.origin.versions[KEY] = 5
+    stage.origin.held = True
     early = asyncio.create_task(stage.documents.read(KEY))
     await settle_down()
-    stage.store.held = False
+    stage.origin.held = False
     await write(stage, 6)
     late = await stage.documents.read(KEY)
-    await stage.store.release()
+    await stage.origin.release()
     assert version_of(late) == 6, "who begins after the write does not join the fetch from before it"
     assert (version_of(await early), (await early).stored) == (5, False)
     assert version_of(await stage.documents.read(KEY)) == 6
@@ -207,13 +207,13 @@ async def test_a_write_during_a_fetch_wins(policy: Policy) -> None:
 
 async def test_a_fetch_from_before_a_write_is_not_stored_even_when_the_tombstone_has_expired() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
-    stage.store.held = True
+    stage.origin.versions[KEY] = 5
+    stage.origin.held = True
     early = asyncio.create_task(stage.documents.read(KEY))
     await settle_down()
     await write(stage, 6)
     stage.clock.now += TOMBSTONE_SECONDS + 1
-    await stage.store.release()
+    await stage.origin.release()
     assert not (await early).stored
     assert stage.memory.peek(KEY) is None
 
@@ -228,13 +228,13 @@ async def test_a_relay_that_comes_late_takes_nothing_newer() -> None:
 
 async def test_flushing_forgets_everything_and_every_fetch_under_way() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     await stage.documents.read(KEY)
-    stage.store.held = True
+    stage.origin.held = True
     other = asyncio.create_task(stage.documents.read("orders/2"))
     await settle_down()
     await stage.documents.flush()
-    await stage.store.release()
+    await stage.origin.release()
     assert not (await other).stored
     assert stage.memory.entries == 0
 
@@ -244,35 +244,35 @@ async def test_flushing_forgets_everything_and_every_fetch_under_way() -> None:
 
 async def test_revalidation_reads_strongly_and_stores() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     await stage.documents.read(KEY)
-    stage.store.versions[KEY] = 6  # written by someone of whom this cache has not heard
+    stage.origin.versions[KEY] = 6  # written by someone of whom this cache has not heard
     assert version_of(await stage.documents.read(KEY)) == 5
     lookup = await stage.documents.read(KEY, revalidate=True)
     assert (version_of(lookup), lookup.status, lookup.stored) == (6, Status.REQUEST, True)
-    assert stage.store.fetches[-1] == (KEY, True)
+    assert stage.origin.fetches[-1] == (KEY, True)
     assert version_of(await stage.documents.read(KEY)) == 6
 
 
 async def test_revalidation_does_not_join_an_earlier_fetch() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
-    stage.store.held = True
+    stage.origin.versions[KEY] = 5
+    stage.origin.held = True
     early = asyncio.create_task(stage.documents.read(KEY))
     await settle_down()
-    stage.store.versions[KEY] = 6
+    stage.origin.versions[KEY] = 6
     revalidation = asyncio.create_task(stage.documents.read(KEY, revalidate=True))
     await settle_down()
-    await stage.store.release()
+    await stage.origin.release()
     assert (version_of(await early), version_of(await revalidation)) == (5, 6)
     assert version_of(await stage.documents.read(KEY)) == 6
 
 
 async def test_revalidation_that_finds_a_deletion_ends_what_was_cached() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     await stage.documents.read(KEY)
-    del stage.store.versions[KEY]
+    del stage.origin.versions[KEY]
     assert (await stage.documents.read(KEY, revalidate=True)).entry.body is None
     assert (await stage.documents.read(KEY)).entry.body is None
 
@@ -284,7 +284,7 @@ async def test_revalidation_that_finds_a_deletion_ends_what_was_cached() -> None
 )
 async def test_without_use_of_the_cache_everything_comes_from_the_store(policy: Policy, strong: bool) -> None:
     stage = set_stage(policy)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     await stage.documents.pending(KEY)
     for _ in range(2):
         lookup = await stage.documents.read(KEY)
@@ -294,7 +294,7 @@ async def test_without_use_of_the_cache_everything_comes_from_the_store(policy: 
     assert not await stage.documents.stage(KEY, 8, b"{}", '"8"')
     assert stage.documents.peek(KEY) is None
     assert stage.memory.entries == 0
-    assert stage.store.fetches == [(KEY, strong)] * 2
+    assert stage.origin.fetches == [(KEY, strong)] * 2
 
 
 # Early refresh.
@@ -308,8 +308,8 @@ def draw_for(left: float, fetch_seconds: float) -> float:
 @pytest.mark.parametrize(("nudge", "refreshes"), [(+1e-6, 1), (-1e-6, 0)], ids=["due", "not due"])
 async def test_a_popular_entry_is_refreshed_early_by_the_draw(nudge: float, refreshes: int) -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
-    stage.store.seconds = 2
+    stage.origin.versions[KEY] = 5
+    stage.origin.seconds = 2
     entry = (await stage.documents.read(KEY)).entry
     assert entry.fetch_seconds == 2
     stage.clock.now = entry.expires_at - 3
@@ -317,23 +317,23 @@ async def test_a_popular_entry_is_refreshed_early_by_the_draw(nudge: float, refr
     assert (await stage.documents.read(KEY)).status is Status.HIT
     await settle_down()
     assert stage.documents.refreshes == refreshes
-    assert len(stage.store.fetches) == 1 + refreshes
+    assert len(stage.origin.fetches) == 1 + refreshes
 
 
 async def test_only_one_refreshes_and_the_others_are_served() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
-    stage.store.seconds = 2
+    stage.origin.versions[KEY] = 5
+    stage.origin.seconds = 2
     old = (await stage.documents.read(KEY)).entry
     stage.clock.now = old.expires_at - 3
-    stage.store.held = True
+    stage.origin.held = True
     for _ in range(10):
         stage.random.append(0.999)
         assert (await stage.documents.read(KEY)).entry == old
         await settle_down()
     assert stage.documents.refreshes == 1
     stage.random.clear()
-    await stage.store.release()
+    await stage.origin.release()
     new = stage.documents.peek(KEY)
     assert new is not None
     assert new.expires_at > old.expires_at
@@ -341,8 +341,8 @@ async def test_only_one_refreshes_and_the_others_are_served() -> None:
 
 async def test_peek_leaves_what_may_be_due_to_read() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
-    stage.store.seconds = 2
+    stage.origin.versions[KEY] = 5
+    stage.origin.seconds = 2
     entry = (await stage.documents.read(KEY)).entry
     stage.clock.now = entry.expires_at - 20.5
     assert stage.documents.peek(KEY) == entry
@@ -352,11 +352,11 @@ async def test_peek_leaves_what_may_be_due_to_read() -> None:
 
 async def test_a_refresh_that_fails_disturbs_nobody() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
-    stage.store.seconds = 2
+    stage.origin.versions[KEY] = 5
+    stage.origin.seconds = 2
     entry = (await stage.documents.read(KEY)).entry
     stage.clock.now = entry.expires_at - 3
-    stage.store.error = Unavailable("datastore", "timed out")
+    stage.origin.error = Unavailable("datastore", "timed out")
     stage.random.append(0.999)
     assert (await stage.documents.read(KEY)).entry == entry
     await settle_down()
@@ -366,16 +366,16 @@ async def test_a_refresh_that_fails_disturbs_nobody() -> None:
 
 async def test_a_write_during_a_refresh_wins() -> None:
     stage = set_stage(WRITE_THROUGH)
-    stage.store.versions[KEY] = 5
-    stage.store.seconds = 2
+    stage.origin.versions[KEY] = 5
+    stage.origin.seconds = 2
     entry = (await stage.documents.read(KEY)).entry
     stage.clock.now = entry.expires_at - 3
-    stage.store.held = True
+    stage.origin.held = True
     stage.random.append(0.999)
     await stage.documents.read(KEY)
     await settle_down()
     await write(stage, 6)
-    await stage.store.release()
+    await stage.origin.release()
     assert version_of(await stage.documents.read(KEY)) == 6
 
 
@@ -384,13 +384,13 @@ async def test_a_write_during_a_refresh_wins() -> None:
 
 async def test_closing_abandons_what_is_under_way() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.held = True
+    stage.origin.held = True
     reader = asyncio.create_task(stage.documents.read(KEY))
     await settle_down()
     await stage.documents.close()
     with pytest.raises(asyncio.CancelledError):
         await reader
-    assert stage.store.running == 0
+    assert stage.origin.running == 0
 
 
 def test_the_policy_is_what_the_resource_declares() -> None:

@@ -28,17 +28,17 @@ async def test_the_absence_of_an_accepted_document_is_not_cached() -> None:
     await stage.documents.pending(KEY)
     lookup = await stage.documents.read(KEY)
     assert (lookup.entry.body, lookup.stored) == (None, False)
-    stage.store.versions[KEY] = 900  # applied; the invalidation has not arrived
+    stage.origin.versions[KEY] = 900  # applied; the invalidation has not arrived
     assert version_of(await stage.documents.read(KEY)) == 900
 
 
 async def test_while_a_write_is_pending_documents_are_cached_briefly() -> None:
     stage = set_stage(READ_THROUGH)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     await stage.documents.pending(KEY)
     entry = (await stage.documents.read(KEY)).entry
     assert entry.expires_at - entry.stored_at == pytest.approx(1.0)
-    assert stage.store.fetches == [(KEY, True)]
+    assert stage.origin.fetches == [(KEY, True)]
 
 
 async def test_pending_ends_when_the_write_is_heard_of() -> None:
@@ -70,14 +70,14 @@ async def test_pending_is_known_to_others_who_share_the_cache() -> None:
 
 async def test_a_staged_write_is_served_until_the_store_has_it() -> None:
     stage = set_stage(WRITE_BACK)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     await stage.documents.read(KEY)
     assert await stage.documents.stage(KEY, 6, body_of(6), '"6"')
     stage.clock.now += 1e6
     for revalidate in (False, True):
         lookup = await stage.documents.read(KEY, revalidate=revalidate)
         assert (version_of(lookup), lookup.status, lookup.entry.body) == (6, Status.HIT, body_of(6))
-    stage.store.versions[KEY] = 6
+    stage.origin.versions[KEY] = 6
     assert await stage.documents.settle(KEY, 6)
     entry = stage.documents.peek(KEY)
     assert entry is not None
@@ -87,12 +87,12 @@ async def test_a_staged_write_is_served_until_the_store_has_it() -> None:
 
 async def test_a_staged_deletion_reads_as_absent() -> None:
     stage = set_stage(WRITE_BACK)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     await stage.documents.read(KEY)
     assert await stage.documents.stage(KEY, 6, None, "")
     lookup = await stage.documents.read(KEY)
     assert (lookup.entry.body, lookup.status) == (None, Status.HIT)
-    del stage.store.versions[KEY]
+    del stage.origin.versions[KEY]
     await stage.documents.settle(KEY, 6, absent=True)
     entry = stage.documents.peek(KEY)
     assert entry is not None
@@ -101,7 +101,7 @@ async def test_a_staged_deletion_reads_as_absent() -> None:
 
 async def test_a_write_that_could_not_be_published_is_taken_back() -> None:
     stage = set_stage(WRITE_BACK)
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     await stage.documents.stage(KEY, 6, body_of(6), '"6"')
     await stage.documents.discard(KEY, 6)
     assert version_of(await stage.documents.read(KEY)) == 5
@@ -130,9 +130,9 @@ async def test_settling_what_the_cache_has_lost_ends_older_entries() -> None:
     stage = set_stage(WRITE_BACK)
     await stage.documents.stage(KEY, 6, body_of(6), '"6"')
     await stage.memory.close()  # the cache lost everything
-    stage.store.versions[KEY] = 5
+    stage.origin.versions[KEY] = 5
     assert version_of(await stage.documents.read(KEY)) == 5
-    stage.store.versions[KEY] = 6
+    stage.origin.versions[KEY] = 6
     await stage.documents.settle(KEY, 6)
     assert version_of(await stage.documents.read(KEY)) == 6
 

@@ -1,14 +1,26 @@
 """Metrics are read from counters, with bounded labels and base units."""
 
 import asyncio
-from types import SimpleNamespace
+from collections.abc import Awaitable, Callable
+from typing import NoReturn, TypeVar
 
 from prometheus_client.registry import Collector, CollectorRegistry
+from tests.embedded import open_database
+from tests.wrapped import WrappedCache, WrappedQueue, WrappedStore
 
+from fairlead_workload.caches.memory import MemoryCache
+from fairlead_workload.caches.policy import Fetched, Policy
+from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Unavailable
-from fairlead_workload.queues.base import Depth
+from fairlead_workload.queues.base import Failure, Message
+from fairlead_workload.queues.sqlite import SqliteQueue
+from fairlead_workload.stores.base import OutboxEvent, Unit
+from fairlead_workload.stores.sqlite import SqliteStore
 from fairlead_workload.telemetry.metrics import CacheMetrics, Depths, ProcessMetrics, WorkerMetrics
 from fairlead_workload.worker.stats import WorkerStats
+
+STATES = ("ready", "delayed", "leased")
+T = TypeVar("T")
 
 
 def registry(collector: Collector) -> CollectorRegistry:
@@ -17,35 +29,45 @@ def registry(collector: Collector) -> CollectorRegistry:
     return registry
 
 
-class FakeQueue:
-    """A queue with a depth, or none."""
+START = 1_800_000_000.0
+FAILURE = Failure("Rejected", "schema", "no such property", 1, START, START, "0.1.0")
 
-    def __init__(self) -> None:
-        self.down = False
 
-    async def depth(self) -> Depth:
-        if self.down:
-            raise Unavailable("queue", "gone")
-        return Depth(ready=3, delayed=2, leased=1, dead=4, oldest_seconds=1.5)
-
-    async def unpublished(self, limit: int) -> list[int]:
-        return list(range(7))[:limit]
+async def fill(store: SqliteStore, queue: SqliteQueue) -> None:
+    """Three messages that are ready, two delayed and one leased, four dead letters, and seven events in the outbox."""
+    await queue.publish([Message(str(number), "k", b"") for number in range(5)])
+    for delivery in (await queue.receive(5, wait_seconds=0))[:4]:
+        await queue.dead_letter(delivery, FAILURE)
+    await queue.publish([Message(f"ready-{number}", "k", b"") for number in range(3)])
+    await queue.publish([Message(f"late-{number}", "k", b"") for number in range(2)], delay_seconds=60)
+    await store.commit(Unit(outbox=tuple(OutboxEvent(str(number), "k", b"", None) for number in range(7))))
 
 
 async def test_depths_are_those_of_the_last_refresh() -> None:
-    queue = FakeQueue()
-    depths = Depths(queue, queue)  # type: ignore[arg-type]
-    found = registry(depths)
-    assert found.get_sample_value("fairlead_queue_messages", {"state": "ready"}) is None
-    await depths.refresh()
-    states = [found.get_sample_value("fairlead_queue_messages", {"state": s}) for s in ("ready", "delayed", "leased")]
-    assert states == [3, 2, 1]
-    assert found.get_sample_value("fairlead_dead_letters") == 4
-    assert found.get_sample_value("fairlead_queue_oldest_seconds") == 1.5
-    assert found.get_sample_value("fairlead_outbox_pending") == 7
-    queue.down = True
-    await depths.refresh()
-    assert found.get_sample_value("fairlead_dead_letters") is None, "what is not known is not told"
+    now, is_down = START, False
+
+    async def around(name: str, call: Callable[[], Awaitable[T]]) -> T:
+        if is_down:
+            raise Unavailable("queue", "gone")
+        return await call()
+
+    async with open_database() as database:
+        store, queue = SqliteStore(database, []), SqliteQueue(database, clock=lambda: now)
+        await fill(store, queue)
+        now += 1.5
+        depths = Depths(WrappedQueue(queue, around), WrappedStore(store, around))
+        found = registry(depths)
+        assert found.get_sample_value("fairlead_queue_messages", {"state": "ready"}) is None
+        await depths.refresh()
+        states = {s: found.get_sample_value("fairlead_queue_messages", {"state": s}) for s in STATES}
+        assert states == {"ready": 3, "delayed": 2, "leased": 1}
+        assert found.get_sample_value("fairlead_dead_letters") == 4
+        assert found.get_sample_value("fairlead_queue_oldest_seconds") == 1.5
+        assert found.get_sample_value("fairlead_outbox_pending") == 7
+        is_down = True
+        await depths.refresh()
+    for name in ("fairlead_dead_letters", "fairlead_outbox_pending"):
+        assert found.get_sample_value(name) is None, "what is not known is not told"
 
 
 def test_worker_counters() -> None:
@@ -67,14 +89,28 @@ def test_worker_counters() -> None:
     assert found.get_sample_value(duration, {"type": "orders.created"}) == 0.5
 
 
-def test_cache_counters() -> None:
-    counters = ("hits", "negative_hits", "misses", "bypasses", "refreshes", "collapsed", "errors")
-    cache = SimpleNamespace(degraded=True, **{name: number for number, name in enumerate(counters)})
-    found = registry(CacheMetrics({"orders": cache}))  # type: ignore[dict-item]
-    labels = {"resource": "orders", "result": "miss"}
-    assert found.get_sample_value("fairlead_cache_requests_total", labels) == 2
-    assert found.get_sample_value("fairlead_cache_errors_total", {"resource": "orders"}) == 6
-    assert found.get_sample_value("fairlead_cache_degraded", {"resource": "orders"}) == 1
+async def test_cache_counters() -> None:
+    async def fetch(key: str, strong: bool) -> Fetched:
+        return Fetched(b"{}", 1, '"1"')
+
+    async def down(name: str, call: object) -> NoReturn:
+        raise Unavailable("cache", "gone")
+
+    memory = MemoryCache(10)
+    caches = {
+        "orders": DocumentCache("orders", Policy(ttl_seconds=60), memory, fetch),
+        "carts": DocumentCache("carts", Policy(ttl_seconds=60), WrappedCache(memory, down), fetch),
+    }
+    for name in ("orders", "orders", "orders", "carts"):
+        await caches[name].read(f"{name}/1")
+    found = registry(CacheMetrics(caches))
+    for result, count in (("miss", 1), ("hit", 2)):
+        labels = {"resource": "orders", "result": result}
+        assert found.get_sample_value("fairlead_cache_requests_total", labels) == count
+    for resource, is_degraded in (("orders", 0), ("carts", 1)):
+        labels = {"resource": resource}
+        assert found.get_sample_value("fairlead_cache_degraded", labels) == is_degraded
+        assert bool(found.get_sample_value("fairlead_cache_errors_total", labels)) == is_degraded
 
 
 async def test_process_metrics() -> None:
