@@ -91,10 +91,11 @@ def test_the_console_form_escapes_control_characters(stream: io.BytesIO) -> None
     assert "path=x\\ny" in line
 
 
-def test_a_reader_that_has_gone_harms_nobody(stream: io.BytesIO) -> None:
+def test_a_reader_that_has_gone_harms_nobody(stream: io.BytesIO, capsys: pytest.CaptureFixture[str]) -> None:
     class Gone(io.BytesIO):
         def write(self, data: Any) -> int:
             raise BrokenPipeError
 
     logs.configure("json", stream=Gone())
     logging.getLogger("fairlead.test").info("still here")
+    assert capsys.readouterr().err == ""
