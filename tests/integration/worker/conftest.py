@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.wrapped import WrappedQueue, WrappedStore
 
 from fairlead_contract.bindings import Order
 from fairlead_contract.resources import ApiService
@@ -78,6 +79,9 @@ class Clock:
         return self.now
 
 
+WRITES = frozenset({"commit", "published", "publish", "ack", "retry", "dead_letter"})
+
+
 class Deaths:
     """Counts durable writes; from the given one on, this process does nothing more, as after kill -9."""
 
@@ -91,7 +95,9 @@ class Deaths:
         self.dead.set()
         await asyncio.Event().wait()
 
-    async def around(self, write: Callable[[], Any]) -> Any:
+    async def around(self, name: str, write: Callable[[], Any]) -> Any:
+        if name not in WRITES:
+            return await write()
         if self.dead.is_set() or self.writes + 1 == self.before:
             await self.die()
         self.writes += 1
@@ -100,36 +106,6 @@ class Deaths:
         if number == self.after:
             await self.die()
         return result
-
-
-class Mortal:
-    """An adapter whose durable writes are counted, and stop at the death of the process."""
-
-    def __init__(self, inner: Any, deaths: Deaths, writes: frozenset[str]) -> None:
-        self._inner = inner
-        self._deaths = deaths
-        self._writes = writes
-
-    def __getattr__(self, name: str) -> Any:
-        found = getattr(self._inner, name)
-        if name not in self._writes:
-            return found
-        return lambda *args, **options: self._deaths.around(lambda: found(*args, **options))
-
-
-class MortalStore(Mortal):
-    async def unpublished(self, limit: int) -> Any:
-        return await self._inner.unpublished(limit)
-
-    async def published(self, positions: Any) -> None:
-        await self._deaths.around(lambda: self._inner.published(positions))
-
-    def on_outbox(self, wake: Callable[[], None]) -> None:
-        self._inner.on_outbox(wake)
-
-
-STORE_WRITES = frozenset({"commit"})
-QUEUE_WRITES = frozenset({"publish", "ack", "retry", "dead_letter"})
 
 
 @dataclass
@@ -220,6 +196,7 @@ class Lab:
         self.queue_spec: dict[str, Any] = {"type": "SQLite"}
         self.deaths = Deaths()
         self.resources = [PRODUCTS, ORDERS]
+        self.callers: list[Caller] = []
 
     def document(self) -> RuntimeDocument:
         resource = ApiService.model_validate(
@@ -251,8 +228,8 @@ class Lab:
             visibility_seconds=VISIBILITY_SECONDS,
             clock=self.clock,
         )
-        self.store: Any = MortalStore(self.real_store, self.deaths, STORE_WRITES)
-        self.queue: Any = Mortal(self.real_queue, self.deaths, QUEUE_WRITES)
+        self.store = WrappedStore(self.real_store, self.deaths.around)
+        self.queue = WrappedQueue(self.real_queue, self.deaths.around)
         self.cache = MemoryCache(1000, clock=self.clock)
         caches = {
             name: DocumentCache(
@@ -271,17 +248,19 @@ class Lab:
         self.worker = self.new_worker()
         return self
 
-    def new_worker(self) -> Worker:
+    def new_worker(self, *, visibility_seconds: float = VISIBILITY_SECONDS) -> Worker:
         services = ServiceMap("lab", {"payments": self.payments.url})
+        self.callers.append(Caller(services, clock=self.clock))
         return Worker(
             self.bindings,
-            caller=Caller(services, clock=self.clock),
+            caller=self.callers[-1],
             random=self.random,
-            visibility_seconds=VISIBILITY_SECONDS,
+            visibility_seconds=visibility_seconds,
         )
 
     async def close(self) -> None:
         await self.worker.drain(0)
+        await self.disconnect()
         await self.database.close()
 
     async def fetch(self, path: str) -> Fetched:
@@ -325,10 +304,18 @@ class Lab:
 
     # What becomes of it
 
+    async def round(self) -> int:
+        """Handle what can be had now, then publish the outbox. Returns how many deliveries there were."""
+        deliveries = await self.queue.receive(100, wait_seconds=0)
+        if deliveries:
+            await self.worker.handle(deliveries)
+        await self.worker.publish_outbox()
+        return len(deliveries)
+
     async def settle(self, *, rounds: int = 100) -> None:
         """Let everything come to its end, the clock passing over every delay."""
         for _ in range(rounds):
-            if await self.worker.handle_once():
+            if await self.round():
                 continue
             depth = await self.real_queue.depth()
             if not depth.ready + depth.delayed + depth.leased and not await self.real_store.unpublished(1):
@@ -342,14 +329,25 @@ class Lab:
         dying = asyncio.create_task(self.deaths.dead.wait())
         await asyncio.wait([settling, dying], return_when=asyncio.FIRST_COMPLETED)
         died = self.deaths.dead.is_set()
-        for task in (settling, dying, *self.worker._running):
-            task.cancel()
-        results = await asyncio.gather(settling, dying, return_exceptions=True)
-        if not died and isinstance(results[0], AssertionError):
-            raise results[0]
+        if not died:
+            await settling
+        await self.kill()
         await self.database.close()
         self.clock.now += VISIBILITY_SECONDS + 1
         return died
+
+    async def kill(self) -> None:
+        """End all that was begun, as the death of the process does."""
+        begun = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in begun:
+            task.cancel()
+        await asyncio.gather(*begun, return_exceptions=True)
+        await self.disconnect()
+
+    async def disconnect(self) -> None:
+        for caller in self.callers:
+            await caller.close()
+        self.callers.clear()
 
     async def document_of(self, id_: str, resource: str = "orders") -> dict[str, Any] | None:
         (record,) = await self.real_store.get(resource, [(id_,)])

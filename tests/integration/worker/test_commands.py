@@ -100,7 +100,7 @@ async def test_an_update_of_an_absent_document_waits_a_minute_for_its_creation(o
     lab = opened
     early = lab.command(Action.PATCH, "a", {"quantity": 9})
     await lab.send(early)
-    assert await lab.worker.handle_once() == 1
+    assert await lab.round() == 1
     assert await lab.operation(early.id) is None
     await lab.create("a")
     lab.clock.now += 2
@@ -170,7 +170,7 @@ async def test_what_cannot_be_understood_is_a_dead_letter_at_once_with_its_bytes
 
     body, class_, code = UNDECODABLE[case]
     await lab.send(Message("x", "k", body))
-    assert await lab.worker.handle_once() == 1
+    assert await lab.round() == 1
     (letter,) = await lab.letters()
     assert (letter.failure.error_class, letter.failure.error_code) == (class_, code)
     assert letter.message.body == body

@@ -145,12 +145,12 @@ async def test_retry_after_is_honoured(lab, payments):
     handling(lab, CHARGE)
     payments.script({"status": 429, "headers": {"retry-after": "90"}})
     await lab.create("a")
-    await lab.worker.handle_once()
-    await lab.worker.handle_once()
+    await lab.round()
+    await lab.round()
     lab.clock.now += 89
-    assert await lab.worker.handle_once() == 0
+    assert await lab.round() == 0
     lab.clock.now += 2
-    assert await lab.worker.handle_once() == 1
+    assert await lab.round() == 1
     assert len(payments.requests) == 2
 
 
@@ -190,13 +190,11 @@ async def test_a_call_that_a_dead_worker_may_have_made_is_compensated_too(lab, p
     handling(lab, CHARGE)
     payments.script({"hang": True}, {"status": 400})
     await lab.create("a")
-    await lab.worker.handle_once()
-    dying = asyncio.create_task(lab.worker.handle_once())
+    await lab.round()
+    dying = asyncio.create_task(lab.round())
     await lab.until(lambda: payments.requests)
-    dying.cancel()
-    for task in lab.worker._running:
-        task.cancel()
-    await asyncio.gather(dying, return_exceptions=True)
+    await lab.kill()
+    assert dying.cancelled()
     lab.worker = lab.new_worker()
     await lab.settle()
     assert [request.path for request in payments.requests] == ["/charge", "/charge", "/refund"]
@@ -240,7 +238,7 @@ async def test_a_redrive_after_compensation_runs_everything_again_under_new_keys
 async def test_a_document_that_is_gone_cannot_be_set(lab, payments):
     handling(lab, CHARGE, CONFIRM, on_failure=[REJECT])
     await lab.create("a")
-    await lab.worker.handle_once()
+    await lab.round()
     await lab.send(lab.command(Action.DELETE, "a"))
     fact = await lab.real_queue.receive(10, wait_seconds=0)
     delete = [
@@ -248,7 +246,7 @@ async def test_a_document_that_is_gone_cannot_be_set(lab, payments):
         for delivery in fact
         if delivery.message.key == "orders/a" and b"orders.delete" in delivery.message.body
     ]
-    await lab.worker._work(delete)
+    await lab.worker.handle(delete)
     for delivery in fact:
         if delivery not in delete:
             await lab.real_queue.retry(delivery, delay_seconds=0)
@@ -283,11 +281,10 @@ async def test_an_event_that_takes_too_long_is_tried_again(lab, payments):
 async def test_two_workers_with_the_same_event_commit_its_steps_once(lab, payments):
     handling(lab, CHARGE, {"name": "more", "set": {"quantity": "document.quantity + 1"}}, CONFIRM)
     await lab.create("a")
-    await lab.worker.handle_once()
+    await lab.round()
     (delivery,) = await lab.real_queue.receive(10, wait_seconds=0)
     other = lab.new_worker()
-    await asyncio.gather(lab.worker._work([delivery]), other._work([delivery]))
-    await asyncio.gather(*lab.worker._running, *other._running)
+    await asyncio.gather(lab.worker.handle([delivery]), other.handle([delivery]))
     lab.clock.now += 120
     await lab.settle()
     assert (await lab.document_of("a"))["quantity"] == 2
@@ -308,7 +305,7 @@ async def test_an_unreachable_service_is_waited_for(lab, payments):
     await payments.stop()
     await lab.create("a")
     for _ in range(4):
-        await lab.worker.handle_once()
+        await lab.round()
         lab.clock.now += 400
     assert lab.worker.stats.failed["orders.created", "dependency"] >= 2
     assert await lab.letters() == []

@@ -1,6 +1,9 @@
 """Outages of store, queue and services: nothing is lost or becomes a dead letter, one event at a time is tried."""
 
 import asyncio
+from dataclasses import replace
+
+from tests.wrapped import WrappedStore
 
 from fairlead_workload.errors import Unavailable
 from fairlead_workload.model.effects import Action
@@ -18,50 +21,40 @@ CHARGE = {
 }
 
 
-class Broken:
-    """An adapter some of whose methods do not work for now."""
+class Troubles:
+    """Calls of the store, by name: those there were, and those that do not work for now."""
 
-    def __init__(self, inner):
-        self._inner = inner
+    def __init__(self):
+        self.calls = set()
         self.broken = set()
-        self.calls = []
 
-    def __getattr__(self, name):
-        found = getattr(self._inner, name)
-        if name.startswith("on_"):
-            return found
-
-        async def method(*args, **options):
-            self.calls.append((name, args))
-            if name in self.broken:
-                raise Unavailable("datastore", "it is down")
-            return await found(*args, **options)
-
-        return method
+    async def around(self, name, call):
+        self.calls.add(name)
+        if name in self.broken:
+            raise Unavailable("datastore", "it is down")
+        return await call()
 
 
 def opened(lab, **worker):
-    """The lab with a store that can break."""
+    """The lab with a store that can break; what happens to it."""
     lab.worker_spec = worker
     lab.open()
-    lab.broken = Broken(lab.real_store)
-    from dataclasses import replace
-
-    lab.bindings = replace(lab.bindings, store=lab.broken)
+    troubles = Troubles()
+    lab.bindings = replace(lab.bindings, store=WrappedStore(lab.real_store, troubles.around))
     lab.worker = lab.new_worker()
-    return lab
+    return troubles
 
 
 async def test_a_store_that_is_down_delays_commands_and_loses_none(lab):
     lab.queue_spec["retry"] = {"maxAttempts": 1}
-    opened(lab)
+    troubles = opened(lab)
     ids = [await lab.create(f"o{number}") for number in range(20)]
-    lab.broken.broken = {"get", "commit", "records"}
+    troubles.broken = {"get", "commit", "records"}
     for _ in range(5):
-        await lab.worker.handle_once()
+        await lab.round()
         lab.clock.now += 400
     assert lab.worker.stats.outage
-    lab.broken.broken = set()
+    troubles.broken = set()
     await lab.settle()
     assert not lab.worker.stats.outage
     assert await lab.letters() == []
@@ -69,10 +62,10 @@ async def test_a_store_that_is_down_delays_commands_and_loses_none(lab):
 
 
 async def test_in_outage_mode_one_event_is_fetched_at_a_time(lab):
-    opened(lab)
+    troubles = opened(lab)
     for number in range(THRESHOLD + 5):
         await lab.create(f"o{number}")
-    lab.broken.broken = {"commit"}
+    troubles.broken = {"commit"}
     limits = []
     receive = lab.real_queue.receive
 
@@ -85,7 +78,7 @@ async def test_in_outage_mode_one_event_is_fetched_at_a_time(lab):
     running = asyncio.create_task(lab.worker.run())
     await lab.until(lambda: limits.count(1) >= 2)
     assert lab.worker.stats.outage
-    lab.broken.broken = set()
+    troubles.broken = set()
     await lab.until(lambda: lab.worker.stats.succeeded.total() >= THRESHOLD + 5)
     assert not lab.worker.stats.outage
     await lab.worker.drain(30)
@@ -124,14 +117,14 @@ async def test_a_service_that_is_down_holds_up_only_the_calls_to_it(lab, payment
 
 
 async def test_an_idle_relay_writes_nothing(lab):
-    opened(lab, handlers=[CONFIRM])
+    troubles = opened(lab, handlers=[CONFIRM])
     await lab.create("a")
     await lab.settle()
-    lab.broken.calls.clear()
+    troubles.calls.clear()
     for _ in range(10):
-        await lab.worker.handle_once()
+        await lab.round()
         lab.clock.now += 30
-    assert {name for name, _ in lab.broken.calls} == {"unpublished"}
+    assert troubles.calls == {"unpublished"}
 
 
 async def test_the_relay_keeps_the_order_of_a_document_when_the_queue_fails(lab):
@@ -166,11 +159,11 @@ async def test_the_relay_keeps_the_order_of_a_document_when_the_queue_fails(lab)
     )
     lab.real_queue.publish = publish
     deliveries = await lab.real_queue.receive(10, wait_seconds=0)
-    await lab.worker._work(deliveries)
-    assert await lab.worker._relay.flush()
+    await lab.worker.handle(deliveries)
+    assert await lab.worker.publish_outbox()
     assert [key for key, _ in published] == ["orders/b"] * 3
     failing.clear()
-    assert not await lab.worker._relay.flush()
+    assert not await lab.worker.publish_outbox()
     assert [key for key, _ in published] == ["orders/b"] * 3 + ["orders/a"] * 3
     for key in ("orders/a", "orders/b"):
         kinds = [body for one, body in published if one == key]
@@ -194,7 +187,7 @@ async def test_one_relay_at_a_time_publishes_and_another_takes_over(lab):
 
     async def commit_one(id_):
         await lab.create(id_)
-        await lab.worker._work(await lab.real_queue.receive(10, wait_seconds=0))
+        await lab.worker.handle(await lab.real_queue.receive(10, wait_seconds=0))
 
     await commit_one("a")
     assert not await first.flush()
@@ -268,9 +261,7 @@ async def test_leases_of_long_handlers_are_renewed(lab, payments):
         await real_extend(deliveries)
 
     lab.real_queue.extend = extend
-    from fairlead_workload.worker.loop import Worker
-
-    lab.worker = Worker(lab.bindings, caller=lab.worker._caller, visibility_seconds=0.2)
+    lab.worker = lab.new_worker(visibility_seconds=0.2)
     payments.script({"hang": True})
     await lab.create("a")
     running = asyncio.create_task(lab.worker.run())

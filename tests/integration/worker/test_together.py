@@ -29,7 +29,7 @@ async def test_workers_on_the_same_documents_apply_every_write_once(lab):
                 return
             # The lease of some runs out at once: another worker has them too.
             twice = deliveries[: len(deliveries) // 2]
-            await asyncio.gather(worker._work(deliveries), lab.worker._work(twice))
+            await asyncio.gather(worker.handle(deliveries), lab.worker.handle(twice))
 
     await asyncio.gather(*(until_empty(worker) for worker in workers))
     await lab.settle()

@@ -65,7 +65,7 @@ async def test_a_write_that_was_overtaken_changes_nothing_and_is_no_failure(open
     late = await stage(lab, Action.REPLACE, 1000, "old")
     (held,) = await lab.real_queue.receive(1, wait_seconds=0)
     await lab.real_store.commit(_unit(1005, "new"))
-    await lab.worker._work([held])
+    await lab.worker.handle([held])
     assert await stored(lab) == (1005, "new")
     assert await lab.letters() == []
     assert await lab.operation(late.id) is None

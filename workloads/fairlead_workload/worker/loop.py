@@ -136,24 +136,19 @@ class Worker:
         if self._relay is not None:
             with contextlib.suppress(DependencyError, TimeoutError):
                 async with asyncio.timeout(FLUSH_SECONDS):
-                    await self._relay.flush()
+                    await self.publish_outbox()
                     await self._relay.release()
         await self._caller.close()
 
-    async def handle_once(self) -> int:
-        """One round without waiting: what can be fetched now is handled to its end, then the outbox is published.
-
-        Returns how many deliveries there were. `run` is this, for ever and with several batches at once.
-        """
-        deliveries = await self._queue.receive(self._batch, wait_seconds=0)
-        self._holding.add(deliveries)
-        if deliveries:
-            await self._work(deliveries)
+    async def handle(self, deliveries: Sequence[Delivery]) -> None:
+        """Handle leased deliveries, and whatever else runs, to the end. `run` does not wait for the slow ones."""
+        await self._work(deliveries)
         if self._running:
-            await asyncio.gather(*self._running)
-        if self._relay is not None:
-            await self._relay.flush()
-        return len(deliveries)
+            await asyncio.wait(self._running)
+
+    async def publish_outbox(self) -> bool:
+        """Publish what is in the outbox. True: something has to wait."""
+        return self._relay is not None and await self._relay.flush()
 
     # Fetching
 
@@ -178,23 +173,20 @@ class Worker:
                 await self._stopping.wait()
         deliveries = [] if self._stopping.is_set() else await self._receive(1)
         if deliveries:
-            await self._work(deliveries)
-            if self._running:
-                await asyncio.wait(self._running)
+            await self.handle(deliveries)
 
     async def _receive(self, limit: int) -> list[Delivery]:
         try:
-            deliveries = await self._queue.receive(limit, wait_seconds=WAIT_SECONDS)
+            return await self._queue.receive(limit, wait_seconds=WAIT_SECONDS)
         except DependencyError:
             await asyncio.sleep(QUEUE_DOWN_SECONDS)
             return []
-        self._holding.add(deliveries)
-        return deliveries
 
     # Handling
 
     async def _work(self, deliveries: Sequence[Delivery]) -> None:
         """Apply a batch, end its deliveries, and start a task for each event that goes step by step."""
+        self._holding.add(deliveries)
         endings: list[tuple[Delivery, Event | None, Ending]] = []
         batch: list[Item] = []
         stepwise: list[FactItem] = []
