@@ -5,6 +5,7 @@ It keeps every warning the server sends: a manifest that draws one is not as an 
 
 import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,20 @@ class Client:
     def __exit__(self, *_: object) -> None:
         self._http.close()
 
+    def send(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Manifest | bytes | None = None,
+        content_type: str = JSON,
+        **parameters: str,
+    ) -> httpx.Response:
+        """The answer as it is, whatever its status. Bytes are sent as they are."""
+        headers = {"Content-Type": content_type} if body is not None else {}
+        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
+        return self._http.request(method, path, params=parameters, content=content, headers=headers)
+
     def request(
         self,
         method: str,
@@ -64,9 +79,7 @@ class Client:
         **parameters: str,
     ) -> Manifest:
         """The answer's body; an ApiError for a status of 400 or more. Bytes are sent as they are."""
-        headers = {"Content-Type": content_type} if body is not None else {}
-        content = body if isinstance(body, bytes) or body is None else json.dumps(body).encode()
-        answer = self._http.request(method, path, params=parameters, content=content, headers=headers)
+        answer = self.send(method, path, body=body, content_type=content_type, **parameters)
         self.warnings += [text for value in answer.headers.get_list("warning") for text in WARNING.findall(value)]
         is_json = JSON in answer.headers.get("content-type", "")
         result: Manifest = answer.json() if is_json else {"message": answer.text}
@@ -129,6 +142,12 @@ class Client:
         path = self.path(api_version, kind, namespace=namespace)
         items = self.request("GET", path, body=None, content_type=JSON, **parameters)["items"]
         return [{"apiVersion": api_version, "kind": kind} | item for item in items]
+
+    def watch(self, path: str, **parameters: str) -> Iterator[Manifest]:
+        """The objects of a watch's events, until the server ends it."""
+        with self._http.stream("GET", path, params={"watch": "true"} | parameters) as answer:
+            for line in answer.iter_lines():
+                yield json.loads(line)["object"]
 
     def delete(self, manifest: Manifest, *, propagation: str = "Background") -> None:
         """Delete the object that `manifest` names; one that is gone already is fine."""

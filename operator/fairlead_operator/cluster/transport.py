@@ -44,7 +44,7 @@ class Transport:
         self._may_write = may_write
         self._observe = observe or _ignore
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, socket_factory=_socket),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, socket_factory=watchful_socket),
             headers={"User-Agent": "fairlead-operator", "Accept": JSON},
             auto_decompress=True,
             read_bufsize=2**20,
@@ -167,7 +167,7 @@ def _limits(method: str) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=REQUEST_SECONDS)
 
 
-def _socket(address: aiohttp.AddrInfoType) -> socket.socket:
+def watchful_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     """A socket that notices when the other side is gone without a word, where the system can be asked for that."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)

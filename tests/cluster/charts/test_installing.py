@@ -204,13 +204,13 @@ def test_with_flow_control_what_the_operator_sends_has_a_priority_level_of_its_o
 def flow_schema(client: Client) -> str:
     """The uid of the FlowSchema that the server puts requests of this user under."""
     path = client.path(GROUP, "ApiService", namespace="default")
-    answer = client._http.get(path, params={"limit": "1"})
+    answer = client.send("GET", path, limit="1")
     return str(answer.headers["X-Kubernetes-PF-FlowSchema-UID"])
 
 
 def dispatched(admin: Client, schema: str) -> int:
     """How many requests of a FlowSchema the server has begun to serve since its start."""
-    text = admin._http.get("/metrics").text
+    text = admin.send("GET", "/metrics").text
     lines = [line for line in text.splitlines() if line.startswith("apiserver_flowcontrol_dispatched_requests_total{")]
     return sum(int(float(line.rpartition(" ")[2])) for line in lines if f'flow_schema="{schema}"' in line)
 

@@ -1,7 +1,6 @@
 """Whatever a list says, or does not say: everything is known in the end, and nothing old is carried out."""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -66,9 +65,7 @@ def history(client: Client, manifest: Manifest) -> Iterator[list[Manifest]]:
     versions = [live]
     yield versions
     name, since = f"metadata.name={metadata['name']}", live["metadata"]["resourceVersion"]
-    parameters = {"watch": "true", "resourceVersion": since, "timeoutSeconds": "1", "fieldSelector": name}
-    with client._http.stream("GET", path, params=parameters) as answer:
-        versions += [json.loads(line)["object"] for line in answer.iter_lines()]
+    versions += client.watch(path, resourceVersion=since, timeoutSeconds="1", fieldSelector=name)
 
 
 def expired_token(here: Scene) -> None:

@@ -4,7 +4,6 @@ The deadlines are those of an idle machine. On a busy one, what the same writes 
 much more time is given. The median of a few resources counts, so one pause of the machine fails nothing.
 """
 
-import json
 import statistics
 import time
 from collections.abc import Callable
@@ -44,12 +43,11 @@ def bare_seconds(client: Client, namespace: str, name: str) -> float:
 
 def succeeded_at(client: Client, namespace: str, owner: str) -> float:
     """When the success of a provision Job was written, in seconds of the monotonic clock."""
-    parameters = {"watch": "true", "timeoutSeconds": "120", "labelSelector": f"fairlead.dev/apisvc={owner}"}
-    with client._http.stream("GET", client.path("batch/v1", "Job", namespace=namespace), params=parameters) as answer:
-        for line in answer.iter_lines():
-            conditions = json.loads(line)["object"].get("status", {}).get("conditions", ())
-            if any(each["type"] == "Complete" and each["status"] == "True" for each in conditions):
-                return time.monotonic()
+    path = client.path("batch/v1", "Job", namespace=namespace)
+    for live in client.watch(path, timeoutSeconds="120", labelSelector=f"fairlead.dev/apisvc={owner}"):
+        conditions = live.get("status", {}).get("conditions", ())
+        if any(each["type"] == "Complete" and each["status"] == "True" for each in conditions):
+            return time.monotonic()
     raise AssertionError(f"the provision Job of {owner} does not end")
 
 

@@ -1,6 +1,5 @@
 """A change of the class reaches a few ApiServices at a time; a user's own edit does not wait for that."""
 
-import json
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -73,15 +72,12 @@ def _follow(client: Client, path: str, version: str, ended: threading.Event, cou
     is_last = False
     while not is_last:
         is_last = ended.is_set()
-        parameters = {"watch": "true", "resourceVersion": version, "timeoutSeconds": "1"}
-        with client._http.stream("GET", path, params=parameters) as answer:
-            for line in answer.iter_lines():
-                live = json.loads(line)["object"]
-                version = live["metadata"]["resourceVersion"]
-                rolling.discard(live["metadata"]["name"])
-                if not complete(live):
-                    rolling.add(live["metadata"]["name"])
-                counts.append(len(rolling))
+        for live in client.watch(path, resourceVersion=version, timeoutSeconds="1"):
+            version = live["metadata"]["resourceVersion"]
+            rolling.discard(live["metadata"]["name"])
+            if not complete(live):
+                rolling.add(live["metadata"]["name"])
+            counts.append(len(rolling))
 
 
 def complete(live: Manifest) -> bool:

@@ -127,9 +127,8 @@ def deep(admin: Client, namespace: str) -> Iterator[Callable[[], Manifest]]:
     manifest = with_property(namespace, {"type": "string"}, name="deep")
     text = json.dumps(manifest).replace('"bomb": {"type": "string"}', f'"bomb": {BOTTOMLESS}')
     collection = admin.path(manifest["apiVersion"], manifest["kind"], namespace=namespace)
-    headers = {"Content-Type": "application/json"}
-    assert admin._http.post(collection, content=text, headers=headers).status_code == 201
-    yield lambda: loads(admin._http.get(f"{collection}/deep").content)
+    assert admin.send("POST", collection, body=text.encode()).status_code == 201
+    yield lambda: loads(admin.send("GET", f"{collection}/deep").content)
     admin.delete(manifest)
 
 

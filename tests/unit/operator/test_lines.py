@@ -18,6 +18,7 @@ from fairlead_operator.cluster import lines as lines_module
 from fairlead_operator.cluster.lines import lines
 
 SENT = [b"line %d" % number for number in range(50)]
+TRANSPORT = web.ResponseKey("transport", asyncio.Transport)
 Runner = Callable[[Coroutine[Any, Any, None]], None]
 
 
@@ -37,6 +38,8 @@ async def answering(
 
     async def handle(request: web.Request) -> web.StreamResponse:
         answer = web.StreamResponse()
+        assert request.transport is not None
+        answer[TRANSPORT] = request.transport
         await answer.prepare(request)
         await write(answer)
         return answer
@@ -146,9 +149,7 @@ def test_a_connection_that_breaks_meanwhile_is_told_afterwards(tmp_path: Path, r
         async def write(answer: web.StreamResponse) -> None:
             await answer.write(b"one\n")
             await asyncio.sleep(0.05)
-            transport = answer._req.transport
-            assert transport is not None
-            transport.abort()
+            answer[TRANSPORT].abort()
 
         async with answering(write, tmp_path, tls=tls) as answer:
             await read_into(found, lines(answer, gather_seconds=0.2))

@@ -117,7 +117,7 @@ QUOTA = {"reason": "FailedCreate", "message": 'Error creating: pods "orders-x7" 
 class Stage:
     """A provisioner before a cluster of one Job at most; what is written to it is in `written`."""
 
-    def __init__(self, client: Client, *, busy: bool = False) -> None:
+    def __init__(self, client: Client) -> None:
         self.pods: list[dict[str, Any]] = []
         self.events: list[dict[str, Any]] = []
         self.read: list[str] = []
@@ -125,13 +125,14 @@ class Stage:
         self.status: dict[str, Any] = {}
         self.jobs = 1
         self.now = NOW
-        self._client, self._busy = client, busy
+        self.busy = False
+        self._client = client
         self.start()
 
     def start(self) -> None:
         """A new operator."""
         world = World()
-        examiner = Examiner(self._client, world, busy=lambda: self._busy, now=lambda: self.now)
+        examiner = Examiner(self._client, world, busy=lambda: self.busy, now=lambda: self.now)
         self._provisioner = Provisioner(Applier(self._client, world), examiner)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -213,7 +214,7 @@ async def test_what_keeps_a_job_from_its_end_is_told(
     ids=["its controller has not looked", "seven seconds", "twenty seconds while the cluster is slow"],
 )
 async def test_a_job_that_may_just_be_slow_costs_no_read(stage: Stage, started_at: str, *, busy: bool) -> None:
-    stage._busy, stage.pods = busy, [PULLING]
+    stage.busy, stage.pods = busy, [PULLING]
     found = await stage.advance(JobEnd("Running", started_at=started_at))
     assert found.cause is None
     assert stage.read == []

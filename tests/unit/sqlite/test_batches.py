@@ -11,7 +11,7 @@ import pytest
 from fairlead_workload.errors import Refused, Unavailable
 from fairlead_workload.queues.base import Message
 from fairlead_workload.queues.sqlite import SqliteQueue
-from fairlead_workload.sqlite import Database, Lane
+from fairlead_workload.sqlite import Batcher, Database, Lane
 from fairlead_workload.sqlite.batches import BATCH_LIMIT
 from fairlead_workload.stores.base import Query
 from fairlead_workload.stores.sqlite import SqliteStore
@@ -26,17 +26,33 @@ async def database(tmp_path: Path) -> AsyncIterator[Database]:
     await database.close()
 
 
-def limit_pages(database: Database, spare: int | None) -> None:
-    """Let the file grow by no more than so many pages, as on a full disk; None: by as many as it likes."""
-    connection = database.writer._connection
-    (used,) = connection.execute("PRAGMA page_count").fetchone()
-    connection.execute(f"PRAGMA max_page_count = {2**30 if spare is None else used + spare}")
+class Disk:
+    """What a writer has room for. The limit is one of its connection, so the test makes that."""
+
+    def __init__(self, path: Path) -> None:
+        self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        self.writer = Batcher(self._connection, name="sqlite-writer", begin="BEGIN IMMEDIATE")
+
+    def limit_pages(self, spare: int | None) -> None:
+        """Let the file grow by no more than so many pages; None: by as many as it likes."""
+        (used,) = self._connection.execute("PRAGMA page_count").fetchone()
+        self._connection.execute(f"PRAGMA max_page_count = {2**30 if spare is None else used + spare}")
 
 
-async def test_a_full_disk_fails_the_whole_batch_and_service_goes_on_once_there_is_room(database: Database) -> None:
+@pytest.fixture
+async def disk(database: Database) -> Disk:
+    await database.writer.close()
+    disk = Disk(database.path)
+    database.writer = disk.writer
+    return disk
+
+
+async def test_a_full_disk_fails_the_whole_batch_and_service_goes_on_once_there_is_room(
+    database: Database, disk: Disk
+) -> None:
     store, queue = SqliteStore(database, [ORDERS]), SqliteQueue(database)
     await store.commit(put("before"))
-    limit_pages(database, 8)
+    disk.limit_pages(8)
     publish = asyncio.create_task(queue.publish([Message("1", "k", b"x" * 2000)]))
     await asyncio.sleep(0)  # it has submitted; the commits of this same tick travel with it
     commits = (store.commit(put(str(n), note="x" * 2000)) for n in range(50))
@@ -46,22 +62,22 @@ async def test_a_full_disk_fails_the_whole_batch_and_service_goes_on_once_there_
     assert len((await store.query("orders", Query(limit=100))).records) == 1
     assert await queue.receive(10, wait_seconds=0) == []
     await store.check()
-    limit_pages(database, 0)
+    disk.limit_pages(0)
     with pytest.raises(Unavailable):
         await store.commit(put("big", note="x" * 100_000))
-    limit_pages(database, None)
+    disk.limit_pages(None)
     await store.check()
     await asyncio.gather(*(store.commit(put(str(n), note="x" * 2000)) for n in range(50)))
     assert len((await store.query("orders", Query(limit=100))).records) == 51
 
 
-async def test_after_an_outage_the_check_tries_to_write(database: Database) -> None:
+async def test_after_an_outage_the_check_tries_to_write(database: Database, disk: Disk) -> None:
     store = SqliteStore(database, [ORDERS])
-    limit_pages(database, 0)
+    disk.limit_pages(0)
     with pytest.raises(Unavailable):
         await store.commit(put("big", note="x" * 100_000))
     assert database.writer.outage is not None
-    limit_pages(database, None)
+    disk.limit_pages(None)
     await store.check()
     assert database.writer.outage is None
     await store.check()
