@@ -1,0 +1,31 @@
+"""Fairlead as it runs in an API pod: `python -m bench.api.server FILE DATA_DIR PORT ADMIN_PORT [--worker]`.
+
+The access log is on, in JSON, as in the image; its lines go to standard output. `--worker`: the worker runs, too.
+"""
+
+import sys
+from pathlib import Path
+
+import uvloop
+import yaml
+
+from fairlead_cli.embedded import embed
+from fairlead_contract.resources import ApiService
+from fairlead_workload import memory
+from fairlead_workload.service import Role, Service
+
+
+async def serve(file: Path, data_dir: Path, port: int, admin_port: int, roles: frozenset[Role]) -> None:
+    document = embed(ApiService.model_validate(yaml.safe_load(file.read_text())))
+    service = await Service.open(
+        document, data_dir=data_dir, port=port, admin_port=admin_port, log_format="json", roles=roles
+    )
+    await service.start()
+    memory.settle()
+    await service.wait()
+
+
+if __name__ == "__main__":
+    wanted = frozenset(Role) if "--worker" in sys.argv else frozenset({Role.API})
+    file, data_dir, port, admin_port = sys.argv[1:5]
+    uvloop.run(serve(Path(file), Path(data_dir), int(port), int(admin_port), wanted))
