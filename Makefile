@@ -19,11 +19,11 @@ run: $(READY) ## Serve examples/orders.yaml with its payments service; ARGS="--p
 
 test: $(READY) ## Run the tests, with a third of the long matrices; ARGS="unit rest cluster --shuffle" for options
 	@scripts/tool.sh promtool prometheus
+	@scripts/tool.sh wrk wrk
 	@$(PYTHON_BIN) scripts/run_tests.py $(ARGS)
 
 test-thorough: $(READY) ## Run the tests with every case of the long matrices
-	@scripts/tool.sh promtool prometheus
-	@$(PYTHON_BIN) scripts/run_tests.py --thorough $(ARGS)
+	@$(MAKE) --no-print-directory test ARGS="--thorough $(ARGS)"
 
 check: $(READY) ## Check format, lint, types, imports, and that generated files are fresh
 	.venv/bin/ruff format --check .
@@ -42,9 +42,9 @@ golden: $(READY) ## Refresh the golden files; look at the diff
 	$(PYTHON_BIN) scripts/golden.py
 	$(PYTHON_BIN) scripts/charts.py --golden
 
-bench: $(READY) ## Measure against a bare server, here and now; prints ratios
+bench: $(READY) ## Measure against bare servers; ARGS="api worker start" for parts, ARGS=--help for options
 	@scripts/tool.sh wrk wrk
-	$(PYTHON_BIN) -m bench
+	$(PYTHON_BIN) -m bench $(ARGS)
 
 images: ## Build both images with docker, podman or buildah; BASE_IMAGE=... and ARGS="--build-arg ..." for options
 	@BASE_IMAGE=$(BASE_IMAGE) scripts/images.sh $(ARGS)

@@ -1,53 +1,94 @@
-"""`make bench`: every figure of docs/performance.md, in one run. The server has one core, the load the other."""
+"""`python -m bench [PART ...]`: the figures of docs/performance.md. See `--help`.
 
-import statistics
+Exit status: 0 all was measured, 1 an error (its cause is on standard error), 2 the command line is not understood,
+130 interrupted. No child process outlives the command.
+"""
+
+import shlex
+import shutil
+import signal
+import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from bench import load, paths, startup, worker
-from bench.scale import report as scale
+from bench import machine, processes, start
+from bench.api import part as api
+from bench.command import Options, parse
+from bench.errors import Failed
+from bench.machine import Cores
+from bench.worker import part as worker
 
-PAIRS = 3
-SIZES = [100, 1000]
-
-
-def paired(name: str, goal: float, ours: Callable[[], load.Load], baseline: Callable[[], load.Load]) -> None:
-    """Measure A and B in turn and print the median of the pairs' ratios."""
-    ratios, columns, errors = [], [], 0
-    before = load.cpu_times()
-    for _ in range(PAIRS):
-        a, b = baseline(), ours()
-        ratios.append(b.rate / a.rate)
-        columns.append((b.rate, a.rate, b.cpu_us, a.cpu_us))
-        errors += a.errors + b.errors
-    cores = load.cores(before, load.cpu_times())
-    ratio = statistics.median(ratios)
-    spread = f"{min(ratios):.2f}-{max(ratios):.2f}"
-    fairlead, bare, our_us, bare_us = (statistics.median(column) for column in zip(*columns, strict=True))
-    busy = ", ".join(f"{share:.0%}" for share in cores.busy)
-    print(f"{name:<34} {ratio:5.2f} of A (goal {goal:.2f}; {spread})  {fairlead:8.0f} / {bare:8.0f} per s")
-    print(f"{'':<34} processor time {our_us:.0f} / {bare_us:.0f} us per request")
-    print(f"{'':<34} cores busy {busy}, steal {cores.steal:.1%}, errors {errors}", flush=True)
+NEEDED = {"api": ("wrk", "taskset"), "worker": ("taskset",), "start": ("taskset",)}
 
 
-def main() -> None:
-    load.require_wrk()
-    print(f"A = bare Starlette app, same server, loop and GC settings, same bytes; {load.CONNECTIONS} connections,")
-    print(f"medians of {PAIRS} adjacent pairs of {load.SECONDS} s; server on core {load.SERVER_CORE}\n")
-    with tempfile.TemporaryDirectory() as folder:
-        for path in (paths.cached_get, paths.not_modified, paths.accepted_post, paths.accepted_post_read):
-            with path(Path(folder) / path.__name__) as case:
-                paired(case.name, case.goal, case.ours, case.baseline)
-        both = paths.post_beside_worker(Path(folder) / "both")
-        print(
-            f"{'the same beside the worker':<34} {both.rate:8.0f} per s, {both.cpu_us:.0f} us per request (no goal)\n"
-        )
-        worker.report(Path(folder) / "worker")
-        startup.report(Path(folder) / "startup")
-    print()
-    scale.run(SIZES)
+def main(arguments: Sequence[str]) -> int:
+    """Run the command; its exit status."""
+    options = parse(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does
+    tables: list[str] = []
+    status, cause = 0, ""
+    try:
+        with tempfile.TemporaryDirectory(prefix="fairlead-bench-") as folder:
+            _measure(options, Path(folder), shlex.join(["python", "-m", "bench", *arguments]), tables)
+    except Failed as failure:
+        status, cause = 1, f"bench: {failure}\n"
+    except KeyboardInterrupt:
+        status, cause = 130, "bench: interrupted\n"
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave anything behind
+        processes.end_all()
+    print("\n\n".join(tables), flush=True)
+    sys.stderr.write(cause)
+    return status
+
+
+def _measure(options: Options, folder: Path, command: str, tables: list[str]) -> None:
+    """Add the table of each part as soon as it is done."""
+    cores = machine.two_cores()
+    _require_tools(options.parts)
+    described = machine.description(command, folder)
+    print(f"{described}\n", flush=True)
+    for part in options.parts:
+        place = folder / part
+        place.mkdir()
+        if part == "scale":
+            _scale(options)
+            continue
+        with machine.bound_to(cores.load):
+            found = _PARTS[part](options, cores, place)
+        if not tables:
+            tables.append(described)
+        tables.append(found)
+
+
+def _require_tools(parts: Sequence[str]) -> None:
+    for tool in dict.fromkeys(tool for part in parts for tool in NEEDED.get(part, ())):
+        if shutil.which(tool) is None:
+            raise Failed(f"{tool} is not installed; `make bench` installs wrk, taskset comes with util-linux")
+
+
+def _api(options: Options, cores: Cores, folder: Path) -> str:
+    names = options.cases["api"]
+    return api.run(names, rounds=options.pairs, seconds=options.seconds, cores=cores, folder=folder)
+
+
+def _worker(options: Options, cores: Cores, folder: Path) -> str:
+    return worker.run(options.cases["worker"], rounds=options.pairs, events=options.events, cores=cores, folder=folder)
+
+
+def _start(options: Options, cores: Cores, folder: Path) -> str:
+    return start.run(rounds=options.pairs, cores=cores, folder=folder)
+
+
+def _scale(options: Options) -> None:
+    from bench.scale import report  # it needs what only tests need
+
+    report.run(list(options.sizes), with_floor=options.with_floor)
+
+
+_PARTS: dict[str, Callable[[Options, Cores, Path], str]] = {"api": _api, "worker": _worker, "start": _start}
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main(sys.argv[1:]))

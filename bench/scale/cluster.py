@@ -9,7 +9,7 @@ from tests.cluster.binaries import binaries
 from tests.cluster.controlplane import ADMINS, ControlPlane
 from tests.cluster.operator.harness import info
 
-from bench.load import cpu_seconds
+from bench.machine import cpu_seconds
 from bench.scale import resources
 from bench.scale.audit import Log
 from bench.scale.processes import Python

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import orjson
 
+from bench.errors import Failed
 from bench.scale import resources
 from bench.scale.audit import Call
 from bench.scale.cluster import Cluster
@@ -244,7 +245,7 @@ async def _follow(cluster: Cluster, user: str, count: int, process: Python) -> l
         calls += new
         written += len(_children(new, user, "orders-"))
         if ended and written < count:
-            raise SystemExit(f"bench: a process ended too early; see {process.log}")
+            raise Failed(f"scale: a process ended too early:\n{process.tail()}")
         await asyncio.sleep(LOOK_SECONDS)
     return calls
 
@@ -257,7 +258,7 @@ async def _until(reached: Callable[[], bool]) -> None:
 def _passes(operator: Operator) -> int:
     try:
         return operator.passes()
-    except OSError:
+    except Failed:
         return 0  # it does not listen yet
 
 

@@ -4,13 +4,12 @@ import os
 import signal
 import subprocess
 import sys
-import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 
-from prometheus_client.parser import text_string_to_metric_families
-
-from bench.load import cpu_seconds, free_port
+from bench import metrics, processes
+from bench.errors import Failed
+from bench.machine import cpu_seconds
 from bench.scale.resources import IMAGE
 
 END_SECONDS = 30.0
@@ -32,7 +31,7 @@ class Python:
         self.log = log
         with log.open("ab") as errors:
             command = [sys.executable, "-c", AS_IN_THE_IMAGE, module, *arguments]
-            self._process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=errors, env=given)
+            self._process = processes.spawn(command, stdout=subprocess.PIPE, stderr=errors, env=given)
 
     @property
     def pid(self) -> int:
@@ -46,8 +45,12 @@ class Python:
         """What it printed; it has to be over."""
         text, _ = self._process.communicate(timeout=END_SECONDS)
         if self._process.returncode:
-            raise SystemExit(f"bench: a process exited with {self._process.returncode}; see {self.log}")
+            raise Failed(f"scale: a process exited with {self._process.returncode}:\n{self.tail()}")
         return text.decode()
+
+    def tail(self) -> str:
+        """The end of the log that it shares with others."""
+        return processes.tail(self.log.read_text(errors="replace"))
 
     def cpu_seconds(self) -> float:
         """Processor time so far, start included."""
@@ -68,7 +71,7 @@ class Operator(Python):
     """The operator as users run it."""
 
     def __init__(self, kubeconfig: Path, log: Path, *, resync_seconds: float = 36_000.0) -> None:
-        self._port = free_port()
+        self._port = processes.free_port()
         environment = {
             "FAIRLEAD_IMAGE": IMAGE,
             "FAIRLEAD_HOST": "127.0.0.1",
@@ -79,11 +82,4 @@ class Operator(Python):
 
     def passes(self) -> int:
         """How often it reconciled."""
-        return int(self.sum_of("controller_runtime_reconcile"))
-
-    def sum_of(self, counter: str) -> float:
-        """The sum over all labels of a counter; its name without `_total`."""
-        with urllib.request.urlopen(f"http://127.0.0.1:{self._port}/metrics", timeout=10) as answer:
-            text = answer.read().decode()
-        families = {family.name: family for family in text_string_to_metric_families(text)}
-        return sum(sample.value for sample in families[counter].samples if sample.name == f"{counter}_total")
+        return int(metrics.sums(f"http://127.0.0.1:{self._port}").get("controller_runtime_reconcile_total", 0))

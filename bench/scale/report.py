@@ -1,17 +1,20 @@
 """The figures in words, with their goals."""
 
+import asyncio
 import statistics
 import tempfile
 from pathlib import Path
 
 import uvloop
 
-from bench import load
+from bench import machine
+from bench.errors import Failed
 from bench.scale import phases, resources
 from bench.scale.cluster import Cluster
 from bench.scale.phases import Ascent, Burst, Cold, Rest, percentile
 
 EDIT_GOAL = "goals p50 60 ms, p99 250 ms"
+LONGEST_SECONDS, LONGEST_SECONDS_EACH = 1800.0, 3.0  # several times what a slow machine takes
 PEAK_GOALS_MIB = {1000: 160, 5000: 400}
 
 
@@ -27,12 +30,15 @@ def run(sizes: list[int], *, with_floor: bool = True) -> None:
 async def _alone(size: int, folder: Path, *, with_floor: bool) -> float:
     """Measure one size on a control plane of its own: processor seconds per resource."""
     folder.mkdir()
-    async with Cluster(folder) as cluster:
-        return await _one(cluster, size, with_floor=with_floor)
+    try:
+        async with asyncio.timeout(LONGEST_SECONDS + LONGEST_SECONDS_EACH * size), Cluster(folder) as cluster:
+            return await _one(cluster, size, with_floor=with_floor)
+    except TimeoutError:
+        raise Failed(f"scale: {size:,} resources were not done in time; what was reached is above") from None
 
 
 async def _one(cluster: Cluster, size: int, *, with_floor: bool) -> float:
-    before = load.cpu_times()
+    before = machine.ticks()
     bare = None
     if with_floor:
         bare = await phases.floor(cluster, size)
@@ -47,8 +53,8 @@ async def _one(cluster: Cluster, size: int, *, with_floor: bool) -> float:
     _edits(await phases.edits(cluster, size, operator), ours.edit_seconds)
     _burst(await phases.burst(cluster, operator))
     operator.stop()
-    cores = load.cores(before, load.cpu_times())
-    print(f"{'':<24} steal {cores.steal:.1%} of the whole measurement\n", flush=True)
+    steal = machine.usage(before, machine.ticks()).steal
+    print(f"{'':<24} steal {steal:.1%} of the whole measurement\n", flush=True)
     return ours.cpu_seconds / size
 
 

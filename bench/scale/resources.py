@@ -6,6 +6,7 @@ from typing import Any
 
 import yaml
 
+from bench.errors import Failed
 from fairlead_operator import kinds
 from fairlead_operator.cluster.client import Client
 from fairlead_operator.plan import Capabilities, Stage
@@ -43,7 +44,7 @@ def children(live: Manifest) -> Iterator[Manifest]:
     """Everything that a live ApiService is to have, in the order of the plan."""
     prepared = Preparer(image=IMAGE).prepare(live, {}, ALL_KINDS)
     if isinstance(prepared, Trouble):
-        raise SystemExit(f"bench: {prepared.message}")
+        raise Failed(f"scale: {prepared.message}")
     for stage in Stage:
         for wanted in prepared.wanted[stage]:
             yield wanted.manifest
