@@ -38,7 +38,8 @@ def main(arguments: Sequence[str]) -> int:
     finally:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # a second Ctrl-C must not leave anything behind
         processes.end_all()
-    print("\n\n".join(tables), flush=True)
+    if tables:
+        print("\n\n".join(tables), flush=True)
     sys.stderr.write(cause)
     return status
 
