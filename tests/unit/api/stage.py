@@ -151,7 +151,7 @@ class Service:
         chunks: Sequence[bytes] | None = None,
         scope: Mapping[str, Any] | None = None,
     ) -> Answer:
-        """One request. `body` is encoded as JSON unless it is bytes; `chunks` are sent one by one, `None` hangs up."""
+        """One request. `body` is encoded as JSON unless it is bytes; `chunks` are sent one by one, then it hangs up."""
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         path, _, query = url.partition("?")
         fields = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
@@ -176,8 +176,6 @@ class Service:
             sent.append(message)
 
         await self.kernel(request, receive, send)
-        if not sent:
-            return Answer(0, {}, b"", sent)
         found = {name.decode(): value.decode() for name, value in sent[0]["headers"]}
         return Answer(sent[0]["status"], found, sent[1]["body"], sent)
 

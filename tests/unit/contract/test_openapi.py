@@ -140,7 +140,9 @@ def test_operation_ids_are_unique_and_links_name_them(case: str) -> None:
 @pytest.mark.parametrize("case", SERVICES)
 def test_every_media_example_fits_its_schema(case: str) -> None:
     document = openapi(SERVICES[case])
-    for media in (value for value in walk(document) if "example" in value and "$ref" in value.get("schema", {})):
+    found = [value for value in walk(document) if "example" in value and "$ref" in value.get("schema", {})]
+    assert found
+    for media in found:
         assert accepts(document, media["schema"]["$ref"].rsplit("/", 1)[-1], media["example"])
 
 
