@@ -139,7 +139,7 @@ async def test_the_relay_keeps_the_order_of_a_document_when_the_queue_fails(lab)
     async def publish(messages, *, delay_seconds=0):
         errors = []
         for message in messages:
-            if message.key in failing:
+            if message.key in failing and b"created" in message.body:  # the later ones could be published
                 errors.append(Unavailable("queue", "down"))
             else:
                 published.append((message.key, message.body))
