@@ -40,14 +40,14 @@ class Count:
     instructions: int
 
 
-def measure() -> list[Count]:
-    """The windows of one run, in order. Raises NoValgrind and Failed."""
+def measure(layout: int = 0) -> list[Count]:
+    """The windows of one run in one of many layouts of memory, in order. Raises NoValgrind and Failed."""
     if shutil.which("valgrind") is None or shutil.which("vgdb") is None:
         raise NoValgrind
     with tempfile.TemporaryDirectory(prefix="fairlead-") as name:
         folder = Path(name)
         _compile()
-        marks = _counted(folder)
+        marks = _counted(folder, layout)
         return [Count(mark, _sum(folder / f"out.{n}")) for n, mark in enumerate(marks, 1) if mark]
 
 
@@ -56,12 +56,13 @@ def _compile() -> None:
     subprocess.run([sys.executable, "-m", "compileall", "-q", *_SOURCES], cwd=ROOT, check=True)
 
 
-def _counted(folder: Path) -> list[str]:
+def _counted(folder: Path, layout: int) -> list[str]:
     """Run the driver; the names of its marks, in the order of the dumps."""
     pipe = f"--vgdb-prefix={folder}/vgdb"
     options = (*_OPTIONS, f"--callgrind-out-file={folder}/out", pipe)
+    program = (sys.executable, "-m", DRIVER, f"{folder}/data", str(layout))
     errors = folder / "errors"
-    with errors.open("w") as file, _start([*options, sys.executable, "-m", DRIVER, f"{folder}/data"], file) as child:
+    with errors.open("w") as file, _start([*options, *program], file) as child:
         try:
             assert child.stdout is not None
             if child.stdout.readline() == "ready\n":

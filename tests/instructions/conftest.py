@@ -1,29 +1,14 @@
 """One run below callgrind for all tests, and its figures at the end of the output, whatever the tests say of them."""
 
 import os
-from dataclasses import dataclass
 
 import pytest
-from tests.instructions import callgrind, records
-from tests.instructions.ratios import Ratio, Verdict, judge, ratios
-from tests.instructions.records import Reference
-from tests.instructions.windows import SIZES
+from tests.instructions import callgrind, records, runs
+from tests.instructions.runs import Run
 
 PART = "instructions"
 RECORD = ".venv/bin/python -m tests.instructions.record"
 LINES = pytest.StashKey[list[str]]()
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """What was counted, without and with a planted JSON encode, and what it is compared with."""
-
-    clean: dict[str, Ratio]
-    planted: dict[str, Ratio]
-    reference: Reference
-
-    def verdicts(self) -> list[Verdict]:
-        return [judge(case, ratio.value, self.reference) for case, ratio in self.clean.items()]
 
 
 @pytest.fixture(scope="session")
@@ -32,21 +17,21 @@ def run(request: pytest.FixtureRequest) -> Run:
     if PART in os.environ.get("FAIRLEAD_SKIP", "").split():
         pytest.skip(f"FAIRLEAD_SKIP names {PART}: nothing guards the request path in this run")
     try:
-        counts = callgrind.measure()
+        found = runs.run(records.find(records.load(), records.surroundings()))
     except callgrind.NoValgrind:
         pytest.fail(
             "valgrind is not installed: instructions cannot be counted. Install it, or leave this part out with"
             f" FAIRLEAD_SKIP={PART} where it cannot be had (macOS)",
             pytrace=False,
         )
-    reference = records.find(records.load(), records.surroundings())
-    found = Run(ratios(counts, "clean", SIZES), ratios(counts, "planted", SIZES), reference)
     request.config.stash[LINES] = _lines(found)
     return found
 
 
 def _lines(run: Run) -> list[str]:
     lines = [f"{verdict}, windows vary by {run.clean[verdict.case].variation:.2%}" for verdict in run.verdicts()]
+    if run.layouts > 1:
+        lines.append(f"the lowest of {run.layouts} layouts of memory, for the first showed a growth")
     shrank = [verdict.case for verdict in run.verdicts() if verdict.shrank]
     if not run.reference.exact:
         bound = run.verdicts()[0].bound

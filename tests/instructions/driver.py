@@ -1,4 +1,4 @@
-"""The program that runs below callgrind: `python -m tests.instructions.driver DATA_DIR`.
+"""The program that runs below callgrind: `python -m tests.instructions.driver DATA_DIR LAYOUT`.
 
 Says `ready` when everything is warm, waits for a line, runs the windows, and prints their names in order, one a line.
 Callgrind is told to dump its counts when `getloadavg` is called, a function of the C library that nothing else here has
@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 
 import uvloop
-from tests.instructions.sameness import replace_chance_and_time
+from tests.instructions.sameness import lay_out_memory, replace_chance_and_time
 
 ROUNDS, PLANTED_ROUNDS, WARM_ROUNDS = 5, 3, 3
 POLL_SECONDS = 0.01
@@ -62,6 +62,7 @@ async def count(data_dir: Path) -> None:
 
 def main() -> None:
     replace_chance_and_time()
+    lay_out_memory(int(sys.argv[2]))
     uvloop.run(count(Path(sys.argv[1])))
     print("\n".join(MARKS))
 

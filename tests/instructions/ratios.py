@@ -13,7 +13,7 @@ from tests.instructions.records import Reference
 
 # By case, as a share of the ratio on record. Half of what one more JSON encode of the request's small document costs.
 BOUNDS = {"get": 0.018, "post": 0.0025, "event": 0.0045}
-# Against the record of other surroundings. CPython 3.11 to 3.13, compiled plainly and with optimisations, are 7 % apart.
+# Against the record of other surroundings. CPython 3.11 to 3.13, compiled with -O2 and -O3, are 7 % apart.
 FOREIGN_BOUND = 0.1
 
 
@@ -54,6 +54,11 @@ def ratios(counts: Sequence[Count], kind: str, sizes: Mapping[str, int]) -> dict
         case: Ratio(median(windows) / sizes[case] / turn, pstdev(windows) / fmean(windows))
         for case, windows in found.items()
     }
+
+
+def lowest(found: Sequence[Mapping[str, Ratio]]) -> dict[str, Ratio]:
+    """The lowest ratio of each case."""
+    return {case: min((ratios[case] for ratios in found), key=lambda ratio: ratio.value) for case in found[0]}
 
 
 def judge(case: str, value: float, reference: Reference) -> Verdict:

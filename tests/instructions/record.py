@@ -1,12 +1,10 @@
 """Record what requests cost now, in these surroundings: `python -m tests.instructions.record`."""
 
-from tests.instructions import callgrind, records
-from tests.instructions.ratios import ratios
-from tests.instructions.windows import SIZES
+from tests.instructions import records, runs
 
 
 def main() -> None:
-    found = ratios(callgrind.measure(), "clean", SIZES)
+    found = runs.to_record()
     kept, present = records.load(), records.surroundings()
     former = kept.get(present, {})
     kept[present] = {case: round(ratio.value, 4) for case, ratio in found.items()}

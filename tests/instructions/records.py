@@ -28,11 +28,12 @@ class Reference:
 
 def surroundings() -> str:
     """What decides how many instructions the same code takes, in words."""
-    optimised = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
+    levels = re.findall(r"-O\w+", sysconfig.get_config_var("PY_CFLAGS") or "")
+    profiled = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
     return ", ".join(
         (
             f"{platform.python_implementation()} {platform.python_version()}",
-            f"{platform.python_compiler()}{' optimised' if optimised else ''}",
+            " ".join([platform.python_compiler(), *levels[-1:], *(["profiled"] if profiled else [])]),
             " ".join(platform.libc_ver()),
             f"SQLite {sqlite3.sqlite_version}",
             platform.machine(),

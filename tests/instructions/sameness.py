@@ -12,7 +12,9 @@ from itertools import count
 
 SEED = 20_240_229
 START = 1_800_000_000.0  # unix seconds
+MOST_OBJECTS, MOST_BYTES = 3000, 400
 TICK_SECONDS = 0.00001  # a request reads the clock a few times; a busy server answers many in a millisecond
+_kept: list[bytes] = []
 
 
 def replace_chance_and_time() -> None:
@@ -22,3 +24,9 @@ def replace_chance_and_time() -> None:
     time.time = count(START, TICK_SECONDS).__next__
     time.perf_counter = count(0.0, TICK_SECONDS).__next__
     sys.setswitchinterval(3600)  # threads change places where they wait, not when time has passed
+
+
+def lay_out_memory(layout: int) -> None:
+    """Move whatever is made from now on, in a way of its own for each number; 0 moves nothing."""
+    chance = random.Random(layout)
+    _kept.extend(bytes(chance.randrange(MOST_BYTES)) for _ in range(chance.randrange(MOST_OBJECTS) if layout else 0))

@@ -1,8 +1,9 @@
 """A request takes no more instructions than on record; one more JSON encode in its path would be noticed."""
 
 import pytest
-from tests.instructions.conftest import RECORD, Run
+from tests.instructions.conftest import RECORD
 from tests.instructions.ratios import BOUNDS, judge
+from tests.instructions.runs import Run
 
 
 def check(case: str, run: Run) -> None:
@@ -24,5 +25,5 @@ def test_an_event_with_a_set_step_takes_no_more_instructions(run: Run) -> None:
 
 @pytest.mark.parametrize("case", BOUNDS)
 def test_one_more_json_encode_would_be_noticed(case: str, run: Run) -> None:
-    share = run.planted[case].value / run.clean[case].value - 1
+    share = run.planted[case].value / run.first[case].value - 1
     assert share > BOUNDS[case], f"{case}: one more JSON encode costs {share:.2%}, the bound is {BOUNDS[case]:.2%}"
