@@ -20,7 +20,7 @@ run: $(READY) ## Serve examples/orders.yaml with its payments service; ARGS="--p
 test: $(READY) ## Run the tests, with a third of the long matrices; ARGS="unit rest cluster --shuffle" for options
 	@scripts/tool.sh promtool prometheus
 	@scripts/tool.sh wrk wrk
-	@scripts/tool.sh valgrind valgrind
+	@$(if $(filter instructions,$(FAIRLEAD_SKIP)),:,scripts/tool.sh valgrind valgrind)
 	@$(PYTHON_BIN) scripts/run_tests.py $(ARGS)
 
 test-thorough: $(READY) ## Run the tests with every case of the long matrices

@@ -88,7 +88,7 @@ def make_parts(options: Sequence[str]) -> dict[str, Part]:
     commands: dict[str, Sequence[str]] = {
         "control plane": ["nice", sys.executable, "scripts/controlplane/build.py"],
         "unit": [*PYTEST, "tests/unit", "tests/golden", *TWO_PROCESSES, *options],
-        "rest": [*PYTEST, "tests/conformance", "tests/integration", *TWO_PROCESSES, *options],
+        "rest": [*PYTEST, "tests/conformance", "tests/integration", "tests/instructions", *TWO_PROCESSES, *options],
         "cluster": [*PYTEST, "tests/cluster", *options],
     }
     return {name: Part(name, command) for name, command in commands.items()}

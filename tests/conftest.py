@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from .summary import LINES
 from .thorough import Share, third_of_commit
 
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -30,6 +31,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     restore_signals()
+    config.stash[LINES] = []
     config.stash[SHARE] = Share(None if config.getoption("thorough") else third_of_commit())
 
 
@@ -71,20 +73,25 @@ def _collected() -> Iterator[None]:
 def pytest_sessionfinish(session: pytest.Session) -> None:
     if (output := getattr(session.config, "workeroutput", None)) is not None:
         share = session.config.stash[SHARE]
+        output["lines"] = session.config.stash[LINES]
         output["thorough"] = [share.tests.ran, share.tests.total, share.cases.ran, share.cases.total]
 
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_testnodedown(node: Any) -> None:
     """Add up what the processes of a parallel run counted; each of them collects all tests."""
+    output = getattr(node, "workeroutput", {})
+    node.config.stash[LINES] += output.get("lines", [])
     share = node.config.stash[SHARE]
-    if counts := getattr(node, "workeroutput", {}).get("thorough"):
+    if counts := output.get("thorough"):
         share.tests.ran, share.tests.total = counts[:2]
         share.cases.ran += counts[2]
         share.cases.total += counts[3]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for line in config.stash[LINES]:
+        terminalreporter.write_line(line)
     share = config.stash[SHARE]
     if share.tests.total + share.cases.total:
         terminalreporter.write_line(str(share))

@@ -1,14 +1,14 @@
-"""One run below callgrind for all tests, and its figures at the end of the output, whatever the tests say of them."""
+"""One run below callgrind for all tests; its figures are printed at the end of the output."""
 
 import os
 
 import pytest
 from tests.instructions import callgrind, records, runs
 from tests.instructions.runs import Run
+from tests.summary import LINES
 
 PART = "instructions"
 RECORD = ".venv/bin/python -m tests.instructions.record"
-LINES = pytest.StashKey[list[str]]()
 
 
 @pytest.fixture(scope="session")
@@ -24,12 +24,15 @@ def run(request: pytest.FixtureRequest) -> Run:
             f" FAIRLEAD_SKIP={PART} where it cannot be had (macOS)",
             pytrace=False,
         )
-    request.config.stash[LINES] = _lines(found)
+    request.config.stash[LINES] += _lines(found)
     return found
 
 
 def _lines(run: Run) -> list[str]:
-    lines = [f"{verdict}, windows vary by {run.clean[verdict.case].variation:.2%}" for verdict in run.verdicts()]
+    lines = [
+        f"instructions per request: {verdict}, windows vary by {run.clean[verdict.case].variation:.2%}"
+        for verdict in run.verdicts()
+    ]
     if run.layouts > 1:
         lines.append(f"the lowest of {run.layouts} layouts of memory, for the first showed a growth")
     shrank = [verdict.case for verdict in run.verdicts() if verdict.shrank]
@@ -40,11 +43,3 @@ def _lines(run: Run) -> list[str]:
     elif shrank:
         lines.append(f"less than on record: {', '.join(shrank)}; keep the gain with {RECORD}")
     return lines
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    """Print the figures, for passed tests too."""
-    lines = config.stash.get(LINES, [])
-    if lines:
-        terminalreporter.section("instructions per request")
-        terminalreporter.write("\n".join([*lines, ""]))

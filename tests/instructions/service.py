@@ -19,6 +19,7 @@ from fairlead_workload.api.health import Health, checks
 from fairlead_workload.api.kernel import Kernel
 from fairlead_workload.api.server import Application
 from fairlead_workload.bindings import Bindings
+from fairlead_workload.queues.base import Queue
 from fairlead_workload.telemetry import access
 from fairlead_workload.telemetry.http import HttpTelemetry
 from fairlead_workload.worker.loop import Worker
@@ -31,6 +32,7 @@ class Counted:
     """A service to count. `flush` writes the lines of the access log that wait."""
 
     app: Application
+    queue: Queue
     worker: Worker
     flush: Callable[[], None]
     close: Callable[[], Awaitable[None]]
@@ -44,7 +46,9 @@ async def open_service(resource: bytes, data_dir: Path) -> Counted:
     bindings = await storage.bind(document, opened)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     telemetry = HttpTelemetry(CollectorRegistry(), access.AccessLog(lambda lines: os.write(nowhere, lines)))
-    return Counted(_application(document, bindings, telemetry), Worker(bindings), telemetry.flush, opened.close)
+    app = _application(document, bindings, telemetry)
+    assert bindings.queue is not None
+    return Counted(app, bindings.queue, Worker(bindings), telemetry.flush, opened.close)
 
 
 def _application(document: RuntimeDocument, bindings: Bindings, telemetry: HttpTelemetry) -> Application:

@@ -5,6 +5,8 @@ from tests.instructions.conftest import RECORD
 from tests.instructions.ratios import BOUNDS, judge
 from tests.instructions.runs import Run
 
+pytestmark = pytest.mark.xdist_group("instructions")  # counted once
+
 
 def check(case: str, run: Run) -> None:
     verdict = judge(case, run.clean[case].value, run.reference)

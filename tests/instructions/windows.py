@@ -96,9 +96,11 @@ class Windows:
         await self._handle()
 
     async def _handle(self) -> None:
-        handled = await self._service.worker.handle_once()
-        if handled != SIZES["event"]:
-            raise RuntimeError(f"the worker was given {handled} events instead of {SIZES['event']}")
+        deliveries = await self._service.queue.receive(SIZES["event"], wait_seconds=0)
+        if len(deliveries) != SIZES["event"]:
+            raise RuntimeError(f"there are {len(deliveries)} events for the worker instead of {SIZES['event']}")
+        await self._service.worker.handle(deliveries)
+        await self._service.worker.publish_outbox()
 
     async def _request(self, method: str, path: str, body: bytes, status: int) -> None:
         found = await Exchange(body).run(self._service.app, method, path)
@@ -106,5 +108,5 @@ class Windows:
             raise RuntimeError(f"{method} {path}: {found} instead of {status}")
 
     def close(self) -> None:
-        """Let go of what the calibrated loop holds."""
+        """Release what the calibrated loop holds."""
         self._loop.close()

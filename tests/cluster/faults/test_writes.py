@@ -12,8 +12,8 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+from tests.thorough import Share
 
-from ...thorough import Share
 from ..ground import Ground
 from ..waiting import eventually
 from . import actions

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.thorough import Share
+
 from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.sqlite import Database
 from fairlead_workload.stores.sqlite import SqliteStore
@@ -49,12 +51,12 @@ async def committed(data_dir: Path, number_limit: int) -> tuple[dict[int, int], 
     return parts, messages
 
 
-async def test_nothing_acknowledged_is_lost_and_nothing_is_torn(tmp_path: Path) -> None:
-    chance = random.Random(4)
+async def test_nothing_acknowledged_is_lost_and_nothing_is_torn(tmp_path: Path, share: Share) -> None:
+    kills = share.pick([random.Random(number).randint(1, 60) for number in range(KILLS)])
     acknowledged: set[int] = set()
     start = 0
-    for _ in range(KILLS):
-        numbers = commit_until_killed(tmp_path, start=start, acknowledgements=chance.randint(1, 60))
+    for acknowledgements in kills:
+        numbers = commit_until_killed(tmp_path, start=start, acknowledgements=acknowledgements)
         acknowledged.update(numbers)
         start = max(numbers) + 1000
     parts, messages = await committed(tmp_path, start)

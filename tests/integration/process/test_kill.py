@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import httpx
+from tests.thorough import Share
 
 from .server import Running, free_port, start
 
@@ -98,16 +99,16 @@ async def _settled(client: httpx.AsyncClient, marker: str) -> list[dict[str, obj
         await asyncio.sleep(0.05)
 
 
-async def test_kills_lose_no_accepted_write_and_apply_none_twice(tmp_path: Path) -> None:
-    dice = random.Random(20)
+async def test_kills_lose_no_accepted_write_and_apply_none_twice(tmp_path: Path, share: Share) -> None:
+    moments = share.pick([random.Random(number).uniform(0.02, 0.6) for number in range(KILLS)])
     clients = Clients()
     port = free_port()
-    for _ in range(KILLS):
+    for seconds in moments:
         server = start(FILE, tmp_path / "data", port=port)
         try:
             server.wait_ready()
             async with clients.posting(server.url):
-                await asyncio.sleep(dice.uniform(0.02, 0.6))
+                await asyncio.sleep(seconds)
                 server.kill()
         finally:
             if server.process.poll() is None:
@@ -121,9 +122,9 @@ async def test_kills_lose_no_accepted_write_and_apply_none_twice(tmp_path: Path)
             unacknowledged = {marker: await _settled(client, marker) for marker in clients.unacknowledged()}
     finally:
         server.kill()
-    assert len(clients.accepted) > KILLS, "the clients hardly got through"
+    assert len(clients.accepted) > len(moments), "the clients hardly got through"
     lost = [marker for marker, items in found.items() if not items]
     doubled = [marker for marker, items in (found | unacknowledged).items() if len(items) > 1]
     handled = {item["handled"] for items in found.values() for item in items}
-    print(f"kills {KILLS}, accepted {len(found)}, applied {len(found) - len(lost)}, duplicates {len(doubled)}")
+    print(f"kills {len(moments)}, accepted {len(found)}, applied {len(found) - len(lost)}, duplicates {len(doubled)}")
     assert (lost, doubled, handled) == ([], [], {1})

@@ -74,7 +74,7 @@ async def outcome(lab, payments, create, patch):
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_a_death_at_any_write_changes_nothing_in_the_end(tmp_path, payments, lab, case):
+async def test_a_death_at_any_write_changes_nothing_in_the_end(tmp_path, payments, lab, share, case):
     handlers = CASES[case]
     lab.worker_spec = {"handlers": handlers}
     lab.directory = tmp_path / "calm"
@@ -83,13 +83,12 @@ async def test_a_death_at_any_write_changes_nothing_in_the_end(tmp_path, payment
     await lab.close()
     assert not died
     assert writes >= 2
-    for number in range(1, writes + 1):
-        for moment in ("after", "before"):
-            payments.requests.clear()
-            lab.clock.now = 1_800_000_000.0
-            lab.directory = tmp_path / f"{moment}-{number}"
-            create, patch, _, died = await live(lab, **{moment: number})
-            found = await outcome(lab, payments, create, patch)
-            await lab.close()
-            assert died, (moment, number)
-            assert found == calm, (moment, number)
+    for number, moment in share.pick([(n, moment) for n in range(1, writes + 1) for moment in ("after", "before")]):
+        payments.requests.clear()
+        lab.clock.now = 1_800_000_000.0
+        lab.directory = tmp_path / f"{moment}-{number}"
+        create, patch, _, died = await live(lab, **{moment: number})
+        found = await outcome(lab, payments, create, patch)
+        await lab.close()
+        assert died, (moment, number)
+        assert found == calm, (moment, number)

@@ -49,6 +49,18 @@ def test_with_cases_inside(share):
 def test_without():
     pass
 """
+GROUP = """
+import pytest
+
+@pytest.mark.xdist_group("server")
+@pytest.mark.parametrize("number", range(12))
+def test_on_the_server(number, worker_id):
+    print("ran in", worker_id)
+
+@pytest.mark.parametrize("number", range(12))
+def test_elsewhere(number):
+    pass
+"""
 
 
 def run_pytest(
@@ -114,6 +126,12 @@ def test_two_processes_count_each_case_once(tmp_path: Path) -> None:
     done = run_pytest(tmp_path, MATRIX, "-n", "2")
     assert "thorough cases: ran 5 / 12 (third 1 of 3" in done.stdout
     assert "5 passed" in done.stdout
+
+
+def test_tests_of_one_group_run_in_one_process(tmp_path: Path) -> None:
+    done = run_pytest(tmp_path, GROUP, "-n", "2", "--dist", "loadgroup")
+    assert "24 passed" in done.stdout
+    assert len(set(re.findall(r"ran in (gw\d)", done.stdout))) == 1
 
 
 def test_a_third_that_there_is_not_is_refused(tmp_path: Path) -> None:
