@@ -17,7 +17,7 @@ $(READY): uv.lock pyproject.toml scripts/setup.sh
 run: $(READY) ## Serve examples/orders.yaml with its payments service; ARGS="--port 8081" for options
 	@$(PYTHON_BIN) scripts/run_example.py $(ARGS)
 
-test: $(READY) ## Run the tests, with a third of the long matrices; ARGS="unit rest cluster --shuffle" for options
+test: $(READY) ## Run the tests, with a third of the long matrices; ARGS="--help" for options
 	@scripts/tool.sh promtool prometheus
 	@scripts/tool.sh wrk wrk
 	@$(if $(filter instructions,$(FAIRLEAD_SKIP)),:,scripts/tool.sh valgrind valgrind)

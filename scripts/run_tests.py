@@ -1,7 +1,9 @@
 """`make test`: the parts of the test run, in the order that tells most in the least time.
 
-Unit and golden tests come first, and nothing follows when they fail. Then `cluster` and `rest` run side by side: the
-first mostly waits for its control plane. That is built in the background from the beginning, unless the cache has it.
+Unit and golden tests come first, and nothing follows when they fail. Then there are two processes at a time: `cluster`
+runs beside `rest`, and `operator` follows `rest`. `cluster` and `operator` mostly wait, each for a control plane of its
+own, whose programs are built in the background from the beginning, unless the cache has them. On a cluster of the
+user's (FAIRLEAD_TEST_KUBECONFIG) they run one after the other, because both change what the whole cluster shares.
 What a part prints is shown when it has ended, and the seconds of each part at the end.
 """
 
@@ -22,10 +24,14 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTEST = (sys.executable, "-m", "pytest", "--durations=40")
 # Tests that share a server name it by the marker `xdist_group`, and run in the same process.
 TWO_PROCESSES = ("-n", "2", "--dist", "loadgroup")
+BUILD = "control plane"
+CHOICES = ("unit", "rest", "cluster", "operator")
+SHARED = "FAIRLEAD_TEST_KUBECONFIG"
 PROGRESS_SECONDS = 60.0
 END_SECONDS = 30.0  # for a part that is interrupted, to stop its servers
 COUNTS = re.compile(r"^(?:=+ )?(\d+ (?:passed|failed|skipped|deselected|errors?)\b.*) in \d.*$", re.MULTILINE)
 SHARE = re.compile(r"^thorough cases: ran (\d+) / (\d+) (.*)$", re.MULTILINE)
+Tasks = Sequence["asyncio.Task[bool]"]
 
 
 @dataclass
@@ -38,11 +44,12 @@ class Part:
     result: str = "not run"
     output: str = ""
 
-    async def run(self, *after: "asyncio.Task[bool]") -> bool:
-        """Wait for what has to pass before, and run; whether this and that passed."""
+    async def run(self, after: Tasks, behind: Tasks) -> bool:
+        """Run after what has to pass and behind what has to end; whether this and the former passed."""
         for each in after:
             if not await each:
                 return False
+        await asyncio.gather(*behind)
         with tempfile.TemporaryFile("w+", errors="replace") as log:
             began, self.result = time.monotonic(), "under way"
             # In a session of its own: Ctrl-C reaches this process alone, which then ends the parts one by one.
@@ -86,10 +93,11 @@ async def _end(process: asyncio.subprocess.Process) -> None:
 def make_parts(options: Sequence[str]) -> dict[str, Part]:
     """The parts of a run by name; pytest gets `options`."""
     commands: dict[str, Sequence[str]] = {
-        "control plane": ["nice", sys.executable, "scripts/controlplane/build.py"],
+        BUILD: ["nice", sys.executable, "scripts/controlplane/build.py"],
         "unit": [*PYTEST, "tests/unit", "tests/golden", *TWO_PROCESSES, *options],
         "rest": [*PYTEST, "tests/conformance", "tests/integration", "tests/instructions", *TWO_PROCESSES, *options],
-        "cluster": [*PYTEST, "tests/cluster", *options],
+        "cluster": [*PYTEST, "tests/cluster", "--ignore=tests/cluster/operator", *options],
+        "operator": [*PYTEST, "tests/cluster/operator", *options],
     }
     return {name: Part(name, command) for name, command in commands.items()}
 
@@ -98,14 +106,15 @@ async def run(parts: dict[str, Part], chosen: Sequence[str]) -> bool:
     """Run the chosen parts: whether all passed."""
     async with asyncio.TaskGroup() as group:
 
-        def start(name: str, *after: "asyncio.Task[bool]") -> "asyncio.Task[bool]":
-            return group.create_task(parts[name].run(*after))
+        def start(name: str, after: Tasks = (), behind: Tasks = ()) -> Tasks:
+            return [group.create_task(parts[name].run(after, behind))] if name in chosen else []
 
-        build = [start("control plane")] if "cluster" in chosen else []
-        unit = [start("unit")] if "unit" in chosen else []
-        rest = [start("rest", *unit)] if "rest" in chosen else []
-        cluster = [start("cluster", *unit, *build)] if "cluster" in chosen else []
-        tests = [*unit, *rest, *cluster]
+        build = [group.create_task(parts[BUILD].run((), ()))] if {"cluster", "operator"} & {*chosen} else []
+        unit = start("unit")
+        rest = start("rest", unit)
+        cluster = start("cluster", [*unit, *build])
+        operator = start("operator", [*unit, *build], [*rest, *(cluster if SHARED in os.environ else ())])
+        tests = [*unit, *rest, *cluster, *operator]
         while (await asyncio.wait(tests, timeout=PROGRESS_SECONDS))[1]:
             under_way = [part.name for part in parts.values() if part.result == "under way"]
             print(f"make test: {', '.join(under_way)} under way", flush=True)
@@ -127,15 +136,14 @@ def summary(parts: dict[str, Part], seconds: float, options: Sequence[str]) -> s
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make test", description="Run the tests.")
-    known = ("unit", "rest", "cluster")
-    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(known)}; without one: all")
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(CHOICES)}; without one: all")
     parser.add_argument("--thorough", action="store_true", help="every case of the long matrices, not a third of them")
     parser.add_argument("--shuffle", action="store_true", help="in a random order of files, and of the tests in each")
     parser.add_argument("--seed", type=int, help="the order of an earlier run with --shuffle")
     found = parser.parse_args(arguments)
-    if unknown := set(found.parts) - set(known):
-        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(known)}")
-    found.parts = found.parts or list(known)
+    if unknown := set(found.parts) - set(CHOICES):
+        parser.error(f"no such part: {', '.join(sorted(unknown))}; there are {', '.join(CHOICES)}")
+    found.parts = found.parts or list(CHOICES)
     return found
 
 

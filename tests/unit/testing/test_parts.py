@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 SCRIPT = ROOT / "scripts" / "run_tests.py"
 PASSES = "print('3 passed in 0.1s')"
 FAILS = "print('1 failed, 2 passed in 0.1s'); raise SystemExit(1)"
-PARTS = ("unit", "rest", "cluster")
+PARTS = ("unit", "rest", "cluster", "operator")
 
 
 @pytest.fixture
@@ -47,6 +47,7 @@ async def test_all_parts_run_and_tell_their_counts(script: ModuleType) -> None:
         "unit": "3 passed",
         "rest": "2 passed, 1 deselected",
         "cluster": "3 passed",
+        "operator": "3 passed",
     }
 
 
@@ -54,28 +55,54 @@ async def test_nothing_follows_when_unit_tests_fail(script: ModuleType) -> None:
     passed, told = await results(script, unit=FAILS, control_plane="import time; time.sleep(600)")
     assert not passed
     assert told["unit"] == "1 failed, 2 passed"
-    assert (told["rest"], told["cluster"]) == ("not run", "not run")
+    assert {told[name] for name in ("rest", "cluster", "operator")} == {"not run"}
     assert told["control plane"] not in {"done", "under way"}
 
 
 async def test_without_a_control_plane_the_rest_is_run_and_the_run_fails(script: ModuleType) -> None:
     passed, told = await results(script, control_plane="raise SystemExit(1)")
     assert not passed
-    assert told == {"control plane": "exit 1", "unit": "3 passed", "rest": "3 passed", "cluster": "not run"}
+    assert (told["control plane"], told["unit"], told["rest"]) == ("exit 1", "3 passed", "3 passed")
+    assert (told["cluster"], told["operator"]) == ("not run", "not run")
 
 
-@pytest.mark.parametrize("failing", ["rest", "cluster"])
-async def test_one_part_that_fails_fails_the_run_and_the_other_goes_on(script: ModuleType, failing: str) -> None:
-    other = "cluster" if failing == "rest" else "rest"
-    passed, told = await results(script, **{failing: FAILS, other: f"import time; time.sleep(0.3); {PASSES}"})
+@pytest.mark.parametrize("failing", ["rest", "cluster", "operator"])
+async def test_one_part_that_fails_fails_the_run_and_the_others_run(script: ModuleType, failing: str) -> None:
+    passed, told = await results(script, **{failing: FAILS})
     assert not passed
-    assert (told[failing], told[other]) == ("1 failed, 2 passed", "3 passed")
+    assert told.pop(failing) == "1 failed, 2 passed"
+    assert told == {"control plane": "done"} | dict.fromkeys(told.keys() - {"control plane"}, "3 passed")
+
+
+async def began(script: ModuleType, tmp_path: Path) -> dict[str, list[float]]:
+    """When each part began and ended."""
+    program = (
+        "import time; times = [time.monotonic()]; time.sleep(0.5); times.append(time.monotonic());"
+        "open({file!r}, 'w').write(' '.join(map(str, times)))"
+    )
+    await results(script, **{name: program.format(file=str(tmp_path / name)) for name in PARTS})
+    return {name: [float(each) for each in (tmp_path / name).read_text().split()] for name in PARTS}
+
+
+async def test_two_parts_run_at_a_time(script: ModuleType, tmp_path: Path) -> None:
+    told = await began(script, tmp_path)
+    assert told["unit"][1] <= min(told["rest"][0], told["cluster"][0])
+    assert told["rest"][1] <= told["operator"][0]
+
+
+async def test_on_a_cluster_of_the_users_its_parts_never_meet(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FAIRLEAD_TEST_KUBECONFIG", "/somewhere")
+    told = await began(script, tmp_path)
+    assert told["cluster"][1] <= told["operator"][0]
 
 
 async def test_a_part_alone_waits_for_nothing(script: ModuleType) -> None:
     passed, told = await results(script, ("rest",), unit=FAILS, control_plane=FAILS)
     assert passed
-    assert told == {"control plane": "not run", "unit": "not run", "rest": "3 passed", "cluster": "not run"}
+    assert told.pop("rest") == "3 passed"
+    assert {*told.values()} == {"not run"}
 
 
 async def test_a_part_that_dies_without_a_word_has_failed(script: ModuleType) -> None:
@@ -97,7 +124,7 @@ async def test_the_summary_adds_up_the_thorough_cases(script: ModuleType) -> Non
 def test_an_unknown_part_is_refused_with_the_known_ones(script: ModuleType, wrong: list[str]) -> None:
     done = subprocess.run([sys.executable, SCRIPT, *wrong], capture_output=True, text=True)
     assert done.returncode == 2
-    assert f"no such part: {wrong[-1]}; there are unit, rest, cluster" in done.stderr
+    assert f"no such part: {wrong[-1]}; there are unit, rest, cluster, operator" in done.stderr
 
 
 def test_a_shuffled_run_names_the_seed_for_all_parts(script: ModuleType) -> None:
