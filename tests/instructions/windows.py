@@ -31,11 +31,6 @@ Plant = Callable[[Any], object]
 Mark = Callable[[str], None]
 
 
-def encode(document: Any) -> bytes:
-    """The cheapest thing to plant: one more JSON encode."""
-    return msgspec.json.encode(document)
-
-
 class Windows:
     """The windows of one service. `mark` is called as each begins, with "", and as it ends, with its name."""
 
