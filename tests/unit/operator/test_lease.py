@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import datetime
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -21,13 +22,16 @@ class Leases:
         self.lease: dict[str, Any] | None = None
         self.version = 0
         self.reachable = True
+        self.answers: Callable[[], None] = lambda: None  # called as a request is answered
 
     async def get(self, kind: object, *, namespace: str, name: str) -> dict[str, Any] | None:
+        self.answers()
         if not self.reachable:
             raise Unreachable("GET")
         return self.lease and dict(self.lease)
 
     async def request(self, method: str, path: str, *, body: dict[str, Any], guarded: bool) -> dict[str, Any]:
+        self.answers()
         if not self.reachable:
             raise Unreachable(method)
         known = self.lease["metadata"].get("resourceVersion") if self.lease else None
@@ -71,6 +75,18 @@ class Replica:
 @pytest.fixture
 def leases() -> Leases:
     return Leases()
+
+
+async def test_the_time_to_write_runs_from_the_request_and_not_from_its_answer(leases: Leases) -> None:
+    replica = Replica(leases, "one")
+
+    def take_long() -> None:
+        replica.now += 3
+
+    leases.answers = take_long
+    assert await replica.at(0)
+    assert replica.writes(9.9)
+    assert not replica.writes(10)
 
 
 async def test_the_first_leads_and_the_second_does_not(leases: Leases) -> None:
