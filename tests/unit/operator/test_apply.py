@@ -1,7 +1,8 @@
-"""How many children are written at a time, and which are not looked at."""
+"""How many children are written at a time, which are not looked at, and what becomes of one that is refused."""
 
 import asyncio
 
+import pytest
 from aiohttp import web
 
 from fairlead_operator.apply import AT_ONCE, Applied, Applier
@@ -9,7 +10,7 @@ from fairlead_operator.cluster.client import Client
 from fairlead_operator.cluster.world import World
 from fairlead_operator.intent import Wanted
 
-from .server import serving
+from .server import fault, serving
 
 OWNER = ("shop", "orders")
 OWNERS = [{"kind": "ApiService", "apiVersion": "fairlead.dev/v1alpha1", "uid": "u", "controller": True}]
@@ -24,12 +25,15 @@ def config_map(number: int) -> dict[str, object]:
 class Server:
     """Takes every write, and holds each answer back until nothing more comes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, refused: str = "", code: int = 0) -> None:
+        self.refused, self.code = refused, code
         self.names: list[str] = []
         self.most = self._under_way = 0
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         body = await request.json()
+        if body["metadata"]["name"] == self.refused:
+            return fault(self.code)
         self.names.append(body["metadata"]["name"])
         self._under_way += 1
         self.most = max(self.most, self._under_way)
@@ -69,3 +73,25 @@ async def test_children_that_are_as_they_should_be_are_not_written_again() -> No
     assert len(server.names) == 10
     assert again.complete
     assert again.written == []
+
+
+@pytest.mark.parametrize("code", [400, 403, 422])
+async def test_a_child_that_is_refused_is_told_and_the_others_are_written(code: int) -> None:
+    server, world = Server(refused="orders-3", code=code), World()
+    async with serving(server.answer) as client:
+        applied = await bring(client, world, Applier(client, world))
+    assert len(applied.written) == 9
+    assert not applied.complete
+    assert applied.stalled is not None
+    assert applied.stalled.reason == "Refused"
+    assert "ConfigMap orders-3: said so" in applied.stalled.message
+
+
+async def test_a_child_that_the_server_fails_to_write_is_an_error_to_try_again() -> None:
+    server, world = Server(refused="orders-3", code=500), World()
+    async with serving(server.answer) as client:
+        applied = await bring(client, world, Applier(client, world))
+    assert len(applied.written) == 9
+    assert not applied.complete
+    assert applied.stalled is None
+    assert [error.message for error in applied.errors] == ["said so"]
