@@ -106,6 +106,14 @@ async def test_what_sqlite_refuses_fails_alone(database: Database) -> None:
     assert rows == [(1,), (3,), (5,)]
 
 
+async def test_of_two_the_one_that_sqlite_refuses_fails_alone(database: Database) -> None:
+    numbers = Numbers(database)
+    results = await asyncio.gather(
+        *(database.writer.submit(numbers.lane, n) for n in (1, "two")), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [int, Refused]
+
+
 async def test_a_defect_reaches_its_caller_and_nobody_else(database: Database) -> None:
     def divide(_: sqlite3.Connection, requests: list[int]) -> list[float]:
         return [1 / request for request in requests]
