@@ -24,8 +24,17 @@ PEN = {"id": "pen", "name": "Pen", "price": 1}
 ORDER = {"customerId": "ada", "productId": "pen", "quantity": 2}
 
 
-def serving(tmp_path: Path, payments_url: str) -> Any:
-    return running(ORDERS, tmp_path / "data", "--service", f"payments={payments_url}")
+def serving(tmp_path: Path, payments_url: str, *, file: Path = ORDERS) -> Any:
+    return running(file, tmp_path / "data", "--service", f"payments={payments_url}")
+
+
+def patient(tmp_path: Path) -> Path:
+    """The example with calls that may take as long as a busy machine takes to start another server."""
+    text = ORDERS.read_text()
+    assert text.count("timeout: 5s") == text.count("timeout: 30s") == 1
+    path = tmp_path / "patient.yaml"
+    path.write_text(text.replace("timeout: 5s", "timeout: 50s").replace("timeout: 30s", "timeout: 55s"))
+    return path
 
 
 def until(look: Callable[[], T], wanted: Callable[[T], bool]) -> T:
@@ -122,7 +131,8 @@ def test_keys_and_etags_outlive_a_restart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_signal_lets_a_slow_call_finish(tmp_path: Path, number: signal.Signals) -> None:
-    with Payments() as payments, serving(tmp_path, payments.url) as server:
+    file = patient(tmp_path)
+    with Payments() as payments, serving(tmp_path, payments.url, file=file) as server:
         payments.open.clear()
         answer = place(server)
         payments.wait_asked()
@@ -131,7 +141,7 @@ def test_a_signal_lets_a_slow_call_finish(tmp_path: Path, number: signal.Signals
         until(lambda: _refused(server), bool)
         payments.open.set()
         assert server.process.wait(START_SECONDS) == 0
-        with serving(tmp_path, payments.url) as later:
+        with serving(tmp_path, payments.url, file=file) as later:
             found = http.get(f"{later.url}{answer.json()['resource']}").json()
             assert found["status"] == "CONFIRMED", "it had ended before the server did"
         assert list(payments.keys.values()) == [1]
@@ -146,14 +156,15 @@ def _refused(server: Running) -> bool:
 
 
 def test_a_call_that_was_cut_off_by_kill_9_is_made_again_with_the_same_key(tmp_path: Path) -> None:
+    file = patient(tmp_path)
     with Payments() as payments:
-        with serving(tmp_path, payments.url) as server:
+        with serving(tmp_path, payments.url, file=file) as server:
             payments.open.clear()
             answer = place(server)
             payments.wait_asked()
             server.kill()
         payments.open.set()
-        with serving(tmp_path, payments.url) as server:
+        with serving(tmp_path, payments.url, file=file) as server:
             order(server, answer, "CONFIRMED")
         assert list(payments.keys.values()) == [2], "one charge, asked for twice"
 
@@ -231,11 +242,12 @@ def test_dead_letters_are_there_without_a_server_too(tmp_path: Path) -> None:
 
 
 def test_a_second_server_on_the_same_data_does_not_harm_the_first(tmp_path: Path) -> None:
-    with Payments() as payments, serving(tmp_path, payments.url) as server:
+    file = patient(tmp_path)
+    with Payments() as payments, serving(tmp_path, payments.url, file=file) as server:
         payments.open.clear()
         answer = place(server)
         payments.wait_asked()
-        second = start(ORDERS, tmp_path / "data", "--service", f"payments={payments.url}")
+        second = start(file, tmp_path / "data", "--service", f"payments={payments.url}")
         assert second.process.wait(START_SECONDS) == 1
         said = f"another server (process {server.process.pid}) uses this data directory"
         assert said in second.err
