@@ -147,6 +147,15 @@ async def test_large_bodies(size: int, headers: dict[str, str], status: int, chu
         assert answer.headers["connection"] == "close"
 
 
+@pytest.mark.parametrize(
+    ("coding", "status"), [("chunked", 201), ("Chunked", 201), ("chunked, chunked", 400), ("gzip, chunked", 400)]
+)
+async def test_the_only_transfer_coding_is_chunked(service: Service, coding: str, status: int) -> None:
+    answer = await service.send("PUT", URL, {"value": 1}, {"transfer-encoding": coding})
+    assert answer.status == status
+    assert status == 201 or answer.problem == "bad-request"
+
+
 async def test_a_slow_body_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "READ_SECONDS", 0.01)
     headers = [(b"content-type", b"application/json")]

@@ -42,8 +42,11 @@ def check_type(request: Request, accepted: tuple[str, ...]) -> None:
 
 
 async def read_body(request: Request, *, limit: int, patience: Patience) -> bytes:
-    """The body. Raises Problem `body-too-large` or `request-timeout`, and Disconnected."""
+    """The body. Raises Problem `bad-request`, `body-too-large` or `request-timeout`, and Disconnected."""
     declared = request.headers.get(b"content-length")
+    # The server takes chunks off once: what is below another coding would be read as if it were the body.
+    if declared is None and request.headers.get(b"transfer-encoding", b"chunked").lower() != b"chunked":
+        raise problems.bad_request("Transfer-Encoding must be chunked, once.")
     if declared is not None and (not _LENGTH.fullmatch(declared) or int(declared) > limit):
         raise problems.body_too_large(limit)
     try:

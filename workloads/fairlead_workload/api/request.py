@@ -26,6 +26,7 @@ _SINGLES = frozenset(
         b"content-type",
         b"idempotency-key",
         b"traceparent",
+        b"transfer-encoding",
         b"x-request-id",
     )
 )
