@@ -1,7 +1,8 @@
 """Running the driver below callgrind, and reading how many instructions each of its windows took.
 
 Decided here: the child's surroundings are the same everywhere (an environment of a few variables, no options of
-whoever runs it), and only the windows are counted: valgrind is told through its own pipe to begin, when all is warm.
+whoever runs it), and only the windows are counted: valgrind gets the command to begin by its own pipe, when all is
+warm.
 """
 
 import os

@@ -1,10 +1,9 @@
 """One run below callgrind for all tests; its figures are printed at the end of the output."""
 
-import os
-
 import pytest
 from tests.instructions import callgrind, records, runs
 from tests.instructions.runs import Run
+from tests.left_out import is_left_out
 from tests.summary import LINES
 
 PART = "instructions"
@@ -14,7 +13,7 @@ RECORD = ".venv/bin/python -m tests.instructions.record"
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Run:
     """The counts of this run. Skipped only when asked for by name."""
-    if PART in os.environ.get("FAIRLEAD_SKIP", "").split():
+    if is_left_out(PART):
         pytest.skip(f"FAIRLEAD_SKIP names {PART}: nothing guards the request path in this run")
     try:
         found = runs.run(records.find(records.load(), records.surroundings()))
