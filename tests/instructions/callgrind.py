@@ -1,8 +1,8 @@
 """Running the driver below callgrind, and reading how many instructions each of its windows took.
 
-Decided here: the child's surroundings are the same everywhere (an environment of a few variables, no options of
-whoever runs it), and only the windows are counted: valgrind gets the command to begin by its own pipe, when all is
-warm.
+Decided here: the child's surroundings are the same everywhere (an environment of a few variables that whoever runs it
+does not change, because the length of each moves what lies in memory), and only the windows are counted: valgrind gets
+the command to begin by its own pipe, when all is warm.
 """
 
 import os
@@ -22,7 +22,8 @@ LIMIT_SECONDS = 900  # many times what it takes on a loaded machine
 _SUMMARY = re.compile(r"^summary: (\d+)$", re.MULTILINE)
 _OPTIONS = ("--tool=callgrind", "--command-line-only=yes", "--instr-atstart=no", "--dump-before=getloadavg", "--quiet")
 _SOURCES = ("crds", "workloads", "operator", "cli", "tests/instructions")
-_INHERITED = ("PATH", "LD_LIBRARY_PATH")  # some interpreters find their own library by the latter
+_PATH = "/usr/local/bin:/usr/bin:/bin"
+_INHERITED = ("LD_LIBRARY_PATH",)  # some interpreters find their own library by it
 
 
 class NoValgrind(Exception):
@@ -43,13 +44,19 @@ class Count:
 
 def measure(layout: int = 0) -> list[Count]:
     """The windows of one run in one of many layouts of memory, in order. Raises NoValgrind and Failed."""
-    if shutil.which("valgrind") is None or shutil.which("vgdb") is None:
-        raise NoValgrind
+    _find("vgdb")
     with tempfile.TemporaryDirectory(prefix="fairlead-") as name:
         folder = Path(name)
         _compile()
         marks = _counted(folder, layout)
         return [Count(mark, _sum(folder / f"out.{n}")) for n, mark in enumerate(marks, 1) if mark]
+
+
+def _find(program: str) -> str:
+    found = shutil.which(program)
+    if found is None:
+        raise NoValgrind
+    return found
 
 
 def _compile() -> None:
@@ -77,11 +84,11 @@ def _counted(folder: Path, layout: int) -> list[str]:
 
 
 def _start(arguments: Sequence[str], errors: IO[str]) -> subprocess.Popen[str]:
-    environment = {"LC_ALL": "C.UTF-8", "PYTHONHASHSEED": "0"}
+    environment = {"LC_ALL": "C.UTF-8", "PATH": _PATH, "PYTHONHASHSEED": "0"}
     environment |= {name: os.environ[name] for name in _INHERITED if name in os.environ}
     pipe = subprocess.PIPE
     return subprocess.Popen(
-        ["valgrind", *arguments], cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, stderr=errors, text=True
+        [_find("valgrind"), *arguments], cwd=ROOT, env=environment, stdin=pipe, stdout=pipe, stderr=errors, text=True
     )
 
 
