@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from fairlead_workload.api.granian_server import GranianServer
+from fairlead_workload.api.request import Request
 from fairlead_workload.api.server import HttpLimits, Server, TlsFiles, bind
 from fairlead_workload.api.uvicorn_server import UvicornServer
 from fairlead_workload.errors import Misconfigured
@@ -23,7 +24,7 @@ PATIENCE_SECONDS = 10.0
 
 
 class Application:
-    """An echo that behaves like the API: it refuses large bodies unread, and `/gate` waits until told."""
+    """An echo that behaves like the API: it refuses bad heads, and large bodies unread. `/gate` waits until told."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
@@ -32,6 +33,8 @@ class Application:
 
     async def __call__(self, scope, receive, send) -> None:
         assert scope["type"] == "http"
+        if (refusal := Request(scope, receive).refusal) is not None:
+            return await self.respond(scope, send, refusal.status, refusal.type.encode())
         headers = dict(scope["headers"])
         if int(headers.get(b"content-length", b"0")) > MAX_BODY:
             return await self.respond(scope, send, 413, b"too large")
@@ -159,6 +162,13 @@ ANSWERED = {
     ),
     "an absolute target": (b"GET http://a/ HTTP/1.1\r\nHost: a\r\n\r\n", 200, b"GET "),
     "HTTP/1.0": (b"GET / HTTP/1.0\r\n\r\n", 200, b"GET "),
+    "no host": (b"GET / HTTP/1.1\r\n\r\n", 400, b"bad-request"),
+    "an empty host": (b"GET / HTTP/1.1\r\nHost:\r\n\r\n", 400, b"bad-request"),
+    "two hosts": (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", 400, b"bad-request"),
+    "the same host twice": (b"GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n", 400, b"bad-request"),
+    "an invalid host": (b"GET / HTTP/1.1\r\nHost: a b\r\n\r\n", 400, b"bad-request"),
+    "two hosts in HTTP/1.0": (b"GET / HTTP/1.0\r\nHost: a\r\nHost: b\r\n\r\n", 400, b"bad-request"),
+    "a host that is an address": (b"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", 200, b"GET "),
     "a huge body, refused unread": (
         b"PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999\r\n\r\n",
         413,
@@ -203,7 +213,6 @@ ODD = {
     "OPTIONS *": b"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
     "a WebSocket upgrade": b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
     b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-    "no host": b"GET / HTTP/1.1\r\n\r\n",
     "half a request line": b"GET / HT",
     "half a head": b"GET / HTTP/1.1\r\nHost: a\r\n",
 }

@@ -162,6 +162,27 @@ def test_a_head_that_cannot_be_taken_is_a_problem(case: str, server: Running) ->
     assert (answer.status, answer.slug) == (status, slug)
 
 
+HOSTS = {
+    "no host": b"",
+    "two hosts": b"Host: a\r\nHost: b\r\n",
+    "one host twice": b"Host: a\r\nHost: a\r\n",
+    "an empty host": b"Host:\r\n",
+    "an invalid host": b"Host: a b\r\n",
+    "a path in the host": b"Host: a/b\r\n",
+}
+
+
+@pytest.mark.parametrize("listener", ["public", "admin"])
+@pytest.mark.parametrize("case", HOSTS)
+def test_a_request_names_its_host_once(case: str, listener: str, server: Running) -> None:
+    for request in (b"GET /ready HTTP/1.1\r\nHost: a\r\n\r\n", put(PEN)):
+        with Connection(server.url if listener == "public" else server.admin_url) as connection:
+            connection.send(request.replace(b"Host: a\r\n", HOSTS[case]))
+            answer = connection.answer()
+        assert answer is not None
+        assert (answer.status, answer.slug) == (400, "bad-request")
+
+
 # What the server refuses before there is a request to answer: by a 4xx of its own, or by closing.
 BROKEN = {
     "binary": b"\x00\x01\x02\xff\r\n\r\n",
@@ -170,7 +191,7 @@ BROKEN = {
     "a raw NUL in a header": b"GET /v1/products HTTP/1.1\r\nHost: a\r\nX: a\x00b\r\n\r\n",
     "an unknown version": b"GET /v1/products HTTP/7.0\r\nHost: a\r\n\r\n",
     "a header without a colon": b"GET /v1/products HTTP/1.1\r\nHost a\r\n\r\n",
-    "a space before the colon": b"PUT /v1/products/pen HTTP/1.1\r\nContent-Length : 5\r\n\r\nhello",
+    "a space before the colon": b"PUT /v1/products/pen HTTP/1.1\r\nHost: a\r\nContent-Length : 5\r\n\r\nhello",
     "a folded header": b"GET /v1/products HTTP/1.1\r\nHost: a\r\nX: a\r\n b\r\n\r\n",
     "two lengths": put(PEN).replace(b"Content-Length", b"Content-Length: 1\r\nContent-Length"),
     "a length and chunks": chunked(PEN).replace(b"Transfer-", b"Content-Length: 3\r\nTransfer-"),

@@ -155,10 +155,13 @@ class Service:
         raw = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body).encode()
         path, _, query = url.partition("?")
         fields = list(headers.items()) if isinstance(headers, Mapping) else list(headers)
+        if not any(name == "host" for name, _ in fields):
+            fields.append(("host", "shop.example"))
         if body is not None and not any(name == "content-type" for name, _ in fields):
             fields.append(("content-type", "application/json"))
         request = {
             "type": "http",
+            "http_version": "1.1",
             "method": method,
             "path": path,
             "raw_path": path.encode("latin-1"),

@@ -58,7 +58,7 @@ async def call(app, path: str, *, method: str = "GET", headers: dict[str, str] |
     async def receive() -> dict[str, Any]:
         return {"type": "http.request", "body": b"", "more_body": False}
 
-    fields = [(name.lower().encode(), value.encode()) for name, value in (headers or {}).items()]
+    fields = [(name.lower().encode(), value.encode()) for name, value in ({"Host": "a"} | (headers or {})).items()]
     scope = {
         "type": "http",
         "method": method,
@@ -122,6 +122,15 @@ async def test_pages_that_do_not_change_have_an_etag(path: str) -> None:
     again = await call(app, path, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status, again.body) == (304, b"")
     assert (await call(app, path, headers={"If-None-Match": '"other"'})).status == 200
+
+
+async def test_a_request_without_a_host_is_refused_on_either_listener() -> None:
+    health = Health({"datastore": up})
+    await health.check()
+    for app in (await public(), admin(health, CollectorRegistry())):
+        for path in ("/health", "/nothing"):
+            answer = await call(app, path, headers={"Host": ""})
+            assert (answer.status, answer.json()["type"].rpartition("/")[2]) == (400, "bad-request")
 
 
 async def test_openapi_describes_the_service() -> None:

@@ -158,7 +158,7 @@ async def test_the_only_transfer_coding_is_chunked(service: Service, coding: str
 
 async def test_a_slow_body_is_408(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(bodies, "READ_SECONDS", 0.01)
-    headers = [(b"content-type", b"application/json")]
+    headers = [(b"host", b"a"), (b"content-type", b"application/json")]
     scope = {"type": "http", "method": "PUT", "raw_path": URL.encode(), "query_string": b"", "headers": headers}
     parts = [{"type": "http.request", "body": b"{", "more_body": True}]
     sent: list[Any] = []

@@ -54,6 +54,45 @@ async def test_head_limits(
     assert (answer.status, answer.problem) == (status, problem)
 
 
+@pytest.mark.parametrize(
+    ("hosts", "status"),
+    [
+        (["a"], 404),
+        (["shop.example:8080"], 404),
+        (["127.0.0.1:80"], 404),
+        (["[::1]:8080"], 404),
+        (["a:"], 404),
+        (["caf%C3%A9.example"], 404),
+        ([""], 400),
+        ([":80"], 400),
+        (["a b"], 400),
+        (["a/b"], 400),
+        (["a@b"], 400),
+        (["a:port"], 400),
+        (["a:80:80"], 400),
+        (["[::1"], 400),
+        (["caf\xe9"], 400),
+        (["a%2"], 400),
+        (["a" * 600], 400),
+        (["a", "b"], 400),
+        (["a", "a"], 400),
+        (["a, b"], 400),
+    ],
+)
+async def test_a_request_names_its_host_once(service: Service, hosts: list[str], status: int) -> None:
+    for url in ("/v1/products/none", "/nowhere"):
+        answer = await service.send("GET", url, headers=[("host", host) for host in hosts])
+        assert (answer.status, answer.problem) == (status, "bad-request" if status == 400 else "not-found")
+
+
+@pytest.mark.parametrize(("version", "status"), [("1.0", 404), ("1.1", 400), ("2", 400)])
+async def test_only_http_1_0_needs_no_host(service: Service, version: str, status: int) -> None:
+    nothing = {"headers": [], "http_version": version}
+    assert (await service.send("GET", "/v1/products/none", scope=nothing)).status == status
+    twice = {"headers": [(b"host", b"a"), (b"host", b"a")], "http_version": version}
+    assert (await service.send("GET", "/v1/products/none", scope=twice)).status == 400
+
+
 async def test_a_repeated_field_that_has_one_value_is_refused(service: Service) -> None:
     headers = [("idempotency-key", "a"), ("idempotency-key", "b"), ("content-type", "application/json")]
     answer = await service.send("POST", "/v1/products", PEN, headers)

@@ -1,10 +1,12 @@
 """One HTTP request as the kernel sees it: head limits, the header fields we read, request id and trace context.
 
 Decided here: header fields are walked once, in order; only the known ones are kept; a repeated list field is joined,
-any other repeated one is refused. The path is split raw and decoded once, segment by segment: a key may hold `%2F`.
+any other repeated one is refused. Host is asked for once, with a valid value (RFC 9112, 3.2), by HTTP/1.0 alone not at
+all. The path is split raw and decoded once, segment by segment: a key may hold `%2F`.
 """
 
 import re
+from functools import lru_cache
 from random import getrandbits
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
@@ -16,6 +18,7 @@ from fairlead_workload.model import problems
 MAX_URL_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 MAX_HEADERS = 100
+MAX_HOST_BYTES = 512  # a name has at most 255
 _HEADER_OVERHEAD_BYTES = 4  # ": " and the line end
 
 _LISTS = frozenset((b"accept", b"cache-control", b"if-match", b"if-none-match", b"prefer"))
@@ -24,6 +27,7 @@ _SINGLES = frozenset(
         b"content-encoding",
         b"content-length",
         b"content-type",
+        b"host",
         b"idempotency-key",
         b"traceparent",
         b"transfer-encoding",
@@ -31,6 +35,7 @@ _SINGLES = frozenset(
     )
 )
 _KNOWN = _LISTS | _SINGLES
+_HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|([\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(:[0-9]{0,5})?")
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
@@ -64,6 +69,8 @@ class Request:
         self.principal = ""  # nobody is known yet
         self.refusal: Problem | None = None  # what is wrong with the head, told once the route is known
         self.headers: dict[bytes, bytes] = self._walk(scope["headers"])
+        if not _is_host(self.headers.get(b"host", b"")):
+            self._refuse_host(scope)
         self.id = self._request_id()
         self.traceparent = ""
         self.trace_id = ""
@@ -85,10 +92,17 @@ class Request:
             self.refusal = problems.header_fields_too_large(MAX_HEADER_BYTES)
         return found
 
+    def _refuse_host(self, scope: Scope) -> None:
+        # Granian gives an empty field for none, and calls the version 1.
+        if self.headers.get(b"host") or scope.get("http_version") not in ("1.0", "1"):
+            self.refusal = problems.bad_request(
+                "The request needs one Host header field, with a host and maybe a port."
+            )
+
     def _joined(self, name: bytes, first: bytes, second: bytes) -> bytes:
         if name in _LISTS:
             return first + b", " + second
-        if first != second and name not in (b"traceparent", b"x-request-id"):
+        if (first != second or name == b"host") and name not in (b"traceparent", b"x-request-id"):
             self.refusal = problems.bad_request(f"The header field {name.decode()} is given more than once.")
         return first
 
@@ -117,6 +131,12 @@ class Request:
         """A known header field as text."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
+
+
+@lru_cache(maxsize=256)
+def _is_host(field: bytes) -> bool:
+    """Whether `field` is `uri-host [":" port]` (RFC 9110, 7.2)."""
+    return len(field) <= MAX_HOST_BYTES and _HOST.fullmatch(field) is not None
 
 
 def _raw_path(scope: Scope) -> str:
