@@ -86,6 +86,7 @@ def response(slugs: tuple[str, ...], *, extra_headers: Json) -> Json:
     headers = dict(extra_headers)
     for problem in types:
         headers |= {name: _header(name, always=len(types) == 1) for name in problem.headers}
+        headers |= {name: _header(name, always=False) for name in problem.alternatives}
     schema = {
         "$ref": "#/components/schemas/Problem",
         "properties": {

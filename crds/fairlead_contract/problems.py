@@ -11,7 +11,10 @@ TYPE_BASE = "https://fairlead.dev/problems/"
 
 @dataclass(frozen=True, slots=True)
 class ProblemType:
-    """One type of problem. `cause` and `remedy` are sentences for people; `headers` are sent with it."""
+    """One type of problem. `cause` and `remedy` are sentences for people.
+
+    `headers` are sent with it, and one of `alternatives`.
+    """
 
     slug: str
     status: int
@@ -19,6 +22,7 @@ class ProblemType:
     cause: str
     remedy: str
     headers: tuple[str, ...] = ()
+    alternatives: tuple[str, ...] = ()
 
     @property
     def uri(self) -> str:
@@ -150,9 +154,9 @@ PROBLEMS = (
         "unsupported-media-type",
         415,
         "Unsupported media type",
-        "The body's `Content-Type` or `Content-Encoding` is not one that the operation takes.",
-        "Use what `detail` names.",
-        ("Accept",),
+        "The body's `Content-Type` or `Content-Encoding` is not one that is taken, or the charset is not UTF-8.",
+        "Use what `detail` and the header field name.",
+        alternatives=("Accept", "Accept-Patch", "Accept-Encoding"),
     ),
     ProblemType(
         "invalid-document",
@@ -253,4 +257,6 @@ def _section(problem: ProblemType) -> str:
     text += f"- When: {problem.cause}\n- What to do: {problem.remedy}\n"
     if problem.headers:
         text += f"- Header fields: {', '.join(f'`{name}`' for name in problem.headers)}\n"
+    if problem.alternatives:
+        text += f"- One of the header fields: {', '.join(f'`{name}`' for name in problem.alternatives)}\n"
     return text

@@ -3,6 +3,7 @@
 Whatever is sent: a problem document or a closed connection, never a 500, and the next request is served.
 """
 
+import gzip
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -113,7 +114,13 @@ def test_so_is_it_for_every_kind_of_write(case: str, method: bytes, server: Runn
 LONG = b"a" * 9000
 HEADS = {
     "no content type": (put(PEN).replace(b"application/json", b"text/plain"), 415, "unsupported-media-type"),
-    "a compressed body": (put(PEN, extra=b"Content-Encoding: gzip\r\n"), 415, "unsupported-media-type"),
+    "an unknown content coding": (put(PEN, extra=b"Content-Encoding: br\r\n"), 415, "unsupported-media-type"),
+    "a body that is not of its coding": (put(PEN, extra=b"Content-Encoding: gzip\r\n"), 400, "bad-request"),
+    "a small body that becomes a huge one": (
+        put(gzip.compress(b" " * 10_000_000), extra=b"Content-Encoding: gzip\r\n"),
+        413,
+        "body-too-large",
+    ),
     "another charset": (put(PEN).replace(b"json", b"json; charset=latin1"), 415, "unsupported-media-type"),
     "a huge body that is announced": (
         put(b"").replace(b"Content-Length: 0", b"Content-Length: 99999999999"),

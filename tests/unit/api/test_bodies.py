@@ -1,7 +1,10 @@
 """What bodies are taken, through the ASGI interface."""
 
 import asyncio
+import gzip
 import json
+import sys
+import zlib
 from typing import Any
 
 import pytest
@@ -12,6 +15,11 @@ from fairlead_workload.api import bodies
 from fairlead_workload.errors import Problem
 
 from .stage import Service, one_service, open_service
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 URL = "/v1/readings/1/2026-01-01T00:00:00Z"
 
@@ -101,26 +109,113 @@ def test_sixty_four_levels_are_taken() -> None:
         ("PUT", "application/json", 201),
         ("PUT", "Application/JSON; Charset=UTF-8", 201),
         ("PUT", 'application/json;charset="utf-8"', 201),
+        ("PUT", 'application/json;charset="Utf\\-8"', 201),
+        ("PUT", "application/json; version=1", 201),
+        ("PUT", 'application/json;version=1 ; profile="a;b, c";;charset=utf8;', 201),
+        ("PUT", " application/json\t", 201),
+        ("PUT", "application/json; " + "a=b; " * 100, 201),
         ("PUT", "application/json; charset=latin-1", 415),
+        ("PUT", "application/json; charset=utf-8; charset=utf-16", 415),
+        ("PUT", "application/json; version=1; CHARSET=us-ascii", 415),
         ("PUT", "application/merge-patch+json", 415),
         ("PUT", "text/plain", 415),
+        ("PUT", "text/plain; charset=utf-8", 415),
+        ("PUT", "application/jsonx", 415),
+        ("PUT", "*/*", 415),
         ("PUT", "", 415),
+        ("PUT", "application", 400),
+        ("PUT", "application/", 400),
+        ("PUT", "application/json version=1", 400),
+        ("PUT", "application/json; charset", 400),
+        ("PUT", "application/json; charset = utf-8", 400),
+        ("PUT", 'application/json; profile="a', 400),
+        ("PUT", "application/json, application/json", 400),
         ("PATCH", "application/merge-patch+json", 404),
+        ("PATCH", "application/merge-patch+json; version=1; charset=utf-8", 404),
+        ("PATCH", "application/json; version=1", 404),
         ("PATCH", "application/json-patch+json", 415),
+        ("PATCH", "application/merge-patch+json; charset=utf-16", 415),
     ],
 )
 async def test_content_types(service: Service, method: str, type_: str, status: int) -> None:
     answer = await service.send(method, URL, {"value": 1}, {"content-type": type_})
     assert answer.status == status
+    if status == 400:
+        assert answer.problem == "bad-request"
     if status == 415:
         assert answer.problem == "unsupported-media-type"
+        known = {"accept", "accept-patch", "accept-encoding"}
+        told = {name: value for name, value in answer.headers.items() if name in known}
+        patch = {"accept-patch": "application/merge-patch+json, application/json"}
+        assert told == (patch if method == "PATCH" else {"accept": "application/json"})
 
 
-async def test_content_encoding_is_refused(service: Service) -> None:
-    headers = {"content-type": "application/json", "content-encoding": "gzip"}
-    assert (await service.send("PUT", URL, {"value": 1}, headers)).status == 415
-    headers["content-encoding"] = "identity"
-    assert (await service.send("PUT", URL, {"value": 1}, headers)).status == 201
+BODY = b'{"value":1.5}'
+CODED = {
+    "gzip": (gzip.compress(BODY), "gzip", 201),
+    "zstd": (zstd.compress(BODY), "zstd", 201),
+    "zstd without its size": (
+        zstd.compress(BODY, options={zstd.CompressionParameter.content_size_flag: 0}),
+        "zstd",
+        201,
+    ),
+    "capitals": (gzip.compress(BODY), "GZIP", 201),
+    "the old name": (gzip.compress(BODY), "x-gzip", 201),
+    "identity": (BODY, "identity", 201),
+    "nothing": (BODY, "", 201),
+    "brotli": (BODY, "br", 415),
+    "deflate": (zlib.compress(BODY), "deflate", 415),
+    "two codings": (gzip.compress(gzip.compress(BODY)), "gzip, gzip", 415),
+    "a sentence": (BODY, "without any", 415),
+    "plain for gzip": (BODY, "gzip", 400),
+    "gzip for zstd": (gzip.compress(BODY), "zstd", 400),
+    "zstd for gzip": (zstd.compress(BODY), "gzip", 400),
+    "nothing for gzip": (b"", "gzip", 400),
+    "nothing for zstd": (b"", "zstd", 400),
+    "half of gzip": (gzip.compress(BODY)[:-9], "gzip", 400),
+    "gzip without its check": (gzip.compress(BODY)[:-8], "gzip", 400),
+    "gzip with a wrong check": (gzip.compress(BODY)[:-8] + b"\0" * 8, "gzip", 400),
+    "half of zstd": (zstd.compress(BODY)[:-1], "zstd", 400),
+    "two gzip members": (gzip.compress(BODY) * 2, "gzip", 400),
+    "two zstd frames": (zstd.compress(BODY) * 2, "zstd", 400),
+    "more after gzip": (gzip.compress(BODY) + b"x", "gzip", 400),
+    "as large as may be, by gzip": (gzip.compress(BODY + b" " * (1024 - len(BODY))), "gzip", 201),
+    "as large as may be, by zstd": (zstd.compress(BODY + b" " * (1024 - len(BODY))), "zstd", 201),
+    "a byte too large, by gzip": (gzip.compress(BODY + b" " * (1025 - len(BODY))), "gzip", 413),
+    "a byte too large, by zstd": (zstd.compress(BODY + b" " * (1025 - len(BODY))), "zstd", 413),
+    "a bomb of gzip": (gzip.compress(b"0" * 500_000), "gzip", 413),
+    "a bomb of zstd": (zstd.compress(b"0" * 5_000_000), "zstd", 413),
+    "a zstd window that is too large": (
+        zstd.compress(b"0" * (1 << 24), options={zstd.CompressionParameter.window_log: 24}),
+        "zstd",
+        400,
+    ),
+}
+PROBLEM = {400: "bad-request", 413: "body-too-large", 415: "unsupported-media-type"}
+
+
+@pytest.mark.parametrize("case", CODED)
+async def test_content_codings(case: str) -> None:
+    body, coding, status = CODED[case]
+    headers = {"content-type": "application/json", "content-encoding": coding}
+    async with open_service(security={"maxBodyBytes": 1024}) as service:
+        answer = await service.send("PUT", URL, body, headers)
+        assert answer.status == status
+        if status == 201:
+            assert answer.json["value"] == 1.5
+            return
+        assert answer.problem == PROBLEM[status]
+        assert answer.headers.get("accept-encoding") == ("gzip, zstd" if status == 415 else None)
+        assert "accept" not in answer.headers
+        assert await service.stored("readings") == []
+
+
+async def test_a_request_and_its_compressed_repetition_are_one(service: Service) -> None:
+    headers = {"content-type": "application/json", "idempotency-key": "a"}
+    first = await service.send("PUT", URL, BODY, headers)
+    again = await service.send("PUT", URL, gzip.compress(BODY), {**headers, "content-encoding": "gzip"})
+    assert (first.status, again.status) == (201, 201)
+    assert again.headers["idempotency-replayed"] == "true"
 
 
 @pytest.mark.parametrize(

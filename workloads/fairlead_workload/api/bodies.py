@@ -19,26 +19,11 @@ from fairlead_workload.stores.base import Document
 
 READ_SECONDS = 30.0
 MAX_DEPTH = 64
-JSON_TYPES = ("application/json",)
-PATCH_TYPES = ("application/merge-patch+json", "application/json")
 
 _decode = msgspec.json.Decoder().decode
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
 _SUSPECT = re.compile(rb"[0-9]{19}|\\u0000")  # may be an integer beyond 64 bit, or U+0000
-_CHARSET = re.compile(r'\s*charset\s*=\s*"?utf-?8"?\s*', re.IGNORECASE)
 _LENGTH = re.compile(rb"[0-9]{1,19}")
-
-
-def check_type(request: Request, accepted: tuple[str, ...]) -> None:
-    """Check Content-Type and Content-Encoding. Raises Problem `unsupported-media-type`."""
-    given = request.headers.get(b"content-type")
-    if given == b"application/json" and b"content-encoding" not in request.headers:
-        return
-    if request.headers.get(b"content-encoding", b"identity").lower() != b"identity":
-        raise problems.unsupported_media_type("the body without Content-Encoding")
-    essence, _, parameters = (given or b"").decode("latin-1").partition(";")
-    if essence.strip().lower() not in accepted or (parameters.strip() and not _CHARSET.fullmatch(parameters)):
-        raise problems.unsupported_media_type(" or ".join(accepted))
 
 
 async def read_body(request: Request, *, limit: int, patience: Patience) -> bytes:

@@ -21,10 +21,9 @@ MAX_HEADERS = 100
 MAX_HOST_BYTES = 512  # a name has at most 255
 _HEADER_OVERHEAD_BYTES = 4  # ": " and the line end
 
-_LISTS = frozenset((b"accept", b"cache-control", b"if-match", b"if-none-match", b"prefer"))
+_LISTS = frozenset((b"accept", b"cache-control", b"content-encoding", b"if-match", b"if-none-match", b"prefer"))
 _SINGLES = frozenset(
     (
-        b"content-encoding",
         b"content-length",
         b"content-type",
         b"host",

@@ -5,7 +5,7 @@ the three ways it goes: at once (`sync`), through the queue (`accepted`), or thr
 """
 
 from fairlead_contract.api import CacheStrategy, Writes
-from fairlead_workload.api import bodies, conditions
+from fairlead_workload.api import bodies, codings, conditions, media_types
 from fairlead_workload.api.accepted import AcceptedWrites
 from fairlead_workload.api.conditions import UNCONDITIONAL
 from fairlead_workload.api.idempotency import HEADER, Claim, IdempotencyKeys, is_taken
@@ -47,7 +47,7 @@ class Writer:
         """Create a document; its key is generated, or in the body."""
         del segments
         conditions.check_accept(request)
-        body, raw = await self._body(request, bodies.JSON_TYPES)
+        body, raw = await self._body(request, media_types.JSON)
         self._resource.check_new(body)
         fresh = self._resource.generated
         if fresh:
@@ -61,7 +61,7 @@ class Writer:
         conditions.check_accept(request)
         key = self._key(segments)
         condition = conditions.write_condition(request)
-        body, raw = await self._body(request, bodies.JSON_TYPES)
+        body, raw = await self._body(request, media_types.JSON)
         self._resource.check_new(body, from_path=key)
         return await self._take(Write(request, Action.REPLACE, key, body, condition, self._clock()), raw)
 
@@ -70,7 +70,7 @@ class Writer:
         conditions.check_accept(request)
         key = self._key(segments)
         condition = conditions.write_condition(request)
-        body, raw = await self._body(request, bodies.PATCH_TYPES)
+        body, raw = await self._body(request, media_types.PATCH)
         self._resource.check_patch(body)
         self._resource.check_key({name: value for name, value in body.items() if value is not None}, key)
         return await self._take(Write(request, Action.PATCH, key, body, condition, self._clock()), raw)
@@ -85,8 +85,11 @@ class Writer:
         return self._resource.parse_key(tuple(decode_segment(segment) for segment in segments))
 
     async def _body(self, request: Request, types: tuple[str, ...]) -> tuple[Document, bytes]:
-        bodies.check_type(request, types)
+        media_types.check_type(request, types)
+        coding = codings.content_coding(request) if codings.HEADER in request.headers else ""
         raw = await bodies.read_body(request, limit=self._max_body_bytes, patience=self._patience)
+        if coding:
+            raw = codings.decoded(raw, coding, limit=self._max_body_bytes)
         return bodies.decode_object(raw), raw
 
     def _way(self, request: Request) -> Way:

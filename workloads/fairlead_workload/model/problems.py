@@ -103,10 +103,20 @@ def uri_too_long(limit: int) -> Problem:
     return Problem("uri-too-long", 414, "The URL is too long", f"At most {limit} bytes are taken.")
 
 
-def unsupported_media_type(accepted: str) -> Problem:
+def unsupported_media_type(accepted: tuple[str, ...], *, field: str = "accept", detail: str | None = None) -> Problem:
+    """`field` is the one that lists what is accepted: `accept`, or `accept-patch` (RFC 5789)."""
     return Problem(
-        "unsupported-media-type", 415, "Unsupported media type", f"Send {accepted}.", headers=(("accept", accepted),)
+        "unsupported-media-type",
+        415,
+        "Unsupported media type",
+        detail or f"Send {' or '.join(accepted)}.",
+        headers=((field, ", ".join(accepted)),),
     )
+
+
+def unsupported_coding(accepted: tuple[str, ...]) -> Problem:
+    detail = f"Send the body without Content-Encoding, or with one of {', '.join(accepted)}."
+    return unsupported_media_type(accepted, field="accept-encoding", detail=detail)
 
 
 def invalid_document(errors: tuple[FieldError, ...]) -> Problem:
