@@ -149,8 +149,9 @@ class _Service:
             "operationId": f"get{component(resource)}",
             "summary": f"Read one of {resource.name}",
             "tags": [resource.name],
-            "parameters": _parameters("IfNoneMatch", "CacheControl"),
-            "responses": responses | self._refusals((*problems.READ, "invalid-key", "not-found")),
+            "parameters": _parameters("IfMatch", "IfNoneMatch", "CacheControl"),
+            "responses": responses
+            | self._refusals((*problems.READ, "invalid-key", "not-found", "precondition-failed")),
         }
 
     def _create(self, resource: Resource) -> Json:
@@ -187,7 +188,7 @@ class _Service:
         queued = self._queued and not _written_back(resource)
         names = ["IdempotencyKey"]
         if verb != "create" and not _written_back(resource):
-            names += ["IfMatch", "IfNoneMatchAny"] if verb == "replace" else ["IfMatch"]
+            names += ["IfMatch", "IfNoneMatchToWrite"]
         if queued:
             names.append("Prefer")
             answers = {} if resource.writes is Writes.ACCEPTED else answers
@@ -433,13 +434,21 @@ _PARAMETERS: Json = {
         {"type": "string", "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~][!-~]{0,254})$'},
     ),
     "IfMatch": _parameter(
-        "If-Match", "header", "Write only if the document has one of these ETags, or (*) exists.", _ETAGS, example="*"
+        "If-Match",
+        "header",
+        "Go on only if the stored document has one of these ETags, or (*) there is one; else 412.",
+        _ETAGS,
+        example="*",
     ),
     "IfNoneMatch": _parameter(
         "If-None-Match", "header", "Answer 304 if the document has one of these ETags.", {"type": "string"}
     ),
-    "IfNoneMatchAny": _parameter(
-        "If-None-Match", "header", "*: write only if there is no document yet.", {"type": "string", "enum": ["*"]}
+    "IfNoneMatchToWrite": _parameter(
+        "If-None-Match",
+        "header",
+        "Write only if the document has none of these ETags, or (*) does not exist; else 412. `If-Match` comes first.",
+        _ETAGS,
+        example='"1767225600000000"',
     ),
     "CacheControl": _parameter("Cache-Control", "header", "no-cache: ask the datastore.", {"type": "string"}),
     "Prefer": _parameter(

@@ -131,8 +131,8 @@ PROBLEMS = (
         "precondition-failed",
         412,
         "Precondition failed",
-        "`If-Match` names another ETag than the document has, or `If-None-Match: *` met a document. Nothing was "
-        "changed.",
+        "`If-Match` names another ETag than the document has, or `If-None-Match` of a write names the one it has (`*`: "
+        "any). Nothing was changed.",
         "Read the document, decide again, and send its present ETag.",
     ),
     ProblemType(

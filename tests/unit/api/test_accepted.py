@@ -79,6 +79,34 @@ async def test_if_match_is_checked_and_carried(stocked: Service, field: str, sta
     assert [event["data"]["expect"] for event in await stocked.queue.events()] == ([] if status == 412 else [expect])
 
 
+@pytest.mark.parametrize(
+    ("headers", "status", "expect"),
+    [
+        ({"if-none-match": "*"}, 412, None),
+        ({"if-none-match": 'W/"1000"'}, 412, None),
+        ({"if-none-match": '"1"'}, 202, "any"),
+        ({"if-none-match": '"1001"'}, 202, 1000),
+        ({"if-match": "*", "if-none-match": '"1"'}, 202, "present"),
+        ({"if-match": '"1000"', "if-none-match": '"1"'}, 202, 1000),
+        ({"if-match": '"1"', "if-none-match": '"1"'}, 412, None),
+    ],
+)
+async def test_if_none_match_is_checked_and_carried(
+    stocked: Service, headers: dict[str, str], status: int, expect: object
+) -> None:
+    await stocked.keep("orders", STORED)
+    answer = await stocked.send("PATCH", URL, {"quantity": 3}, headers)
+    assert answer.status == status
+    assert [event["data"]["expect"] for event in await stocked.queue.events()] == ([] if status == 412 else [expect])
+
+
+@pytest.mark.parametrize("headers", [{"if-match": "*"}, {"if-match": '"1"'}, {"if-none-match": "*"}])
+async def test_a_condition_on_an_absent_document_is_404_at_once(service: Service, headers: dict[str, str]) -> None:
+    assert (await service.send("PATCH", URL, {"quantity": 3}, headers)).status == 404
+    assert (await service.send("DELETE", URL, None, headers)).status == 404
+    assert await service.queue.events() == []
+
+
 async def test_a_missing_reference_is_refused_before_the_queue(service: Service) -> None:
     for method, url, body in (("POST", "/v1/orders", ORDER), ("PATCH", URL, {"productId": "none"})):
         answer = await service.send(method, url, body)

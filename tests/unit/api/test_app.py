@@ -122,6 +122,8 @@ async def test_pages_that_do_not_change_have_an_etag(path: str) -> None:
     again = await call(app, path, headers={"If-None-Match": first.headers["etag"]})
     assert (again.status, again.body) == (304, b"")
     assert (await call(app, path, headers={"If-None-Match": '"other"'})).status == 200
+    assert (await call(app, path, headers={"If-Match": first.headers["etag"]})).status == 200
+    assert (await call(app, path, headers={"If-Match": '"other"'})).status == 412
 
 
 async def test_a_request_without_a_host_is_refused_on_either_listener() -> None:

@@ -78,6 +78,50 @@ async def test_if_none_match(stocked: Service, field: str, status: int) -> None:
             assert "content-length" not in answer.headers
 
 
+@pytest.mark.parametrize(
+    ("headers", "status"),
+    [
+        ({"if-match": '"1000"'}, 200),
+        ({"if-match": '"1", "1000"'}, 200),
+        ({"if-match": "*"}, 200),
+        ({"if-match": '"1"'}, 412),
+        ({"if-match": 'W/"1000"'}, 412),
+        ({"if-match": '"abc"'}, 412),
+        ({"if-match": "1000"}, 400),
+        ({"if-match": ""}, 400),
+        ({"if-match": '"1000"', "if-none-match": '"1000"'}, 304),
+        ({"if-match": '"1"', "if-none-match": '"1000"'}, 412),
+        ({"if-match": '"1"', "if-none-match": '"1"'}, 412),
+    ],
+)
+@pytest.mark.parametrize("method", ["GET", "HEAD"])
+async def test_if_match(stocked: Service, method: str, headers: dict[str, str], status: int) -> None:
+    for _ in range(2):
+        assert (await stocked.send(method, "/v1/products/pen", headers=headers)).status == status
+
+
+async def test_if_match_is_compared_with_what_is_stored(stocked: Service) -> None:
+    await stocked.send("GET", "/v1/products/pen")
+    await stocked.keep("products", {**PEN, "price": 3}, version=1001)
+    assert (await stocked.send("GET", "/v1/products/pen", headers={"if-match": '"1000"'})).status == 412
+    fresh = await stocked.send("GET", "/v1/products/pen", headers={"if-match": '"1001"'})
+    assert (fresh.status, fresh.json["price"]) == (200, 3)
+    assert stocked.store.reads[-2:] == [("products", ("pen",), True)] * 2
+
+
+@pytest.mark.parametrize("field", ["*", '"1"'])
+async def test_a_condition_on_an_absent_document_is_404(service: Service, field: str) -> None:
+    for name in ("if-match", "if-none-match"):
+        assert (await service.send("GET", "/v1/products/none", headers={name: field})).status == 404
+
+
+@pytest.mark.parametrize(("field", "status"), [("*", 200), ('"1"', 412), ("1", 400)])
+async def test_if_match_where_there_is_no_etag(service: Service, field: str, status: int) -> None:
+    accepted = await service.send("DELETE", "/v1/orders/018f2f6a-7c4b-7000-8000-000000000000")
+    for url in ("/v1/products", accepted.headers["location"]):
+        assert (await service.send("GET", url, headers={"if-match": field})).status == status
+
+
 async def test_no_cache_asks_the_store_again(stocked: Service) -> None:
     await stocked.send("GET", "/v1/products/pen")
     await stocked.keep("products", {**PEN, "price": 3}, version=1001)

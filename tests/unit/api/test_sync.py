@@ -91,12 +91,28 @@ async def test_a_write_is_seen_by_the_next_read(stocked: Service) -> None:
         ("PUT", {"if-match": "1000"}, 400),
         ("PUT", {"if-match": '"1000'}, 400),
         ("PUT", {"if-none-match": "*"}, 412),
-        ("PUT", {"if-none-match": '"1"'}, 400),
-        ("PUT", {"if-match": "*", "if-none-match": "*"}, 400),
+        ("PUT", {"if-none-match": '"1"'}, 200),
+        ("PUT", {"if-none-match": '"2000"'}, 200),
+        ("PUT", {"if-none-match": '"abc"'}, 200),
+        ("PUT", {"if-none-match": '"1000"'}, 412),
+        ("PUT", {"if-none-match": '"1", W/"1000"'}, 412),
+        ("PUT", {"if-none-match": "1000"}, 400),
+        ("PUT", {"if-none-match": '*, "1"'}, 400),
+        ("PUT", {"if-match": "*", "if-none-match": "*"}, 412),
+        ("PUT", {"if-match": "*", "if-none-match": '"1"'}, 200),
+        ("PUT", {"if-match": '"1000"', "if-none-match": '"1"'}, 200),
+        ("PUT", {"if-match": '"1000"', "if-none-match": '"1000"'}, 412),
+        ("PUT", {"if-match": '"1"', "if-none-match": '"1"'}, 412),
+        ("PUT", {"if-match": '"1000"', "if-none-match": "1000"}, 400),
         ("PATCH", {"if-match": '"1000"'}, 200),
         ("PATCH", {"if-match": '"1"'}, 412),
+        ("PATCH", {"if-none-match": '"1"'}, 200),
+        ("PATCH", {"if-none-match": '"1000"'}, 412),
+        ("PATCH", {"if-none-match": "*"}, 412),
         ("DELETE", {"if-match": '"1000"'}, 204),
         ("DELETE", {"if-match": '"1"'}, 412),
+        ("DELETE", {"if-none-match": '"1"'}, 204),
+        ("DELETE", {"if-none-match": '"1000"'}, 412),
     ],
 )
 async def test_conditions_on_a_stored_document(
@@ -110,10 +126,25 @@ async def test_conditions_on_a_stored_document(
 
 
 @pytest.mark.parametrize(
-    ("headers", "status"), [({"if-none-match": "*"}, 201), ({"if-match": "*"}, 412), ({"if-match": '"1"'}, 412)]
+    ("method", "headers", "status"),
+    [
+        ("PUT", {"if-none-match": "*"}, 201),
+        ("PUT", {"if-none-match": '"1"'}, 201),
+        ("PUT", {"if-match": "*"}, 412),
+        ("PUT", {"if-match": '"1"'}, 412),
+        ("PUT", {"if-match": '"1"', "if-none-match": "*"}, 412),
+        ("PATCH", {"if-match": "*"}, 404),
+        ("PATCH", {"if-match": '"1"'}, 404),
+        ("PATCH", {"if-none-match": "*"}, 404),
+        ("DELETE", {"if-match": "*"}, 404),
+        ("DELETE", {"if-match": '"1"'}, 404),
+    ],
 )
-async def test_conditions_on_an_absent_document(service: Service, headers: dict[str, str], status: int) -> None:
-    assert (await service.send("PUT", "/v1/products/pen", {"name": "Pen", "price": 1}, headers)).status == status
+async def test_conditions_on_an_absent_document(
+    service: Service, method: str, headers: dict[str, str], status: int
+) -> None:
+    body = None if method == "DELETE" else {"name": "Pen", "price": 1}
+    assert (await service.send(method, "/v1/products/pen", body, headers)).status == status
 
 
 @pytest.mark.parametrize(
@@ -159,6 +190,16 @@ async def test_a_concurrent_change_breaks_if_match(stocked: Service) -> None:
     stocked.store.faults.before["commit"] = rename
     answer = await stocked.send("PATCH", "/v1/products/pen", {"price": 7}, {"if-match": '"1000"'})
     assert (answer.status, answer.problem) == (412, "precondition-failed")
+
+
+async def test_a_concurrent_change_may_break_if_none_match(stocked: Service) -> None:
+    async def rename() -> None:
+        await stocked.send("PATCH", "/v1/products/pen", {"name": "Renamed"})
+
+    for named, status in (('"1001"', 412), ('"900"', 200)):
+        stocked.store.faults.before["commit"] = rename
+        answer = await stocked.send("PATCH", "/v1/products/pen", {"price": 7}, {"if-none-match": named})
+        assert answer.status == status
 
 
 @pytest.mark.parametrize(

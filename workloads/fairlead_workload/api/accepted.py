@@ -57,7 +57,7 @@ class AcceptedWrites:
         if not write.condition.given:
             return Expect.ANY
         (record,) = await self._bindings.store.get(self._resource.name, [write.key], strong=True)
-        return write.condition.resolve(None if record is None else record.version)
+        return write.expectation(None if record is None else record.version)
 
     def _accept(self, write: Write, expect: Expect | int) -> tuple[Message, Response]:
         request, path = write.request, self._resource.path(write.key)

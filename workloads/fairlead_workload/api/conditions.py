@@ -1,13 +1,14 @@
 """Conditional requests and negotiation (RFC 9110): entity tags, If-Match, If-None-Match, Accept, Prefer, Cache-Control.
 
-Decided here: the ETag of a document is its quoted version, always strong; If-Match compares strongly, If-None-Match
-weakly.
+Decided here: the ETag of a document is its quoted version, always strong; If-Match compares strongly and comes first,
+If-None-Match weakly (RFC 9110, 13). Where there would be no success without them, conditions are not looked at.
 """
 
 import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Literal
 
 from fairlead_workload.api.request import Request
 from fairlead_workload.errors import Problem
@@ -25,31 +26,41 @@ def etag(version: int) -> str:
     return f'"{version}"'
 
 
+Versions = frozenset[int] | Literal["*"]  # that a field names; `*` is whichever there is
+
+
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a write asks of the stored document. `versions`, if given, must hold the current one."""
+    """What a write asks of the stored document, by If-Match and If-None-Match."""
 
-    versions: frozenset[int] | None = None
-    expect: Expect = Expect.ANY
+    match: Versions | None = None
+    none_match: Versions | None = None
 
     @property
     def given(self) -> bool:
-        return self.versions is not None or self.expect is not Expect.ANY
+        return self.match is not None or self.none_match is not None
 
     def resolve(self, version: int | None) -> Expect | int:
         """The condition as a write carries it; `version` is the current one. Raises Problem `precondition-failed`."""
-        if self.versions is not None and version not in self.versions:
+        if self.match is not None and not _names(self.match, version):
             raise problems.precondition_failed(version)
-        if self.versions is not None and version is not None:
-            return version
-        if (self.expect is Expect.PRESENT and version is None) or (
-            self.expect is Expect.ABSENT and version is not None
+        if self.none_match is not None and _names(self.none_match, version):
+            raise problems.precondition_failed(version)
+        if version is None:
+            return Expect.ANY if self.none_match is None else Expect.ABSENT
+        # Versions only grow: one that is named and lies ahead could still become the document's.
+        if isinstance(self.match, frozenset) or (
+            isinstance(self.none_match, frozenset) and any(named > version for named in self.none_match)
         ):
-            raise problems.precondition_failed(version)
-        return self.expect
+            return version
+        return Expect.ANY if self.match is None else Expect.PRESENT
 
 
 UNCONDITIONAL = Condition()
+
+
+def _names(field: Versions, version: int | None) -> bool:
+    return version is not None and (field == "*" or version in field)
 
 
 def _tags(field: str, name: str) -> list[tuple[bool, str]]:
@@ -74,21 +85,29 @@ def _tags(field: str, name: str) -> list[tuple[bool, str]]:
 
 def write_condition(request: Request) -> Condition:
     """If-Match and If-None-Match of a write. Raises Problem `bad-request` for what is neither tags nor *."""
-    match, none_match = request.header(b"if-match"), request.header(b"if-none-match")
-    if match is None and none_match is None:
+    if b"if-match" not in request.headers and b"if-none-match" not in request.headers:
         return UNCONDITIONAL
-    if match is not None and none_match is not None:
-        raise problems.bad_request("Send either If-Match or If-None-Match.")
-    if none_match is not None:
-        if none_match.strip() != "*":
-            raise problems.bad_request("A write takes If-None-Match with * only; use If-Match for an entity tag.")
-        return Condition(expect=Expect.ABSENT)
-    assert match is not None  # noqa: S101 - both were None above
-    if match.strip() == "*":
-        return Condition(expect=Expect.PRESENT)
+    return Condition(_versions(request, "If-Match", strong=True), _versions(request, "If-None-Match", strong=False))
+
+
+def _versions(request: Request, name: str, *, strong: bool) -> Versions | None:
+    field = request.header(name.lower().encode())
+    if field is None:
+        return None
+    if field.strip(" \t") == "*":
+        return "*"
     # A weak tag never matches strongly, and one that is no version of ours never matches at all.
-    strong = (tag for weak, tag in _tags(match, "If-Match") if not weak)
-    return Condition(versions=frozenset(int(tag) for tag in strong if _VERSION.fullmatch(tag)))
+    tags = (tag for weak, tag in _tags(field, name) if not (weak and strong))
+    return frozenset(int(tag) for tag in tags if _VERSION.fullmatch(tag))
+
+
+def check_match(request: Request, current: str | None) -> None:
+    """If-Match of a read, `current` being the quoted tag of what is there. Raises Problem `precondition-failed`."""
+    field = request.header(b"if-match")
+    if field is None or field.strip(" \t") == "*":
+        return
+    if not any(not weak and f'"{tag}"' == current for weak, tag in _tags(field, "If-Match")):
+        raise problems.precondition_failed_by_tag(current)
 
 
 def is_not_modified(field: str, current: str) -> bool:

@@ -39,6 +39,7 @@ class Lister:
         conditions.check_accept(request)
         parsed = self._parser.parse(request.url_query)
         query = self._query(parsed)
+        conditions.check_match(request, None)
         page = await self._store.query(self._resource.name, query, strong=self._strong)
         cursor = None if page.next is None else cursors.encode(self._resource.name, query, page.next)
         items = b",".join([self._resource.encode(record.document) for record in page.records])

@@ -37,6 +37,7 @@ class OperationReader:
         ref = self._ids.read(id_, principal=request.principal)
         if ref is None:
             raise problems.not_found("There is no such operation.")
+        conditions.check_match(request, None)
         (stored,) = await self._store.records([(OPERATIONS, ref.uuid)])
         if stored is None:
             if self._clock() - ref.created_at >= self._max_age_seconds:

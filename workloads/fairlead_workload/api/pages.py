@@ -118,6 +118,7 @@ def cached_page(render: Callable[[], tuple[Headers, bytes]]) -> Page:
             made = headers, body, f'"{blake2b(body, digest_size=12).hexdigest()}"'
         headers, body, etag = made
         head: Headers = [(b"etag", etag.encode()), (b"cache-control", b"no-cache")]
+        conditions.check_match(request, etag)
         given = request.header(b"if-none-match")
         if given is not None and conditions.is_not_modified(given, etag):
             return Response(304, head)

@@ -1,7 +1,7 @@
 """GET of one document: from the cache without waiting where that is possible, else through it; `Strong` goes past it.
 
 Decided here: what of an entry becomes which header field. `Age` and `Cache-Status` (RFC 9211) tell how fresh the answer
-is; `Cache-Control: no-cache` of the client reads through the cache.
+is; `Cache-Control: no-cache` of the client reads through the cache, and so does `If-Match`.
 """
 
 from math import inf
@@ -32,7 +32,7 @@ class DocumentReader:
     def quick(self, request: Request) -> Response | None:
         """The answer if this process has it, without waiting."""
         headers = request.headers
-        if self._strong or b"cache-control" in headers:
+        if self._strong or b"cache-control" in headers or b"if-match" in headers:
             return None
         # Entries have canonical keys only, so another spelling of the path misses here and is decoded below.
         entry = self._cache.peek(request.raw_path[self._path_start :])
@@ -49,7 +49,10 @@ class DocumentReader:
         """The document at the key in `segments`."""
         conditions.check_accept(request)
         key = self._resource.parse_key(tuple(decode_segment(segment) for segment in segments))
-        lookup = await self._cache.read(self._resource.path(key), revalidate=conditions.wants_fresh(request))
+        fresh = b"if-match" in request.headers or conditions.wants_fresh(request)
+        lookup = await self._cache.read(self._resource.path(key), revalidate=fresh)
+        if lookup.entry.body is not None:
+            conditions.check_match(request, lookup.entry.etag)
         now = self._clock()
         return self._answer(request, lookup.entry, cache_status(lookup, now), now)
 

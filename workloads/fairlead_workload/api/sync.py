@@ -62,7 +62,7 @@ class SyncWrites:
         return record
 
     def _decide(self, write: Write, current: Record | None) -> Effect:
-        expect = write.condition.resolve(None if current is None else current.version)
+        expect = write.expectation(None if current is None else current.version)
         return effect(
             self._resource,
             Command(self._resource.name, write.action, write.key, write.body, expect, write.at),

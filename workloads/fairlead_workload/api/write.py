@@ -7,8 +7,9 @@ from fairlead_workload.api.conditions import Condition
 from fairlead_workload.api.idempotency import Claim
 from fairlead_workload.api.request import Request
 from fairlead_workload.api.responses import JSON, REVALIDATE, Response
+from fairlead_workload.model import problems
 from fairlead_workload.model.effects import Action
-from fairlead_workload.stores.base import Document, Key
+from fairlead_workload.stores.base import Document, Expect, Key
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +23,12 @@ class Write:
     condition: Condition
     at: float  # unix seconds
     fresh: bool = False
+
+    def expectation(self, version: int | None) -> Expect | int:
+        """The condition as the write carries it; `version` is the stored one. Raises Problem: 404, then 412."""
+        if version is None and self.action in (Action.PATCH, Action.DELETE):
+            raise problems.not_found()
+        return self.condition.resolve(version)
 
 
 class Way(Protocol):

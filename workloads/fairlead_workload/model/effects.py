@@ -62,17 +62,17 @@ def effect(resource: Resource, command: Command, current: Record | None) -> Effe
     """
     if command.version is not None:
         return _as_decided(command, current)
+    if current is None and command.action in (Action.PATCH, Action.DELETE):
+        raise problems.not_found()  # before its condition (RFC 9110, 13.2.1)
     _check_condition(command, current)
     if command.action is Action.CREATE:
         if current is not None:
             raise problems.already_exists()
         return _created(resource, command)
-    if command.action is Action.REPLACE and current is None:
+    if current is None:
         resource.check_created_key(command.key)
         resource.check_read_only(_body(command), {})
         return _created(resource, command)
-    if current is None:
-        raise problems.not_found()
     if command.action is Action.DELETE:
         mutation = Mutation(resource.name, command.key, None, current.version)
         return Effect(mutation, None, current.document, Fact.DELETED)

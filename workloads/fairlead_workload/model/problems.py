@@ -89,6 +89,11 @@ def precondition_failed(version: int | None) -> Problem:
     return Problem("precondition-failed", 412, "Precondition failed", detail)
 
 
+def precondition_failed_by_tag(current: str | None) -> Problem:
+    detail = "There is no ETag here." if current is None else f"The ETag is {current}."
+    return Problem("precondition-failed", 412, "Precondition failed", detail)
+
+
 def body_too_large(limit: int) -> Problem:
     return Problem(
         "body-too-large",
