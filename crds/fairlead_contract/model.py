@@ -65,6 +65,10 @@ PROPERTY_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]{0,62}$"
 EVENT_TYPE_PATTERN = r"^[a-z][-a-z0-9]{0,39}[.][a-z][a-zA-Z]{0,39}$"
 HOST_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?$"
 HOST_PORT_PATTERN = r"^[A-Za-z0-9]([-A-Za-z0-9.]{0,251}[A-Za-z0-9])?:[0-9]{1,5}$"
+ORIGIN_PATTERN = (  # the serialization of an origin (HTML), a host below `*.`, or any origin
+    r"^([*]|[a-z][a-z0-9+.-]{0,31}://([*][.])?([a-z0-9]([-a-z0-9.]{0,200}[a-z0-9])?|\[[0-9a-f:.]{2,45}\])(:[1-9][0-9]{0,4})?)$"
+)
+FIELD_NAME_PATTERN = r"^[A-Za-z0-9][-A-Za-z0-9_]{0,62}$"  # of HTTP
 QUANTITY_PATTERN = r"^[0-9]+([.][0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$"
 
 Duration = Annotated[str, Field(pattern=DURATION_PATTERN, max_length=32)]
@@ -78,6 +82,8 @@ ObjectName = Annotated[str, Field(pattern=OBJECT_NAME_PATTERN, max_length=253)]
 CloudName = Annotated[str, Field(pattern=CLOUD_NAME_PATTERN, max_length=253)]
 ShortText = Annotated[str, Field(min_length=1, max_length=253)]
 Host = Annotated[str, Field(pattern=HOST_PATTERN, max_length=253)]
+Origin = Annotated[str, Field(pattern=ORIGIN_PATTERN, max_length=256)]
+FieldName = Annotated[str, Field(pattern=FIELD_NAME_PATTERN, max_length=63)]
 HostPort = Annotated[str, Field(pattern=HOST_PORT_PATTERN, max_length=259)]
 Port = Annotated[int, Field(ge=1, le=65535)]
 Expression = Annotated[str, Field(min_length=1, max_length=1024)]

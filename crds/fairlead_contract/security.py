@@ -6,7 +6,18 @@ from typing import Annotated
 from pydantic import Field
 
 from fairlead_contract.api import Operation
-from fairlead_contract.model import SET_LIST, Duration, Model, ObjectName, ResourceName, SecretName, ShortText
+from fairlead_contract.model import (
+    SET_LIST,
+    Duration,
+    FieldName,
+    Model,
+    ObjectName,
+    Origin,
+    ResourceName,
+    Rule,
+    SecretName,
+    ShortText,
+)
 
 
 class Anonymous(StrEnum):
@@ -105,6 +116,72 @@ class ServerTls(Model):
     )
 
 
+class Method(StrEnum):
+    GET = "GET"
+    HEAD = "HEAD"
+    POST = "POST"
+    PUT = "PUT"
+    PATCH = "PATCH"
+    DELETE = "DELETE"
+
+
+# What the API reads, and browsers ask for before they send it.
+_READ = (
+    "Authorization",
+    "Cache-Control",
+    "Content-Encoding",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-Match",
+    "If-None-Match",
+    "Prefer",
+    "Traceparent",
+    "X-Request-ID",
+)
+
+
+class Cors(Model):
+    """Which pages of other origins may call the API from a browser (CORS)."""
+
+    RULES = (
+        Rule(
+            "!self.?credentials.orValue(false) || !('*' in self.origins)",
+            "credentials do not go with the origin `*`; name the origins",
+            ".origins",
+        ),
+        Rule(
+            "self.origins.all(o, !(o.startsWith('https://') && o.endsWith(':443'))"
+            " && !(o.startsWith('http://') && o.endsWith(':80')))",
+            "browsers leave the default port out of an origin; leave it out",
+            ".origins",
+        ),
+    )
+    origins: tuple[Origin, ...] = Field(
+        min_length=1,
+        max_length=64,
+        description="Origins as browsers send them (`https://app.example.com`), hosts below one "
+        "(`https://*.example.com`), or `*` for all.",
+        json_schema_extra=SET_LIST,
+    )
+    methods: tuple[Method, ...] = Field(
+        default=tuple(Method),
+        min_length=1,
+        max_length=6,
+        description="Methods that they may use.",
+        json_schema_extra=SET_LIST,
+    )
+    headers: tuple[FieldName, ...] = Field(
+        default=_READ,
+        max_length=64,
+        description="Header fields that they may send. Default: those that the API reads.",
+        json_schema_extra=SET_LIST,
+    )
+    credentials: bool = Field(
+        default=False, description="Whether browsers may send cookies and other credentials of their own accord."
+    )
+    max_age: Duration = Field(default="10m", description="How long browsers may remember all this.")
+
+
 class Security(Model):
     """Authentication, authorization and limits."""
 
@@ -115,6 +192,7 @@ class Security(Model):
     )
     rate_limit: RateLimit | None = Field(default=None, description="Default: no limit.")
     request_filter: RequestFilter | None = Field(default=None, description="Default: disabled.")
+    cors: Cors | None = Field(default=None, description="Default: no page of another origin may read an answer.")
     max_body_bytes: int = Field(
         default=1_048_576, ge=1024, le=10_485_760, description="Largest request body, in bytes."
     )

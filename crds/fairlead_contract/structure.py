@@ -36,6 +36,11 @@ _PATTERNS = {
     scalars.EVENT_TYPE_PATTERN: ("an event type", "write RESOURCE.verbInThePast, such as orders.created"),
     scalars.HOST_PATTERN: ("a host name", "write it like db.shop.svc"),
     scalars.HOST_PORT_PATTERN: ("host:port", "write it like redis.shop.svc:6379"),
+    scalars.ORIGIN_PATTERN: (
+        "an origin",
+        "write it as browsers do, such as https://app.example.com, http://localhost:3000, https://*.example.com or *",
+    ),
+    scalars.FIELD_NAME_PATTERN: ("the name of a header field", "write it like X-Tenant; `*` is none"),
     scalars.QUANTITY_PATTERN: ("a quantity", "write it like 250m or 256Mi"),
 }
 _TYPE_NAMES = {

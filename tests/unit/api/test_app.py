@@ -109,7 +109,7 @@ async def test_anything_else_is_a_problem(path: str) -> None:
 async def test_pages_are_read_only(path: str) -> None:
     app = await public()
     refused = await call(app, path, method="POST")
-    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD")
+    assert (refused.status, refused.headers["allow"]) == (405, "GET, HEAD, OPTIONS")
     head, get = await call(app, path, method="HEAD"), await call(app, path)
     assert (head.status, head.body) == (200, b"")
     assert head.headers["content-length"] == get.headers["content-length"] == str(len(get.body))

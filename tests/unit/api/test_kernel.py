@@ -17,16 +17,14 @@ TRACE = "0af7651916cd43dd8448eb211c80319c"
 @pytest.mark.parametrize(
     ("method", "url", "allow"),
     [
-        ("OPTIONS", "/v1/products", "GET, HEAD, POST"),
-        ("DELETE", "/v1/products", "GET, HEAD, POST"),
-        ("OPTIONS", "/v1/products/pen", "DELETE, GET, HEAD, PATCH, PUT"),
-        ("POST", "/v1/products/pen", "DELETE, GET, HEAD, PATCH, PUT"),
-        ("BREW", "/v1/products/pen", "DELETE, GET, HEAD, PATCH, PUT"),
-        ("GET", "/v1/ledger", "POST"),
-        ("HEAD", "/v1/ledger", "POST"),
-        ("PUT", "/v1/ledger/a", "GET, HEAD"),
-        ("DELETE", "/v1/ledger/a", "GET, HEAD"),
-        ("POST", "/v1/operations/x", "GET, HEAD"),
+        ("DELETE", "/v1/products", "GET, HEAD, OPTIONS, POST"),
+        ("POST", "/v1/products/pen", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        ("BREW", "/v1/products/pen", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        ("GET", "/v1/ledger", "OPTIONS, POST"),
+        ("HEAD", "/v1/ledger", "OPTIONS, POST"),
+        ("PUT", "/v1/ledger/a", "GET, HEAD, OPTIONS"),
+        ("DELETE", "/v1/ledger/a", "GET, HEAD, OPTIONS"),
+        ("POST", "/v1/operations/x", "GET, HEAD, OPTIONS"),
     ],
 )
 async def test_other_methods(service: Service, method: str, url: str, allow: str) -> None:
@@ -34,6 +32,31 @@ async def test_other_methods(service: Service, method: str, url: str, allow: str
     assert (answer.status, answer.headers["allow"]) == (405, allow)
     if method != "HEAD":
         assert answer.problem == "method-not-allowed"
+
+
+@pytest.mark.parametrize(
+    ("url", "allow"),
+    [
+        ("/v1/products", "GET, HEAD, OPTIONS, POST"),
+        ("/v1/products/pen", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        ("/v1/products/none", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        ("/v1/readings/1/2026-01-01T00:00:00Z", "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"),
+        ("/v1/ledger", "OPTIONS, POST"),
+        ("/v1/ledger/a", "GET, HEAD, OPTIONS"),
+        ("/v1/operations/x", "GET, HEAD, OPTIONS"),
+    ],
+)
+async def test_options_tells_the_methods_of_a_path(service: Service, url: str, allow: str) -> None:
+    answer = await service.send("OPTIONS", url)
+    assert (answer.status, answer.body, answer.headers["allow"]) == (204, b"", allow)
+    patches = "application/merge-patch+json, application/json" if "PATCH" in allow else None
+    assert answer.headers.get("accept-patch") == patches
+    assert not any(name.startswith("access-control") or name == "vary" for name in answer.headers)
+
+
+@pytest.mark.parametrize("url", ["/nowhere", "/v1/nothing", "/v1/products/a/b"])
+async def test_options_of_an_unknown_path_is_404(service: Service, url: str) -> None:
+    assert (await service.send("OPTIONS", url)).status == 404
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import msgspec
 
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload.api import docs_page
+from fairlead_workload.api.cors import cors_of
 from fairlead_workload.api.health import Health, Status
 from fairlead_workload.api.pages import Page, cached_page, pages
 from fairlead_workload.api.request import Request
@@ -27,7 +28,7 @@ def application(
         "/health": alive,
         "/ready": partial(_ready, health),
     }
-    others = pages(paths, http)
+    others = pages(paths, http, cors_of(document))
     resources = f"/{document.api.version}/"
 
     async def public(scope: Scope, receive: Receive, send: Send) -> None:

@@ -1,8 +1,9 @@
 """The kernel: everything below `/{version}/` in one ASGI callable.
 
 Decided here: routes are compiled at start into dictionary look-ups; a request goes match -> head limits -> method ->
-handler, and every answer, problems too, leaves through the same two sends. Handlers are plain calls; there are no
-layers to wrap. HEAD is GET without its body. An unforeseen exception is a 500 whose text stays in the log.
+handler, and every answer, problems too, leaves through the same two sends, past CORS where the service has it. Handlers
+are plain calls; there are no layers to wrap. HEAD is GET without its body. An unforeseen exception is a 500 whose text
+stays in the log.
 """
 
 import logging
@@ -10,11 +11,12 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 
 from fairlead_contract.api import Operation
+from fairlead_workload.api.cors import cors_of
 from fairlead_workload.api.lists import Lister
 from fairlead_workload.api.operations import OperationReader
 from fairlead_workload.api.reads import DocumentReader
 from fairlead_workload.api.request import Disconnected, Request, decode_segment
-from fairlead_workload.api.responses import Response, problem_response
+from fairlead_workload.api.responses import Response, options, problem_response
 from fairlead_workload.api.server import Receive, Scope, Send
 from fairlead_workload.api.writes import Writer
 from fairlead_workload.bindings import Bindings
@@ -40,7 +42,7 @@ class Endpoint:
         self.handlers = dict(handlers)
         if "GET" in self.handlers:
             self.handlers["HEAD"] = self.handlers["GET"]
-        self.allow = ", ".join(sorted(self.handlers))
+        self.allow = ", ".join(sorted((*self.handlers, "OPTIONS")))
         self.quick = quick
 
 
@@ -49,6 +51,7 @@ class Kernel:
 
     def __init__(self, bindings: Bindings, *, http: HttpTelemetry) -> None:
         self._http = http
+        self._cors = cors_of(bindings.document)
         self._version = bindings.document.api.version
         # By name of the collection and number of path segments below it.
         self._endpoints: dict[tuple[str, int], Endpoint] = {}
@@ -103,7 +106,7 @@ class Kernel:
         try:
             try:
                 endpoint, segments = self._match(request.raw_path)
-                if request.refusal is not None:
+                if request.refusal is not None and not self._is_preflight(request):
                     raise request.refusal
                 response = endpoint.quick(request) if endpoint.quick is not None and request.method == "GET" else None
                 if response is None:
@@ -112,6 +115,8 @@ class Kernel:
                 response, left = self._failure(request, problems.bad_request("The body is not complete.")), True
             except Exception as error:  # noqa: BLE001 - the outermost place: whatever it is, the client gets a problem
                 response = self._failure(request, error)
+            if self._cors is not None:
+                self._cors.mark(request, response)
             body = b"" if request.method == "HEAD" else response.body
             status, size = CLIENT_CLOSED_REQUEST if left else response.status, len(body)
             await send(response.start(request.id))
@@ -147,9 +152,14 @@ class Kernel:
         handler = endpoint.handlers.get(request.method)
         if handler is not None:
             return await handler(request, segments)
+        if request.method == "OPTIONS" and (endpoint.handlers or self._is_preflight(request)):
+            return options(endpoint.allow)
         if not endpoint.handlers:
             raise problems.not_found("There is nothing at this URL.")
         raise problems.method_not_allowed(endpoint.allow)
+
+    def _is_preflight(self, request: Request) -> bool:
+        return self._cors is not None and self._cors.answers(request)
 
     def _failure(self, request: Request, error: Exception) -> Response:
         if isinstance(error, Problem):

@@ -1,8 +1,8 @@
 """What is served beside the resources: a Starlette application of a few fixed paths.
 
-Decided here: these are GET and HEAD only, anything else is a problem document, as it is for resources. A page is a
-function from our request to our response, so it shares head limits, request ids and problems with the kernel; one that
-never changes is made when it is first asked for, and has a strong ETag.
+Decided here: these are GET, HEAD and OPTIONS only, anything else is a problem document, as it is for resources. A page
+is a function from our request to our response, so it shares head limits, request ids and problems with the kernel; one
+that never changes is made when it is first asked for, and has a strong ETag.
 """
 
 import asyncio
@@ -18,35 +18,47 @@ from starlette.responses import Response as StarletteResponse
 from starlette.routing import Route
 
 from fairlead_workload.api import conditions
+from fairlead_workload.api.cors import Cors
 from fairlead_workload.api.request import Request
-from fairlead_workload.api.responses import Headers, Response, problem_response
+from fairlead_workload.api.responses import Headers, Response, options, problem_response
 from fairlead_workload.errors import Problem
 from fairlead_workload.model import problems
 from fairlead_workload.telemetry.http import UNMATCHED, HttpTelemetry
 
+ALLOW = "GET, HEAD, OPTIONS"
 Page = Callable[[Request], Awaitable[Response]]
 _log = logging.getLogger(__name__)
 
 
-def pages(paths: Mapping[str, Page], http: HttpTelemetry | None = None) -> Starlette:
+def pages(paths: Mapping[str, Page], http: HttpTelemetry | None = None, cors: Cors | None = None) -> Starlette:
     """The application of `paths`; `http` counts and logs its requests."""
     application = Starlette(
-        routes=[Route(path, _endpoint(page, _Observer(http, path)), methods=["GET"]) for path, page in paths.items()],
-        exception_handlers={HTTPException: _unmatched(_Observer(http, UNMATCHED))},
+        routes=[
+            Route(path, _endpoint(page, _Exit(path, http, cors)), methods=["GET", "OPTIONS"])
+            for path, page in paths.items()
+        ],
+        exception_handlers={HTTPException: _unmatched(_Exit(UNMATCHED, http, cors))},
     )
     application.router.redirect_slashes = False
     return application
 
 
-class _Observer:
-    """Tells the telemetry of one route, if there is one, what a request came to."""
+class _Exit:
+    """Where the answers of one route leave: marked for CORS, counted and logged."""
 
-    def __init__(self, http: HttpTelemetry | None, route: str) -> None:
+    def __init__(self, route: str, http: HttpTelemetry | None, cors: Cors | None) -> None:
         self._http = http
         self._route = http.route(route) if http is not None else None
+        self._cors = cors
+
+    def answers(self, request: Request) -> bool:
+        """Whether it is a preflight."""
+        return self._cors is not None and self._cors.answers(request)
 
     def sent(self, request: Request, response: Response, began: float) -> StarletteResponse:
         """Our response as Starlette sends it."""
+        if self._cors is not None:
+            self._cors.mark(request, response)
         start = response.start(request.id)
         answer = StarletteResponse(b"" if request.method == "HEAD" else response.body, response.status)
         answer.raw_headers = start["headers"]
@@ -67,11 +79,12 @@ class _Observer:
 Handler = Callable[[StarletteRequest], Awaitable[StarletteResponse]]
 
 
-def _endpoint(page: Page, observer: _Observer) -> Handler:
+def _endpoint(page: Page, way_out: _Exit) -> Handler:
     async def endpoint(asked: StarletteRequest) -> StarletteResponse:
         began = perf_counter()
         request = Request(asked.scope, asked.receive)
-        return observer.sent(request, await _answer(page, request), began)
+        response = options(ALLOW) if way_out.answers(request) else await _answer(page, request)
+        return way_out.sent(request, response, began)
 
     return endpoint
 
@@ -80,6 +93,8 @@ async def _answer(page: Page, request: Request) -> Response:
     try:
         if request.refusal is not None:
             raise request.refusal
+        if request.method == "OPTIONS":
+            return options(ALLOW)
         return await page(request)
     except Problem as problem:
         return _refusal(problem, request)
@@ -88,17 +103,19 @@ async def _answer(page: Page, request: Request) -> Response:
         return _refusal(problems.internal_error(), request)
 
 
-def _unmatched(observer: _Observer) -> Callable[[StarletteRequest, Exception], Awaitable[StarletteResponse]]:
+def _unmatched(way_out: _Exit) -> Callable[[StarletteRequest, Exception], Awaitable[StarletteResponse]]:
     """404 and 405, the only answers that Starlette gives by itself."""
 
     async def handler(asked: StarletteRequest, error: Exception) -> StarletteResponse:
         began = perf_counter()
         request = Request(asked.scope, asked.receive)
+        if way_out.answers(request):
+            return way_out.sent(request, options("OPTIONS"), began)
         problem = request.refusal
         if problem is None and isinstance(error, HTTPException) and error.status_code == 405:
-            problem = problems.method_not_allowed("GET, HEAD")
+            problem = problems.method_not_allowed(ALLOW)
         problem = problem or problems.not_found("There is nothing at this URL.")
-        return observer.sent(request, _refusal(problem, request), began)
+        return way_out.sent(request, _refusal(problem, request), began)
 
     return handler
 

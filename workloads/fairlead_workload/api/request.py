@@ -24,10 +24,12 @@ _HEADER_OVERHEAD_BYTES = 4  # ": " and the line end
 _LISTS = frozenset((b"accept", b"cache-control", b"content-encoding", b"if-match", b"if-none-match", b"prefer"))
 _SINGLES = frozenset(
     (
+        b"access-control-request-method",
         b"content-length",
         b"content-type",
         b"host",
         b"idempotency-key",
+        b"origin",
         b"traceparent",
         b"transfer-encoding",
         b"x-request-id",

@@ -1,13 +1,15 @@
 """What goes back: status, header fields and bytes, and the two forms of a body (JSON and problem documents).
 
 Decided here: documents may be kept by the client but must be revalidated (`private, no-cache`), everything else is not
-stored. There is one representation of each resource, so no `Vary` is needed.
+stored. There is one representation of each resource, so `Vary` is CORS's alone. OPTIONS is answered with `Allow`, and
+with `Accept-Patch` where there is PATCH (RFC 5789, 3.1).
 """
 
 from typing import Any
 
 import msgspec
 
+from fairlead_workload.api import media_types
 from fairlead_workload.errors import Problem
 from fairlead_workload.model import problems
 
@@ -43,6 +45,14 @@ class Response:
 def json_response(status: int, content: Any, *extra: tuple[bytes, bytes]) -> Response:
     """`content` as JSON, not to be stored."""
     return Response(status, [JSON, NO_STORE, *extra], _encode(content))
+
+
+def options(allow: str) -> Response:
+    """204 that tells the methods of a path, as `Allow` lists them."""
+    headers: Headers = [(b"allow", allow.encode())]
+    if "PATCH" in allow:
+        headers.append((b"accept-patch", ", ".join(media_types.PATCH).encode()))
+    return Response(204, headers)
 
 
 def problem_response(problem: Problem, *, instance: str, request_id: str) -> Response:
