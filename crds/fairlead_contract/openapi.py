@@ -47,7 +47,8 @@ def _description(document: RuntimeDocument) -> str:
         f"The {document.name} service. Errors are problem documents (RFC 9457). JSON bodies are UTF-8 without U+0000, "
         f"with integers of at most 64 bits, and have at most {document.security.max_body_bytes} bytes; they may "
         "come with `Content-Encoding` gzip or zstd. Every answer "
-        "carries `X-Request-ID`. What a resource does not offer is answered with 405 and `Allow`."
+        "carries `X-Request-ID`. What a resource does not offer is answered with 405 and `Allow`; OPTIONS tells "
+        "`Allow` too."
     )
 
 

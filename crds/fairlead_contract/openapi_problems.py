@@ -28,7 +28,11 @@ PROBLEM_SCHEMA: Json = {
     "description": "A problem document (RFC 9457).",
     "required": ["type", "title", "status"],
     "properties": {
-        "type": {"type": "string", "format": "uri", "description": "What happened; stable."},
+        "type": {
+            "type": "string",
+            "format": "uri-reference",
+            "description": "What happened; stable. A path of this service, with a page about it.",
+        },
         "title": {"type": "string", "description": "What happened, for people."},
         "status": {"type": "integer", "minimum": 400, "maximum": 599, "description": "The HTTP status."},
         "detail": {"type": "string", "description": "This occurrence, for people."},

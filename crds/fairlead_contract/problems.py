@@ -6,7 +6,7 @@ Slugs are stable; a new situation gets a new one.
 
 from dataclasses import dataclass
 
-TYPE_BASE = "https://fairlead.dev/problems/"
+TYPE_BASE = "/problems/"  # of the service itself, which has a page for each
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,9 +235,11 @@ Every error that the API answers is a problem document (RFC 9457), `application/
 }}
 ```
 
-`type` is stable and says what happened; `detail` is for people and may change. `errors`, where there are any, name
-places in the body by JSON Pointer (RFC 6901), or query parameters. `requestId` is the `X-Request-ID` of the answer;
-the log has more under it. The problem of an accepted write is the `error` of its operation.
+`type` is stable and says what happened. It is a path of the service that answered, which has a page for each type, and
+the list at `/problems`; they work offline, and on the admin port too. `detail` is for people and may change. `errors`,
+where there are any, name places in the body by JSON Pointer (RFC 6901), or query parameters. `requestId` is the
+`X-Request-ID` of the answer; the log has more under it. The problem of an accepted write is the `error` of its
+operation.
 
 A request that is no HTTP at all may be answered by a closed connection, or by an empty 400, instead.
 

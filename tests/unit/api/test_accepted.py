@@ -164,7 +164,7 @@ async def test_a_succeeded_operation_is_never_ahead_of_the_cache(stocked: Servic
 
 async def test_a_failed_operation_says_why(stocked: Service) -> None:
     accepted = await stocked.send("PATCH", URL, {"quantity": 3})
-    error = {"type": "https://fairlead.dev/problems/not-found", "title": "Not found", "status": 404}
+    error = {"type": "/problems/not-found", "title": "Not found", "status": 404}
     await finish(stocked, accepted, OperationRecord("Failed", error, None, stocked.clock.now, "orders/x"))
     failed = await stocked.send("GET", accepted.headers["location"])
     assert (failed.json["status"], failed.json["error"]) == ("Failed", error)

@@ -1,12 +1,15 @@
 """The public and the admin application, called as ASGI."""
 
 import json
+import re
+from html import unescape
 from typing import Any
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from prometheus_client.registry import CollectorRegistry
 
+from fairlead_contract.problems import BY_SLUG
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload.api.admin import admin
 from fairlead_workload.api.app import application
@@ -105,7 +108,7 @@ async def test_anything_else_is_a_problem(path: str) -> None:
     assert answer.json()["requestId"] == answer.headers["x-request-id"] == "abc"
 
 
-@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/health", "/ready"])
+@pytest.mark.parametrize("path", ["/docs", "/openapi.json", "/health", "/ready", "/problems", "/problems/conflict"])
 async def test_pages_are_read_only(path: str) -> None:
     app = await public()
     refused = await call(app, path, method="POST")
@@ -133,6 +136,33 @@ async def test_a_request_without_a_host_is_refused_on_either_listener() -> None:
         for path in ("/health", "/nothing"):
             answer = await call(app, path, headers={"Host": ""})
             assert (answer.status, answer.json()["type"].rpartition("/")[2]) == (400, "bad-request")
+
+
+@pytest.mark.parametrize("slug", BY_SLUG)
+async def test_the_type_of_a_problem_leads_to_its_page(slug: str) -> None:
+    problem = BY_SLUG[slug]
+    for app in (await public(), admin(Health({}), CollectorRegistry())):
+        answer = await call(app, problem.uri)
+        assert (answer.status, answer.headers["content-type"]) == (200, "text/html; charset=utf-8")
+        page = unescape(re.sub("</?code>", "`", answer.body.decode()))
+        assert all(text in page for text in (problem.title, str(problem.status), problem.cause, problem.remedy))
+        assert all(f"`{name}`" in page for name in (*problem.headers, *problem.alternatives))
+        assert "://" not in page
+        again = await call(app, problem.uri, headers={"If-None-Match": answer.headers["etag"]})
+        assert (again.status, again.body) == (304, b"")
+
+
+async def test_the_list_of_problems_leads_to_each_page() -> None:
+    answer = await call(await public(), "/problems")
+    assert answer.status == 200
+    assert all(f'href="{problem.uri}"' in answer.body.decode() for problem in BY_SLUG.values())
+
+
+@pytest.mark.parametrize("path", ["/problems/", "/problems/none", "/problems/not-found/", "/problems/not%2Dfound%00"])
+async def test_there_is_no_page_of_an_unknown_problem(path: str) -> None:
+    answer = await call(await public(), path)
+    assert (answer.status, answer.json()["type"]) == (404, "/problems/not-found")
+    assert (await call(await public(), answer.json()["type"])).status == 200
 
 
 async def test_openapi_describes_the_service() -> None:
@@ -163,7 +193,7 @@ async def test_an_unforeseen_error_is_a_problem_without_its_text(caplog: pytest.
     health = Health({})
     health.report = lambda: 1 / 0  # type: ignore[assignment, method-assign]
     answer = await call(admin(health, CollectorRegistry()), "/ready")
-    assert (answer.status, answer.json()["type"]) == (500, "https://fairlead.dev/problems/internal-error")
+    assert (answer.status, answer.json()["type"]) == (500, "/problems/internal-error")
     assert b"division" not in answer.body
     assert "request failed" in caplog.text
 

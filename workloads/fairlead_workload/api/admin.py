@@ -1,4 +1,4 @@
-"""The admin ASGI application: `/health`, `/ready` with the state of each dependency, and `/metrics`.
+"""The admin ASGI application: `/health`, `/ready` with the state of each dependency, `/metrics`, and `/problems`.
 
 Decided here: it is for the inside of a cluster or this machine only. Metrics are rendered in a thread, so that a large
 exposition does not hold up requests.
@@ -12,7 +12,8 @@ from prometheus_client.registry import CollectorRegistry
 
 from fairlead_workload.api.app import alive
 from fairlead_workload.api.health import Health, Status
-from fairlead_workload.api.pages import pages
+from fairlead_workload.api.pages import Page, pages
+from fairlead_workload.api.problem_pages import problem_pages
 from fairlead_workload.api.request import Request
 from fairlead_workload.api.responses import NO_STORE, Response, json_response
 from fairlead_workload.api.server import Application
@@ -20,7 +21,13 @@ from fairlead_workload.api.server import Application
 
 def admin(health: Health, registry: CollectorRegistry) -> Application:
     """The application of the admin listener."""
-    return pages({"/health": alive, "/ready": partial(_ready, health), "/metrics": partial(_metrics, registry)})
+    paths: dict[str, Page] = {
+        "/health": alive,
+        "/ready": partial(_ready, health),
+        "/metrics": partial(_metrics, registry),
+        **problem_pages(),
+    }
+    return pages(paths)
 
 
 async def _ready(health: Health, request: Request) -> Response:

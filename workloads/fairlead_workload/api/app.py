@@ -12,6 +12,7 @@ from fairlead_workload.api import docs_page
 from fairlead_workload.api.cors import cors_of
 from fairlead_workload.api.health import Health, Status
 from fairlead_workload.api.pages import Page, cached_page, pages
+from fairlead_workload.api.problem_pages import problem_pages
 from fairlead_workload.api.request import Request
 from fairlead_workload.api.responses import JSON, Headers, Response, json_response
 from fairlead_workload.api.server import Application, Receive, Scope, Send
@@ -27,6 +28,7 @@ def application(
         "/docs": cached_page(docs_page.render),
         "/health": alive,
         "/ready": partial(_ready, health),
+        **problem_pages(),
     }
     others = pages(paths, http, cors_of(document))
     resources = f"/{document.api.version}/"

@@ -7,7 +7,7 @@ from typing import Any
 
 from fairlead_workload.errors import Problem
 
-TYPE_BASE = "https://fairlead.dev/problems/"
+TYPE_BASE = "/problems/"  # of the service itself, which has a page for each
 
 FieldError = dict[str, Any]  # {"pointer": RFC 6901, "detail": text}
 
