@@ -10,6 +10,11 @@ from fairlead_contract.model import SET_LIST, Duration, Model, PropertyName, Res
 LIST_PARAMETERS = frozenset({"limit", "cursor", "order"})  # of every list; they win over properties of that name
 
 
+class Protocol(StrEnum):
+    HTTP1 = "HTTP1"
+    H2C = "H2C"
+
+
 class Operation(StrEnum):
     CREATE = "Create"
     GET = "Get"
@@ -207,6 +212,11 @@ class Api(Model):
     title: ShortText | None = Field(
         default=None, description="Title in the OpenAPI document. Default: the resource's name."
     )
+    protocol: Protocol = Field(
+        default=Protocol.HTTP1,
+        description="What the port speaks without TLS. HTTP1: HTTP/1.1. H2C: HTTP/2 by prior knowledge too, for "
+        "gateways and meshes that ask for it. With security.tls, clients choose HTTP/1.1 or HTTP/2.",
+    )
     resources: tuple[Resource, ...] = Field(
         min_length=1, max_length=32, description="The resources served.", json_schema_extra=map_list()
     )
@@ -221,6 +231,7 @@ __all__ = [
     "Listing",
     "LocalCache",
     "Operation",
+    "Protocol",
     "Reads",
     "Reference",
     "Resource",

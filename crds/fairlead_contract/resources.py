@@ -46,6 +46,11 @@ class ApiServiceSpec(Model):
 
     RULES = (
         Rule(
+            "self.api.?protocol.orValue('HTTP1') != 'H2C' || !has(self.security) || !has(self.security.tls)",
+            "protocol H2C is HTTP/2 without TLS; leave it out, TLS has HTTP/2 by itself",
+            ".api.protocol",
+        ),
+        Rule(
             "has(self.queue) || !self.api.resources.exists(r, r.?writes.orValue('Sync') == 'Accepted')",
             "a resource with writes: Accepted needs a queue; add spec.queue, or use Sync",
             ".queue",

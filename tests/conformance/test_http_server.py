@@ -7,9 +7,17 @@ import asyncio
 import contextlib
 import re
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from fairlead_workload.api.granian_server import GranianServer
 from fairlead_workload.api.request import Request
@@ -17,7 +25,11 @@ from fairlead_workload.api.server import HttpLimits, Server, TlsFiles, bind
 from fairlead_workload.api.uvicorn_server import UvicornServer
 from fairlead_workload.errors import Misconfigured
 
-SERVERS = {"granian": GranianServer, "uvicorn": UvicornServer}
+SERVERS = {
+    "granian": GranianServer,
+    "granian with HTTP/2": partial(GranianServer, http2=True),
+    "uvicorn": UvicornServer,
+}
 LIMITS = HttpLimits(header_read_seconds=0.4, keep_alive_seconds=5, max_head_bytes=16_384)
 MAX_BODY = 1000
 PATIENCE_SECONDS = 10.0
@@ -95,6 +107,14 @@ class Client:
             whole = await self.reader.readuntil(b"0\r\n\r\n")
             return whole.split(b"\r\n")[1]
         return await self.reader.readexactly(int(headers.get("content-length", "0")))
+
+    async def ended(self) -> bool:
+        """Whether the server closes, whatever it says before."""
+        with contextlib.suppress(ConnectionError):
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                while await self.reader.read(65_536):
+                    pass
+        return True
 
     async def closed(self) -> bool:
         try:
@@ -403,13 +423,120 @@ async def test_missing_certificate_files_are_refused(kind: str, application: App
         SERVERS[kind](application, listener, tls=files)
 
 
-async def test_http2_is_served_with_prior_knowledge(application: Application) -> None:
-    server = GranianServer(application, bind("127.0.0.1", 0), limits=LIMITS)
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+SETTINGS = bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
+HEADERS_FRAME, SETTINGS_FRAME, STATUS_200 = 1, 4, 0x88
+# GET / of "a": three indexed fields, and :authority.
+HTTP2_REQUEST = PREFACE + SETTINGS + bytes([0, 0, 6, 1, 5, 0, 0, 0, 1, 0x82, 0x86, 0x84, 0x41, 1]) + b"a"
+SILENT = {
+    "nothing": b"",
+    "half a preface of HTTP/2": PREFACE[:10],
+    "a preface of HTTP/2": PREFACE,
+    "a preface and settings": PREFACE + SETTINGS,
+    "a request over HTTP/2, and then nothing": HTTP2_REQUEST,
+    "half a request line": b"GET / HT",
+    "a request, and then nothing": b"GET / HTTP/1.1\r\nHost: a\r\n\r\n",
+}
+
+
+@pytest.mark.parametrize("case", SILENT)
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_as_many_silent_clients_as_may_connect_do_not_stop_the_next(
+    case: str, kind: str, application: Application
+) -> None:
+    limits = HttpLimits(header_read_seconds=0.4, keep_alive_seconds=1, max_connections=4)
+    server = SERVERS[kind](application, bind("127.0.0.1", 0), limits=limits)
+    await server.start()
+    silent = [Client(*await asyncio.open_connection(*server.address)) for _ in range(2 * limits.max_connections)]
+    for client in silent:
+        await client.send(SILENT[case])
+    following = Client(*await asyncio.open_connection(*server.address))
+    await following.send(b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+    response = await following.response()
+    assert response is not None
+    assert response[0] == 200
+    for client in silent:
+        assert await client.ended(), "the server closes what is silent"
+    for client in (*silent, following):
+        client.writer.transport.abort()
+    await server.stop(2.0)
+
+
+# What a client says over TLS, and what below it; None where it does not come to TLS.
+SILENT_TLS = {
+    "nothing": (None, b""),
+    "half a hello": (None, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
+    "a handshake": ("http/1.1", b""),
+    "a handshake for HTTP/2": ("h2", b""),
+    "a preface and settings": ("h2", PREFACE + SETTINGS),
+}
+
+
+@pytest.mark.parametrize("case", SILENT_TLS)
+async def test_as_many_silent_clients_of_tls_do_not_stop_the_next(
+    case: str, application: Application, tmp_path: Path
+) -> None:
+    protocol, words = SILENT_TLS[case]
+    limits = HttpLimits(header_read_seconds=0.4, keep_alive_seconds=1, max_connections=4)
+    server = GranianServer(application, bind("127.0.0.1", 0), limits=limits, tls=certificate(tmp_path))
+    await server.start()
+
+    async def client(protocol: str | None) -> Client:
+        context = None if protocol is None else trusting_anybody(protocol)
+        return Client(*await asyncio.open_connection(*server.address, ssl=context))
+
+    async def be_silent() -> None:
+        silent = await client(protocol)
+        await silent.send(words)
+        assert await silent.ended(), "the server closes what is silent"
+        silent.writer.transport.abort()
+
+    silence = [asyncio.create_task(be_silent()) for _ in range(2 * limits.max_connections)]
+    await asyncio.sleep(0)
+    following = await client("http/1.1")
+    await following.send(b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+    response = await following.response()
+    assert response is not None
+    assert response[0] == 200
+    await asyncio.gather(*silence)
+    following.writer.transport.abort()
+    await server.stop(2.0)
+
+
+def trusting_anybody(protocol: str) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context.set_alpn_protocols([protocol])
+    return context
+
+
+def certificate(folder: Path) -> TlsFiles:
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "shop")])
+    now = datetime.now(UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now - timedelta(days=1), now + timedelta(days=1))
+    files = TlsFiles(folder / "tls.crt", folder / "tls.key")
+    files.certificate.write_bytes(builder.sign(key, hashes.SHA256()).public_bytes(Encoding.PEM))
+    files.key.write_bytes(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    return files
+
+
+@pytest.mark.parametrize(("http2", "frames"), [(True, {SETTINGS_FRAME, HEADERS_FRAME}), (False, set())])
+async def test_http2_is_served_with_prior_knowledge_where_it_is_asked_for(
+    http2: bool, frames: set[int], application: Application
+) -> None:
+    server = GranianServer(application, bind("127.0.0.1", 0), limits=LIMITS, http2=http2)
     await server.start()
     client = Client(*await asyncio.open_connection(*server.address))
-    await client.send(b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0]))
-    frame = await asyncio.wait_for(client.reader.readexactly(9), PATIENCE_SECONDS)
-    assert frame[3] == 4, "the first frame of an HTTP/2 server is SETTINGS"
+    await client.send(HTTP2_REQUEST)
+    answered: set[int] = set()
+    with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        while HEADERS_FRAME not in answered:
+            head = await asyncio.wait_for(client.reader.readexactly(9), PATIENCE_SECONDS)
+            payload = await client.reader.readexactly(int.from_bytes(head[:3], "big"))
+            answered.add(head[3])
+            assert head[3] != HEADERS_FRAME or payload[0] == STATUS_200
+    assert answered & {SETTINGS_FRAME, HEADERS_FRAME} == frames
     client.writer.transport.abort()
     await server.stop(2.0)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 from prometheus_client.registry import CollectorRegistry
 
+from fairlead_contract.api import Protocol
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload import storage
 from fairlead_workload.api.admin import admin
@@ -96,7 +97,8 @@ class Service:
             if listener is not None:
                 telemetry = HttpTelemetry(registry, _access_log(stack, log_format))
                 kernel = Kernel(bindings, http=telemetry)
-                public = GranianServer(application(document, kernel, health, telemetry), listener)
+                http2 = document.api.protocol is Protocol.H2C
+                public = GranianServer(application(document, kernel, health, telemetry), listener, http2=http2)
             private = UvicornServer(admin(health, registry), private_listener)
             service = cls(stack.pop_all(), public=public, private=private, worker=worker, health=health)
             service._background = [health.run(), process.run(), depths.run()]

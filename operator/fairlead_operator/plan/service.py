@@ -4,10 +4,13 @@ Decided here: target ports go by name. While TLS is switched on or off, a pod th
 endpoint, instead of one that answers with the wrong protocol. No Service has the admin port.
 """
 
+from fairlead_contract.api import Protocol
 from fairlead_contract.names import GRPC_PORT
 from fairlead_operator.plan.children import Child, Stage
 from fairlead_operator.plan.deployment import GRPC, HTTP, HTTPS
 from fairlead_operator.plan.request import Request
+
+H2C = "kubernetes.io/h2c"  # the application protocol of HTTP/2 without TLS
 
 
 def port(asked: Request) -> int:
@@ -18,18 +21,19 @@ def port(asked: Request) -> int:
 def api_service(asked: Request) -> Child:
     """Where the API is reached inside the cluster."""
     name = HTTPS if asked.serves_tls else HTTP
+    protocol = H2C if asked.document.api.protocol is Protocol.H2C else name
     spec = {
         "type": "ClusterIP",
         "selector": asked.selector("api"),
-        "ports": [{"name": name, "port": port(asked), "targetPort": name, "protocol": "TCP", "appProtocol": name}],
+        "ports": [{"name": name, "port": port(asked), "targetPort": name, "protocol": "TCP", "appProtocol": protocol}],
     }
     return asked.child("v1", "Service", "api", {"spec": spec}, component="api", stage=Stage.TRAFFIC)
 
 
 def grpc_service(asked: Request) -> Child:
     """Headless, because gRPC's long connections are balanced by the client."""
-    # The application protocol for cleartext HTTP/2; with TLS, ALPN settles it.
-    protocol = "https" if asked.document.grpc.mtls is not None else "kubernetes.io/h2c"
+    # With TLS, ALPN settles it.
+    protocol = HTTPS if asked.document.grpc.mtls is not None else H2C
     listener = {"name": GRPC, "port": GRPC_PORT, "targetPort": GRPC, "protocol": "TCP", "appProtocol": protocol}
     spec = {"type": "ClusterIP", "clusterIP": "None", "selector": asked.selector("api"), "ports": [listener]}
     return asked.child("v1", "Service", "grpc", {"spec": spec}, component="grpc", stage=Stage.TRAFFIC)

@@ -1,7 +1,9 @@
 """The public server: Granian (HTTP/1.1, HTTP/2, TLS 1.3), embedded in our event loop.
 
 Decided here: Granian gets our socket, no say over logging or signals, and no WebSockets. It drains by itself: stopped,
-it refuses connections, closes idle ones and finishes requests in flight.
+it refuses connections, closes idle ones and finishes requests in flight. HTTP/2 only where it is asked for or TLS
+negotiates it: to tell the protocols apart, Granian waits for a client without end (hyperium/hyper#3962), so that silent
+ones have to be closed by us.
 """
 
 import asyncio
@@ -10,12 +12,13 @@ import socket
 from typing import Any
 
 from granian._granian import SocketHolder
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings, HTTP2Settings
 from granian.log import LogLevels
 from granian.server.embed import Server as Embedded
 
 from fairlead_workload.api.server import Application, HttpLimits, TlsFiles
+from fairlead_workload.api.silence import Silence
 from fairlead_workload.errors import Misconfigured
 
 # Incremental: a full configuration would drop the handlers of everyone else.
@@ -56,7 +59,10 @@ class _Embedded(Embedded):
 
 
 class GranianServer:
-    """See `Server`. `listener` is the result of `bind`; the server owns it from now on."""
+    """See `Server`. `listener` is the result of `bind`; the server owns it from now on.
+
+    `http2`: without TLS, take HTTP/2 by prior knowledge too.
+    """
 
     def __init__(
         self,
@@ -65,15 +71,19 @@ class GranianServer:
         *,
         limits: HttpLimits | None = None,
         tls: TlsFiles | None = None,
+        http2: bool = False,
     ) -> None:
         if tls is not None:
             tls.check()
         limits = limits or HttpLimits()
+        mode = HTTPModes.auto if http2 or tls is not None else HTTPModes.http1
         self._listener = listener
         self._address: tuple[str, int] = listener.getsockname()[:2]
         self._task: asyncio.Task[None] | None = None
         host, port = self._address
-        settings = {"target": app, "address": host, "port": port} | _settings(limits) | _tls(tls)
+        self._silence = Silence(port, limits) if mode is HTTPModes.auto else None
+        self._watch: asyncio.Task[None] | None = None
+        settings = {"target": app, "address": host, "port": port, "http": mode} | _settings(limits) | _tls(tls)
         try:
             self._server = _Embedded(**settings)
         except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
@@ -91,6 +101,8 @@ class GranianServer:
             await asyncio.sleep(0)
         if self._task.done():
             raise Misconfigured("server", "the HTTP server did not start") from self._task.exception()
+        if self._silence is not None:
+            self._watch = asyncio.create_task(self._silence.run(), name="silent-connections")
 
     async def stop(self, grace_seconds: float) -> None:
         if self._task is None:
@@ -99,6 +111,9 @@ class GranianServer:
         self._server.grace_seconds = grace_seconds
         self._server.stop()  # type: ignore[no-untyped-call]
         await asyncio.wait({self._task})
+        if self._watch is not None:
+            self._watch.cancel()
+            await asyncio.wait({self._watch})
 
     async def wait(self) -> None:
         if self._task is not None:
@@ -118,7 +133,7 @@ def _settings(limits: HttpLimits) -> dict[str, Any]:
             max_buffer_size=limits.max_head_bytes,
             pipeline_flush=True,
         ),
-        "http2_settings": HTTP2Settings(max_headers_size=limits.max_head_bytes, keep_alive_interval=30_000),
+        "http2_settings": HTTP2Settings(max_headers_size=limits.max_head_bytes),
     }
 
 

@@ -26,7 +26,7 @@ class HttpLimits:
     """What a client may cost before the application sees its request."""
 
     header_read_seconds: float = 30.0  # to send a whole request head; with Granian also idle time between requests
-    keep_alive_seconds: float = 75.0  # idle time between requests, with uvicorn
+    keep_alive_seconds: float = 75.0  # idle time between requests, with uvicorn, and over HTTP/2 and TLS
     max_head_bytes: int = 65_536  # request line and header fields; the application's own limit is lower
     max_connections: int = 4096
     backlog: int = 1024

@@ -109,6 +109,16 @@ def test_the_service_leads_to_the_port_of_its_protocol(spec: str, port: int, nam
     assert rule["backendRefs"][0]["port"] == port
 
 
+@pytest.mark.parametrize(
+    ("case", "protocol"),
+    [("minimal", "http"), ("exposure-gateway", "kubernetes.io/h2c"), ("exposure-gateway-tls", "https")],
+)
+def test_the_service_names_the_protocol_that_its_pods_speak(case: str, protocol: str) -> None:
+    [listener] = child(golden(case), "Service").manifest["spec"]["ports"]
+    assert listener["appProtocol"] == protocol
+    assert listener["name"] in ("http", "https")
+
+
 def test_a_gateway_verifies_a_pod_that_speaks_tls() -> None:
     assert "BackendTLSPolicy" not in kinds(golden("exposure-gateway"))
     validation = child(golden("exposure-gateway-tls"), "BackendTLSPolicy").manifest["spec"]["validation"]
