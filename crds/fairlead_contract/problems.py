@@ -109,8 +109,9 @@ PROBLEMS = (
         "conflict",
         409,
         "The document kept changing",
-        "Other writers changed the document again and again while this request was carried out. Nothing was changed.",
-        "Try again; with `If-Match`, read the document first.",
+        "Writers of one document take turns; this request had none within ten seconds, or was outrun by other "
+        "processes for as long. Nothing was changed.",
+        "Try again; spread what is written so often over several documents.",
     ),
     ProblemType(
         "idempotency-in-progress",

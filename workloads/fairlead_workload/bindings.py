@@ -5,7 +5,7 @@ Made in one place (`service.py`), so that API and worker never know an adapter.
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload.caches.base import Cache
@@ -14,6 +14,7 @@ from fairlead_workload.model.operations import OperationIds
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.queues.base import Queue
 from fairlead_workload.stores.base import Store
+from fairlead_workload.stores.turns import Turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Bindings:
     queue: Queue | None
     operations: OperationIds
     clock: Callable[[], float] = time.time
+    turns: Turns = field(default_factory=Turns)  # of those who write one document, by its path
 
     @property
     def source(self) -> str:

@@ -173,9 +173,9 @@ async def test_every_schema_error_has_its_pointer(
     assert sorted(error["pointer"] for error in answer.json["errors"]) == sorted(pointers)
 
 
-async def test_a_concurrent_change_is_decided_again(stocked: Service) -> None:
+async def test_a_change_by_another_process_is_decided_again(stocked: Service) -> None:
     async def rename() -> None:
-        await stocked.send("PATCH", "/v1/products/pen", {"name": "Renamed"})
+        await stocked.keep("products", {**PEN, "name": "Renamed"}, version=None)
 
     stocked.store.faults.before["commit"] = rename
     answer = await stocked.send("PATCH", "/v1/products/pen", {"price": 7})
@@ -217,7 +217,9 @@ async def test_a_failed_condition_says_what_is_there(
     assert (answer.status, answer.json["detail"]) == (412, detail)
 
 
-async def test_a_document_that_never_stands_still_is_409(stocked: Service) -> None:
+async def test_a_document_that_never_stands_still_is_409(stocked: Service, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fairlead_workload.api.write.PATIENCE_SECONDS", 0.01)
+
     async def change() -> None:
         await stocked.keep("products", PEN, version=None)
         stocked.store.faults.before["commit"] = change

@@ -1,7 +1,7 @@
 """Sync writes: read, decide, commit; answered when the document is stored.
 
 Decided here: document, facts and idempotency record are one unit, and what another writer changed in between is decided
-again, a few times. The caches hear of it after the commit.
+again, for a while. The caches hear of it after the commit.
 """
 
 from dataclasses import replace
@@ -10,7 +10,7 @@ from fairlead_workload.api.conditions import etag
 from fairlead_workload.api.idempotency import Claim, IdempotencyKeys
 from fairlead_workload.api.references import References
 from fairlead_workload.api.responses import Response
-from fairlead_workload.api.write import Write, deleted, written
+from fairlead_workload.api.write import Write, attempts, deleted, written
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import Conflict, ConflictKind
 from fairlead_workload.events.facts import facts
@@ -18,8 +18,6 @@ from fairlead_workload.model import problems
 from fairlead_workload.model.effects import Action, Command, Effect, Fact, effect
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.stores.base import Mutation, Record, RecordWrite, Unit
-
-MAX_ATTEMPTS = 5
 
 
 class SyncWrites:
@@ -38,7 +36,7 @@ class SyncWrites:
 
     async def apply(self, write: Write, claim: Claim | None) -> Response:
         floor = 0  # the version a new document must be above
-        for _ in range(MAX_ATTEMPTS):
+        for _ in attempts():
             decided = self._decide(write, await self._current(write))
             try:
                 return await self._commit(write, decided, claim, floor)

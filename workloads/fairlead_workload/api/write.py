@@ -1,6 +1,8 @@
 """A write on its way: what the client asked for, and the seam to the ways in which it is carried out."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from time import monotonic
 from typing import Protocol
 
 from fairlead_workload.api.conditions import Condition
@@ -10,6 +12,7 @@ from fairlead_workload.api.responses import JSON, REVALIDATE, Response
 from fairlead_workload.model import problems
 from fairlead_workload.model.effects import Action
 from fairlead_workload.stores.base import Document, Expect, Key
+from fairlead_workload.stores.turns import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,17 @@ class Way(Protocol):
 
     async def resume(self, claim: Claim) -> Response:
         """Finish what a former attempt under this key has left behind, and give its answer."""
+
+
+def attempts() -> Iterator[None]:
+    """One attempt at a write after another, for a while: each that fails lost to another process that got on.
+
+    Bounded by time and without growing pauses, so that who has lost before does not lose more often.
+    """
+    deadline = monotonic() + PATIENCE_SECONDS
+    yield
+    while monotonic() < deadline:
+        yield
 
 
 def written(status: int, *, location: str, etag: str, body: bytes) -> Response:

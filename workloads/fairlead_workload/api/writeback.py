@@ -13,7 +13,7 @@ from fairlead_workload.api.idempotency import Claim, IdempotencyKeys
 from fairlead_workload.api.publishing import publish
 from fairlead_workload.api.references import References
 from fairlead_workload.api.responses import Response
-from fairlead_workload.api.write import Write, deleted, written
+from fairlead_workload.api.write import Write, attempts, deleted, written
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.base import Entry, State
 from fairlead_workload.errors import Unavailable
@@ -25,7 +25,6 @@ from fairlead_workload.model.resource import Resource
 from fairlead_workload.queues.base import Message
 from fairlead_workload.stores.base import Expect, Record
 
-MAX_ATTEMPTS = 5
 _decode = msgspec.json.Decoder(dict[str, object]).decode
 _ACTIONS = {Fact.CREATED: Action.CREATE, Fact.UPDATED: Action.REPLACE, Fact.DELETED: Action.DELETE}
 
@@ -45,7 +44,7 @@ class WriteBacks:
     async def apply(self, write: Write, claim: Claim | None) -> Response:
         if write.condition.given:
             raise problems.condition_not_supported()
-        for _ in range(MAX_ATTEMPTS):
+        for _ in attempts():
             current, floor = await self._current(write)
             command = Command(self._resource.name, write.action, write.key, write.body, Expect.ANY, write.at)
             decided = effect(self._resource, command, current)
@@ -56,8 +55,8 @@ class WriteBacks:
             path = self._resource.path(write.key)
             if await self._cache.stage(path, version, body, "" if body is None else etag(version)):
                 return await self._publish(write, decided, version, body, claim)
-        if self._cache.degraded:
-            raise Unavailable("cache", "a write-back could not be shown")
+            if self._cache.degraded:
+                raise Unavailable("cache", "a write-back could not be shown")
         raise problems.conflict()
 
     async def resume(self, claim: Claim) -> Response:

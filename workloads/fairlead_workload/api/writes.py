@@ -1,7 +1,8 @@
 """POST, PUT, PATCH and DELETE: what a client sent becomes a `Write`, checked as far as that needs no stored document.
 
 Decided here: in which order a write is checked (negotiation, key, body, schema, then its Idempotency-Key) and which of
-the three ways it goes: at once (`sync`), through the queue (`accepted`), or through the cache (`writeback`).
+the three ways it goes: at once (`sync`), through the queue (`accepted`), or through the cache (`writeback`). Writers of
+one document take turns, unless they carry an ETag, which lets one of them succeed anyway, or go through the queue.
 """
 
 from fairlead_contract.api import CacheStrategy, Writes
@@ -31,6 +32,7 @@ class Writer:
         self._clock = bindings.clock
         self._max_body_bytes = bindings.document.security.max_body_bytes
         self._patience = Patience(bodies.READ_SECONDS)
+        self._turns = bindings.turns
         self._keys = IdempotencyKeys(bindings.store, bindings.clock)
         self._accepted = AcceptedWrites(resource, bindings, self._keys) if bindings.queue is not None else None
         self._default = self._default_way(bindings)
@@ -54,7 +56,8 @@ class Writer:
             body[self._resource.key_names[0]] = identifiers.uuid7(self._clock)
         body = self._resource.normalise(body)
         key = self._resource.document_key(body)
-        return await self._take(Write(request, Action.CREATE, key, body, UNCONDITIONAL, self._clock(), fresh), raw)
+        write = Write(request, Action.CREATE, key, body, UNCONDITIONAL, self._clock(), fresh)
+        return await self._take(self._way(request), write, raw)
 
     async def put(self, request: Request, segments: list[str]) -> Response:
         """Create or replace the document at the URL's key."""
@@ -63,7 +66,7 @@ class Writer:
         condition = conditions.write_condition(request)
         body, raw = await self._body(request, media_types.JSON)
         self._resource.check_new(body, from_path=key)
-        return await self._take(Write(request, Action.REPLACE, key, body, condition, self._clock()), raw)
+        return await self._in_turn(Write(request, Action.REPLACE, key, body, condition, self._clock()), raw)
 
     async def patch(self, request: Request, segments: list[str]) -> Response:
         """Apply a JSON Merge Patch to the document at the URL's key."""
@@ -73,13 +76,13 @@ class Writer:
         body, raw = await self._body(request, media_types.PATCH)
         self._resource.check_patch(body)
         self._resource.check_key({name: value for name, value in body.items() if value is not None}, key)
-        return await self._take(Write(request, Action.PATCH, key, body, condition, self._clock()), raw)
+        return await self._in_turn(Write(request, Action.PATCH, key, body, condition, self._clock()), raw)
 
     async def delete(self, request: Request, segments: list[str]) -> Response:
         """Delete the document at the URL's key."""
         key = self._key(segments)
         condition = conditions.write_condition(request)
-        return await self._take(Write(request, Action.DELETE, key, None, condition, self._clock()), b"")
+        return await self._in_turn(Write(request, Action.DELETE, key, None, condition, self._clock()), b"")
 
     def _key(self, segments: list[str]) -> Key:
         return self._resource.parse_key(tuple(decode_segment(segment) for segment in segments))
@@ -98,8 +101,17 @@ class Writer:
         )
         return self._accepted if wanted and self._accepted is not None else self._default
 
-    async def _take(self, write: Write, raw: bytes) -> Response:
+    async def _in_turn(self, write: Write, raw: bytes) -> Response:
         way = self._way(write.request)
+        if way is self._accepted or write.condition.versions is not None:
+            return await self._take(way, write, raw)
+        try:
+            async with self._turns.of(self._resource.path(write.key)):
+                return await self._take(way, write, raw)
+        except TimeoutError:
+            raise problems.conflict() from None
+
+    async def _take(self, way: Way, write: Write, raw: bytes) -> Response:
         if HEADER not in write.request.headers:
             return await way.apply(write, None)
         claim = await self._keys.claim(write.request, raw)
