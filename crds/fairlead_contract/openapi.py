@@ -431,7 +431,8 @@ _PARAMETERS: Json = {
     "IdempotencyKey": _parameter(
         "Idempotency-Key",
         "header",
-        "Makes the write safe to repeat: for 24 hours the same key gets the same answer. Bare or quoted.",
+        "Makes the write safe to repeat: once carried out, for 24 hours the same key gets the same answer. A refusal "
+        "is decided again. Bare or quoted.",
         {"type": "string", "pattern": r'^("([ !#-\[\]-~]|\\["\\]){1,255}"|[!#-~][!-~]{0,254})$'},
     ),
     "IfMatch": _parameter(

@@ -8,7 +8,7 @@ import pytest
 from fairlead_workload.api.idempotency import parse_key
 from fairlead_workload.errors import Problem, Unavailable
 
-from .stage import Service, outage
+from .stage import Answer, Service, outage
 
 PEN = {"id": "pen", "name": "Pen", "price": 2.5}
 ORDER = {"customerId": "c1", "productId": "pen", "quantity": 2}
@@ -40,19 +40,15 @@ async def everything(service: Service) -> tuple[object, ...]:
         ("DELETE", "/v1/products/pen", None, 204),
         ("POST", "/v1/orders", ORDER, 202),
         ("PUT", "/v1/carts/a", {"items": 1}, 201),
-        ("PATCH", "/v1/products/none", {"price": 7}, 404),
-        ("PUT", "/v1/products/pen", {"name": "Pen", "price": 1}, 412),
-        ("POST", "/v1/reviews", {"productId": "none"}, 422),
     ],
 )
 async def test_a_repetition_is_answered_alike_and_does_nothing(
     stocked: Service, method: str, url: str, body: object, status: int
 ) -> None:
-    headers = {**KEY, **({"if-match": '"1"'} if status == 412 else {})}
-    first = await stocked.send(method, url, body, headers)
+    first = await stocked.send(method, url, body, KEY)
     state = await everything(stocked)
     stocked.clock.now += 3600
-    second = await stocked.send(method, url, body, headers)
+    second = await stocked.send(method, url, body, KEY)
     assert first.status == second.status == status
     assert first.body == second.body
     own = {"x-request-id", "idempotency-replayed"}
@@ -152,10 +148,65 @@ async def test_the_store_being_down_is_503_for_keyed_requests_only(stocked: Serv
     assert len(await stocked.queue.messages()) == 1
 
 
-async def test_a_409_is_not_kept(stocked: Service) -> None:
-    assert (await stocked.send("POST", "/v1/products", PEN, KEY)).status == 409
-    await stocked.send("DELETE", "/v1/products/pen")
-    assert (await stocked.send("POST", "/v1/products", PEN, KEY)).status == 201
+INK = {"id": "ink", "name": "Ink", "price": 1}
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body", "headers", "refused", "change", "then"),
+    [
+        ("POST", "/v1/reviews", {"productId": "ink"}, {}, 422, ("PUT", "/v1/products/ink", INK), 201),
+        ("PUT", "/v1/reviews/018f0000-0000-7000-8000-000000000000", {"productId": "ink"}, {}, 422,
+         ("PUT", "/v1/products/ink", INK), 201),
+        ("POST", "/v1/orders", {**ORDER, "productId": "ink"}, {}, 422, ("PUT", "/v1/products/ink", INK), 202),
+        ("PATCH", "/v1/products/ink", {"price": 7}, {}, 404, ("PUT", "/v1/products/ink", INK), 200),
+        ("DELETE", "/v1/products/ink", None, {}, 404, ("PUT", "/v1/products/ink", INK), 204),
+        ("PATCH", "/v1/carts/a", {"items": 7}, {}, 404, ("PUT", "/v1/carts/a", {"items": 1}), 200),
+        ("PUT", "/v1/products/ink", INK, {"if-match": "*"}, 412, ("PUT", "/v1/products/ink", INK), 200),
+        ("PUT", "/v1/products/pen", PEN, {"if-none-match": "*"}, 412, ("DELETE", "/v1/products/pen", None), 201),
+        ("PUT", "/v1/products/ink", INK, {"if-match": "*", "prefer": "respond-async"}, 412,
+         ("PUT", "/v1/products/ink", INK), 202),
+        ("POST", "/v1/products", PEN, {}, 409, ("DELETE", "/v1/products/pen", None), 201),
+    ],
+)  # fmt: skip
+async def test_what_the_state_refused_is_decided_again(
+    stocked: Service, method: str, url: str, body: object, headers: dict[str, str], refused: int,
+    change: tuple[str, str, object], then: int,
+) -> None:  # fmt: skip
+    for _ in range(2):
+        answer = await stocked.send(method, url, body, KEY | headers)
+        assert answer.status == refused
+        assert "idempotency-replayed" not in answer.headers
+    assert (await stocked.send(*change)).status < 300
+    assert [(await stocked.send(method, url, body, KEY | headers)).status for _ in range(2)] == [then, then]
+
+
+@pytest.mark.parametrize(
+    ("method", "url", "body", "headers", "problem"),
+    [
+        ("POST", "/v1/reviews", b"{", {}, "malformed-json"),
+        ("POST", "/v1/reviews", b"{}", {"content-type": "text/plain"}, "unsupported-media-type"),
+        ("POST", "/v1/reviews", {"stars": 1}, {}, "invalid-document"),
+        ("POST", "/v1/orders", {"quantity": 0}, {}, "invalid-document"),
+        ("PATCH", "/v1/products/pen", {"price": "much"}, {}, "invalid-document"),
+        ("PUT", "/v1/products/pen", PEN, {"if-match": "1"}, "bad-request"),
+        ("PUT", "/v1/carts/a", {"items": 1}, {"if-match": "*"}, "condition-not-supported"),
+    ],
+)
+async def test_what_the_request_alone_decides_is_refused_alike(
+    stocked: Service, method: str, url: str, body: object, headers: dict[str, str], problem: str
+) -> None:
+    def told(answer: Answer) -> dict[str, object]:
+        return {name: value for name, value in answer.json.items() if name != "requestId"}
+
+    answers = [await stocked.send(method, url, body, KEY | headers) for _ in range(2)]
+    assert [answer.problem for answer in answers] == [problem, problem]
+    assert told(answers[0]) == told(answers[1])
+
+
+async def test_a_refused_request_leaves_its_key_to_the_corrected_one(stocked: Service) -> None:
+    assert (await stocked.send("POST", "/v1/reviews", {"productId": "ink"}, KEY)).status == 422
+    assert (await stocked.send("POST", "/v1/reviews", {"productId": "pen"}, KEY)).status == 201
+    assert (await stocked.send("POST", "/v1/reviews", {"productId": "ink"}, KEY)).problem == "idempotency-mismatch"
 
 
 async def test_a_record_is_kept_for_a_day(stocked: Service) -> None:

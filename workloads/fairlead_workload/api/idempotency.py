@@ -3,7 +3,8 @@
 Decided here: a key belongs to principal, method and path; its record holds a fingerprint of the request and, once there
 is one, the answer. A synchronous write commits the record with the document. An accepted one reserves it first, with
 the very message it will publish: whoever takes over after the deadline publishes it again, under the same ids.
-Not answered for good, and so never stored: 408, 409, 429 and 5xx.
+Kept are answers of what was carried out, never a refusal: it changed nothing, so it is decided again. What the request
+alone decides is refused alike then; what the state decided may have become possible.
 """
 
 import re
@@ -95,15 +96,6 @@ class IdempotencyKeys:
         """The record of a final answer, to be committed with what it answers for."""
         record = _Record(claim.fingerprint, 0.0, response.status, response.headers, response.body, done=True)
         return self._write(claim, record, expect)
-
-    async def remember(self, claim: Claim, response: Response) -> None:
-        """Keep an answer that changed nothing, such as a 422. Somebody else's answer, if there is one, stays."""
-        if response.status in (408, 409, 429) or response.status >= 500:
-            return
-        try:
-            await self._store.commit(Unit(records=(self.answered(claim, response),)))
-        except Conflict:
-            return
 
     async def reserve(self, claim: Claim, message: Message, response: Response) -> None:
         """Hold the key, with what will be published and answered. Raises Conflict RECORD when somebody else has it."""

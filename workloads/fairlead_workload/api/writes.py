@@ -12,12 +12,12 @@ from fairlead_workload.api.conditions import UNCONDITIONAL
 from fairlead_workload.api.idempotency import HEADER, Claim, IdempotencyKeys, is_taken
 from fairlead_workload.api.patience import Patience
 from fairlead_workload.api.request import Request, decode_segment
-from fairlead_workload.api.responses import Response, problem_response
+from fairlead_workload.api.responses import Response
 from fairlead_workload.api.sync import SyncWrites
 from fairlead_workload.api.write import Way, Write
 from fairlead_workload.api.writeback import WriteBacks
 from fairlead_workload.bindings import Bindings
-from fairlead_workload.errors import Conflict, Problem
+from fairlead_workload.errors import Conflict
 from fairlead_workload.model import identifiers, problems
 from fairlead_workload.model.effects import Action
 from fairlead_workload.model.resource import Resource
@@ -125,15 +125,8 @@ class Writer:
             raise problems.idempotency_in_progress()
         return await self._claimed(way, write, claim)
 
-    async def _claimed(self, way: Way, write: Write, claim: Claim) -> Response:
+    @staticmethod
+    async def _claimed(way: Way, write: Write, claim: Claim) -> Response:
         if claim.message is not None:
             return await way.resume(claim)
-        if claim.answer is not None:
-            return claim.answer
-        try:
-            return await way.apply(write, claim)
-        except Problem as problem:
-            request = write.request
-            response = problem_response(problem, instance=request.raw_path, request_id=request.id)
-            await self._keys.remember(claim, response)
-            return response
+        return claim.answer or await way.apply(write, claim)
