@@ -117,7 +117,8 @@ PROBLEMS = (
         "idempotency-in-progress",
         409,
         "A request with this Idempotency-Key is in progress",
-        "The same request is being handled at this moment.",
+        "The same request is being handled at this moment, or was when its server ended, less than half a minute ago. "
+        "(A server with embedded bindings knows at its start that the former one is gone.)",
         "Repeat the request after `Retry-After` seconds to get its answer.",
         ("Retry-After",),
     ),

@@ -4,11 +4,15 @@ import asyncio
 from functools import partial
 
 import pytest
+from tests.embedded import open_database
 
+from fairlead_contract.runtime import derive
 from fairlead_workload.api.idempotency import parse_key
 from fairlead_workload.errors import Problem, Unavailable
+from fairlead_workload.queues.sqlite import SqliteQueue
+from fairlead_workload.stores.sqlite import SqliteStore
 
-from .stage import Answer, Service, outage
+from .stage import Answer, Clock, FaultyQueue, FaultyStore, Service, make_service, outage, specification
 
 PEN = {"id": "pen", "name": "Pen", "price": 2.5}
 ORDER = {"customerId": "c1", "productId": "pen", "quantity": 2}
@@ -122,6 +126,56 @@ async def test_a_crash_after_publishing_is_taken_over_with_the_same_ids(stocked:
     assert late.json["id"] == event["data"]["operation"]
     assert (await stocked.send("POST", "/v1/orders", ORDER, KEY)).body == late.body
     assert await stocked.queue.events() == [event]
+
+
+CART = ("PUT", "/v1/carts/a", {"items": 1})
+
+
+@pytest.mark.parametrize(("method", "url", "body"), [("POST", "/v1/orders", ORDER), CART])
+async def test_a_restarted_server_takes_over_at_once(method: str, url: str, body: object) -> None:
+    document, clock = derive(specification()), Clock()
+    async with open_database() as database:
+
+        def start() -> Service:
+            store = FaultyStore(SqliteStore(database, document.api.resources, clock=clock))
+            return make_service(document, store, FaultyQueue(SqliteQueue(database, clock=clock)), clock)
+
+        killed = start()
+        await killed.keep("products", PEN)
+        killed.queue.faults.after["publish"] = partial(die, killed)
+        assert (await killed.send(method, url, body, KEY)).status == 500
+        restarted = start()
+        answer = await restarted.send(method, url, body, KEY)
+        assert answer.status < 300
+        assert len(await restarted.queue.messages()) == 1
+        assert (await restarted.send(method, url, body, KEY)).body == answer.body
+        for service in (killed, restarted):
+            await service.close()
+
+
+@pytest.mark.parametrize(("seconds", "status"), [(10, 409), (29, 409), (31, 202)])
+async def test_another_server_takes_over_when_the_lease_of_the_holder_has_run_out(
+    stocked: Service, seconds: float, status: int
+) -> None:
+    other = make_service(stocked.bindings.document, FaultyStore(stocked.store.inner), stocked.queue, stocked.clock)
+    stocked.queue.faults.after["publish"] = partial(die, stocked)
+    assert (await stocked.send("POST", "/v1/orders", ORDER, KEY)).status == 500
+    stocked.clock.now += seconds
+    assert (await other.send("POST", "/v1/orders", ORDER, KEY)).status == status
+    assert len(await stocked.queue.messages()) == 1
+    await other.close()
+
+
+async def test_a_holder_that_lives_on_is_waited_for_a_minute_at_most(stocked: Service) -> None:
+    stocked.queue.faults.after["publish"] = partial(die, stocked)
+    assert (await stocked.send("POST", "/v1/orders", ORDER, KEY)).status == 500
+    stocked.store.faults.error = None
+    statuses = []
+    for number in range(7):
+        stocked.clock.now += 9
+        assert (await stocked.send("POST", "/v1/orders", ORDER, {"idempotency-key": f"{number}"})).status == 202
+        statuses.append((await stocked.send("POST", "/v1/orders", ORDER, KEY)).status)
+    assert statuses == [409] * 6 + [202]
 
 
 async def test_a_failed_publish_can_be_repeated_at_once_with_the_same_ids(stocked: Service) -> None:

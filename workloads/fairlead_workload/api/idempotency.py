@@ -2,7 +2,9 @@
 
 Decided here: a key belongs to principal, method and path; its record holds a fingerprint of the request and, once there
 is one, the answer. A synchronous write commits the record with the document. An accepted one reserves it first, with
-the very message it will publish: whoever takes over after the deadline publishes it again, under the same ids.
+the very message it will publish: whoever takes over publishes it again, under the same ids. That may be done as soon as
+the holder is gone, which the end of its lease says: it runs out, and a store that one process has for itself ends those
+it finds at its start. A holder that lives on but has lost its way is not waited for beyond the deadline.
 Kept are answers of what was carried out, never a refusal: it changed nothing, so it is decided again. What the request
 alone decides is refused alike then; what the state decided may have become possible.
 """
@@ -11,6 +13,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from hashlib import blake2b
+from uuid import uuid4
 
 import msgspec
 
@@ -18,9 +21,13 @@ from fairlead_workload.api.request import Request
 from fairlead_workload.api.responses import Response
 from fairlead_workload.errors import Conflict, ConflictKind, DependencyError
 from fairlead_workload.model import problems
-from fairlead_workload.model.retention import IDEMPOTENCY_SECONDS, IDEMPOTENCY_TAKEOVER_SECONDS
+from fairlead_workload.model.retention import (
+    IDEMPOTENCY_LEASE_SECONDS,
+    IDEMPOTENCY_SECONDS,
+    IDEMPOTENCY_TAKEOVER_SECONDS,
+)
 from fairlead_workload.queues.base import Message
-from fairlead_workload.stores.base import IDEMPOTENCY, Expect, RecordWrite, Store, Unit
+from fairlead_workload.stores.base import IDEMPOTENCY, LEASES, Expect, RecordWrite, Store, Unit
 
 HEADER = b"idempotency-key"
 REPLAYED = (b"idempotency-replayed", b"true")
@@ -32,7 +39,7 @@ _FINGERPRINTED = (b"content-type", b"if-match", b"if-none-match", b"prefer")
 
 
 class _Record(msgspec.Struct, frozen=True, array_like=True):
-    """What is stored. Without an answer it is a reservation until `deadline` (unix seconds)."""
+    """What is stored. Unless `done`, it is a reservation of `holder` until `deadline` (unix seconds)."""
 
     fingerprint: bytes
     deadline: float
@@ -41,6 +48,7 @@ class _Record(msgspec.Struct, frozen=True, array_like=True):
     body: bytes = b""
     done: bool = False
     message: tuple[str, str, bytes] | None = None  # id, key and body of what is published
+    holder: str = ""  # id of its lease
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -58,11 +66,14 @@ class Claim:
 
 
 class IdempotencyKeys:
-    """Reads and writes the records. Raises `Unavailable` when the store is down: no keyed request is taken then."""
+    """Reads and writes the records of one process. Raises `Unavailable` when the store is down: no keyed request is
+    taken then."""
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self._store = store
         self._clock = clock
+        self._holder = f"{IDEMPOTENCY}/{uuid4().hex}"
+        self._lease_until = 0.0
 
     async def claim(self, request: Request, body: bytes) -> Claim:
         """The claim of a request that has the header. Raises Problem: 400, 409 in progress, 422 other request."""
@@ -78,17 +89,22 @@ class IdempotencyKeys:
         if record.done:
             claim.answer = answer
             return claim
-        if record.deadline > self._clock() or record.message is None:
+        if record.message is None or await self._is_held(record):
             raise problems.idempotency_in_progress()
         await self._take_over(claim, record, stored.revision)
         claim.message = Message(*record.message)
         claim.answer = answer
         return claim
 
+    async def _is_held(self, record: _Record) -> bool:
+        if record.deadline <= self._clock():
+            return False
+        (lease,) = await self._store.records([(LEASES, record.holder)])
+        return lease is not None
+
     async def _take_over(self, claim: Claim, record: _Record, revision: int) -> None:
-        renewed = msgspec.structs.replace(record, deadline=self._clock() + IDEMPOTENCY_TAKEOVER_SECONDS)
         try:
-            await self._commit(claim, renewed, revision)
+            await self._hold(claim, record, revision)
         except Conflict:
             raise problems.idempotency_in_progress() from None
 
@@ -99,8 +115,7 @@ class IdempotencyKeys:
 
     async def reserve(self, claim: Claim, message: Message, response: Response) -> None:
         """Hold the key, with what will be published and answered. Raises Conflict RECORD when somebody else has it."""
-        deadline = self._clock() + IDEMPOTENCY_TAKEOVER_SECONDS
-        await self._commit(claim, self._reservation(claim, message, response, deadline), Expect.ABSENT)
+        await self._hold(claim, self._reservation(claim, message, response), Expect.ABSENT)
 
     async def finish(self, claim: Claim, response: Response) -> None:
         """The message is published: the answer is final. Should the store be down, a repetition publishes it again."""
@@ -113,24 +128,37 @@ class IdempotencyKeys:
         """Publishing failed. `keep`: it may have happened all the same, so a repetition publishes the same message."""
         try:
             if keep:
-                await self._commit(claim, self._reservation(claim, message, response, 0.0), Expect.PRESENT)
+                record = self._reservation(claim, message, response)
+                await self._store.commit(Unit(records=(self._write(claim, record, Expect.PRESENT),)))
             else:
                 await self._store.commit(Unit(records=(RecordWrite(IDEMPOTENCY, claim.id, None),)))
         except (Conflict, DependencyError):
             return  # the reservation runs out by itself
 
-    def _reservation(self, claim: Claim, message: Message, response: Response, deadline: float) -> _Record:
+    async def _hold(self, claim: Claim, record: _Record, expect: Expect | int) -> None:
+        """Store the reservation as ours, and with it that we live, where that is not known for long enough."""
+        now = self._clock()
+        held = msgspec.structs.replace(record, deadline=now + IDEMPOTENCY_TAKEOVER_SECONDS, holder=self._holder)
+        records: tuple[RecordWrite, ...] = (self._write(claim, held, expect),)
+        until = now + IDEMPOTENCY_LEASE_SECONDS
+        renews = self._lease_until - now < IDEMPOTENCY_LEASE_SECONDS / 2
+        if renews:
+            records += (RecordWrite(LEASES, self._holder, b"", until),)
+        await self._store.commit(Unit(records=records))
+        if renews:
+            self._lease_until = until
+
+    @staticmethod
+    def _reservation(claim: Claim, message: Message, response: Response) -> _Record:
+        """A reservation that nobody holds."""
         return _Record(
             claim.fingerprint,
-            deadline,
+            0.0,
             response.status,
             response.headers,
             response.body,
             message=(message.id, message.key, message.body),
         )
-
-    async def _commit(self, claim: Claim, record: _Record, expect: Expect | int) -> None:
-        await self._store.commit(Unit(records=(self._write(claim, record, expect),)))
 
     def _write(self, claim: Claim, record: _Record, expect: Expect | int) -> RecordWrite:
         return RecordWrite(IDEMPOTENCY, claim.id, _encode(record), self._clock() + IDEMPOTENCY_SECONDS, expect)

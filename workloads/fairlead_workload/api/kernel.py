@@ -12,6 +12,7 @@ from time import perf_counter
 
 from fairlead_contract.api import Operation
 from fairlead_workload.api.cors import cors_of
+from fairlead_workload.api.idempotency import IdempotencyKeys
 from fairlead_workload.api.lists import Lister
 from fairlead_workload.api.operations import OperationReader
 from fairlead_workload.api.reads import DocumentReader
@@ -55,17 +56,18 @@ class Kernel:
         self._version = bindings.document.api.version
         # By name of the collection and number of path segments below it.
         self._endpoints: dict[tuple[str, int], Endpoint] = {}
+        keys = IdempotencyKeys(bindings.store, bindings.clock)
         for resource in bindings.resources.values():
-            self._compile(resource, bindings)
+            self._compile(resource, bindings, keys)
         operations = Endpoint(http.route(f"/{self._version}/operations/{{id}}"), {"GET": OperationReader(bindings).get})
         self._endpoints["operations", 1] = operations
         self._unmatched = Endpoint(http.route(UNMATCHED), {})
 
-    def _compile(self, resource: Resource, bindings: Bindings) -> None:
+    def _compile(self, resource: Resource, bindings: Bindings, keys: IdempotencyKeys) -> None:
         reader, lister, writer = (
             DocumentReader(resource, bindings),
             Lister(resource, bindings),
-            Writer(resource, bindings),
+            Writer(resource, bindings, keys),
         )
         served = resource.spec.operations
         collection = {

@@ -27,13 +27,13 @@ from fairlead_workload.stores.base import Document, Key
 class Writer:
     """Takes the writes of one resource."""
 
-    def __init__(self, resource: Resource, bindings: Bindings) -> None:
+    def __init__(self, resource: Resource, bindings: Bindings, keys: IdempotencyKeys) -> None:
         self._resource = resource
         self._clock = bindings.clock
         self._max_body_bytes = bindings.document.security.max_body_bytes
         self._patience = Patience(bodies.READ_SECONDS)
         self._turns = bindings.turns
-        self._keys = IdempotencyKeys(bindings.store, bindings.clock)
+        self._keys = keys
         self._accepted = AcceptedWrites(resource, bindings, self._keys) if bindings.queue is not None else None
         self._default = self._default_way(bindings)
 

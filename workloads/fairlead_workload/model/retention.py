@@ -8,6 +8,7 @@ HOUR = 3_600.0
 
 IDEMPOTENCY_SECONDS = DAY
 IDEMPOTENCY_TAKEOVER_SECONDS = 60.0
+IDEMPOTENCY_LEASE_SECONDS = 30.0  # of a process that holds keys; longer than publishing takes
 TOMBSTONE_SECONDS = DAY + HOUR
 
 
