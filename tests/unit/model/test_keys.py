@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead_contract.schemas import compile_schema
 from fairlead_workload.model import keys
 from fairlead_workload.model.keys import InvalidKey
 
@@ -139,6 +140,27 @@ def test_a_date_time_key_is_read_in_its_stored_form() -> None:
     assert parse("2026-01-31T10:05:00+01:00") == "2026-01-31T09:05:00.000000Z"
     with pytest.raises(InvalidKey, match="date-time"):
         parse("yesterday")
+
+
+MOMENTS = {
+    "date": (["2026-01-31", "2024-02-29"], ["20260131", "2026-W05-6", "2026-031", "2026-1-31", "2026-02-30", "now"]),
+    "time": (["09:05:00Z", "09:05:00.5+01:00"], ["09:05Z", "0905Z", "09:05:00", "24:00:00Z"]),
+}
+
+
+@pytest.mark.parametrize(
+    ("format_", "text", "taken"),
+    [(name, text, taken) for name, texts in MOMENTS.items() for taken in (True, False) for text in texts[not taken]],
+)
+def test_dates_and_times_are_read_as_documents_have_them(format_: str, text: str, taken: bool) -> None:
+    schema = {"type": "string", "format": format_}
+    parse = keys.parser(schema)
+    assert compile_schema(schema).is_valid(text) is taken
+    if taken:
+        assert parse(text) == text
+    else:
+        with pytest.raises(InvalidKey, match=f"this key is a {format_}, such as"):
+            parse(text)
 
 
 FITS = [

@@ -12,7 +12,7 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from fairlead_workload.errors import Problem
-from fairlead_workload.model import instants, keys, problems
+from fairlead_workload.model import keys, problems
 from fairlead_workload.model.problems import FieldError
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.stores.base import Range, Scalar
@@ -69,6 +69,7 @@ class QueryParser:
         self._filters = {index.partition for index in self._indexes} | {
             index.sort for index in self._indexes if index.sort
         }
+        self._parsers = {name: keys.parser(self._properties[name]) for name in self._filters}
 
     def parse(self, raw: bytes) -> ListQuery:
         """The query of a URL. Raises Problem `invalid-query` with everything that is wrong."""
@@ -141,20 +142,18 @@ class QueryParser:
 
     def _value(self, filtered: str, parameter: str, text: str) -> Scalar:
         schema = self._properties[filtered]
-        kind = schema.get("type", "string")
-        if kind == "string":
-            return self._instant(parameter, text) if schema.get("format") == "date-time" else text
+        moment = keys.moment(schema)
+        if moment is not None:  # an offset's plus sign that was sent unencoded has become a space
+            text = text.replace(" ", "+")
+        elif schema.get("type", "string") == "string":
+            return text
         try:
-            return keys.PARSERS[kind](text)
+            return self._parsers[filtered](text)
         except keys.InvalidKey:
-            raise self._refused(f"The value is not of type {kind}.", parameter) from None
-
-    def _instant(self, parameter: str, text: str) -> str:
-        try:
-            # An offset's plus sign that was sent unencoded has become a space.
-            return instants.normalise(text[:10] + text[10:].replace(" ", "+"))
-        except ValueError:
-            raise self._refused("The value is not a date-time with an offset (RFC 3339).", parameter) from None
+            said = (
+                f"The value is not a {moment} (RFC 3339)." if moment else f"The value is not of type {schema['type']}."
+            )
+            raise self._refused(said, parameter) from None
 
     def _refused(self, detail: str, *parameters: str) -> Problem:
         errors: tuple[FieldError, ...] = tuple({"parameter": name[:100], "detail": detail} for name in parameters)

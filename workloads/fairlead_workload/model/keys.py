@@ -1,15 +1,18 @@
 """Keys: how they read in a URL, in a document, in a cache and on an event.
 
 A key is a tuple of the partition value and, where the resource has one, the sort value. Strings are 1 to 255 UTF-8
-bytes without control characters, and compare as bytes. Integers are signed 64 bit, in canonical decimal.
+bytes without control characters, and compare as bytes. Integers are signed 64 bit, in canonical decimal. Dates and
+times are read by the rule that documents are checked by (RFC 3339): what no document can hold names none.
 """
 
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from math import isfinite
 from typing import Any
 from urllib.parse import quote
 
+from fairlead_contract.schemas import compile_schema
 from fairlead_workload.model import instants
 from fairlead_workload.stores.base import Key, Scalar
 
@@ -19,6 +22,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})([.][0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
+_MOMENTS = {"date": "2026-01-31", "date-time": "2026-01-31T09:05:00Z", "time": "09:05:00Z"}  # formats, with an example
 
 
 class InvalidKey(ValueError):
@@ -62,21 +66,31 @@ def _boolean(text: str) -> Scalar:
     return text == "true"
 
 
-def _instant(text: str) -> Scalar:
+def _moment(format_: str, is_valid: Callable[[str], bool], text: str) -> Scalar:
     try:
-        return instants.normalise(text)
-    except ValueError:
-        raise InvalidKey("this key is a date-time with an offset, such as 2026-01-31T09:05:00Z") from None
+        if is_valid(text):
+            return instants.normalise(text) if format_ == "date-time" else text
+    except ValueError:  # of a year beyond 1 to 9999
+        pass
+    raise InvalidKey(f"this key is a {format_}, such as {_MOMENTS[format_]}")
 
 
 Parser = Callable[[str], Scalar]
 PARSERS: dict[str, Parser] = {"string": check, "integer": _integer, "number": _number, "boolean": _boolean}
 
 
+def moment(schema: Mapping[str, Any]) -> str | None:
+    """The format of a property that holds dates or times; None for every other one."""
+    format_ = schema.get("format")
+    return format_ if schema.get("type", "string") == "string" and format_ in _MOMENTS else None
+
+
 def parser(schema: Mapping[str, Any]) -> Parser:
     """How a key with this schema is read from a URL."""
-    kind = schema.get("type", "string")
-    return _instant if kind == "string" and schema.get("format") == "date-time" else PARSERS[kind]
+    format_ = moment(schema)
+    if format_ is None:
+        return PARSERS[schema.get("type", "string")]
+    return partial(_moment, format_, compile_schema({"type": "string", "format": format_}).is_valid)
 
 
 def fits(value: object, kind: str) -> bool:
