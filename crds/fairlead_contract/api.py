@@ -92,12 +92,17 @@ class Timestamps(Model):
 
 
 class Index(Model):
-    """A secondary index: lists may filter by its partition property and, within it, by a range of its sort property."""
+    """A secondary index: lists may filter by its partition property and, within it, by a range of its sort property.
+
+    A document that lacks one of the two is not in it. Of several indexes that serve a list, the first is used.
+    """
 
     name: PropertyName = Field(description="Name of the index, unique in the resource.")
     partition: PropertyName = Field(description="Property compared for equality: ?PROPERTY=value.")
     sort: PropertyName | None = Field(
-        default=None, description="Property that orders the list and takes .gt .gte .lt .lte in the query."
+        default=None,
+        description="Property that orders the list and takes .gt .gte .lt .lte in the query. Documents without it are "
+        "in no list by this index, so require it, or leave sort out.",
     )
 
 
@@ -193,6 +198,12 @@ class Resource(Model):
         json_schema_extra=map_list("field"),
     )
     cache: ResourceCache = Field(default=ResourceCache(), description="Use of the service's cache. Default: none.")
+
+    def always_has(self, name: str) -> bool:
+        """Whether every document has the property, unless a client takes a default away."""
+        schema = self.schema_.document()
+        served = {self.key.partition, self.key.sort, self.timestamps.created, self.timestamps.updated}
+        return name in served or name in schema.get("required", ()) or "default" in schema["properties"].get(name, {})
 
 
 class Api(Model):

@@ -343,7 +343,13 @@ def _indexes(resource: Resource) -> list[tuple[str, str | None]]:
 def _listing(resource: Resource) -> str:
     ways = [f"`{partition}`" + (f" (and `{sort}`)" if sort else "") for partition, sort in _indexes(resource)]
     rest = "Without a filter, every document." if resource.list_.unfiltered else "A filter is required."
-    return f"Filter by {' or '.join(ways)}. {rest} Sorted by the second property where there is one, then by key."
+    text = f"Filter by {' or '.join(ways)}. {rest} Sorted by the second property where there is one, then by key."
+    absent = [
+        f" Documents without `{index.sort}` are not in a list by `{index.partition}` and `{index.sort}`."
+        for index in resource.indexes
+        if index.sort is not None and not resource.always_has(index.sort)
+    ]
+    return text + "".join(absent)
 
 
 def _filters(resource: Resource) -> list[Json]:

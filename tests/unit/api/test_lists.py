@@ -6,7 +6,9 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.unit.model.specs import resource
 
+from fairlead_workload.api.queries import QueryParser
 from fairlead_workload.stores.base import Document
 
 from .stage import Service, one_service
@@ -217,3 +219,15 @@ async def test_a_tampered_cursor_is_never_a_server_error(filled: Service, positi
 async def test_no_query_is_a_server_error(filled: Service, query: str) -> None:
     answer: Any = await filled.send("GET", f"/v1/readings?{query.replace('?', '')}")
     assert answer.status in (200, 400)
+
+
+@pytest.mark.parametrize(("names", "found"), [(["plain", "sorted"], "plain"), (["sorted", "plain"], "sorted")])
+@pytest.mark.parametrize("query", [b"customer=x", b"customer=x&due.gt=2026-01-31T09:05:00Z"])
+def test_of_several_indexes_the_first_that_serves_is_used(names: list[str], found: str, query: bytes) -> None:
+    indexes = {
+        "plain": {"name": "plain", "partition": "customer"},
+        "sorted": {"name": "sorted", "partition": "customer", "sort": "due"},
+    }
+    index = QueryParser(resource(indexes=[indexes[name] for name in names])).parse(query).index
+    assert index is not None
+    assert index.name == ("sorted" if b"due" in query else found)

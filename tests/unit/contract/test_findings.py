@@ -205,6 +205,30 @@ def test_a_doubtful_thing_is_a_warning(place: str, value: Any, where: str, said:
     assert ((where, said) in warnings(document)) == bool(said)
 
 
+DUE = {"type": "string", "format": "date-time"}
+ABSENT = "documents without `due` are in no list by this index, even one by `customerId` alone"
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ([], True),
+        ([(f"{R1}.schema.required", ["customerId", "due"])], False),
+        ([(f"{R1}.schema.properties.due.default", "2026-01-31T09:05:00Z")], False),
+        ([(f"{R1}.schema.properties.due.readOnly", True), (f"{R1}.timestamps", {"updated": "due"})], False),
+        ([(f"{R1}.key", {"partition": "id", "sort": "due"})], False),
+        ([(f"{R1}.indexes.0", {"name": "a", "partition": "customerId"})], False),
+    ],
+)
+def test_an_index_that_leaves_documents_out_is_a_warning(changes: list[tuple[str, Any]], told: bool) -> None:
+    index = {"name": "byDue", "partition": "customerId", "sort": "due"}
+    document = edited((f"{R1}.schema.properties.due", dict(DUE)), (f"{R1}.indexes", [index]), *changes)
+    assert errors(document) == []
+    found = [finding for finding in check(document).warnings if finding.path == f"{P1}.indexes[0].sort"]
+    assert [finding.message for finding in found] == ([ABSENT] if told else [])
+    assert all("`required`" in finding.remedy and "without sort" in finding.remedy for finding in found)
+
+
 def test_nulls_that_survive_are_not_told() -> None:
     document = edited((f"{R1}.schema.properties.note", {"enum": ["a", None]}), ("metadata.creationTimestamp", None))
     assert errors(document) == []

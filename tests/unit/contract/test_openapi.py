@@ -275,3 +275,10 @@ def test_a_document_stays_what_it_is_while_others_are_made() -> None:
     texts = {case: json.dumps(document) for case, document in documents.items()}
     assert {case: json.dumps(openapi(SERVICES[case])) for case in reversed(SERVICES)} == texts
     assert {case: json.dumps(document) for case, document in documents.items()} == texts
+
+
+@pytest.mark.parametrize(("sort", "said"), [("note", True), ("count", False), ("state", False), ("createdAt", False)])
+def test_a_list_says_which_documents_are_not_in_it(sort: str, said: bool) -> None:
+    document = openapi(service(indexes=[{"name": "byOwner", "partition": "owner", "sort": sort}]))
+    description = document["paths"]["/v1/line-items"]["get"]["description"]
+    assert ("Documents without `note` are not in a list by `owner` and `note`." in description) is said

@@ -130,7 +130,8 @@ class Range:
 class Query:
     """One page of a collection. `index` None means the primary key; `partition` None means every document.
 
-    Order: by sort value (if the index or key has one), then by primary key; `after` is a former page's `next`.
+    Order: by sort value (if the index or key has one), then by primary key; `after` is a former page's `next`. A
+    document that lacks a property of the index, or holds null or a value of another type there, is not in it.
     """
 
     index: str | None = None
