@@ -213,8 +213,8 @@ PROBLEMS = (
         "unavailable",
         503,
         "A dependency is not available",
-        "The datastore, the queue or another dependency does not answer, or the service is shutting down. Nothing was "
-        "changed.",
+        "The datastore, the queue or another dependency does not answer, its disk is full, or the service is shutting "
+        "down. Nothing was changed.",
         "Try again after `Retry-After` seconds; give writes an `Idempotency-Key`.",
         ("Retry-After",),
     ),

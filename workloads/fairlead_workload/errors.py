@@ -5,6 +5,7 @@ FairleadError
 ├── Conflict                a precondition of a commit did not hold; nothing was written
 ├── DependencyError         a store, cache, queue or service could not do its part
 │   ├── Unavailable         not reachable, timed out, overloaded: try again later
+│   │   └── DiskFull        it cannot write, because its disk has no room
 │   └── Refused             reachable, and says no for good (4xx, constraint): trying again does not help
 └── Misconfigured           the runtime document or the machine cannot be served; carries path and remedy
 """
@@ -73,6 +74,10 @@ class DependencyError(FairleadError):
 
 class Unavailable(DependencyError):
     """Not reachable, timed out or overloaded. Trying again later may help."""
+
+
+class DiskFull(Unavailable):
+    """It cannot write, because its disk has no room. It goes on by itself when there is some."""
 
 
 class Refused(DependencyError):

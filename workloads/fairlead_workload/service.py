@@ -92,7 +92,9 @@ class Service:
             registry, process = CollectorRegistry(), ProcessMetrics()
             depths = Depths(opened.queue, opened.store)
             stats = worker.stats if worker is not None else None
-            metrics.register(registry, bindings, health=health, process=process, depths=depths, worker=stats)
+            metrics.register(
+                registry, bindings, health=health, process=process, depths=depths, disk=opened.disk, worker=stats
+            )
             public = None
             if listener is not None:
                 telemetry = HttpTelemetry(registry, _access_log(stack, log_format))

@@ -19,6 +19,7 @@ from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import policy_of
 from fairlead_workload.caches.strategy import DocumentCache
+from fairlead_workload.disk import Disk
 from fairlead_workload.errors import Conflict, Misconfigured
 from fairlead_workload.model.operations import OperationIds
 from fairlead_workload.model.resource import Resource
@@ -39,6 +40,7 @@ class Storage:
     store: SqliteStore
     queue: SqliteQueue | None
     cache: MemoryCache | None
+    disk: Disk
     close: Callable[[], Awaitable[None]]
 
 
@@ -68,7 +70,7 @@ def open_storage(document: RuntimeDocument, *, data_dir: Path, exclusive: bool =
         await store.close()
         await database.close()
 
-    return Storage(store, queue, cache, close)
+    return Storage(store, queue, cache, database.disk, close)
 
 
 def not_served(document: RuntimeDocument) -> list[Misconfigured]:

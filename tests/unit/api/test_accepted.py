@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from fairlead_workload.errors import DiskFull, Unavailable
 from fairlead_workload.model.operations import OperationIds, OperationRecord, encode_record
 from fairlead_workload.stores.base import OPERATIONS, RecordWrite, Unit
 
@@ -66,6 +67,19 @@ async def test_the_queue_being_down_is_a_503(stocked: Service) -> None:
         answer = await stocked.send("POST", "/v1/orders", ORDER)
     assert (answer.status, answer.problem) == (503, "unavailable")
     assert await stocked.queue.events() == []
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (Unavailable("queue", "refused"), "The queue is not available; nothing was changed. Try again later."),
+        (DiskFull("queue", "no room"), "The disk of the queue is full; nothing was changed. Try again later."),
+    ],
+)
+async def test_a_503_says_what_is_wrong(stocked: Service, error: Unavailable, said: str) -> None:
+    stocked.queue.faults.error = error
+    answer = await stocked.send("POST", "/v1/orders", ORDER)
+    assert (answer.status, answer.problem, answer.json["detail"]) == (503, "unavailable", said)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_workload.errors import Refused, Unavailable
+from fairlead_workload.errors import DiskFull, Refused, Unavailable
 from fairlead_workload.queues.base import Message
 from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.sqlite import Batcher, Database, Lane
@@ -57,7 +57,7 @@ async def test_a_full_disk_fails_the_whole_batch_and_service_goes_on_once_there_
     await asyncio.sleep(0)  # it has submitted; the commits of this same tick travel with it
     commits = (store.commit(put(str(n), note="x" * 2000)) for n in range(50))
     results = await asyncio.gather(*commits, publish, return_exceptions=True)
-    assert [type(result) for result in results[:-1]] == [Unavailable] * 50
+    assert [type(result) for result in results[:-1]] == [DiskFull] * 50
     assert results[-1] != [None]
     assert len((await store.query("orders", Query(limit=100))).records) == 1
     assert await queue.receive(10, wait_seconds=0) == []

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import NoReturn, TypeVar
 
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -11,12 +12,13 @@ from tests.wrapped import WrappedCache, WrappedQueue, WrappedStore
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import Fetched, Policy
 from fairlead_workload.caches.strategy import DocumentCache
+from fairlead_workload.disk import Disk
 from fairlead_workload.errors import Unavailable
 from fairlead_workload.queues.base import Failure, Message
 from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.stores.base import OutboxEvent, Unit
 from fairlead_workload.stores.sqlite import SqliteStore
-from fairlead_workload.telemetry.metrics import CacheMetrics, Depths, ProcessMetrics, WorkerMetrics
+from fairlead_workload.telemetry.metrics import CacheMetrics, Depths, DiskMetrics, ProcessMetrics, WorkerMetrics
 from fairlead_workload.worker.stats import WorkerStats
 
 STATES = ("ready", "delayed", "leased")
@@ -68,6 +70,15 @@ async def test_depths_are_those_of_the_last_refresh() -> None:
         await depths.refresh()
     for name in ("fairlead_dead_letters", "fairlead_outbox_pending"):
         assert found.get_sample_value(name) is None, "what is not known is not told"
+
+
+def test_a_full_disk_has_a_metric(tmp_path: Path) -> None:
+    disk = Disk(tmp_path)
+    found = registry(DiskMetrics(disk))
+    assert found.get_sample_value("fairlead_disk_full") == 0
+    assert (found.get_sample_value("fairlead_disk_free_bytes") or 0) > 0
+    disk.note()
+    assert found.get_sample_value("fairlead_disk_full") == 1
 
 
 def test_worker_counters() -> None:

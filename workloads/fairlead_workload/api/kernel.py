@@ -21,7 +21,7 @@ from fairlead_workload.api.responses import Response, options, problem_response
 from fairlead_workload.api.server import Receive, Scope, Send
 from fairlead_workload.api.writes import Writer
 from fairlead_workload.bindings import Bindings
-from fairlead_workload.errors import Problem, Refused, Unavailable
+from fairlead_workload.errors import DiskFull, Problem, Refused, Unavailable
 from fairlead_workload.model import problems
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.telemetry.http import UNMATCHED, HttpTelemetry, RouteMetrics
@@ -168,7 +168,7 @@ class Kernel:
             problem = error
         elif isinstance(error, Unavailable):
             _log.warning("dependency unavailable", extra=self._facts(request, error))
-            problem = problems.unavailable(error.dependency)
+            problem = problems.unavailable(error.dependency, full=isinstance(error, DiskFull))
         elif isinstance(error, Refused):
             _log.error("dependency refused", extra=self._facts(request, error))
             problem = problems.dependency_refused(error.dependency)

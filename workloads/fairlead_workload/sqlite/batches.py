@@ -35,11 +35,22 @@ _Outcome = tuple["asyncio.Future[Any]", Any]
 
 
 class Batcher:
-    """Runs operations of one event loop on a thread of its own. `begin` opens a batch's transaction."""
+    """Runs operations of one event loop on a thread of its own. `begin` opens a batch's transaction.
 
-    def __init__(self, connection: sqlite3.Connection, *, name: str, begin: str) -> None:
+    `on_outage` hears, on that thread, of each batch that failed because of the file, the disk or a lock.
+    """
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        *,
+        name: str,
+        begin: str,
+        on_outage: Callable[[Exception], None] = lambda _: None,
+    ) -> None:
         self._connection = connection
         self._begin = begin
+        self._on_outage = on_outage
         self._name = name
         self._arriving: list[_Operation] = []
         self._inbox: SimpleQueue[list[_Operation] | None] = SimpleQueue()
@@ -110,6 +121,7 @@ class Batcher:
             self._roll_back()
             if faults.is_outage(error):
                 self.outage = error
+                self._on_outage(error)
             elif len(batch) > 1:
                 return [outcome for operation in batch for outcome in self._carry_out([operation])]
             return [(future, faults.converted(error, lane.dependency)) for lane, _, future in batch]

@@ -11,6 +11,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
+from fairlead_workload.disk import Disk
 from fairlead_workload.errors import Misconfigured
 from fairlead_workload.sqlite import faults
 from fairlead_workload.sqlite.batches import Batcher, Lane
@@ -40,8 +41,13 @@ class Database:
         self.path = path
         self.exclusive = lock is not None
         self._lock = lock
-        self.writer = Batcher(_connect(path), name="sqlite-writer", begin="BEGIN IMMEDIATE")
+        self.disk = Disk(path.parent)
+        self.writer = Batcher(_connect(path), name="sqlite-writer", begin="BEGIN IMMEDIATE", on_outage=self._note)
         self.reader = Batcher(_connect(path), name="sqlite-reader", begin="BEGIN")
+
+    def _note(self, outage: Exception) -> None:
+        if faults.is_full(outage):
+            self.disk.note()
 
     @classmethod
     def open(cls, data_dir: Path, *, exclusive: bool = True) -> "Database":
@@ -90,6 +96,7 @@ class Database:
     async def check(self, dependency: str) -> None:
         """Return when the file can be read and, after an outage, written again. Raises `Unavailable` otherwise."""
         await self.reader.submit(Lane(dependency, _read_probe), None)
+        self.disk.check(dependency)
         if self.writer.outage is not None:
             await self.writer.submit(Lane(dependency, _write_probe), None)
 

@@ -4,10 +4,11 @@ Decided here, once: which result codes are an outage (the file, the disk or a lo
 outage is `Unavailable`; data that SQLite will never take is `Refused`; anything else is a defect and passes unchanged.
 """
 
+import errno
 import sqlite3
 from pathlib import Path
 
-from fairlead_workload.errors import FairleadError, Misconfigured, Refused, Unavailable
+from fairlead_workload.errors import DiskFull, FairleadError, Misconfigured, Refused, Unavailable
 
 # Primary result codes, https://www.sqlite.org/rescode.html
 _OUTAGES = frozenset(
@@ -47,10 +48,17 @@ def is_outage(error: BaseException) -> bool:
     return primary_code(error) in _OUTAGES
 
 
+def is_full(error: BaseException) -> bool:
+    """Whether the disk has no room for what was to be written."""
+    return primary_code(error) == sqlite3.SQLITE_FULL
+
+
 def converted(error: Exception, dependency: str) -> Exception:
     """The workload's error for a failed operation."""
     if isinstance(error, FairleadError):
         return error
+    if is_full(error):
+        return DiskFull(dependency, "the disk is full")
     if is_outage(error):
         return Unavailable(dependency, f"SQLite: {error}")
     if isinstance(error, sqlite3.Error | OverflowError | UnicodeError):
@@ -61,7 +69,9 @@ def converted(error: Exception, dependency: str) -> Exception:
 def at_start(error: sqlite3.Error | OSError, path: Path) -> FairleadError:
     """The workload's error for a database that cannot be opened: it names the path and what to do."""
     if isinstance(error, OSError):
-        return Misconfigured(str(path), error.strerror or str(error), "name a data directory this user can write to")
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = _REMEDIES[sqlite3.SQLITE_FULL] if full else "name a data directory this user can write to"
+        return Misconfigured(str(path), error.strerror or str(error), remedy)
     code = primary_code(error)
     remedy = _REMEDIES.get(code, "look at the disk and the file's permissions, or name another data directory")
     return Misconfigured(str(path), f"the database cannot be used: {error}", remedy)

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from fairlead_workload.api.health import Health
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.strategy import DocumentCache
+from fairlead_workload.disk import Disk
 from fairlead_workload.errors import DependencyError
 from fairlead_workload.queues.base import Depth, Queue
 from fairlead_workload.stores.base import OutboxSource
@@ -34,6 +35,7 @@ def register(
     health: Health,
     process: "ProcessMetrics",
     depths: "Depths",
+    disk: Disk,
     worker: WorkerStats | None = None,
 ) -> None:
     """Add every collector of one service to `registry`. `process` is shared by the services of a process."""
@@ -41,6 +43,7 @@ def register(
     registry.register(DependencyMetrics(health))
     registry.register(CacheMetrics(bindings.caches))
     registry.register(depths)
+    registry.register(DiskMetrics(disk))
     if worker is not None:
         registry.register(WorkerMetrics(worker))
 
@@ -92,6 +95,23 @@ class DependencyMetrics(Collector):
         for name, dependency in self._health.dependencies.items():
             up.add_metric([name], float(dependency.up))
         yield up
+
+
+class DiskMetrics(Collector):
+    """The disk of the data directory."""
+
+    def __init__(self, disk: Disk) -> None:
+        self._disk = disk
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "fairlead_disk_full",
+            "Whether a write found the disk full, and there is no room yet.",
+            value=self._disk.full,
+        )
+        yield GaugeMetricFamily(
+            "fairlead_disk_free_bytes", "Room on the disk of the data directory.", value=self._disk.free_bytes
+        )
 
 
 class CacheMetrics(Collector):
