@@ -360,6 +360,42 @@ async def test_many_slow_clients_do_not_keep_out_the_next(connect: Connect) -> N
     assert all(answer is None or answer[0] == 408 for answer in answers)
 
 
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_connections_are_bounded_and_those_that_are_open_go_on(kind: str, application: Application) -> None:
+    limits = HttpLimits(max_connections=4)
+    server = SERVERS[kind](application, bind("127.0.0.1", 0), limits=limits)
+    await server.start()
+    clients = [Client(*await asyncio.open_connection(*server.address)) for _ in range(4)]
+    for client in clients:  # each is taken before the next comes
+        await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert await client.response() is not None
+    beyond = [Client(*await asyncio.open_connection(*server.address)) for _ in range(8)]
+    with contextlib.suppress(ConnectionError):
+        for client in beyond:
+            await client.send(b"GET /gate HTTP/1.1\r\nHost: a\r\n\r\n")
+    for client in clients:
+        await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+        assert await client.response() is not None
+    assert not application.waiting.is_set(), "a request beyond the limit got in"
+    for client in clients + beyond:
+        client.writer.transport.abort()
+    application.gate.set()
+    await check_next_request_of(server)
+    await server.stop(2.0)
+
+
+async def check_next_request_of(server: Server) -> None:
+    """Somebody new is served, once the server has noticed that others have left."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        response = None
+        while response is None:
+            client = Client(*await asyncio.open_connection(*server.address))
+            with contextlib.suppress(ConnectionError):
+                await client.send(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+                response = await client.response()
+            client.writer.transport.abort()
+
+
 async def test_stopping_finishes_what_is_in_flight_and_refuses_the_next(
     server: Server, connect: Connect, application: Application
 ) -> None:

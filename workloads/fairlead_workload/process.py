@@ -18,7 +18,7 @@ import uvloop
 
 from fairlead_contract.findings import Finding
 from fairlead_contract.runtime import RuntimeDocument, drain_seconds
-from fairlead_workload import memory
+from fairlead_workload import memory, open_files
 from fairlead_workload.errors import FairleadError, Misconfigured
 from fairlead_workload.service import EVERYTHING, Role, Service
 from fairlead_workload.telemetry import logs
@@ -46,6 +46,12 @@ class Workload:
         serves, works = Role.API in self.roles, Role.WORKER in self.roles
         return drain_seconds(self.document, serves=serves, works=works) + COMMIT_SECONDS
 
+    @property
+    def max_calls(self) -> int:
+        """Most connections to called services: one for each handler at work, and one that is kept for the next."""
+        worker = self.document.worker
+        return 2 * worker.concurrency if worker is not None and Role.WORKER in self.roles else 0
+
 
 class NotServed(Exception):
     """One of the workloads cannot be served, or ended by itself; `finding` says why."""
@@ -64,10 +70,11 @@ def run(workloads: Sequence[Workload], *, on_started: Callable[[Sequence[Service
 
 async def _run(workloads: Sequence[Workload], on_started: Callable[[Sequence[Service]], None]) -> None:
     stopping = _stop_on_signals()
+    max_connections = _max_connections(workloads)
     async with AsyncExitStack() as stack:
         running: list[tuple[Workload, Service]] = []
         for workload in workloads:
-            service = await _open(workload)
+            service = await _open(workload, max_connections)
             stack.push_async_callback(service.stop, grace_seconds=workload.grace_seconds)
             running.append((workload, service))
         for workload, service in running:
@@ -78,7 +85,19 @@ async def _run(workloads: Sequence[Workload], on_started: Callable[[Sequence[Ser
     _log.info("stopped")
 
 
-async def _open(workload: Workload) -> Service:
+def _max_connections(workloads: Sequence[Workload]) -> int:
+    """Of each public listener, so that all of them have enough files to open."""
+    try:
+        return open_files.connections(
+            services=len(workloads),
+            listeners=sum(Role.API in workload.roles for workload in workloads),
+            calls=sum(workload.max_calls for workload in workloads),
+        )
+    except Misconfigured as error:
+        raise NotServed(workloads[0], error.finding) from None
+
+
+async def _open(workload: Workload, max_connections: int) -> Service:
     try:
         return await Service.open(
             workload.document,
@@ -89,6 +108,7 @@ async def _open(workload: Workload) -> Service:
             services=workload.services,
             log_format=workload.log_format,
             roles=workload.roles,
+            max_connections=max_connections,
         )
     except Misconfigured as error:
         raise NotServed(workload, error.finding) from None

@@ -23,13 +23,14 @@ from fairlead_workload.api.app import application
 from fairlead_workload.api.granian_server import GranianServer
 from fairlead_workload.api.health import Health, checks
 from fairlead_workload.api.kernel import Kernel
-from fairlead_workload.api.server import Server, bind
+from fairlead_workload.api.server import MAX_CONNECTIONS, HttpLimits, Server, bind
 from fairlead_workload.api.uvicorn_server import UvicornServer
 from fairlead_workload.bindings import Bindings
+from fairlead_workload.open_files import ADMIN_CONNECTIONS
 from fairlead_workload.telemetry import logs, metrics
 from fairlead_workload.telemetry.access import AccessLog
 from fairlead_workload.telemetry.http import HttpTelemetry
-from fairlead_workload.telemetry.metrics import Depths, ProcessMetrics
+from fairlead_workload.telemetry.metrics import ConnectionMetrics, Depths, ProcessMetrics
 from fairlead_workload.worker.calls import ServiceMap
 from fairlead_workload.worker.loop import Worker
 
@@ -72,10 +73,12 @@ class Service:
         services: Mapping[str, str] | None = None,
         log_format: logs.Form = "json",
         roles: frozenset[Role] = EVERYTHING,
+        max_connections: int = MAX_CONNECTIONS,
     ) -> "Service":
         """Take the ports, open the stores and wire everything. Port 0 is any free one. Raises Misconfigured.
 
         `services` gives the base URL of services that handlers call; others are found by the DNS of the namespace.
+        `max_connections` is of the public listener.
         """
         async with AsyncExitStack() as stack:
             serves = Role.API in roles
@@ -100,8 +103,12 @@ class Service:
                 telemetry = HttpTelemetry(registry, _access_log(stack, log_format))
                 kernel = Kernel(bindings, http=telemetry)
                 http2 = document.api.protocol is Protocol.H2C
-                public = GranianServer(application(document, kernel, health, telemetry), listener, http2=http2)
-            private = UvicornServer(admin(health, registry), private_listener)
+                limits = HttpLimits(max_connections=max_connections)
+                app = application(document, kernel, health, telemetry)
+                public = GranianServer(app, listener, limits=limits, http2=http2)
+                registry.register(ConnectionMetrics(max_connections))
+            private_limits = HttpLimits(max_connections=ADMIN_CONNECTIONS)
+            private = UvicornServer(admin(health, registry), private_listener, limits=private_limits)
             service = cls(stack.pop_all(), public=public, private=private, worker=worker, health=health)
             service._background = [health.run(), process.run(), depths.run()]
             return service

@@ -42,6 +42,9 @@ class Connection:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
         self._reader.close()
         self.socket.close()
 

@@ -103,8 +103,12 @@ def start(
     admin_port: int | None = None,
     cwd: Path = ROOT,
     log_format: str = "json",
+    open_files: int | None = None,
 ) -> Running:
-    """Start `fairlead run` and return at once. Without `data_dir` it chooses its own, below `cwd`."""
+    """Start `fairlead run` and return at once. Without `data_dir` it chooses its own, below `cwd`.
+
+    `open_files` is how many it is allowed.
+    """
     fresh = free_ports(2)
     port, admin_port = port or fresh[0], admin_port or fresh[1]
     words = ["run", "-f", str(file), "--port", str(port), "--admin-port", str(admin_port), "--log-format", log_format]
@@ -112,9 +116,15 @@ def start(
         words += ["--data-dir", str(data_dir)]
     beside = data_dir or cwd / "fairlead"
     out_path, err_path = beside.with_name(f"{beside.name}.out"), beside.with_name(f"{beside.name}.err")
+    limited = [] if open_files is None else ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(open_files)]
     with out_path.open("ab") as out, err_path.open("ab") as err:
         process = subprocess.Popen(
-            command(*words, *arguments), cwd=cwd, env=environment(), stdout=out, stderr=err, start_new_session=True
+            [*limited, *command(*words, *arguments)],
+            cwd=cwd,
+            env=environment(),
+            stdout=out,
+            stderr=err,
+            start_new_session=True,
         )
     return Running(process, f"http://127.0.0.1:{port}", f"http://127.0.0.1:{admin_port}", out_path, err_path)
 
@@ -128,9 +138,19 @@ def running(
     admin_port: int | None = None,
     cwd: Path = ROOT,
     log_format: str = "json",
+    open_files: int | None = None,
 ) -> Iterator[Running]:
     """A ready server for the length of a block."""
-    server = start(file, data_dir, *arguments, port=port, admin_port=admin_port, cwd=cwd, log_format=log_format)
+    server = start(
+        file,
+        data_dir,
+        *arguments,
+        port=port,
+        admin_port=admin_port,
+        cwd=cwd,
+        log_format=log_format,
+        open_files=open_files,
+    )
     try:
         server.wait_ready()
         yield server

@@ -21,6 +21,9 @@ Send = Callable[[Message], Awaitable[None]]
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
+MAX_CONNECTIONS = 4096
+
+
 @dataclass(frozen=True, slots=True)
 class HttpLimits:
     """What a client may cost before the application sees its request."""
@@ -28,7 +31,7 @@ class HttpLimits:
     header_read_seconds: float = 30.0  # to send a whole request head; with Granian also idle time between requests
     keep_alive_seconds: float = 75.0  # idle time between requests, with uvicorn, and over HTTP/2 and TLS
     max_head_bytes: int = 65_536  # request line and header fields; the application's own limit is lower
-    max_connections: int = 4096
+    max_connections: int = MAX_CONNECTIONS  # at a time; who comes later waits, or is turned away
     backlog: int = 1024
 
 

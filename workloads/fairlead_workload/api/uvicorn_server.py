@@ -1,7 +1,7 @@
 """The second server: uvicorn (HTTP/1.1), for the admin listener, and for the public one where Granian is not wanted.
 
-Decided here: what uvicorn leaves open is closed by a protocol of ours: a request head has a deadline and a size, and
-what cannot be parsed is answered by a problem document.
+Decided here: what uvicorn leaves open is closed by a protocol of ours: a request head has a deadline and a size, what
+cannot be parsed is answered by a problem document, and a connection beyond the limit is closed.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from fairlead_workload.model import problems
 
 
 class _Bounded(HttpToolsProtocol):
-    """uvicorn's HTTP/1.1 with a deadline and a limit for the request head."""
+    """uvicorn's HTTP/1.1 with a deadline and a limit for the request head, and a limit of connections."""
 
     limits: HttpLimits
     _deadline: asyncio.TimerHandle | None = None
@@ -31,6 +31,8 @@ class _Bounded(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._arm()
+        if len(self.connections) > self.limits.max_connections:
+            transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()

@@ -97,6 +97,18 @@ class DependencyMetrics(Collector):
         yield up
 
 
+class ConnectionMetrics(Collector):
+    """How many connections the public listener takes."""
+
+    def __init__(self, maximum: int) -> None:
+        self._maximum = maximum
+
+    def collect(self) -> Iterable[Metric]:
+        yield GaugeMetricFamily(
+            "http_server_max_connections", "Connections taken at a time; more wait.", value=self._maximum
+        )
+
+
 class DiskMetrics(Collector):
     """The disk of the data directory."""
 
