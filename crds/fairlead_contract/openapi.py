@@ -20,6 +20,7 @@ DIALECT = "https://json-schema.org/draft/2020-12/schema"
 MAX_LIMIT, DEFAULT_LIMIT = 200, 50
 _COMPARISONS = {"gt": "greater than", "gte": "at least", "lt": "less than", "lte": "at most"}
 _WRITTEN = ("Idempotency-Replayed", "X-Request-ID")
+_MOMENTS = ("date", "date-time", "time")  # formats that a filter has to have, as documents do
 _OPERATION_PROBLEMS = (*problems.READ, "not-found", "operation-gone")
 _JSON, _PATCH = "application/json", "application/merge-patch+json"
 
@@ -369,8 +370,8 @@ def _filters(resource: Resource) -> list[Json]:
 def _filter(resource: Resource, property_: str, name: str, description: str) -> Json:
     declared = resource.schema_.properties[property_]
     schema: Json = {"type": declared.get("type", "string")}
-    if declared.get("format") == "date-time":
-        schema["format"] = "date-time"
+    if schema["type"] == "string" and declared.get("format") in _MOMENTS:
+        schema["format"] = declared["format"]
     elif schema["type"] == "integer":
         schema |= schemas.INT64
     return {"name": name, "in": "query", "description": description, "schema": schema}

@@ -282,3 +282,15 @@ def test_a_list_says_which_documents_are_not_in_it(sort: str, said: bool) -> Non
     document = openapi(service(indexes=[{"name": "byOwner", "partition": "owner", "sort": sort}]))
     description = document["paths"]["/v1/line-items"]["get"]["description"]
     assert ("Documents without `note` are not in a list by `owner` and `note`." in description) is said
+
+
+@pytest.mark.parametrize("format_", ["date", "date-time", "time", "uuid"])
+def test_a_filter_by_dates_or_times_has_their_format(format_: str) -> None:
+    properties = PROPERTIES | {"note": {"type": "string", "format": format_}}
+    index = {"name": "byNote", "partition": "owner", "sort": "note"}
+    document = openapi(service(schema=SCHEMA | {"properties": properties}, indexes=[index]))
+    parameters = {
+        one["name"]: one["schema"] for one in document["paths"]["/v1/line-items"]["get"]["parameters"] if "name" in one
+    }
+    kept = {} if format_ == "uuid" else {"format": format_}
+    assert parameters["note"] == parameters["note.gte"] == {"type": "string"} | kept
