@@ -178,6 +178,14 @@ async def test_a_holder_that_lives_on_is_waited_for_a_minute_at_most(stocked: Se
     assert statuses == [409] * 6 + [202]
 
 
+async def test_a_clock_that_was_set_back_prolongs_no_hold(stocked: Service) -> None:
+    stocked.queue.faults.after["publish"] = partial(die, stocked)
+    assert (await stocked.send("POST", "/v1/orders", ORDER, KEY)).status == 500
+    stocked.store.faults.error = None
+    stocked.clock.now -= 3600
+    assert (await stocked.send("POST", "/v1/orders", ORDER, KEY)).status == 202
+
+
 async def test_a_failed_publish_can_be_repeated_at_once_with_the_same_ids(stocked: Service) -> None:
     async with outage(stocked.queue, "queue"):
         assert (await stocked.send("POST", "/v1/orders", ORDER, KEY)).status == 503

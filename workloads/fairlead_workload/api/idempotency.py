@@ -66,8 +66,7 @@ class Claim:
 
 
 class IdempotencyKeys:
-    """Reads and writes the records of one process. Raises `Unavailable` when the store is down: no keyed request is
-    taken then."""
+    """The records of one process. Raises `Unavailable` when the store is down: no keyed request is taken then."""
 
     def __init__(self, store: Store, clock: Callable[[], float]) -> None:
         self._store = store
@@ -97,7 +96,7 @@ class IdempotencyKeys:
         return claim
 
     async def _is_held(self, record: _Record) -> bool:
-        if record.deadline <= self._clock():
+        if not 0 < record.deadline - self._clock() <= IDEMPOTENCY_TAKEOVER_SECONDS:  # or the clock was set back
             return False
         (lease,) = await self._store.records([(LEASES, record.holder)])
         return lease is not None
