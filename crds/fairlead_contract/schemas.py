@@ -1,10 +1,11 @@
 """The JSON Schemas that users write: how they are compiled, and what is wrong with one.
 
-Decided here: 2020-12, formats asserted, patterns that match in linear time, no reference outside the schema. The API
-validates with what `compile_schema` returns, so whatever lint takes, serves.
+Decided here: 2020-12, formats asserted, patterns that match in linear time, no reference outside the schema, integers
+of 64 bits. The API validates with what `compile_schema` returns, so whatever lint takes, serves.
 """
 
 from collections.abc import Iterator, Mapping
+from copy import deepcopy
 from typing import Any
 
 import jsonschema_rs
@@ -40,6 +41,29 @@ def compile_schema(schema: Json) -> jsonschema_rs.Draft202012Validator:
     return jsonschema_rs.Draft202012Validator(
         schema, pattern_options=jsonschema_rs.RegexOptions(), validate_formats=True, offline=True
     )
+
+
+INTEGER_MARK = "x-fairlead-integer"  # an annotation: the validator says where an integer was wanted
+_INTEGER_MIN, _INTEGER_END = -(2.0**63), 2.0**63  # as floats, which the validator compares exactly with either kind
+
+
+def with_64_bit_integers(schema: Json) -> Json:
+    """A valid `schema` in which every integer has our range, wherever it stands, and the annotation INTEGER_MARK."""
+    result = deepcopy(schema)
+    for node in wanting_integers(result):
+        node["minimum"] = max(node.get("minimum", _INTEGER_MIN), _INTEGER_MIN)
+        node["exclusiveMaximum"] = min(node.get("exclusiveMaximum", _INTEGER_END), _INTEGER_END)
+        node[INTEGER_MARK] = True
+    return result
+
+
+def wanting_integers(schema: Json) -> list[Json]:
+    """The schemas within a valid `schema` to which a number is an integer, however deep."""
+    return [node for node, _ in _nodes(schema, ()) if _wants_integers(node.get("type"))]
+
+
+def _wants_integers(declared: Any) -> bool:
+    return declared == "integer" or (isinstance(declared, list) and "integer" in declared and "number" not in declared)
 
 
 def property_type(schema: Json, name: str) -> str | None:
@@ -121,7 +145,7 @@ def _defaults(schema: Json, place: Place) -> Iterator[Finding]:
     for name, node in schema["properties"].items():
         if node.get("default") is None:
             continue
-        if not compile_schema(definitions | node).is_valid(node["default"]):
+        if not compile_schema(with_64_bit_integers(definitions | node)).is_valid(node["default"]):
             yield error(
                 (*place, "properties", name, "default"), "the default does not match its own schema", "correct either"
             )

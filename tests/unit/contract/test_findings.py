@@ -229,6 +229,13 @@ def test_an_index_that_leaves_documents_out_is_a_warning(changes: list[tuple[str
     assert all("`required`" in finding.remedy and "without sort" in finding.remedy for finding in found)
 
 
+@pytest.mark.parametrize("default", [1e19, -1e19, 1.5])
+def test_a_default_beyond_the_range_of_integers_is_told(default: float) -> None:
+    document = edited((f"{R1}.schema.properties.count", {"type": ["integer", "null"], "default": default}))
+    place = f"{P1}.schema.properties.count.default"
+    assert (place, "the default does not match its own schema") in errors(document)
+
+
 def test_nulls_that_survive_are_not_told() -> None:
     document = edited((f"{R1}.schema.properties.note", {"enum": ["a", None]}), ("metadata.creationTimestamp", None))
     assert errors(document) == []

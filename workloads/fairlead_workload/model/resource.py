@@ -16,14 +16,15 @@ from jsonschema_rs import Draft202012Validator, ValidationError
 
 from fairlead_contract.api import KeyGeneration
 from fairlead_contract.api import Resource as ResourceSpec
-from fairlead_contract.schemas import compile_schema
+from fairlead_contract.schemas import compile_schema, wanting_integers, with_64_bit_integers
 from fairlead_workload.model import identifiers, instants, keys, problems
+from fairlead_workload.model.integers import as_integers
 from fairlead_workload.model.problems import FieldError
 from fairlead_workload.stores.base import Document, Key, Scalar
 
 MAX_ERRORS = 100
+_INTEGER_LIMITS = (keys.INT_MIN, keys.INT_MAX + 1)
 _EXACT = 2**53  # above, a float has no fraction that could be told from an integer's
-_TOO_LARGE = 2.0**63  # an integer written as a float, such as 1e300, is one to JSON Schema
 _encode = msgspec.json.Encoder().encode
 
 
@@ -51,10 +52,11 @@ class Resource:
         )
         self._numbers = tuple(name for name, schema in self.properties.items() if schema.get("type") == "number")
         self._integers = tuple(name for name, schema in self.properties.items() if schema.get("type") == "integer")
+        self._integers_deeper = len(wanting_integers(self.schema)) > len(self._integers)
         taken = self._input_schema()
         self._required = frozenset(taken["required"])
-        self._validator = compile_schema(taken)
-        self._patch_validator = compile_schema(self._patch_schema())
+        self._validator = compile_schema(with_64_bit_integers(taken))
+        self._patch_validator = compile_schema(with_64_bit_integers(self._patch_schema()))
 
     def _input_schema(self) -> dict[str, Any]:
         """The schema without requiring what clients do not send: read-only properties, and the key (in the URL)."""
@@ -113,14 +115,7 @@ class Resource:
             raise problems.invalid_document(tuple(errors))
 
     def _errors(self, document: Document) -> list[FieldError]:
-        errors: list[FieldError] = [
-            {"pointer": pointer([name]), "detail": "an integer has at most 64 bits"}
-            for name in self._integers
-            if isinstance(value := document.get(name), float) and not keys.INT_MIN <= value < _TOO_LARGE
-        ]
-        if self._validator.is_valid(document):
-            return errors
-        return errors + _described(self._validator, document)
+        return [] if self._validator.is_valid(document) else _described(self._validator, document)
 
     def check_new(self, body: Document, *, from_path: Key | None = None) -> None:
         """Check a client's whole document (POST, or PUT with the key `from_path`) without looking at a stored one."""
@@ -194,8 +189,8 @@ class Resource:
             raise problems.invalid_document(({"pointer": pointer([self.key_names[0]]), "detail": detail},))
 
     def normalise(self, document: Document) -> Document:
-        """The document in stored form: date-times in fixed-width UTC, integer properties as integers (not 1.0)."""
-        result = dict(document)
+        """The document in stored form: date-times in fixed-width UTC, integers as integers (not 1.0)."""
+        result = dict(as_integers(document, self._validator) if self._integers_deeper else document)
         errors: list[FieldError] = []
         for name in self._date_times:
             if isinstance(value := result.get(name), str):
@@ -267,6 +262,8 @@ def _described(validator: Draft202012Validator, document: Document) -> list[Fiel
 
 def _detail(error: ValidationError) -> str:
     """The validator's message, bounded. It may repeat the client's own value, never anything of ours."""
+    if error.kind.as_dict().get("limit") in _INTEGER_LIMITS:
+        return "an integer has at most 64 bits"
     return error.message if len(error.message) <= 300 else error.message[:297] + "..."
 
 
