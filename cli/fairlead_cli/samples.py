@@ -6,6 +6,7 @@ serves the resource, and where it fails there is no sample.
 
 from typing import Any
 
+from fairlead_contract.references import target
 from fairlead_workload.errors import Problem
 from fairlead_workload.model.resource import Resource
 
@@ -25,10 +26,15 @@ _FORMATS = {
 
 def sample(resource: Resource) -> dict[str, Any] | None:
     """A document that a client may POST to `resource`, or None when none could be made."""
-    document = {name: _value(schema, name) for name, schema in resource.properties.items() if name in _sent(resource)}
+    definitions = resource.schema.get("$defs", {})
     try:
+        document = {
+            name: _value(resource.properties[name], name, definitions)
+            for name in resource.properties
+            if name in _sent(resource)
+        }
         resource.check_new(document)
-    except Problem:
+    except (Problem, RecursionError):  # a document that needs another one within, and so on, has no sample
         return None
     return document
 
@@ -43,7 +49,9 @@ def _sent(resource: Resource) -> set[str]:
     return (wanted - made) | set(resource.key_names)
 
 
-def _value(schema: dict[str, Any], name: str) -> Any:
+def _value(schema: dict[str, Any], name: str, definitions: dict[str, Any]) -> Any:
+    if "$ref" in schema:
+        return _value(definitions[target(schema["$ref"])], name, definitions)
     if "const" in schema:
         return schema["const"]
     for chosen in ("examples", "enum"):
@@ -51,12 +59,12 @@ def _value(schema: dict[str, Any], name: str) -> Any:
             return schema[chosen][0]
     for union in ("oneOf", "anyOf"):
         if schema.get(union) and isinstance(schema[union][0], dict):
-            return _value(schema[union][0], name)
+            return _value(schema[union][0], name, definitions)
     kind = schema.get("type", "string")
-    return _typed(kind[0] if isinstance(kind, list) else kind, schema, name)
+    return _typed(kind[0] if isinstance(kind, list) else kind, schema, name, definitions)
 
 
-def _typed(kind: str, schema: dict[str, Any], name: str) -> Any:
+def _typed(kind: str, schema: dict[str, Any], name: str, definitions: dict[str, Any]) -> Any:
     match kind:
         case "integer" | "number":
             return _number(schema)
@@ -66,10 +74,12 @@ def _typed(kind: str, schema: dict[str, Any], name: str) -> Any:
             return None
         case "array":
             items = schema.get("items")
-            return [_value(items if isinstance(items, dict) else {}, name)] * max(schema.get("minItems", 0), 1)
+            return [_value(items if isinstance(items, dict) else {}, name, definitions)] * max(
+                schema.get("minItems", 0), 1
+            )
         case "object":
             properties = schema.get("properties", {})
-            return {each: _value(properties.get(each, {}), each) for each in schema.get("required", ())}
+            return {each: _value(properties.get(each, {}), each, definitions) for each in schema.get("required", ())}
     return _text(schema, name)
 
 

@@ -1,11 +1,14 @@
 """The `spec.api` part: which REST resources are served, and how each is read, written, cached and checked."""
 
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Literal
 
 from pydantic import ConfigDict, Field
 
+from fairlead_contract import references
 from fairlead_contract.model import SET_LIST, Duration, Model, PropertyName, ResourceName, Rule, ShortText, map_list
+from fairlead_contract.references import PlainSchema
 
 LIST_PARAMETERS = frozenset({"limit", "cursor", "order"})  # of every list; they win over properties of that name
 
@@ -72,8 +75,13 @@ class Schema(Model):
     )
 
     def document(self) -> dict[str, Any]:
-        """The schema as the plain JSON object that the user wrote."""
+        """The schema as the JSON object that the user wrote."""
         return self.model_dump(mode="json", by_alias=True)
+
+    @cached_property
+    def plain(self) -> PlainSchema:
+        """The schema as it is served, its references plain. Nobody changes it. Raises Unresolved; lint has said so."""
+        return references.plain(self.document())
 
 
 class Listing(Model):

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from fairlead_contract.api import LIST_PARAMETERS, Api, KeyGeneration, Operation, Reads, Resource
 from fairlead_contract.bindings import DatastoreType
 from fairlead_contract.findings import Finding, Place, Severity, did_you_mean, error, warning
+from fairlead_contract.references import PlainSchema
 from fairlead_contract.resources import ApiServiceSpec
-from fairlead_contract.schema import Json
 from fairlead_contract.schemas import property_type, schema_findings
 
 _SCALAR = "must be a property of one scalar type: string, integer, number or boolean"
@@ -28,7 +28,7 @@ def api_findings(spec: ApiServiceSpec) -> list[Finding]:
 
 
 def _key(resource: Resource, place: Place) -> Iterator[Finding]:
-    schema, key = resource.schema_.document(), resource.key
+    schema, key = resource.schema_.plain, resource.key
     for word, name in (("partition", key.partition), ("sort", key.sort)):
         yield from _scalar(schema, name, (*place, "key", word))
     if key.sort == key.partition:
@@ -37,13 +37,13 @@ def _key(resource: Resource, place: Place) -> Iterator[Finding]:
         yield error((*place, "key", "generate"), f"UUIDv7 needs `{key.partition}` to be a string", "make it a string")
 
 
-def _scalar(schema: Json, name: str | None, place: Place) -> Iterator[Finding]:
-    if name in schema["properties"] and property_type(schema, str(name)) is None:
+def _scalar(schema: PlainSchema, name: str | None, place: Place) -> Iterator[Finding]:
+    if name in schema.properties and property_type(schema, str(name)) is None:
         yield error(place, f"`{name}` {_SCALAR}", "give it such a type, without null")
 
 
 def _indexes(resource: Resource, place: Place) -> Iterator[Finding]:
-    schema = resource.schema_.document()
+    schema = resource.schema_.plain
     seen = {(resource.key.partition, resource.key.sort): "the primary key"}
     for position, index in enumerate(resource.indexes):
         where = (*place, "indexes", position)
@@ -77,7 +77,7 @@ def _parameters(resource: Resource, place: Place) -> Iterator[Finding]:
 
 
 def _timestamps(resource: Resource, place: Place) -> Iterator[Finding]:
-    properties = resource.schema_.properties
+    properties = resource.schema_.plain.properties
     for word in ("created", "updated"):
         name = getattr(resource.timestamps, word)
         where = (*place, "timestamps", word)
@@ -107,8 +107,8 @@ def _references(resource: Resource, api: Api, place: Place) -> Iterator[Finding]
         if target.key.sort is not None:
             said = f"`{target.name}` has a sort key; only resources with a single key can be referred to"
             yield error((*where, "resource"), said, "remove the reference")
-        have = property_type(resource.schema_.document(), reference.field)
-        want = property_type(target.schema_.document(), target.key.partition)
+        have = property_type(resource.schema_.plain, reference.field)
+        want = property_type(target.schema_.plain, target.key.partition)
         if have != want:
             said = (
                 f"`{reference.field}` is {have or 'no scalar'}, but the key of `{target.name}` is {want or 'no scalar'}"
@@ -117,16 +117,16 @@ def _references(resource: Resource, api: Api, place: Place) -> Iterator[Finding]
 
 
 def _read_only(resource: Resource, place: Place) -> Iterator[Finding]:
-    schema, key = resource.schema_.document(), resource.key
+    schema, key = resource.schema_.plain, resource.key
     served = {resource.timestamps.created, resource.timestamps.updated}
     served |= {key.partition} if key.generate else set()
-    for name, node in resource.schema_.properties.items():
+    for name, node in schema.properties.items():
         if node.get("readOnly") is not True or name in served:
             continue
         where = (*place, "schema", "properties", name)
         if name in {key.partition, key.sort}:
             yield error(where, f"the key property `{name}` is readOnly", "remove readOnly, or let `generate` make it")
-        elif name in schema.get("required", ()) and "default" not in node:
+        elif name in schema.root.get("required", ()) and "default" not in node:
             said = f"`{name}` is required and readOnly, so no client can create a document"
             yield error(where, said, "give it a default, or do not require it")
 

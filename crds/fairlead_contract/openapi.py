@@ -12,7 +12,8 @@ from fairlead_contract import openapi_problems as problems
 from fairlead_contract import openapi_schemas as schemas
 from fairlead_contract.api import LIST_PARAMETERS, CacheStrategy, Resource, Writes
 from fairlead_contract.openapi_examples import example
-from fairlead_contract.openapi_schemas import component, key_names, reference
+from fairlead_contract.openapi_names import Names, resource_names
+from fairlead_contract.openapi_schemas import key_names, reference
 from fairlead_contract.runtime import RuntimeDocument
 
 Json = dict[str, Any]
@@ -63,8 +64,10 @@ class _Service:
         self._problems: set[tuple[str, ...]] = set()
         self._schemas: Json = {}
         self._examples: dict[str, Json | None] = {}
+        names = Names()
+        self._names = resource_names(names, (resource.name for resource in document.api.resources))
         for resource in document.api.resources:
-            self._schemas |= schemas.resource_schemas(resource)
+            self._schemas |= schemas.resource_schemas(resource, self._names[resource.name], names)
 
     def tags(self) -> list[Json]:
         names = [{"name": resource.name, "description": _about(resource)} for resource in self._document.api.resources]
@@ -86,7 +89,7 @@ class _Service:
     def components(self) -> Json:
         parameters: Json = dict(_PARAMETERS)
         for resource in self._document.api.resources:
-            parameters |= {_key_component(resource, name): _key(resource, name) for name in key_names(resource)}
+            parameters |= {self._key_component(resource, name): _key(resource, name) for name in key_names(resource)}
         return {
             "schemas": self._schemas | {"Operation": _OPERATION, "Problem": problems.PROBLEM_SCHEMA},
             "parameters": parameters,
@@ -111,7 +114,7 @@ class _Service:
 
     def _single(self, resource: Resource) -> Json:
         served = set(map(str, resource.operations))
-        keys = [_key_component(resource, name) for name in key_names(resource)]
+        keys = [self._key_component(resource, name) for name in key_names(resource)]
         path: Json = {"parameters": [reference("parameters", name) for name in (*keys, "RequestId")]}
         if "Get" in served:
             path["get"] = self._get(resource)
@@ -130,10 +133,10 @@ class _Service:
         answer = {
             "description": "One page.",
             "headers": _headers("Link", "X-Request-ID"),
-            "content": {_JSON: {"schema": reference("schemas", f"{component(resource)}Page")}},
+            "content": {_JSON: {"schema": reference("schemas", f"{self._names[resource.name]}Page")}},
         }
         return {
-            "operationId": f"list{component(resource)}",
+            "operationId": f"list{self._names[resource.name]}",
             "summary": f"List {resource.name}",
             "description": _listing(resource),
             "tags": [resource.name],
@@ -148,7 +151,7 @@ class _Service:
             "304": {"description": "The client's copy is current.", "headers": _headers(*cached)},
         }
         return {
-            "operationId": f"get{component(resource)}",
+            "operationId": f"get{self._names[resource.name]}",
             "summary": f"Read one of {resource.name}",
             "tags": [resource.name],
             "parameters": _parameters("IfMatch", "IfNoneMatch", "CacheControl"),
@@ -196,7 +199,7 @@ class _Service:
             answers = {} if resource.writes is Writes.ACCEPTED else answers
             answers = answers | {"202": _accepted()}
         return {
-            "operationId": f"{verb}{component(resource)}",
+            "operationId": f"{verb}{self._names[resource.name]}",
             "summary": f"{summary} {resource.name}",
             "tags": [resource.name],
             "parameters": _parameters(*names),
@@ -206,12 +209,15 @@ class _Service:
 
     # Parts
 
+    def _key_component(self, resource: Resource, name: str) -> str:
+        return f"{self._names[resource.name]}.{name}"
+
     def _refusals(self, slugs: tuple[str, ...]) -> Json:
         self._problems.update(problems.group(slugs).values())
         return _refusals(slugs)
 
     def _document_answer(self, resource: Resource, description: str, *headers: str) -> Json:
-        name = component(resource)
+        name = self._names[resource.name]
         media: Json = {"schema": reference("schemas", name)}
         sample = self._example(name, self._schemas[name])
         if sample is not None:
@@ -219,7 +225,7 @@ class _Service:
         return {"description": description, "headers": _headers(*headers), "content": {_JSON: media}}
 
     def _body(self, resource: Resource, kind: str, types: Iterable[str]) -> Json:
-        name = component(resource) + kind
+        name = self._names[resource.name] + kind
         media: Json = {"schema": reference("schemas", name)}
         sample = self._example(name, _writable(self._schemas[name]))
         if sample is not None:
@@ -237,11 +243,11 @@ class _Service:
             return {}
         parameters = {name: f"$response.body#/{name}" for name in key_names(resource)}
         link = {
-            "operationId": f"get{component(resource)}",
+            "operationId": f"get{self._names[resource.name]}",
             "parameters": parameters,
             "description": "The new document.",
         }
-        return {"links": {f"Get{component(resource)}": link}}
+        return {"links": {f"Get{self._names[resource.name]}": link}}
 
 
 def _about(resource: Resource) -> str:
@@ -319,10 +325,6 @@ def _accepted() -> Json:
     }
 
 
-def _key_component(resource: Resource, name: str) -> str:
-    return f"{component(resource)}.{name}"
-
-
 def _key(resource: Resource, name: str) -> Json:
     return {
         "name": name,
@@ -368,7 +370,7 @@ def _filters(resource: Resource) -> list[Json]:
 
 
 def _filter(resource: Resource, property_: str, name: str, description: str) -> Json:
-    declared = resource.schema_.properties[property_]
+    declared = resource.schema_.plain.properties[property_]
     schema: Json = {"type": declared.get("type", "string")}
     if schema["type"] == "string" and declared.get("format") in _MOMENTS:
         schema["format"] = declared["format"]

@@ -1,14 +1,17 @@
 """The schemas of the OpenAPI document: each resource's document, and what clients send to create, replace and patch it.
 
-Decided here: how the user's schema becomes those four. Properties that the server sets are read-only; a property that
-a request must not hold at all is `false`, so that an open schema refuses it too; a patch lets optional properties be
-null.
+Decided here: how the user's schema becomes those four, and its definitions components of their own. Properties that the
+server sets are read-only; a request that must not hold them has no such property, and an open schema refuses them by
+name; a patch lets optional properties be null. Nothing here takes more than the plainest words where plain ones do:
+programs that make clients know few others.
 """
 
-from functools import lru_cache
 from typing import Any
 
 from fairlead_contract.api import Resource
+from fairlead_contract.keywords import mapped
+from fairlead_contract.openapi_names import Names, capitalized
+from fairlead_contract.references import PlainSchema, target
 
 Json = dict[str, Any]
 INT64 = {"minimum": -(2**63), "maximum": 2**63 - 1}
@@ -18,16 +21,7 @@ UUID_V7 = {
     "format": "uuid",
     "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
 }
-
-
-def component(resource: Resource) -> str:
-    """Name of the resource's component: `order-items` is `OrderItems`."""
-    return _capitalized(resource.name)
-
-
-@lru_cache(maxsize=256)  # a document has few, and asks for each dozens of times
-def _capitalized(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("-"))
+_NULL = {"type": "null"}
 
 
 def reference(kind: str, name: str) -> Json:
@@ -35,21 +29,21 @@ def reference(kind: str, name: str) -> Json:
     return {"$ref": f"#/components/{kind}/{name}"}
 
 
-def resource_schemas(resource: Resource) -> Json:
+def resource_schemas(resource: Resource, name: str, names: Names) -> Json:
     """The components of one resource, by name. They share what they have in common: nobody changes them."""
-    name = component(resource)
     operations = {str(operation) for operation in resource.operations}
-    base = _base(resource)
+    definitions = _Definitions(resource.schema_.plain, name, names)
+    base = _base(resource, definitions)
     schemas = {name: _document(resource, base)}
     if "Create" in operations:
         schemas[f"{name}Create"] = _creation(resource, base)
     if "Update" in operations:
         schemas[f"{name}Replace"] = _replacement(resource, base)
     if "Patch" in operations:
-        schemas[f"{name}Patch"] = _patch(resource, base)
+        schemas[f"{name}Patch"] = _patch(resource, base, definitions)
     if "List" in operations:
         schemas[f"{name}Page"] = page(name)
-    return schemas
+    return schemas | definitions.components
 
 
 def key_names(resource: Resource) -> tuple[str, ...]:
@@ -62,7 +56,7 @@ def key_schema(resource: Resource, name: str, *, in_path: bool = False) -> Json:
 
     A URL takes more than a UUIDv7 where keys are generated: only what is created there must be one.
     """
-    declared = resource.schema_.properties[name]
+    declared = resource.schema_.plain.properties[name]
     if resource.key.generate is not None and name == resource.key.partition and not in_path:
         return dict(UUID_V7)
     kept = {word: declared[word] for word in ("type", "format", "enum", "description") if word in declared}
@@ -86,7 +80,7 @@ def _narrowed(limits: Json, declared: Json) -> Json:
 def server_set(resource: Resource) -> set[str]:
     """Properties that only the server sets: read-only ones and timestamps, without the key."""
     stamps = {resource.timestamps.created, resource.timestamps.updated} - {None}
-    declared = {name for name, schema in resource.schema_.properties.items() if schema.get("readOnly") is True}
+    declared = {name for name, schema in resource.schema_.plain.properties.items() if schema.get("readOnly") is True}
     return {name for name in declared | stamps if name is not None} - set(key_names(resource))
 
 
@@ -113,8 +107,22 @@ def _creation(resource: Resource, base: Json) -> Json:
         refused.add(resource.key.partition)
         required.discard(resource.key.partition)
     required |= set(key_names(resource)) - refused
-    properties = base["properties"] | dict.fromkeys(refused, False)
-    return _with_required(base | {"properties": properties}, _ordered(resource, required))
+    return _without(_with_required(base, _ordered(resource, required)), refused)
+
+
+def _without(schema: Json, names: set[str]) -> Json:
+    """`schema` for documents that hold none of `names`."""
+    kept = {name: value for name, value in schema["properties"].items() if name not in names}
+    result = schema | {"properties": kept}
+    present = [name for name in schema["properties"] if name in names]
+    if not present or schema.get("additionalProperties") is False:
+        return result
+    others: Json = {"propertyNames": {"not": {"enum": present}}}
+    return result | others if "propertyNames" not in result else _and(result, others)
+
+
+def _and(schema: Json, other: Json) -> Json:
+    return schema | {"allOf": [*schema.get("allOf", ()), other]}
 
 
 def _replacement(resource: Resource, base: Json) -> Json:
@@ -129,7 +137,7 @@ def _read_only(properties: Json, names: set[str]) -> Json:
     return {name: properties[name] | {"readOnly": True} for name in names}
 
 
-def _patch(resource: Resource, base: Json) -> Json:
+def _patch(resource: Resource, base: Json, definitions: "_Definitions") -> Json:
     """The body of a PATCH: a JSON Merge Patch (RFC 7396)."""
     fixed = server_set(resource) | set(key_names(resource))
     required = set(base.get("required", ()))
@@ -138,25 +146,77 @@ def _patch(resource: Resource, base: Json) -> Json:
         if name in fixed:
             properties[name] = value | {"readOnly": True}
         else:
-            properties[name] = _patchable(value, removable=name not in required)
+            properties[name] = definitions.patchable(value, removable=name not in required)
     result = {"type": "object", "properties": properties, "description": "JSON Merge Patch (RFC 7396); null removes."}
-    if "additionalProperties" in base:
-        result["additionalProperties"] = base["additionalProperties"]
-    return result
+    kept = ("additionalProperties", "patternProperties", "propertyNames")
+    return result | {word: base[word] for word in kept if word in base}
 
 
-def _patchable(schema: Json, *, removable: bool) -> Json:
-    inner = {word: value for word, value in schema.items() if word != "default"}
-    if schema.get("type") == "object":
-        words = ("type", "description", "additionalProperties")
-        inner = {word: schema[word] for word in words if word in schema}
+class _Definitions:
+    """The definitions of one resource's schema as components, and as patches where a patch leads into them."""
+
+    def __init__(self, schema: PlainSchema, resource: str, names: Names) -> None:
+        self.components: Json = {}
+        self._schema = schema
+        self._names = {name: names.take(resource + capitalized(name), ("", "Patch")) for name in schema.definitions}
+        for name, definition in schema.definitions.items():
+            self.components[self._names[name]] = self.converted(definition)
+
+    def converted(self, node: Any) -> Any:
+        """`node` with references to components."""
+        if not isinstance(node, dict):
+            return node
+        result = mapped(node, self.converted)
+        if "$ref" not in node:
+            return result
+        return _company(result, reference("schemas", self._names[target(result.pop("$ref"))]))
+
+    def patchable(self, schema: Any, *, removable: bool) -> Any:
+        """`schema`, of a value as it is, as that of its patch."""
+        if not isinstance(schema, dict):
+            return schema
+        inner = {word: value for word, value in schema.items() if word != "default"}
+        found = self._target(schema)
+        if found is not None:
+            words = ("description", "readOnly", "writeOnly")
+            inner = _company({word: schema[word] for word in words if word in schema}, self._patch_of(found))
+        elif schema.get("type") == "object":
+            inner = self._object(schema)
+        return {"anyOf": [inner, _NULL]} if removable else inner
+
+    def _target(self, schema: Json) -> str | None:
+        """The definition of an object that `schema` refers to, itself or with others beside it."""
+        for place in (schema, *schema.get("allOf", ())):
+            for name, taken in self._names.items():
+                if isinstance(place, dict) and place == reference("schemas", taken):
+                    return self._resolved(name)
+        return None
+
+    def _resolved(self, name: str) -> str | None:
+        """The definition at the end of `name`, if it is one of an object."""
+        definition = self._schema.definitions[name]
+        if definition.keys() == {"$ref"}:
+            return self._resolved(target(definition["$ref"]))
+        return name if definition.get("type") == "object" else None
+
+    def _patch_of(self, name: str) -> Json:
+        component = f"{self._names[name]}Patch"
+        if component not in self.components:
+            self.components[component] = {}  # keeps the place while it refers to itself
+            self.components[component] = self._object(self.components[self._names[name]])
+        return reference("schemas", component)
+
+    def _object(self, schema: Json) -> Json:
+        words = ("type", "description", "writeOnly", "additionalProperties")
         required = set(schema.get("required", ()))
-        declared = schema.get("properties", {})
-        inner["properties"] = {
-            name: _patchable(value, removable=name not in required) if isinstance(value, dict) else value
-            for name, value in declared.items()
-        }
-    return {"anyOf": [inner, {"type": "null"}]} if removable else inner
+        declared = schema.get("properties", {}).items()
+        properties = {name: self.patchable(value, removable=name not in required) for name, value in declared}
+        return {word: schema[word] for word in words if word in schema} | {"properties": properties}
+
+
+def _company(said: Json, found: Json) -> Json:
+    """A reference, and what else is said of the same value. Not every program looks at what is beside a reference."""
+    return _and(said, found) if "properties" in said else found | said
 
 
 def page(name: str) -> Json:
@@ -171,28 +231,10 @@ def page(name: str) -> Json:
     }
 
 
-def _base(resource: Resource) -> Json:
-    schema = resource.schema_.document()
-    if "$ref" in repr(schema):  # seldom, and to copy takes longer than to look
-        schema = _rebased(schema, component(resource))
-    schema.pop("$schema", None)
-    schema.pop("$id", None)
-    for name in key_names(resource):
-        schema["properties"][name] = schema["properties"][name] | key_schema(resource, name)
-    return schema
-
-
-def _rebased(value: Any, name: str) -> Any:
-    """A copy of the user's schema, its references turned to where the schema is in the OpenAPI document."""
-    if isinstance(value, list):
-        return [_rebased(item, name) for item in value]
-    if not isinstance(value, dict):
-        return value
-    result = {key: _rebased(item, name) for key, item in value.items()}
-    target = value.get("$ref")
-    if isinstance(target, str) and target.startswith("#"):
-        result["$ref"] = f"#/components/schemas/{name}{target[1:]}"
-    return result
+def _base(resource: Resource, definitions: _Definitions) -> Json:
+    schema: Json = definitions.converted(resource.schema_.plain.root)
+    keys = {name: schema["properties"][name] | key_schema(resource, name) for name in key_names(resource)}
+    return schema | {"properties": schema["properties"] | keys}
 
 
 def _ordered(resource: Resource, names: set[str]) -> list[str]:

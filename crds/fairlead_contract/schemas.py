@@ -10,30 +10,19 @@ from typing import Any
 
 import jsonschema_rs
 
+from fairlead_contract import references
 from fairlead_contract.findings import Finding, Place, did_you_mean, error, nearest, warning
+from fairlead_contract.keywords import KEYWORDS, nodes
+from fairlead_contract.references import SCALARS, PlainSchema, Unresolved
 from fairlead_contract.schema import Json
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
-SCALARS = frozenset({"string", "integer", "number", "boolean"})
 TYPES = sorted(SCALARS | {"array", "object", "null"})
 FORMATS = frozenset({
     "date", "date-time", "duration", "email", "hostname", "idn-email", "idn-hostname", "ipv4", "ipv6", "iri",
     "iri-reference", "json-pointer", "regex", "relative-json-pointer", "time", "uri", "uri-reference", "uri-template",
     "uuid",
 })  # fmt: skip
-
-_ONE = ("additionalProperties", "contains", "contentSchema", "else", "if", "items", "not", "propertyNames", "then",
-        "unevaluatedItems", "unevaluatedProperties")  # fmt: skip
-_LISTS = ("allOf", "anyOf", "oneOf", "prefixItems")
-_MAPS = ("$defs", "definitions", "dependentSchemas", "patternProperties", "properties")
-_OTHER = (
-    "$anchor", "$comment", "$dynamicAnchor", "$dynamicRef", "$id", "$ref", "$schema", "$vocabulary", "const",
-    "contentEncoding", "contentMediaType", "default", "dependentRequired", "deprecated", "description", "enum",
-    "examples", "exclusiveMaximum", "exclusiveMinimum", "format", "maxContains", "maxItems", "maxLength",
-    "maxProperties", "maximum", "minContains", "minItems", "minLength", "minProperties", "minimum", "multipleOf",
-    "pattern", "readOnly", "required", "title", "type", "uniqueItems", "writeOnly",
-)  # fmt: skip
-KEYWORDS = frozenset((*_ONE, *_LISTS, *_MAPS, *_OTHER))
 
 
 def compile_schema(schema: Json) -> jsonschema_rs.Draft202012Validator:
@@ -59,16 +48,16 @@ def with_64_bit_integers(schema: Json) -> Json:
 
 def wanting_integers(schema: Json) -> list[Json]:
     """The schemas within a valid `schema` to which a number is an integer, however deep."""
-    return [node for node, _ in _nodes(schema, ()) if _wants_integers(node.get("type"))]
+    return [node for node, _ in nodes(schema) if _wants_integers(node.get("type"))]
 
 
 def _wants_integers(declared: Any) -> bool:
     return declared == "integer" or (isinstance(declared, list) and "integer" in declared and "number" not in declared)
 
 
-def property_type(schema: Json, name: str) -> str | None:
+def property_type(schema: PlainSchema, name: str) -> str | None:
     """The one scalar type of a property, or None when it is absent, nested, nullable or of several types."""
-    declared = schema["properties"].get(name, {}).get("type")
+    declared = schema.properties.get(name, {}).get("type")
     return declared if isinstance(declared, str) and declared in SCALARS else None
 
 
@@ -77,14 +66,31 @@ def schema_findings(schema: Json, place: Place) -> list[Finding]:
     found = [*_dialect(schema, place), *_nulls(schema, place)]
     try:
         compile_schema(schema)
+        plain = references.plain(schema)
+        compile_schema(plain.whole())
+    except Unresolved as failure:
+        return [*found, _unresolved(str(failure), place)]
     except (jsonschema_rs.ValidationError, ValueError) as failure:
         return [*found, _refused(failure, place)]
+    found += _endless(plain, place)
     found += _required(schema, place)
-    found += _defaults(schema, place)
-    for node, where in _nodes(schema, place):
+    found += _defaults(plain, place)
+    for node, where in nodes(schema, place):
         found += _keywords(node, where)
         found += _booleans(node, where)
     return found
+
+
+def _unresolved(why: str, place: Place) -> Finding:
+    return error(
+        place, f"a reference cannot be resolved: {why}", "refer to a place in the schema, such as #/$defs/NAME"
+    )
+
+
+def _endless(schema: PlainSchema, place: Place) -> Iterator[Finding]:
+    for name in references.endless(schema):
+        said = f"the definition `{name}` refers to itself for the same value, so nothing could be checked"
+        yield error(place, said, "remove the reference, or put it below properties or items")
 
 
 def _dialect(schema: Json, place: Place) -> Iterator[Finding]:
@@ -115,9 +121,7 @@ def _refused(failure: Exception, place: Place) -> Finding:
     where = (*place, *failure.instance_path)
     kind, value = failure.kind, failure.instance
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.Referencing):
-        return error(
-            place, f"a reference cannot be resolved: {_reason(failure)}", "refer to #/$defs/NAME in the schema"
-        )
+        return _unresolved(_reason(failure), place)
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.Format) and kind.format == "regex":
         said = "is no regular expression that matches in linear time"
         return error(where, f"`{value}` {said}", "correct it; look-around and back-references are not supported")
@@ -140,30 +144,14 @@ def _required(schema: Json, place: Place) -> Iterator[Finding]:
             yield (error if closed else warning)((*place, "required", position), said, "declare it under properties")
 
 
-def _defaults(schema: Json, place: Place) -> Iterator[Finding]:
-    definitions = {key: schema[key] for key in ("$defs", "definitions") if key in schema}
-    for name, node in schema["properties"].items():
+def _defaults(schema: PlainSchema, place: Place) -> Iterator[Finding]:
+    for name, node in schema.properties.items():
         if node.get("default") is None:
             continue
-        if not compile_schema(with_64_bit_integers(definitions | node)).is_valid(node["default"]):
+        if not compile_schema(with_64_bit_integers({"$defs": schema.definitions} | node)).is_valid(node["default"]):
             yield error(
                 (*place, "properties", name, "default"), "the default does not match its own schema", "correct either"
             )
-
-
-def _nodes(node: Any, place: Place) -> Iterator[tuple[Json, Place]]:
-    """`node` and every schema within it."""
-    if not isinstance(node, dict):
-        return
-    yield node, place
-    for word in _ONE:
-        yield from _nodes(node.get(word), (*place, word))
-    for word in _LISTS:
-        for position, item in enumerate(node.get(word, ())):
-            yield from _nodes(item, (*place, word, position))
-    for word in _MAPS:
-        for name, item in node.get(word, {}).items():
-            yield from _nodes(item, (*place, word, name))
 
 
 def _keywords(node: Json, place: Place) -> Iterator[Finding]:

@@ -58,6 +58,13 @@ def service(*, queue: bool = True, **changes: Any) -> RuntimeDocument:
     )
 
 
+def resources(*names: str, **changes: Any) -> RuntimeDocument:
+    """A service with resources of these names."""
+    document = service(**changes)
+    found = [document.api.resources[0].model_copy(update={"name": name}) for name in names]
+    return document.model_copy(update={"api": document.api.model_copy(update={"resources": tuple(found)})})
+
+
 SERVICES = {
     "a generated key, synchronous": service(),
     "without a queue": service(queue=False),
@@ -72,6 +79,13 @@ SERVICES = {
         timestamps={},
     ),
     "written back": service(cache={"strategy": "WriteBack"}),
+    "names of our own": resources("problem", "operation", "problems"),
+    "names that meet": resources("orders", "orders-create", "orders-page", "orders-parent", "ab", "a-b", "a--b"),
+    "recursion": service(
+        schema=SCHEMA
+        | {"properties": PROPERTIES | {"parts": {"type": "array", "items": {"$ref": "#"}}}, "$ref": "#/$defs/base"}
+        | {"$defs": SCHEMA["$defs"] | {"base": {"type": "object", "properties": {"note": {"maxLength": 9}}}}},
+    ),
     "a reference": service(references=[{"field": "note", "resource": "line-items"}]),
 }
 
@@ -146,6 +160,35 @@ def test_every_media_example_fits_its_schema(case: str) -> None:
         assert accepts(document, media["schema"]["$ref"].rsplit("/", 1)[-1], media["example"])
 
 
+@pytest.mark.parametrize("case", SERVICES)
+def test_names_of_components_differ_by_more_than_case(case: str) -> None:
+    names = [name.lower() for name in openapi(SERVICES[case])["components"]["schemas"]]
+    assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("case", ["names of our own", "names that meet"])
+def test_every_resource_is_described_by_its_own_components(case: str) -> None:
+    document = openapi(SERVICES[case])
+    seen = set()
+    for resource in SERVICES[case].api.resources:
+        single = document["paths"][f"/v1/{resource.name}/{{id}}"]
+        answer = single["get"]["responses"]["200"]["content"]["application/json"]["schema"]["$ref"]
+        body = single["put"]["requestBody"]["content"]["application/json"]["schema"]["$ref"]
+        name = answer.rsplit("/", 1)[-1]
+        assert body == f"{answer}Replace"
+        assert accepts(document, name, KEYED | {"state": "NEW"})
+        seen.add(name)
+    assert len(seen) == len(SERVICES[case].api.resources)
+    assert document["components"]["schemas"]["Problem"]["required"] == ["type", "title", "status"]
+    assert accepts(document, "Operation", {"id": "1", "status": "Pending", "resource": "", "createdAt": STAMP})
+
+
+def test_a_resource_more_renames_nothing() -> None:
+    one = openapi(resources("orders"))["components"]["schemas"]
+    two = openapi(resources("orders", "orders-create"))["components"]["schemas"]
+    assert {name: two[name] for name in one} == one
+
+
 def test_paths_and_methods_follow_the_operations() -> None:
     served = {
         "read only": {("get", "/v1/line-items/{id}"), ("head", "/v1/line-items/{id}")},
@@ -199,6 +242,7 @@ def test_every_problem_of_an_operation_is_in_the_table() -> None:
     assert told == {problem.uri for problem in problems.PROBLEMS if problem.slug not in elsewhere}
 
 
+STAMP = "2026-01-31T09:05:00.000000Z"
 GOOD = {"owner": "ada", "count": 2}
 KEYED = GOOD | {"id": "01985a5e-7a2b-7c3d-8e4f-5a6b7c8d9e0f"}
 BODIES = {
@@ -210,7 +254,7 @@ BODIES = {
     ("Create", "a reference that fits"): (GOOD | {"parent": "p1"}, True),
     ("Create", "a reference that does not fit"): (GOOD | {"parent": "q1"}, False),
     ("Replace", "without the key"): (GOOD, True),
-    ("Replace", "as it was read"): (KEYED | {"state": "NEW", "createdAt": "2026-01-31T09:05:00.000000Z"}, True),
+    ("Replace", "as it was read"): (KEYED | {"state": "NEW", "createdAt": STAMP}, True),
     ("Replace", "a required property missing"): ({"count": 2}, False),
     ("Patch", "nothing"): ({}, True),
     ("Patch", "one property"): ({"count": 3}, True),
@@ -219,7 +263,7 @@ BODIES = {
     ("Patch", "inside an object"): ({"address": {"zip": None}}, True),
     ("Patch", "a required inner property removed"): ({"address": {"city": None}}, False),
     ("Patch", "a wrong type"): ({"count": "3"}, False),
-    ("", "as it is stored"): (KEYED | {"state": "NEW", "createdAt": "2026-01-31T09:05:00.000000Z"}, True),
+    ("", "as it is stored"): (KEYED | {"state": "NEW", "createdAt": STAMP}, True),
     ("", "without a timestamp that is not required"): (KEYED | {"state": "NEW"}, True),
     ("", "without its default"): (KEYED, False),
     ("", "without its key"): (GOOD | {"state": "NEW"}, False),

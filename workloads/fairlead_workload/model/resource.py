@@ -39,7 +39,7 @@ class Resource:
     def __init__(self, spec: ResourceSpec) -> None:
         self.spec = spec
         self.name = spec.name
-        self.schema: dict[str, Any] = spec.schema_.document()
+        self.schema: dict[str, Any] = spec.schema_.plain.whole()
         self.properties: dict[str, dict[str, Any]] = self.schema["properties"]
         self.key_names: tuple[str, ...] = (spec.key.partition,) + ((spec.key.sort,) if spec.key.sort else ())
         self.key_parsers = tuple(keys.parser(self.properties[name]) for name in self.key_names)
@@ -67,7 +67,7 @@ class Resource:
 
     def _patch_schema(self) -> dict[str, Any]:
         """What holds for each property by itself, whatever the others are."""
-        kept = ("$schema", "$defs", "type", "properties", "patternProperties", "additionalProperties", "propertyNames")
+        kept = ("$defs", "type", "properties", "patternProperties", "additionalProperties", "propertyNames")
         return {name: self.schema[name] for name in kept if name in self.schema}
 
     # Keys

@@ -93,8 +93,9 @@ def plan(resource: Resource, former: Layout | None) -> Layout:
         raise _refusal(resource, "key", f"the key was {former.key} and is now {key}")
     columns = list(former.columns) if former else []
     known = {column.property: column.kind for column in columns}
-    for name in dict.fromkeys((*key, *resource.schema_.properties)):
-        kind = kind_of(resource.schema_.properties[name])
+    properties = resource.schema_.plain.properties
+    for name in dict.fromkeys((*key, *properties)):
+        kind = kind_of(properties[name])
         if name not in known:
             columns.append(Column(name, _free(name, {column.name for column in columns}), kind))
         elif known[name] is not kind:
