@@ -1,8 +1,8 @@
 """Every check of a resource, in one place: for `fairlead lint`, `fairlead run`, the operator and the workload. Pure.
 
 Decided here: the order. First JSON, then the kind, then the shape (structure.py), then what the API server would refuse
-(admission.py), then what only we can see (consistency.py, handlers.py). A later check runs only on what the earlier
-ones left sound, so that one mistake is told once.
+(admission.py, with names and places by naming.py), then what only we can see (consistency.py, handlers.py). A later
+check runs only on what the earlier ones left sound, so that one mistake is told once.
 """
 
 from collections.abc import Mapping
@@ -16,6 +16,7 @@ from fairlead_contract.findings import Finding, Severity, did_you_mean, error, w
 from fairlead_contract.handlers import worker_findings
 from fairlead_contract.model import Model
 from fairlead_contract.names import GROUP
+from fairlead_contract.naming import by_name
 from fairlead_contract.resources import ApiService, ApiServiceClass, DeadLetterRedrive
 from fairlead_contract.schema import Json
 from fairlead_contract.structure import json_findings, parse
@@ -85,10 +86,10 @@ def _check_kind(document: Json, kind: Kind, old: Json | None) -> Checked:
     schema = object_schema(kind)
     parsed, faults = parse(document, kind.model, schema)
     findings = [finding for _, finding in faults]
-    findings += violations(document, schema, faults=[place for place, _ in faults], old=old)
+    refused = violations(document, schema, faults=[place for place, _ in faults], old=old)
     if isinstance(parsed, ApiService):
-        findings += _service_findings(parsed)
-    return _checked(parsed, findings)
+        return _checked(parsed, findings + by_name(refused, parsed.spec) + _service_findings(parsed))
+    return _checked(parsed, findings + refused)
 
 
 def _service_findings(service: ApiService) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 import copy
 import datetime
+import json
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fairlead_contract import naming
+from fairlead_contract.definitions import KINDS, object_schema
 from fairlead_contract.findings import nearest, path
 from fairlead_contract.rules import Severity, check, is_ours
 
@@ -93,6 +96,45 @@ STEP_PATH = "spec.worker.handlers[0].steps[1]"
 )  # fmt: skip
 def test_a_fault_of_shape_is_told_at_its_place(place: str, value: Any, where: str, said: str) -> None:
     assert (where, said) in errors(edited((place, value)))
+
+
+PRODUCT = {"field": "productId", "resource": "products"}
+REFERENCE = "a reference must name a resource of this ApiService"
+FIELD = "the field of a reference must be a property of the schema"
+INDEX = "the partition and sort of an index must be properties of the schema"
+EVENT = "the event of a handler must start with the name of a resource"
+
+
+@pytest.mark.parametrize(
+    ("place", "value", "where", "said"),
+    [
+        (f"{R1}.references.0.resource", "produkts", f"{P1}.references[0].resource",
+         f"{REFERENCE}, and `produkts` is none; did you mean `products`?"),
+        (f"{R1}.references.0.resource", "zzz", f"{P1}.references[0].resource", f"{REFERENCE}, and `zzz` is none"),
+        (f"{R1}.references", [PRODUCT, {"field": "customerId", "resource": "customers"}, PRODUCT | {"field": "id"}],
+         f"{P1}.references[1].resource", f"{REFERENCE}, and `customers` is none"),
+        (f"{R1}.references.0.field", "productID", f"{P1}.references[0].field",
+         f"{FIELD}, and `productID` is none; did you mean `productId`?"),
+        (f"{R1}.indexes.0.partition", "custmer", f"{P1}.indexes[0].partition",
+         f"{INDEX}, and `custmer` is none; did you mean `customerId`?"),
+        (f"{R1}.indexes.0.sort", "created", f"{P1}.indexes[0].sort",
+         f"{INDEX}, and `created` is none; did you mean `createdAt`?"),
+        (f"{R1}.key", {"partition": "ids"}, f"{P1}.key.partition",
+         "the partition key must be a property of the schema, and `ids` is none; did you mean `id`?"),
+        (f"{R0}.key.sort", "nam", f"{P0}.key.sort",
+         "the sort key must be a property of the schema, and `nam` is none; did you mean `name`?"),
+        ("spec.worker.handlers.0.event", "order.created", "spec.worker.handlers[0].event",
+         f"{EVENT}, and `order` is none; did you mean `orders`?"),
+    ],
+)  # fmt: skip
+def test_a_name_that_leads_nowhere_is_told_once_at_its_place(place: str, value: Any, where: str, said: str) -> None:
+    assert (where, said) in errors(edited((place, value)))
+    assert sum("must be" in message or "must name" in message for _, message in errors(edited((place, value)))) <= 1
+
+
+def test_what_is_told_by_name_is_a_rule_of_the_definition() -> None:
+    written = json.dumps(object_schema(next(kind for kind in KINDS if kind.name == "ApiService")))
+    assert all(f'"message": "{rule}; ' in written for rule in naming.RULES)
 
 
 def test_one_wrong_item_is_one_finding() -> None:
