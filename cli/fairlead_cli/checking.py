@@ -14,9 +14,10 @@ from fairlead_contract.rules import AnyResource
 
 @dataclass(slots=True)
 class Checked:
-    """The sound resources with the documents they came from, the documents of other kinds, and what was found."""
+    """The sound resources with the documents they came from, the other documents, and what was found."""
 
     resources: list[tuple[Document, AnyResource]] = field(default_factory=list)
+    faulty: list[Document] = field(default_factory=list)  # of ours, with an error at least
     foreign: list[Document] = field(default_factory=list)
     notices: list[Notice] = field(default_factory=list)
 
@@ -32,6 +33,7 @@ class Checked:
 def check(loaded: Loaded) -> Checked:
     """Check every document of ours in `loaded`."""
     checked = Checked(notices=list(loaded.notices))
+    parsed: list[tuple[Document, AnyResource]] = []
     for document in loaded.documents:
         if not document.is_ours:
             checked.foreign.append(document)
@@ -39,8 +41,11 @@ def check(loaded: Loaded) -> Checked:
         result = rules.check(document.value)
         checked.notices += [document.notice(finding) for finding in (*document.findings, *result.findings)]
         if result.resource is not None:
-            checked.resources.append((document, result.resource))
-    checked.notices += _repeated(checked.resources)
+            parsed.append((document, result.resource))
+    checked.notices += _repeated(parsed)
+    broken = {(notice.file, notice.document) for notice in checked.notices if notice.is_error}
+    checked.resources = [each for each in parsed if (each[0].file, each[0].position) not in broken]
+    checked.faulty = [each for each in loaded.documents if each.is_ours and (each.file, each.position) in broken]
     return checked
 
 

@@ -20,7 +20,7 @@ def lint(sources: Sequence[str], *, recursive: bool, output: Output) -> int:
     if output == "json":
         print(json.dumps({"findings": [notice.as_json() for notice in found]}, indent=2))  # noqa: T201
     else:
-        _print_text(found, sound=len(checked.resources))
+        _print_text(found, sound=len(checked.resources), faulty=len(checked.faulty))
     return 1 if has_errors(found) else 0
 
 
@@ -29,11 +29,13 @@ def _nothing(sources: Sequence[str], foreign: int) -> Notice:
     return documents.nothing(sources, f"no resource of fairlead.dev found{others}")
 
 
-def _print_text(found: Sequence[Notice], *, sound: int) -> None:
+def _print_text(found: Sequence[Notice], *, sound: int, faulty: int) -> None:
     for notice in found:
         print(notice)  # noqa: T201
     errors = sum(notice.is_error for notice in found)
-    print(f"{_count(sound, 'resource')} sound, {_count(errors, 'error')}, {_count(len(found) - errors, 'warning')}")  # noqa: T201
+    parts = [f"{_count(sound, 'resource')} sound"] if sound or not faulty else []
+    parts += [f"{_count(faulty, 'resource')} faulty"] if faulty else []
+    print(", ".join([*parts, _count(errors, "error"), _count(len(found) - errors, "warning")]))  # noqa: T201
 
 
 def _count(number: int, noun: str) -> str:

@@ -8,6 +8,7 @@ booleans (`on`, `no`, ...) are refused, such list items noticed: kubectl turns t
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from math import isinf
 from typing import Any
 
 import yaml
@@ -207,6 +208,9 @@ def _scalar(node: yaml.ScalarNode) -> Any:
                 return _integer(text)
             case "float":
                 return _number(text)
+    except OverflowError:
+        said = f"`{text[:40]}` is out of range: it does not fit a 64-bit float"
+        raise _at(node.start_mark, said) from None
     except ValueError:
         raise _at(node.start_mark, f"`{text[:40]}` is not a number") from None
     raise _at(node.start_mark, f"the tag {node.tag.replace(_PREFIX, '!!')} is not supported")
@@ -224,6 +228,6 @@ def _integer(text: str) -> int:
 
 def _number(text: str) -> float:
     value = float(text.replace("_", ""))
-    if value in (float("inf"), float("-inf")):
-        raise ValueError(text)
+    if isinf(value):
+        raise ValueError(text) if "inf" in text.lower() else OverflowError(text)
     return value

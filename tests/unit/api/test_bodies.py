@@ -72,6 +72,42 @@ async def test_malformed_json(service: Service, body: bytes, reason: str) -> Non
     assert reason in answer.json["detail"]
 
 
+DEEP = b"[" * 63 + b"1e400" + b"]" * 63
+
+
+@pytest.mark.parametrize(
+    ("body", "place", "rule"),
+    [
+        (b'{"x":"\\ud800"}', '"/x"', "lone surrogate"),
+        (b'{"x":"a\\ud800b and more"}', '"/x"', "lone surrogate"),
+        (b'{"x":"\\udc00\\ud800"}', '"/x"', "lone surrogate"),
+        (b'{"x":[{"y":["\\ud800\\u0041"]}]}', '"/x/0/y/0"', "lone surrogate"),
+        (b'{"a~b/c":"\\udfff"}', '"/a~0b~1c"', "lone surrogate"),
+        (b'{"\\udfff":1}', "name in the top", "lone surrogate"),
+        (b'{"x":[{"\\udfff":1}]}', 'name in "/x/0"', "lone surrogate"),
+        (b'"\\ud800"', "the top", "lone surrogate"),
+        (b'{"x":1e400}', '"/x"', "out of range"),
+        (b'{"x":[1,{"y":-1e400}]}', '"/x/1/y"', "out of range"),
+        (b'{"x":' + DEEP + b"}", '"/x/0/0', "out of range"),
+        (b'{"x":{"y":[9223372036854775808]}}', '"/x/y/0"', "64 bit"),
+        (b'{"x":' + b"9" * 5000 + b"}", '"/x"', "64 bit"),
+        (b'{"x":[NaN]}', '"/x/0"', "NaN"),
+        (b'{"x":-Infinity}', '"/x"', "Infinity"),
+        (b'{"x":["a\\u0000"]}', '"/x/0"', "U+0000"),
+        (b'{"x":{"\\u0000":1}}', 'name in "/x"', "U+0000"),
+        (b'{"x":[{"y":1,"y":1}]}', '"/x/0"', 'more than once: "y"'),
+        (b'{"value":1,"value":2}', "the top", 'more than once: "value"'),
+    ],
+)
+async def test_what_is_wrong_in_a_body_is_told_with_its_place(
+    service: Service, body: bytes, place: str, rule: str
+) -> None:
+    answer = await service.send("PUT", URL, body)
+    assert (answer.status, answer.problem) == (400, "malformed-json")
+    assert place in answer.json["detail"]
+    assert rule in answer.json["detail"]
+
+
 @pytest.mark.parametrize("body", [b"[]", b"1", b"null", b'"x"', b"true", b"[1,2]"])
 async def test_another_json_value_is_422(service: Service, body: bytes) -> None:
     answer = await service.send("PUT", URL, body)

@@ -36,6 +36,33 @@ def test_findings_as_json_carry_their_place(tmp_path: Path, capsys: pytest.Captu
     assert "datastore" in error["message"] + error["remedy"]
 
 
+PRODUCTS = EXAMPLES.joinpath("products.yaml").read_text()
+OTHER = PRODUCTS.replace("name: products", "name: others", 1)
+UNREADABLE = "a: [\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "summary"),
+    [
+        (PRODUCTS, "1 resource sound, 0 errors"),
+        (PRODUCTS.replace("datastore:", "datastor:"), "1 resource faulty, "),
+        (PRODUCTS.replace("partition: id", "partition: ids"), "1 resource faulty, 1 error"),
+        (PRODUCTS + "  no: 1\n", "1 resource faulty, "),
+        (PRODUCTS + "---\n" + OTHER, "2 resources sound, 0 errors"),
+        (PRODUCTS + "---\n" + OTHER.replace("partition: id", "partition: ids"), "1 resource sound, 1 resource faulty"),
+        (PRODUCTS + "---\n" + PRODUCTS, "1 resource sound, 1 resource faulty, 1 error"),
+        (UNREADABLE, "0 resources sound, 1 error"),
+    ],
+)
+def test_the_summary_counts_a_resource_as_sound_or_as_faulty(
+    text: str, summary: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "a.yaml"
+    file.write_text(text)
+    linting.lint([str(file)], recursive=False, output="text")
+    assert capsys.readouterr().out.splitlines()[-1].startswith(summary)
+
+
 @pytest.mark.parametrize(
     ("change", "path"),
     [

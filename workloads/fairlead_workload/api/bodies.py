@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from fairlead_workload.api.json_faults import MAX_DEPTH, TOO_DEEP, fault
 from fairlead_workload.api.patience import Patience
 from fairlead_workload.api.request import Disconnected, Request
 from fairlead_workload.model import problems
@@ -18,7 +19,6 @@ from fairlead_workload.model.keys import INT_MAX, INT_MIN
 from fairlead_workload.stores.base import Document
 
 READ_SECONDS = 30.0
-MAX_DEPTH = 64
 
 _decode = msgspec.json.Decoder().decode
 _STRING = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"')
@@ -68,14 +68,12 @@ def decode_object(data: bytes) -> Document:
     except UnicodeDecodeError:
         raise problems.malformed_json("The body is not UTF-8.") from None
     except RecursionError:
-        raise problems.malformed_json(f"The body is nested deeper than {MAX_DEPTH} levels.") from None
+        raise problems.malformed_json(TOO_DEEP) from None
     except msgspec.MsgspecError as error:
-        raise problems.malformed_json(_reason(data, str(error))) from None
+        raise problems.malformed_json(fault(data) or _reason(data, str(error))) from None
     flat = isinstance(value, dict) and data.count(b":") == len(value) and b"[" not in data
-    if not flat or _SUSPECT.search(data):
-        names = _walk(value, 1)
-        if names != _STRING.sub(b"", data).count(b":"):
-            raise problems.malformed_json("An object has the same name more than once.")
+    if (not flat or _SUSPECT.search(data)) and not _is_sound(value, data):
+        raise problems.malformed_json(fault(data) or "An object has the same name more than once.")
     if not isinstance(value, dict):
         raise problems.invalid_document(({"pointer": "", "detail": "the body must be a JSON object"},))
     return value
@@ -88,24 +86,35 @@ def _reason(data: bytes, message: str) -> str:
     return f"{detail[:1].upper()}{detail[1:]}."
 
 
-def _walk(value: Any, depth: int) -> int:
-    """Check every value and name below `value`; returns how many names there are."""
+class _Unfit(Exception):
+    """The body breaks a rule; which one, and where, is found out afterwards."""
+
+
+def _is_sound(value: Any, data: bytes) -> bool:
+    try:
+        return _names(value, 1) == _STRING.sub(b"", data).count(b":")
+    except _Unfit:
+        return False
+
+
+def _names(value: Any, depth: int) -> int:
+    """How many names there are in `value`, every value and name of which is checked. Raises _Unfit."""
     if isinstance(value, str):
         if "\0" in value:
-            raise problems.malformed_json("A string holds U+0000.")
+            raise _Unfit
         return 0
     if isinstance(value, int):
         if not INT_MIN <= value <= INT_MAX:
-            raise problems.malformed_json("An integer has more than 64 bit.")
+            raise _Unfit
         return 0
     if isinstance(value, float):
         if not isfinite(value):
-            raise problems.malformed_json("A number is out of range.")
+            raise _Unfit
         return 0
     if not isinstance(value, dict | list):
         return 0
     if depth > MAX_DEPTH:
-        raise problems.malformed_json(f"The body is nested deeper than {MAX_DEPTH} levels.")
+        raise _Unfit
     if isinstance(value, list):
-        return sum(_walk(item, depth + 1) for item in value)
-    return sum(_walk(name, depth) + _walk(item, depth + 1) for name, item in value.items()) + len(value)
+        return sum(_names(item, depth + 1) for item in value)
+    return sum(_names(name, depth) + _names(item, depth + 1) for name, item in value.items()) + len(value)
