@@ -49,7 +49,9 @@ def list_(
     from fairlead_cli import letters
 
     target = letters.Target(files, recursive, name, data_dir)
-    raise typer.Exit(letters.carry_out(target, lambda q: letters.show_list(q, match, most=most, output=output)))
+    raise typer.Exit(
+        letters.carry_out(target, lambda q, hidden: letters.show_list(q, match, hidden, most=most, output=output))
+    )
 
 
 @app.command()
@@ -66,7 +68,7 @@ def show(
     from fairlead_cli import letters
 
     target = letters.Target(files, recursive, name, data_dir)
-    raise typer.Exit(letters.carry_out(target, lambda q: letters.show_in_full(q, match, output=output)))
+    raise typer.Exit(letters.carry_out(target, lambda q, hidden: letters.show_in_full(q, match, hidden, output=output)))
 
 
 @app.command()
@@ -91,7 +93,9 @@ def redrive(
 
     target = letters.Target(files, recursive, name, data_dir)
     raise typer.Exit(
-        letters.carry_out(target, lambda q: letters.redrive(q, match, most=most, rate_per_second=rate, dry_run=dry_run))
+        letters.carry_out(
+            target, lambda q, _: letters.redrive(q, match, most=most, rate_per_second=rate, dry_run=dry_run)
+        )
     )
 
 
@@ -116,7 +120,9 @@ def purge(
     from fairlead_cli import letters
 
     target = letters.Target(files, recursive, name, data_dir)
-    raise typer.Exit(letters.carry_out(target, lambda q: letters.purge(q, match, most=most, dry_run=dry_run, sure=yes)))
+    raise typer.Exit(
+        letters.carry_out(target, lambda q, _: letters.purge(q, match, most=most, dry_run=dry_run, sure=yes))
+    )
 
 
 def _match(

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
+from fairlead_workload.events.showing import Hidden, shown
 from fairlead_workload.queues.base import DeadLetter
 
 COLUMNS = ("ID", "EVENT", "KEY", "CLASS", "CODE", "ATTEMPTS", "REDRIVES", "LAST FAILED")
@@ -27,8 +28,8 @@ def row(letter: DeadLetter) -> tuple[str, ...]:
     )
 
 
-def as_json(letter: DeadLetter) -> dict[str, Any]:
-    """Everything that is known of `letter`; bytes that are not UTF-8 are in `bodyBase64` instead of `body`."""
+def as_json(letter: DeadLetter, hidden: Hidden) -> dict[str, Any]:
+    """What is known of `letter`, but for what is `hidden`; a body that is not UTF-8 is in `bodyBase64` instead."""
     failure = letter.failure
     return {
         "id": letter.id,
@@ -46,7 +47,7 @@ def as_json(letter: DeadLetter) -> dict[str, Any]:
         "operation": failure.operation,
         "messageId": letter.message.id,
         "headers": letter.message.headers,
-        **_body(letter.message.body),
+        **_body(shown(letter.message.body, hidden)),
     }
 
 
@@ -57,9 +58,9 @@ def _body(body: bytes) -> dict[str, str]:
         return {"bodyBase64": base64.b64encode(body).decode()}
 
 
-def in_full(letter: DeadLetter) -> str:
+def in_full(letter: DeadLetter, hidden: Hidden) -> str:
     """One letter for a person: what happened, then the event."""
-    facts = as_json(letter)
+    facts = as_json(letter, hidden)
     error = facts.pop("error")
     body = facts.pop("body", None) or facts.pop("bodyBase64", "")
     lines = [f"{name:<15} {value}" for name, value in facts.items() if value not in ("", {})]

@@ -17,11 +17,14 @@ from fairlead_cli.documents import Document
 from fairlead_cli.notices import Notice
 from fairlead_contract.findings import Finding
 from fairlead_contract.resources import ApiService
+from fairlead_contract.write_only import write_only
 from fairlead_workload.errors import DependencyError, Misconfigured
+from fairlead_workload.events.showing import Hidden
 from fairlead_workload.queues.base import DeadLetters, LetterFilter
 from fairlead_workload.storage import open_storage
 from fairlead_workload.worker import letters
 
+Work = Callable[[DeadLetters, Hidden], Awaitable[int]]
 Output = Literal["table", "json"]
 
 
@@ -43,8 +46,8 @@ class Target:
     data_dir: Path | None
 
 
-def carry_out(target: Target, work: Callable[[DeadLetters], Awaitable[int]]) -> int:
-    """Do `work` on the dead letters of `target`. Returns the exit code."""
+def carry_out(target: Target, work: Work) -> int:
+    """Do `work` on the dead letters of `target`, given what is not to be shown of them. Returns the exit code."""
     try:
         return asyncio.run(_carry_out(target, work))
     except NotPossible as error:
@@ -53,11 +56,11 @@ def carry_out(target: Target, work: Callable[[DeadLetters], Awaitable[int]]) -> 
         return 1
 
 
-async def _carry_out(target: Target, work: Callable[[DeadLetters], Awaitable[int]]) -> int:
+async def _carry_out(target: Target, work: Work) -> int:
     origin, resource, alone = _choose(target)
     folder = embedded.data_dir(resource, target.data_dir, alone=alone)
     async with _open(origin, resource, folder) as queue:
-        return await work(queue)
+        return await work(queue, {each.name: write_only(each.schema_.plain) for each in resource.spec.api.resources})
 
 
 def _choose(target: Target) -> tuple[Document, ApiService, bool]:
@@ -104,12 +107,12 @@ async def _open(origin: Document, resource: ApiService, folder: Path) -> AsyncIt
         await storage.close()
 
 
-async def show_list(queue: DeadLetters, match: LetterFilter, *, most: int, output: Output) -> int:
+async def show_list(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, most: int, output: Output) -> int:
     """Print the letters that match, oldest failure first."""
     found = [letter async for letter in letters.matching(queue, match, most=most + 1)]
     shown = found[:most]
     if output == "json":
-        _print_json([letter_text.as_json(letter) for letter in shown])
+        _print_json([letter_text.as_json(letter, hidden) for letter in shown])
     elif shown:
         _print_table([letter_text.row(letter) for letter in shown])
     else:
@@ -119,13 +122,13 @@ async def show_list(queue: DeadLetters, match: LetterFilter, *, most: int, outpu
     return 0
 
 
-async def show_in_full(queue: DeadLetters, match: LetterFilter, *, output: Output) -> int:
+async def show_in_full(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, output: Output) -> int:
     """Print the letters named by id in full. Exit code 1 when one is not there."""
     found = [letter async for letter in letters.matching(queue, match)]
     if output == "json":
-        _print_json([letter_text.as_json(letter) for letter in found])
+        _print_json([letter_text.as_json(letter, hidden) for letter in found])
     else:
-        print("\n\n".join(letter_text.in_full(letter) for letter in found))  # noqa: T201
+        print("\n\n".join(letter_text.in_full(letter, hidden) for letter in found))  # noqa: T201
     missing = set(match.ids or ()) - {letter.id for letter in found}
     for id_ in sorted(missing):
         _say(f"there is no dead letter {id_} that matches")

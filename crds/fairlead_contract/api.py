@@ -71,7 +71,8 @@ class Schema(Model):
     type: Literal["object"] = Field(description="Always `object`.")
     properties: dict[str, dict[str, Any]] = Field(
         max_length=200,
-        description="The document's properties by name, each a JSON Schema. Clients cannot write readOnly ones.",
+        description="The document's properties by name, each a JSON Schema. Clients cannot write readOnly ones, "
+        "and nobody is shown writeOnly ones.",
     )
 
     def document(self) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from fairlead_contract.findings import Finding, Place, Severity, did_you_mean, e
 from fairlead_contract.references import PlainSchema
 from fairlead_contract.resources import ApiServiceSpec
 from fairlead_contract.schemas import property_type, schema_findings
+from fairlead_contract.write_only import write_only_findings
 
 _SCALAR = "must be a property of one scalar type: string, integer, number or boolean"
 
@@ -24,6 +25,7 @@ def api_findings(spec: ApiServiceSpec) -> list[Finding]:
         found += [*_key(resource, place), *_indexes(resource, place), *_timestamps(resource, place)]
         found += [*_parameters(resource, place)]
         found += [*_references(resource, spec.api, place), *_read_only(resource, place), *_reads(resource, spec, place)]
+        found += write_only_findings(resource, place)
     return found + list(_authorization(spec))
 
 

@@ -12,6 +12,7 @@ from fairlead_contract.api import Resource
 from fairlead_contract.keywords import mapped
 from fairlead_contract.openapi_names import Names, capitalized
 from fairlead_contract.references import PlainSchema, target
+from fairlead_contract.write_only import write_only
 
 Json = dict[str, Any]
 INT64 = {"minimum": -(2**63), "maximum": 2**63 - 1}
@@ -22,6 +23,8 @@ UUID_V7 = {
     "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
 }
 _NULL = {"type": "null"}
+_BY_PROPERTY = ("type", "title", "description", "properties", "additionalProperties", "patternProperties",
+                "propertyNames", "required")  # fmt: skip
 
 
 def reference(kind: str, name: str) -> Json:
@@ -86,11 +89,15 @@ def server_set(resource: Resource) -> set[str]:
 
 def _document(resource: Resource, base: Json) -> Json:
     """A document as it is served."""
+    hidden = write_only(resource.schema_.plain)
+    if hidden:
+        base = _without(_by_property(base), set(hidden))
     properties, set_by_server = base["properties"], server_set(resource)
     stamps = (resource.timestamps.created, resource.timestamps.updated)
     sure = {
         name
         for name in base.get("required", ())
+        if name not in hidden
         if name not in set_by_server or "default" in properties[name] or name in stamps
     }
     return base | {
@@ -126,11 +133,12 @@ def _and(schema: Json, other: Json) -> Json:
 
 
 def _replacement(resource: Resource, base: Json) -> Json:
-    """The body of a PUT: what the server sets may be repeated, as it was read."""
+    """The body of a PUT: what the server sets may be repeated, as it was read; what is writeOnly may be left out."""
     repeated = server_set(resource) | set(key_names(resource))
     properties = base["properties"] | _read_only(base["properties"], repeated)
-    required = _ordered(resource, set(base.get("required", ())) - repeated)
-    return _with_required(base | {"properties": properties}, required)
+    kept = write_only(resource.schema_.plain)
+    required = _ordered(resource, set(base.get("required", ())) - repeated - kept)
+    return _with_required((_by_property(base) if kept else base) | {"properties": properties}, required)
 
 
 def _read_only(properties: Json, names: set[str]) -> Json:
@@ -148,8 +156,12 @@ def _patch(resource: Resource, base: Json, definitions: "_Definitions") -> Json:
         else:
             properties[name] = definitions.patchable(value, removable=name not in required)
     result = {"type": "object", "properties": properties, "description": "JSON Merge Patch (RFC 7396); null removes."}
-    kept = ("additionalProperties", "patternProperties", "propertyNames")
-    return result | {word: base[word] for word in kept if word in base}
+    return {word: value for word, value in _by_property(base).items() if word != "required"} | result
+
+
+def _by_property(base: Json) -> Json:
+    """What `base` says of each property by itself, whichever others there are."""
+    return {word: base[word] for word in _BY_PROPERTY if word in base}
 
 
 class _Definitions:

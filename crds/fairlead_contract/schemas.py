@@ -25,10 +25,17 @@ FORMATS = frozenset({
 })  # fmt: skip
 
 
-def compile_schema(schema: Json) -> jsonschema_rs.Draft202012Validator:
-    """The validator of `schema`. Raises jsonschema_rs.ValidationError when it is no valid, self-contained schema."""
+def compile_schema(schema: Json, *, masked: bool = False) -> jsonschema_rs.Draft202012Validator:
+    """The validator of `schema`. Raises jsonschema_rs.ValidationError when it is no valid, self-contained schema.
+
+    With `masked`, its messages say "the value" where they would repeat it.
+    """
     return jsonschema_rs.Draft202012Validator(
-        schema, pattern_options=jsonschema_rs.RegexOptions(), validate_formats=True, offline=True
+        schema,
+        pattern_options=jsonschema_rs.RegexOptions(),
+        validate_formats=True,
+        offline=True,
+        mask="the value" if masked else None,
     )
 
 

@@ -48,6 +48,7 @@ class Payments:
         self.open.set()
         self.asked = threading.Semaphore(0)  # released by each request that arrives
         self.keys: Counter[str] = Counter()  # Idempotency-Key of /charge -> how often it came
+        self.bodies: list[bytes] = []
         self._server = ThreadingHTTPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
         self.port = self._server.server_port
@@ -71,7 +72,7 @@ class Payments:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                self.rfile.read(int(self.headers["content-length"]))
+                payments.bodies.append(self.rfile.read(int(self.headers["content-length"])))
                 if self.path == "/charge":
                     payments.keys[self.headers["idempotency-key"]] += 1
                 payments.asked.release()

@@ -3,6 +3,7 @@
 import json
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from tests.unit.cli.resources import QUEUE, service
@@ -42,7 +43,7 @@ async def target(tmp_path: Path) -> Target:
 def listed(target: Target, capsys: pytest.CaptureFixture[str], match: LetterFilter | None = None) -> list[str]:
     capsys.readouterr()
     asked = match or LetterFilter()
-    assert carry_out(target, lambda queue: letters.show_list(queue, asked, most=100, output="json")) == 0
+    assert carry_out(target, lambda q, hidden: letters.show_list(q, asked, hidden, most=100, output="json")) == 0
     return [item["key"] for item in json.loads(capsys.readouterr().out)["items"]]
 
 
@@ -53,7 +54,9 @@ def test_letters_are_listed_by_filter(target: Target, capsys: pytest.CaptureFixt
 
 
 def test_a_table_for_programs_is_not_cut(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
-    assert carry_out(target, lambda queue: letters.show_list(queue, LetterFilter(), most=1, output="table")) == 0
+    assert (
+        carry_out(target, lambda q, hidden: letters.show_list(q, LetterFilter(), hidden, most=1, output="table")) == 0
+    )
     printed = capsys.readouterr()
     assert len(printed.out.splitlines()) == 2
     assert "http-402" in printed.out
@@ -62,31 +65,66 @@ def test_a_table_for_programs_is_not_cut(target: Target, capsys: pytest.CaptureF
 
 def test_a_dry_run_changes_nothing(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
     every = LetterFilter()
-    assert carry_out(target, lambda q: letters.redrive(q, every, most=None, rate_per_second=1000, dry_run=True)) == 0
+    assert carry_out(target, lambda q, _: letters.redrive(q, every, most=None, rate_per_second=1000, dry_run=True)) == 0
     assert "2 dead letters would be redriven" in capsys.readouterr().err
     assert listed(target, capsys) == ["things/a", "things/b"]
 
 
 def test_redriven_letters_are_gone(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
     asked = LetterFilter(error_code="http-402")
-    assert carry_out(target, lambda q: letters.redrive(q, asked, most=None, rate_per_second=1000, dry_run=False)) == 0
+    assert (
+        carry_out(target, lambda q, _: letters.redrive(q, asked, most=None, rate_per_second=1000, dry_run=False)) == 0
+    )
     assert "1 dead letter redriven" in capsys.readouterr().err
     assert listed(target, capsys) == ["things/b"]
 
 
 def test_nothing_is_purged_without_yes(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
     every = LetterFilter()
-    assert carry_out(target, lambda q: letters.purge(q, every, most=1, dry_run=False, sure=False)) == 1
+    assert carry_out(target, lambda q, _: letters.purge(q, every, most=1, dry_run=False, sure=False)) == 1
     assert "1 dead letter would be purged; nothing is without --yes" in capsys.readouterr().err
-    assert carry_out(target, lambda q: letters.purge(q, every, most=1, dry_run=False, sure=True)) == 0
+    assert carry_out(target, lambda q, _: letters.purge(q, every, most=1, dry_run=False, sure=True)) == 0
     assert listed(target, capsys) == ["things/b"]
 
 
 def test_one_in_full_shows_the_event_and_a_missing_one_is_named(
     target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert carry_out(target, lambda q: letters.show_in_full(q, LetterFilter(ids=("none",)), output="table")) == 1
+    none = LetterFilter(ids=("none",))
+    assert carry_out(target, lambda q, hidden: letters.show_in_full(q, none, hidden, output="table")) == 1
     assert "there is no dead letter none that matches" in capsys.readouterr().err
+
+
+SECRET = "hunter2"
+EVENTS = {
+    "a command": ("users.create", {"key": ["1"], "at": 0, "body": {"id": "1", "password": SECRET}}, False),
+    "a patch": ("users.patch", {"key": ["1"], "at": 0, "body": {"password": SECRET}}, False),
+    "a deletion": ("users.delete", {"key": ["1"], "at": 0}, False),
+    "a fact": ("users.created", {"id": "1", "password": SECRET}, False),
+    "an event of a handler": ("users.confirmed", {"id": "1", "password": SECRET}, False),
+    "another resource": ("things.created", {"id": "1", "password": SECRET}, True),
+    "no document": ("users.created", [SECRET], True),
+    "no type": (None, {"password": SECRET}, True),
+}
+
+
+@pytest.mark.parametrize("case", EVENTS)
+@pytest.mark.parametrize("output", ["table", "json"])
+async def test_what_is_write_only_is_not_shown(case: str, output: letters.Output, capsys: Any, tmp_path: Path) -> None:
+    type_, data, told = EVENTS[case]
+    body = json.dumps({"id": "1", "type": type_, "specversion": "1.0", "data": data}).encode()
+    storage = open_storage(embedded.embed(service(queue=QUEUE)), data_dir=tmp_path)
+    assert storage.queue is not None
+    await storage.queue.publish([Message("a", "users/1", body)])
+    (delivery,) = await storage.queue.receive(1, wait_seconds=1)
+    await storage.queue.dead_letter(delivery, Failure("Rejected", "no", "no", 1, 0, 0, "1.0"))
+    hidden = {"users": frozenset({"password"})}
+    await letters.show_in_full(storage.queue, LetterFilter(), hidden, output=output)
+    await letters.show_list(storage.queue, LetterFilter(), hidden, most=9, output=output)
+    assert (SECRET in capsys.readouterr().out) is told
+    (letter,) = await storage.queue.letters(LetterFilter(), limit=9)
+    assert letter.message.body == body, "what is stored keeps what it needs"
+    await storage.close()
 
 
 @pytest.mark.parametrize(
@@ -102,5 +140,7 @@ def test_what_is_meant_must_be_clear(
 ) -> None:
     (tmp_path / "a.yaml").write_text("---".join(YAML.replace("NAME", each) for each in names))
     target = Target([str(tmp_path / "a.yaml")], False, name, tmp_path / "data")
-    assert carry_out(target, lambda q: letters.show_list(q, LetterFilter(), most=1, output="table")) == 1
+    assert (
+        carry_out(target, lambda q, hidden: letters.show_list(q, LetterFilter(), hidden, most=1, output="table")) == 1
+    )
     assert said in capsys.readouterr().err

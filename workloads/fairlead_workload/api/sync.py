@@ -78,7 +78,12 @@ class SyncWrites:
             mutation = self._numbered(decided, floor)
             records = (self._keys.answered(claim, self._response(write, decided, mutation.version or 0, body)),)
         outbox = facts(
-            decided, wanted=self._wanted, source=self._source, at=write.at, traceparent=write.request.trace_context()
+            decided,
+            self._resource,
+            wanted=self._wanted,
+            source=self._source,
+            at=write.at,
+            traceparent=write.request.trace_context(),
         )
         committed = await self._store.commit(
             Unit(mutations=(mutation,), requires=requires, records=records, outbox=outbox)

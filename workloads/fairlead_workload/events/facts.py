@@ -6,13 +6,13 @@ from typing import Any
 from fairlead_workload.events.cloudevents import Event, encode
 from fairlead_workload.model import identifiers, instants
 from fairlead_workload.model.effects import Effect
-from fairlead_workload.model.keys import path
+from fairlead_workload.model.resource import Resource
 from fairlead_workload.stores.base import Document, Key, OutboxEvent
 
 
 def document_event(
     type_: str,
-    resource: str,
+    resource: Resource,
     key: Key,
     document: Document | None,
     *,
@@ -24,11 +24,11 @@ def document_event(
     id_: str | None = None,
     sequence: str = "",
 ) -> OutboxEvent:
-    """An event about a document, ready for the outbox; its data is the document (the last one, for a delete).
+    """An event about a document, ready for the outbox; its data is the document (the last one, for a delete), as shown.
 
     `sequence` is given only for an event without a mutation; otherwise the relay adds it.
     """
-    subject = f"{resource}/{path(key)}"
+    subject = resource.path(key)
     event = Event(
         id=id_ or identifiers.uuid7(),
         source=source,
@@ -41,22 +41,29 @@ def document_event(
         sequence=sequence,
         traceparent=traceparent,
         hops=hops,
-        data=document,
+        data=None if document is None else resource.shown(document),
     )
     return OutboxEvent(event.id, subject, encode(event), mutation)
 
 
 def facts(
-    effect: Effect, *, wanted: Collection[str], source: str, at: float, traceparent: str = "", hops: int = 0
+    effect: Effect,
+    resource: Resource,
+    *,
+    wanted: Collection[str],
+    source: str,
+    at: float,
+    traceparent: str = "",
+    hops: int = 0,
 ) -> tuple[OutboxEvent, ...]:
     """The fact that follows `effect`, if `wanted` names its type."""
     mutation = effect.mutation
-    type_ = f"{mutation.resource}.{effect.fact}"
+    type_ = f"{resource.name}.{effect.fact}"
     if type_ not in wanted:
         return ()
     document: dict[str, Any] | None = effect.document if effect.document is not None else effect.before
     return (
         document_event(
-            type_, mutation.resource, mutation.key, document, source=source, at=at, traceparent=traceparent, hops=hops
+            type_, resource, mutation.key, document, source=source, at=at, traceparent=traceparent, hops=hops
         ),
     )

@@ -72,6 +72,8 @@ def effect(resource: Resource, command: Command, current: Record | None) -> Effe
     if current is None:
         resource.check_created_key(command.key)
         resource.check_read_only(_body(command), {})
+        if not resource.is_whole(_body(command), command.key):  # nothing is stored that could be kept
+            resource.check(_body(command) | dict(zip(resource.key_names, command.key, strict=True)))
         return _created(resource, command)
     if command.action is Action.DELETE:
         mutation = Mutation(resource.name, command.key, None, current.version)

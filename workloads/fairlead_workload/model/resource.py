@@ -17,6 +17,7 @@ from jsonschema_rs import Draft202012Validator, ValidationError
 from fairlead_contract.api import KeyGeneration
 from fairlead_contract.api import Resource as ResourceSpec
 from fairlead_contract.schemas import compile_schema, wanting_integers, with_64_bit_integers
+from fairlead_contract.write_only import write_only
 from fairlead_workload.model import identifiers, instants, keys, problems
 from fairlead_workload.model.integers import as_integers
 from fairlead_workload.model.problems import FieldError
@@ -46,6 +47,8 @@ class Resource:
         self.generated = spec.key.generate is KeyGeneration.UUID_V7
         self.read_only = frozenset(name for name, schema in self.properties.items() if schema.get("readOnly") is True)
         self._server_set = frozenset(filter(None, (spec.timestamps.created, spec.timestamps.updated)))
+        self.write_only = write_only(spec.schema_.plain)
+        self._shown = tuple(name for name in self.properties if name not in self.write_only)
         self._defaults = {name: schema["default"] for name, schema in self.properties.items() if "default" in schema}
         self._date_times = tuple(
             name for name, schema in self.properties.items() if schema.get("format") == "date-time"
@@ -55,8 +58,15 @@ class Resource:
         self._integers_deeper = len(wanting_integers(self.schema)) > len(self._integers)
         taken = self._input_schema()
         self._required = frozenset(taken["required"])
-        self._validator = compile_schema(with_64_bit_integers(taken))
-        self._patch_validator = compile_schema(with_64_bit_integers(self._patch_schema()))
+        # The validator's messages repeat values, so those about a document with something to hide have none.
+        masked = bool(self.write_only)
+        self._validator = compile_schema(with_64_bit_integers(taken), masked=masked)
+        self._patch_validator = compile_schema(with_64_bit_integers(self._patch_schema()), masked=masked)
+        self._kept_validator = self._validator
+        if self.write_only:  # what a PUT leaves out is kept, so only the document that comes of it has to be whole
+            required = sorted(self._required - self.write_only)
+            kept = self._patch_schema() | {"required": required}
+            self._kept_validator = compile_schema(with_64_bit_integers(kept), masked=True)
 
     def _input_schema(self) -> dict[str, Any]:
         """The schema without requiring what clients do not send: read-only properties, and the key (in the URL)."""
@@ -110,17 +120,17 @@ class Resource:
 
     def check(self, document: Document) -> None:
         """Check all of `document` against the schema. Raises Problem `invalid-document` with every error."""
-        errors = self._errors(document)
+        errors = self._errors(document, self._validator)
         if errors:
             raise problems.invalid_document(tuple(errors))
 
-    def _errors(self, document: Document) -> list[FieldError]:
-        return [] if self._validator.is_valid(document) else _described(self._validator, document)
+    def _errors(self, document: Document, validator: Draft202012Validator) -> list[FieldError]:
+        return [] if validator.is_valid(document) else _described(validator, document)
 
     def check_new(self, body: Document, *, from_path: Key | None = None) -> None:
         """Check a client's whole document (POST, or PUT with the key `from_path`) without looking at a stored one."""
         located = body if from_path is None else body | dict(zip(self.key_names, from_path, strict=True))
-        errors = self._errors(located)
+        errors = self._errors(located, self._validator if self.is_whole(body, from_path) else self._kept_validator)
         if from_path is None:
             if self.generated and self.key_names[0] in body:
                 errors.append(
@@ -131,6 +141,10 @@ class Resource:
             errors += self._key_errors(body, from_path)
         if errors:
             raise problems.invalid_document(tuple(errors))
+
+    def is_whole(self, body: Document, from_path: Key | None) -> bool:
+        """Whether `body` says all there is to check, and leaves nothing writeOnly to what is stored."""
+        return not self.write_only or from_path is None or self.write_only <= body.keys()
 
     def check_patch(self, patch: Document) -> None:
         """Check of a merge patch what fails whatever it is applied to. Raises `invalid-document`.
@@ -208,16 +222,24 @@ class Resource:
     def encode(self, document: Mapping[str, Any]) -> bytes:
         """The one JSON representation of a stored document: the same bytes whatever store or write it comes from.
 
-        Declared properties come first, in the schema's order; names of nested objects are sorted.
+        What is writeOnly is not in it. Declared properties come first, in the schema's order; names of nested objects
+        are sorted.
         """
-        ordered = {name: document[name] for name in self.properties if name in document}
+        ordered = {name: document[name] for name in self._shown if name in document}
         if len(ordered) != len(document):
-            ordered.update((name, document[name]) for name in sorted(document.keys() - ordered.keys()))
+            others = document.keys() - ordered.keys() - self.write_only
+            ordered.update((name, document[name]) for name in sorted(others))
         for name in self._numbers:
             value = ordered.get(name)
             if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
                 ordered[name] = int(value)
         return _encode({name: _sorted(value) for name, value in ordered.items()})
+
+    def shown(self, document: Document) -> Document:
+        """`document` without what is writeOnly."""
+        if not self.write_only:
+            return document
+        return {name: value for name, value in document.items() if name not in self.write_only}
 
     def created(self, body: Document, key: Key, *, at: float) -> Document:
         """The new document for a checked `body`: defaults, key and timestamps set, in stored form."""
@@ -227,14 +249,20 @@ class Resource:
         return self._stamped(document, at, created=True)
 
     def replaced(self, body: Document, key: Key, stored: Document, *, at: float) -> Document:
-        """The document that replaces `stored`: its read-only values are kept."""
+        """The document that replaces `stored`: its read-only values are kept, and what is writeOnly and not in `body`.
+
+        With such a one, the document is checked as a whole. Raises Problem `invalid-document`.
+        """
         document = {name: _copied(value) for name, value in self._defaults.items() if name not in self.read_only}
+        document.update((name, stored[name]) for name in self.write_only if name in stored)
         document.update(body)
         document.update((name, stored[name]) for name in self.read_only if name in stored)
         document.update(zip(self.key_names, key, strict=True))
         created = self.spec.timestamps.created
         if created is not None and created in stored:
             document[created] = stored[created]
+        if not self.is_whole(body, key):
+            self.check(document)
         return self._stamped(document, at, created=False)
 
     def patched(self, document: Document, *, at: float) -> Document:

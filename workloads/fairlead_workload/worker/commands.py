@@ -69,7 +69,14 @@ class CommandRules:
             (mutation,),
             required(item.resource, found.document),
             self._records(item, succeeded, now),
-            facts(found, wanted=self._wanted, source=self._source, at=command.at, traceparent=item.event.traceparent),
+            facts(
+                found,
+                item.resource,
+                wanted=self._wanted,
+                source=self._source,
+                at=command.at,
+                traceparent=item.event.traceparent,
+            ),
         )
         return Decision(unit, found.document, True, settles=command.version)
 

@@ -122,7 +122,7 @@ def outbox(
     return tuple(
         document_event(
             type_,
-            item.resource.name,
+            item.resource,
             item.key,
             document,
             source=source,
