@@ -22,7 +22,9 @@ EventType = Annotated[
 ErrorCode = Annotated[str | None, typer.Option(metavar="CODE", help="Only this error code, such as http-402.")]
 Since = Annotated[str | None, typer.Option(metavar="TIME", help="Last failed at or after: a date-time, or 90m ago.")]
 Until = Annotated[str | None, typer.Option(metavar="TIME", help="Last failed before: a date-time, or 90m ago.")]
-Key = Annotated[str | None, typer.Option(metavar="KEY", help="Only events of this document, such as orders/ID.")]
+Key = Annotated[
+    str | None, typer.Option(metavar="KEY", help="Only events of this document: RESOURCE/KEY, as listed or plain.")
+]
 Ids = Annotated[list[str] | None, typer.Option("--id", metavar="ID", help="Only this dead letter. May be repeated.")]
 Output = Annotated[Literal["table", "json"], typer.Option(help="How dead letters are printed.")]
 Max = Annotated[int | None, typer.Option("--max", min=1, metavar="N", help="At most this many. Default: all.")]
@@ -134,12 +136,13 @@ def _match(
     ids: list[str] | None,
 ) -> "LetterFilter":
     from fairlead_workload.queues.base import LetterFilter
+    from fairlead_workload.worker.letters import spellings
 
     return LetterFilter(
         event_type=event_type,
         error_code=error_code,
         since=read_instant(since, option="--since"),
         until=read_instant(until, option="--until"),
-        key=key,
+        keys=None if key is None else spellings(key),
         ids=tuple(ids) if ids else None,
     )

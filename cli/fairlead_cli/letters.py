@@ -108,7 +108,7 @@ async def _open(origin: Document, resource: ApiService, folder: Path) -> AsyncIt
 
 
 async def show_list(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, most: int, output: Output) -> int:
-    """Print the letters that match, oldest failure first."""
+    """Print the letters that match, oldest failure first. Exit code 1 when one that is named by id is not there."""
     found = [letter async for letter in letters.matching(queue, match, most=most + 1)]
     shown = found[:most]
     if output == "json":
@@ -119,7 +119,7 @@ async def show_list(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, 
         _say("no dead letters match")
     if len(found) > most:
         _say(f"there are more than {most}; see more with --max")
-    return 0
+    return _exit_code(await letters.absent(queue, match))
 
 
 async def show_in_full(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, output: Output) -> int:
@@ -129,33 +129,45 @@ async def show_in_full(queue: DeadLetters, match: LetterFilter, hidden: Hidden, 
         _print_json([letter_text.as_json(letter, hidden) for letter in found])
     else:
         print("\n\n".join(letter_text.in_full(letter, hidden) for letter in found))  # noqa: T201
-    missing = set(match.ids or ()) - {letter.id for letter in found}
-    for id_ in sorted(missing):
-        _say(f"there is no dead letter {id_} that matches")
-    return 1 if missing else 0
+    return _exit_code(await letters.absent(queue, match))
 
 
 async def redrive(
     queue: DeadLetters, match: LetterFilter, *, most: int | None, rate_per_second: float, dry_run: bool
 ) -> int:
-    """Send the letters that match back to the queue, evenly over time."""
+    """Send the letters that match back to the queue, evenly over time. Exit code 1 when an id is not there."""
+    absent = await letters.absent(queue, match)
     if dry_run:
         _say(f"{_letters(await letters.count(queue, match, most=most))} would be redriven")
-        return 0
-    result = await letters.redrive(queue, match, most=most, rate_per_second=rate_per_second)
-    _say(f"{_letters(result.moved)} redriven")
-    return 0
+    else:
+        _say(_outcome(await letters.redrive(queue, match, most=most, rate_per_second=rate_per_second), "redriven"))
+    return _exit_code(absent)
 
 
 async def purge(queue: DeadLetters, match: LetterFilter, *, most: int | None, dry_run: bool, sure: bool) -> int:
-    """Remove the letters that match for good. Without `sure` nothing is removed, and the exit code is 1."""
-    if dry_run or not sure:
-        counted = _letters(await letters.count(queue, match, most=most))
-        _say(f"{counted} would be purged" + ("" if dry_run else "; nothing is without --yes"))
-        return 0 if dry_run else 1
-    result = await letters.purge(queue, match, most=most)
-    _say(f"{_letters(result.moved)} purged")
-    return 0
+    """Remove the letters that match for good. Without `sure` nothing is removed, and the exit code is 1.
+
+    So it is when one named by id is not there.
+    """
+    absent = await letters.absent(queue, match)
+    if sure and not dry_run:
+        _say(_outcome(await letters.purge(queue, match, most=most), "purged"))
+        return _exit_code(absent)
+    counted = _letters(await letters.count(queue, match, most=most))
+    _say(f"{counted} would be purged" + ("" if dry_run else "; nothing is without --yes"))
+    return max(_exit_code(absent), not dry_run)
+
+
+def _exit_code(absent: Sequence[str]) -> int:
+    """1, and a line for each, when ids were named that no matching letter has."""
+    for id_ in absent:
+        _say(f"there is no dead letter {id_} that matches")
+    return 1 if absent else 0
+
+
+def _outcome(result: letters.Moved, done: str) -> str:
+    gone = f"; {_letters(result.failed)} left before its turn" if result.failed else ""
+    return f"{_letters(result.moved)} {done}{gone}"
 
 
 def _letters(number: int) -> str:

@@ -64,7 +64,7 @@ async def test_what_is_redriven_is_handled_again(buried):
     await lab.close()
     lab.worker_spec = {"handlers": [{"event": "orders.created", "steps": [{"name": "ok", "set": {"status": "'OK'"}}]}]}
     lab.open()
-    await letters.redrive(lab.real_queue, LetterFilter(key="orders/a"), rate_per_second=1000, clock=lab.clock)
+    await letters.redrive(lab.real_queue, LetterFilter(keys=("orders/a",)), rate_per_second=1000, clock=lab.clock)
     await lab.settle()
     assert (await lab.document_of("a"))["status"] == "OK"
     assert (await lab.document_of("b"))["status"] == "PENDING"
@@ -73,7 +73,7 @@ async def test_what_is_redriven_is_handled_again(buried):
 
 async def test_what_fails_again_is_a_letter_again_with_a_higher_count(buried):
     lab = buried
-    await letters.redrive(lab.real_queue, LetterFilter(key="orders/a"), rate_per_second=1000, clock=lab.clock)
+    await letters.redrive(lab.real_queue, LetterFilter(keys=("orders/a",)), rate_per_second=1000, clock=lab.clock)
     await lab.settle()
     (again,) = [letter for letter in await lab.letters() if letter.message.key == "orders/a"]
     assert again.redrives == 1

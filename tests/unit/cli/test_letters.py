@@ -1,16 +1,18 @@
 """`fairlead dlq` on a real database: what is chosen, what is said, what is left."""
 
+import asyncio
 import json
 import time
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tests.unit.cli.resources import QUEUE, service
 
-from fairlead_cli import embedded, letters
+from fairlead_cli import dlq, embedded, letters
 from fairlead_cli.letters import Target, carry_out
-from fairlead_workload.queues.base import Failure, LetterFilter, Message
+from fairlead_workload.queues.base import DeadLetters, Failure, LetterFilter, Message
 from fairlead_workload.storage import open_storage
 
 YAML = """
@@ -27,10 +29,15 @@ spec:
 @pytest.fixture
 async def target(tmp_path: Path) -> Target:
     """A service with the dead letters a (http-402) and b (schema)."""
+    return await buried(tmp_path, a="http-402", b="schema")
+
+
+async def buried(tmp_path: Path, **codes: str) -> Target:
+    """A service with a dead letter for each document that is named, because of this code."""
     (tmp_path / "a.yaml").write_text(YAML.replace("NAME", "things"))
     storage = open_storage(embedded.embed(service(queue=QUEUE)), data_dir=tmp_path / "data")
     assert storage.queue is not None
-    for name, code in (("a", "http-402"), ("b", "schema")):
+    for name, code in codes.items():
         await storage.queue.publish([Message(name, f"things/{name}", b'{"n": 1}')])
         (delivery,) = await storage.queue.receive(1, wait_seconds=1)
         now = time.time() - 60
@@ -85,6 +92,59 @@ def test_nothing_is_purged_without_yes(target: Target, capsys: pytest.CaptureFix
     assert "1 dead letter would be purged; nothing is without --yes" in capsys.readouterr().err
     assert carry_out(target, lambda q, _: letters.purge(q, every, most=1, dry_run=False, sure=True)) == 0
     assert listed(target, capsys) == ["things/b"]
+
+
+Work = Callable[[DeadLetters, LetterFilter], Awaitable[int]]
+BY_ID: dict[str, Work] = {
+    "list": lambda queue, match: letters.show_list(queue, match, most=1, output="table"),
+    "show": lambda queue, match: letters.show_in_full(queue, match, output="table"),
+    "redrive": lambda queue, match: letters.redrive(queue, match, most=1, rate_per_second=1000, dry_run=False),
+    "redrive --dry-run": lambda queue, match: letters.redrive(queue, match, most=1, rate_per_second=1000, dry_run=True),
+    "purge --yes": lambda queue, match: letters.purge(queue, match, most=1, dry_run=False, sure=True),
+    "purge --dry-run": lambda queue, match: letters.purge(queue, match, most=1, dry_run=True, sure=False),
+    "purge": lambda queue, match: letters.purge(queue, match, most=1, dry_run=False, sure=False),
+}
+
+
+@pytest.mark.parametrize("key", ["things/a/b", "things/a%2Fb"])
+async def test_a_key_is_taken_plain_and_as_it_is_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str
+) -> None:
+    await buried(tmp_path, **{"a%2Fb": "schema", "b": "schema"})
+    where = ["-f", str(tmp_path / "a.yaml"), "--data-dir", str(tmp_path / "data")]
+    arguments = ["list", *where, "--key", key, "--output", "json"]
+    assert await asyncio.to_thread(dlq.app, arguments, standalone_mode=False) == 0
+    assert [item["key"] for item in json.loads(capsys.readouterr().out)["items"]] == ["things/a%2Fb"]
+
+
+@pytest.mark.parametrize("command", BY_ID)
+@pytest.mark.parametrize("unknown", ["unknown", "3", "01", "-1"])
+def test_an_unknown_id_is_named_and_the_known_one_is_served(
+    target: Target, capsys: pytest.CaptureFixture[str], command: str, unknown: str
+) -> None:
+    asked = LetterFilter(ids=("1", unknown))
+    assert carry_out(target, lambda queue: BY_ID[command](queue, asked)) == 1
+    assert f"there is no dead letter {unknown} that matches" in capsys.readouterr().err
+    assert listed(target, capsys) == (
+        ["things/b"] if command in {"redrive", "purge --yes"} else ["things/a", "things/b"]
+    )
+
+
+@pytest.mark.parametrize("command", [command for command in BY_ID if command != "purge"])
+def test_known_ids_are_a_success(target: Target, command: str) -> None:
+    assert carry_out(target, lambda queue: BY_ID[command](queue, LetterFilter(ids=("1", "2")))) == 0
+
+
+def test_an_id_that_another_filter_leaves_out_is_named(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
+    asked = LetterFilter(ids=("1", "2"), error_code="schema")
+    assert carry_out(target, lambda queue: BY_ID["redrive"](queue, asked)) == 1
+    assert "there is no dead letter 1 that matches" in capsys.readouterr().err
+    assert listed(target, capsys) == ["things/a"]
+
+
+def test_a_filter_that_nothing_matches_is_no_failure(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
+    assert carry_out(target, lambda queue: BY_ID["redrive"](queue, LetterFilter(error_code="http-418"))) == 0
+    assert "0 dead letters redriven" in capsys.readouterr().err
 
 
 def test_one_in_full_shows_the_event_and_a_missing_one_is_named(

@@ -66,7 +66,7 @@ class LetterFilter:
     error_code: str | None = None
     since: float | None = None
     until: float | None = None
-    key: str | None = None
+    keys: tuple[str, ...] | None = None  # of messages, any of them
     ids: tuple[str, ...] | None = None
 
 

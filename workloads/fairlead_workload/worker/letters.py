@@ -9,7 +9,9 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
+from urllib.parse import unquote
 
+from fairlead_workload.model import keys
 from fairlead_workload.queues.base import DeadLetter, DeadLetters, LetterFilter
 
 PAGE = 100
@@ -74,6 +76,25 @@ async def purge(
     async for letter in matching(queue, _failed_by(match, clock()), most=most):
         result = result.and_also(await queue.purge([letter.id]))
     return result
+
+
+async def absent(queue: DeadLetters, match: LetterFilter) -> list[str]:
+    """The ids that `match` names and no matching letter has."""
+    found = {letter.id async for letter in matching(queue, match)} if match.ids else set()
+    return [id_ for id_ in dict.fromkeys(match.ids or ()) if id_ not in found]
+
+
+def spellings(text: str) -> tuple[str, ...]:
+    """Every message key that a person may mean by `text`, the path of a document: as it is listed, or plain.
+
+    Plain, `orders/a/b` is the key `a/b`, or `a` with the sort value `b`. A listed key with escapes is only itself.
+    """
+    resource, _, rest = text.partition("/")
+    segments = rest.split("/")
+    if "%" in rest and all(keys.encode(unquote(segment)) == segment for segment in segments):
+        return (text,)
+    split = [("/".join(segments[:at]), "/".join(segments[at:])) for at in range(1, len(segments))]
+    return tuple(dict.fromkeys((text, *(f"{resource}/{keys.path(key)}" for key in [(rest,), *split]))))
 
 
 def _failed_by(match: LetterFilter, now: float) -> LetterFilter:

@@ -4,6 +4,7 @@ Their order is that in which they failed for good, which is the order of their p
 decimal.
 """
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
@@ -25,6 +26,7 @@ _BURY = (
 )
 _READ = f"SELECT position, id, key, body, headers, origin, enqueued_at, redrives, {_FAILURE} FROM _letters"  # noqa: S608
 _TAKE = "DELETE FROM _letters WHERE position = ? RETURNING id, key, headers, body, enqueued_at, redrives + 1"
+_ID = re.compile(r"[1-9][0-9]{0,17}")
 _MESSAGE_LIMIT = 1000  # characters of `error_message` kept
 
 
@@ -78,8 +80,8 @@ def _page(connection: sqlite3.Connection, match: LetterFilter, limit: int, after
         ("error_code = ?", match.error_code),
         ("last_failed_at >= ?", match.since),
         ("last_failed_at <= ?", match.until),
-        ("key = ?", match.key),
-        ("position IN (SELECT value FROM json_each(?))", _positions(match.ids)),
+        ("key IN (SELECT value FROM json_each(?))", _json(match.keys)),
+        ("position IN (SELECT value FROM json_each(?))", _json(_positions(match.ids))),
     ]
     used = [(term, value) for term, value in terms if value is not None]
     where = " WHERE " + " AND ".join(term for term, _ in used) if used else ""
@@ -99,12 +101,16 @@ def _take(connection: sqlite3.Connection, id_: str) -> Row | None:
 
 
 def _position(id_: str) -> int:
-    """The position an id stands for; -1, which no letter has, for text that is none."""
-    return int(id_) if id_.isascii() and id_.isdecimal() and len(id_) < 19 else -1
+    """The position an id stands for; -1, which no letter has, for text that is none, such as 007."""
+    return int(id_) if _ID.fullmatch(id_) else -1
 
 
-def _positions(ids: Iterable[str] | None) -> str | None:
-    return None if ids is None else msgspec.json.encode([_position(id_) for id_ in ids]).decode()
+def _positions(ids: Iterable[str] | None) -> list[int] | None:
+    return None if ids is None else [_position(id_) for id_ in ids]
+
+
+def _json(values: Iterable[str | int] | None) -> str | None:
+    return None if values is None else msgspec.json.encode(list(values)).decode()
 
 
 def _cut(failure: Failure) -> tuple[Any, ...]:
