@@ -117,6 +117,14 @@ def test_failures_are_counted_from_the_last_redrive():
     assert again == Failures(counted=0, total=1, deliveries=1, first_failed_at=30, redrives=1)
 
 
+def test_what_was_not_tried_delays_the_next_try_and_is_no_attempt():
+    waits = Verdict(Kind.DEPENDENCY, "", "", made=False)
+    tried = count(None, Verdict(Kind.DEPENDENCY, "", ""), now=10, deliveries=1, redrives=0)
+    waited = count(tried, waits, now=20, deliveries=2, redrives=0)
+    assert (waited.total, waited.attempts) == (2, 1)
+    assert count(None, waits, now=10, deliveries=1, redrives=0).attempts == 0
+
+
 def test_outage_mode_begins_after_failures_in_a_row_and_ends_with_a_success():
     outage = Outage()
     for _ in range(THRESHOLD - 1):

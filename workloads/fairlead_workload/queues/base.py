@@ -37,7 +37,7 @@ class Failure:
     error_class: str  # Rejected, Exhausted, Expired, Undecodable, CompensationFailed
     error_code: str  # stable, such as "schema", "http-404", "maxAttempts"
     error_message: str  # cut to 1,000 characters, no secrets
-    attempts: int
+    attempts: int  # that were made: 0 when the event only waited for a service that kept failing
     first_failed_at: float  # unix seconds
     last_failed_at: float
     worker_version: str

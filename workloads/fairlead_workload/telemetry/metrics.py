@@ -234,6 +234,7 @@ class WorkerMetrics(Collector):
             "received": stats.received,
             "succeeded": stats.succeeded,
             "retried": stats.retried,
+            "waited": stats.waited,
             "duplicate": stats.duplicates,
         }
         for outcome, counts in outcomes.items():

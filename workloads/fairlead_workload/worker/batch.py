@@ -20,11 +20,12 @@ from fairlead_workload.worker.decisions import BY_STEP, DONE, Dead, Decision, En
 from fairlead_workload.worker.dispatch import CommandItem, FactItem, Item, Place
 from fairlead_workload.worker.failing import Failing
 from fairlead_workload.worker.reactions import FactRules
-from fairlead_workload.worker.retries import Rejected
+from fairlead_workload.worker.retries import Rejected, classify
 from fairlead_workload.worker.stats import WorkerStats
 from fairlead_workload.worker.telling import tell
 
 MAX_DECISIONS = 10
+UNHEARD = Unavailable("cache", "it did not hear that a staged write is stored")
 
 
 class Batches:
@@ -168,7 +169,7 @@ class Batches:
             decision.settles,
             absent=isinstance(item, CommandItem) and item.command.body is None,
         ):
-            return await self._failed(item, Unavailable("cache", "it did not hear that a staged write is stored"))
+            return await self._failed(item, UNHEARD)
         label = self._stats.label(item.event.type)
         if decision.mistake:
             self._stats.failed[label, "mistake"] += 1
@@ -193,7 +194,7 @@ class Batches:
         path, cache = item.resource.path(item.key), self._caches[item.resource.name]
         if isinstance(item, CommandItem) and item.command.version is not None:
             settled = await cache.settle(path, item.command.version, absent=item.command.body is None)
-            return DONE if settled else Later(1.0)
+            return DONE if settled else Later(1.0, classify(UNHEARD))
         try:
             await self._refresh(item, path, cache)
         except DependencyError as error:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from fairlead_contract.worker import ServiceTarget
 from fairlead_workload.worker.outage import Outage
 from fairlead_workload.worker.plans import CallPlan
-from fairlead_workload.worker.retries import CallFailed, Kind
+from fairlead_workload.worker.retries import CallFailed, Kind, Verdict, classify
 
 if TYPE_CHECKING:
     from fairlead_workload.worker.exchange import Exchange
@@ -39,6 +39,7 @@ class Caller:
         self._exchange: Exchange | None = None
         self._clock = clock
         self._outages: defaultdict[str, Outage] = defaultdict(Outage)
+        self._last: dict[str, Verdict] = {}  # failures of services
 
     @property
     def outage(self) -> bool:
@@ -49,11 +50,13 @@ class Caller:
         """`{status, body}` of the answer. Raises CallFailed, at once when the service is in outage mode."""
         outage = self._outages[plan.service.name]
         if pause_seconds := outage.admit(self._clock()):
-            raise _waiting(plan.service.name, pause_seconds)
+            raise _waiting(plan, self._last[plan.service.name], pause_seconds)
         try:
             result = await self._open().attempt(plan, self._services.url(plan.service), body, headers=headers)
         except CallFailed as error:
+            error.request = _request(plan)
             if error.kind is Kind.DEPENDENCY:
+                self._last[plan.service.name] = classify(error)  # not the error, which holds on to its frames
                 outage.failed()
             else:
                 outage.succeeded()
@@ -74,8 +77,21 @@ class Caller:
         return self._exchange
 
 
-def _waiting(service: str, pause_seconds: float) -> CallFailed:
-    message = "keeps failing; one call at a time is tried"
+def _request(plan: CallPlan) -> str:
+    """What is asked, without a query, which may be long or private."""
+    return f"{plan.method} {plan.service.path.partition('?')[0]}"
+
+
+def _waiting(plan: CallPlan, last: Verdict, pause_seconds: float) -> CallFailed:
+    """The failure of a call that waits: that of the call that was made last."""
     return CallFailed(
-        service, "outage", message, kind=Kind.DEPENDENCY, unknown=False, retry_after_seconds=pause_seconds
+        plan.service.name,
+        last.code,
+        f"waits while the service keeps failing ({last.message})",
+        kind=Kind.DEPENDENCY,
+        unknown=False,
+        retry_after_seconds=pause_seconds,
+        status=last.status,
+        request=_request(plan),
+        made=False,
     )

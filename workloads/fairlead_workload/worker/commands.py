@@ -20,10 +20,10 @@ from fairlead_workload.stores.base import OPERATIONS, Document, Key, Mutation, R
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.decisions import Decision, Later
 from fairlead_workload.worker.dispatch import CommandItem
-from fairlead_workload.worker.retries import Rejected, problem_text
+from fairlead_workload.worker.retries import Kind, Rejected, Verdict, problem_text
 
 EARLY_SECONDS = 60.0
-EARLY_DELAY_SECONDS = 1.0
+EARLY = Later(1.0, Verdict(Kind.DEPENDENCY, "not-found", "the document is not there yet"))
 
 
 class CommandRules:
@@ -55,7 +55,7 @@ class CommandRules:
             raise Rejected(problem.type, problem_text(problem))
         age_seconds = now - item.delivery.enqueued_at
         if problem.type == "not-found" and self._waits and item.delivery.redrives == 0 and age_seconds < EARLY_SECONDS:
-            return Later(EARLY_DELAY_SECONDS)
+            return EARLY
         failed = self._operation(item, "Failed", now, error=problems.body(problem))
         return Decision(Unit(records=self._records(item, failed, now)), mistake=True)
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from fairlead_workload.queues.base import Failure
 from fairlead_workload.stores.base import Document, RecordWrite, Unit
+from fairlead_workload.worker.retries import Verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,9 +14,11 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Later:
-    """Give it back; it is delivered again after the delay."""
+    """Give it back; it is delivered again after the delay. `attempts`: those made so far, where they are counted."""
 
     delay_seconds: float
+    why: Verdict
+    attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,7 @@ def _check(service: str, response: httpx.Response) -> None:
         kind=kind,
         unknown=status >= 500,
         retry_after_seconds=_retry_after(response.headers.get("retry-after", "")),
+        status=status,
     )
 
 

@@ -62,12 +62,14 @@ class Failing:
         self._failures_seconds = retention.inbox_seconds(queue)
         self._dead_letter_seconds = retention.dead_letter_seconds(queue)
 
-    def weigh(self, item: Item, error: BaseException, *, anew: bool = False) -> tuple[Failures, Again | GiveUp]:
-        """The failures with this one, and what follows. Tells the outage mode and the counters.
+    def weigh(
+        self, item: Item, error: BaseException, *, step: str = "", anew: bool = False
+    ) -> tuple[Failures, Later | GiveUp]:
+        """The failures with this one, of `step`, and what follows. Tells the outage mode and the counters.
 
         `anew`: the age counts from the first failure on record, not from the event's publication.
         """
-        verdict = classify(error)
+        verdict = classify(error).at(step)
         self._note(item.event.type, verdict, error)
         delivery, now = item.delivery, self._clock()
         failures = count(
@@ -76,10 +78,14 @@ class Failing:
         if item.history.failures is None and delivery.deliveries > 1 and verdict.kind is Kind.DEPENDENCY:
             failures = _from_broker(failures, delivery)
         since = failures.first_failed_at if anew or delivery.redrives else delivery.enqueued_at
-        return failures, self._policy.decide(verdict, failures, age_seconds=now - since)
+        decision = self._policy.decide(verdict, failures, age_seconds=now - since)
+        if isinstance(decision, Again):
+            return failures, Later(decision.delay_seconds, verdict, failures.attempts)
+        return failures, decision
 
     def _note(self, event_type: str, verdict: Verdict, error: BaseException) -> None:
-        self._stats.failed[self._stats.label(event_type), verdict.kind] += 1
+        if verdict.made:
+            self._stats.failed[self._stats.label(event_type), verdict.kind] += 1
         if verdict.kind is Kind.DEPENDENCY and not isinstance(error, CallFailed):  # a service has an outage of its own
             self._outage.failed()
 
@@ -94,20 +100,21 @@ class Failing:
     async def single(self, item: Item, error: BaseException) -> Later | Dead:
         """An event of one unit failed: try again, or bury it with its operation."""
         failures, decision = self.weigh(item, error)
-        if isinstance(decision, Again):
+        if isinstance(decision, Later):
             await self.remember(item, failures)
-            return Later(decision.delay_seconds)
+            return decision
         failure = self.failure(item, failures, decision)
         return await self.bury(item, failure)
 
     async def fact(self, item: Item, error: BaseException) -> Later:
         """An event for a handler could not even be begun: the store did not say how far it is."""
-        self._note(item.event.type, classify(error), error)
-        return Later(self.delay_seconds(item))
+        verdict = classify(error)
+        self._note(item.event.type, verdict, error)
+        return self.uncounted(item, verdict)
 
-    def delay_seconds(self, item: Item) -> float:
-        """A delay when there is no count to go by but the broker's."""
-        return self._policy.delay_seconds(item.delivery.deliveries)
+    def uncounted(self, item: Item, why: Verdict) -> Later:
+        """Try again, when there is no count to go by but the broker's."""
+        return Later(self._policy.delay_seconds(item.delivery.deliveries), why)
 
     async def bury(self, item: Item, failure: Failure, *others: RecordWrite) -> Later | Dead:
         """Write the inbox entry of a dead letter, with the operation's record for a command, and `others`."""
@@ -120,8 +127,8 @@ class Failing:
             records += (self._rules.dead_operation(item.event.id, item.event.subject, item.command.at, problem, now),)
         try:
             await self._store.commit(Unit(records=(*records, *others)))
-        except (Conflict, DependencyError):  # somebody else ended it, or nobody can now: the next delivery will tell
-            return Later(self._policy.delay_seconds(1))
+        except (Conflict, DependencyError) as error:  # ended by another, or by nobody now: the next delivery will tell
+            return Later(self._policy.delay_seconds(1), classify(error))
         return Dead(failure, inbox.moved(records[0]))
 
     async def moved(self, record: RecordWrite | None) -> None:
@@ -148,8 +155,8 @@ class Failing:
             )
             try:
                 await self._store.commit(Unit(records=(record,)))
-            except DependencyError:
-                return Later(self._policy.delay_seconds(refusal.delivery.deliveries))
+            except DependencyError as error:
+                return Later(self._policy.delay_seconds(refusal.delivery.deliveries), classify(error))
         return Dead(failure)
 
     def failure(self, item: Item, failures: Failures, decision: GiveUp) -> Failure:
@@ -164,7 +171,7 @@ class Failing:
             error_class=decision.error_class,
             error_code=decision.code,
             error_message=decision.message,
-            attempts=max(failures.total, 1),
+            attempts=failures.attempts,
             first_failed_at=failures.first_failed_at or now,
             last_failed_at=now,
             worker_version=WORKER_VERSION,
@@ -172,8 +179,9 @@ class Failing:
 
 
 def _from_broker(failures: Failures, delivery: Delivery) -> Failures:
-    """Without a record (the store was down), the broker's count of deliveries drives the backoff."""
-    return structs.replace(failures, total=delivery.deliveries)
+    """Without a record (the store was down), the broker's count of deliveries drives the backoff, and nothing else."""
+    others = delivery.deliveries - failures.total
+    return structs.replace(failures, total=failures.total + others, waited=failures.waited + others)
 
 
 def _about(failure: Failure, event_type: str, traceparent: str, operation: str) -> Failure:

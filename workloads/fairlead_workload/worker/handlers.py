@@ -28,12 +28,23 @@ from fairlead_workload.worker.dispatch import FactItem
 from fairlead_workload.worker.failing import Failing
 from fairlead_workload.worker.plans import CallPlan, StepPlan
 from fairlead_workload.worker.progress import Course, Phase, Progress, Superseded
-from fairlead_workload.worker.retries import Again, CallFailed, ErrorClass, GiveUp, Rejected
+from fairlead_workload.worker.retries import (
+    MAX_MESSAGE,
+    CallFailed,
+    ErrorClass,
+    GiveUp,
+    Kind,
+    Rejected,
+    Verdict,
+    bounded,
+    classify,
+)
 from fairlead_workload.worker.stats import WorkerStats
+from fairlead_workload.worker.steps import StepFailed
 from fairlead_workload.worker.telling import tell
 
 MAX_DECISIONS = 10
-SUPERSEDED_DELAY_SECONDS = 1.0
+SUPERSEDED = Later(1.0, Verdict(Kind.DEPENDENCY, "superseded", "another worker has moved the event on"))
 _FAILURES = (FairleadError, ExpressionError, Rejected, TimeoutError)
 
 
@@ -80,7 +91,7 @@ class Handlers:
                         course = Course(item)
                     return await self._attempt(course)
             except Superseded:
-                return Later(SUPERSEDED_DELAY_SECONDS)
+                return SUPERSEDED
             except _FAILURES as error:
                 if course is None:
                     return await self._failing.fact(item, error)
@@ -116,12 +127,14 @@ class Handlers:
             await self._commit(course, course.progress, last=True)
         while left:
             span = _span(left)
+            course.step = span[0].id
             last = forward and len(span) == len(left)
             if span[0].call is not None:
                 await self._call_step(course, span[0], span[0].call, last=last)
             else:
                 await self._commit_span(course, span, last=last)
             left = _left(course, plan)
+        course.step = ""
 
     async def _call_step(self, course: Course, step: StepPlan, call: CallPlan, *, last: bool) -> None:
         item, progress = course.item, course.progress
@@ -157,7 +170,11 @@ class Handlers:
         lenient = course.progress.phase is not Phase.FORWARD
         for decision in range(MAX_DECISIONS):
             record = await self._document(item)
-            result = steps.draft(span, item, record, course.progress.results, lenient=lenient)
+            try:
+                result = steps.draft(span, item, record, course.progress.results, lenient=lenient)
+            except StepFailed as failed:
+                course.step = failed.step
+                raise failed.cause from failed
             unit = Unit(
                 steps.mutations(item, record, result),
                 outbox=steps.outbox(
@@ -211,21 +228,21 @@ class Handlers:
         """What follows a failed attempt; None: the handler has failed for good, and this attempt goes on to undo it."""
         item = course.item
         forward = course.progress.phase is Phase.FORWARD
-        failures, decision = self._failing.weigh(item, error, anew=not forward)
+        failures, decision = self._failing.weigh(item, error, step=course.step, anew=not forward)
         try:
-            if isinstance(decision, Again):
+            if isinstance(decision, Later):
                 fenced = course.moved(course.progress, expires_at=self._clock() + self._progress_seconds)
                 await self._failing.remember(item, failures, *(fenced if course.progress.unknown else ()))
-                return Later(decision.delay_seconds)
+                return decision
             failure = self._failing.failure(item, failures, decision)
             if not forward:
-                stuck = GiveUp(ErrorClass.COMPENSATION_FAILED, decision.code, decision.message)
-                return await self._failing.bury(item, self._failing.failure(item, failures, stuck))
+                failure = self._failing.failure(item, failures, _stuck(decision, course.progress.failure))
+                return await self._failing.bury(item, failure)
             await self._give_up(course, failure)
         except Superseded:
-            return Later(SUPERSEDED_DELAY_SECONDS)
-        except FairleadError:  # the store cannot be written now; the next attempt comes to the same end
-            return Later(self._failing.delay_seconds(item))
+            return SUPERSEDED
+        except FairleadError as unwritten:  # the store cannot be written now; the next attempt comes to the same end
+            return self._failing.uncounted(item, classify(unwritten))
         return None
 
     async def _give_up(self, course: Course, failure: Failure) -> None:
@@ -248,6 +265,14 @@ class Handlers:
         over = Progress(run=course.progress.run, phase=Phase.OVER)
         record = course.moved(over, expires_at=self._clock() + self._progress_seconds)[0]
         return await self._failing.bury(item, failure, record)
+
+
+def _stuck(decision: GiveUp, first: Failure | None) -> GiveUp:
+    """Undoing has failed for good: why, and why there was something to undo."""
+    message = decision.message
+    if first is not None:
+        message = f"{bounded(message, MAX_MESSAGE // 2)}; undone because of {first.error_code}: {first.error_message}"
+    return GiveUp(ErrorClass.COMPENSATION_FAILED, decision.code, bounded(message))
 
 
 def _undoing(course: Course) -> tuple[StepPlan, ...]:

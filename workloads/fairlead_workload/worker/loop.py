@@ -16,6 +16,7 @@ from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import DependencyError, Misconfigured
 from fairlead_workload.events.cloudevents import Event
 from fairlead_workload.queues.base import Delivery, Queue
+from fairlead_workload.worker import journal
 from fairlead_workload.worker.batch import Batches
 from fairlead_workload.worker.calls import Caller, ServiceMap
 from fairlead_workload.worker.commands import CommandRules
@@ -276,24 +277,10 @@ class Worker:
             await self._queue.dead_letter(delivery, failure)
             self.stats.dead_lettered[label, failure.error_class] += 1
             await self._failing.moved(ending.moved)
-            _log.warning(
-                "dead letter",
-                extra={
-                    "event_type": label,
-                    "event_id": delivery.message.id,
-                    "key": delivery.message.key,
-                    "error_class": str(failure.error_class),
-                    "error_code": failure.error_code,
-                    "error": failure.error_message,
-                    "attempts": failure.attempts,
-                },
-            )
+            _log.warning("dead letter", extra={"event_type": label, **journal.dead_letter(delivery, failure)})
         elif isinstance(ending, Later):
-            self.stats.retried[label] += 1
-            _log.info(
-                "retry",
-                extra={"event_type": label, "event_id": delivery.message.id, "delay_seconds": ending.delay_seconds},
-            )
+            (self.stats.retried if ending.why.made else self.stats.waited)[label] += 1
+            _log.info("retry", extra={"event_type": label, **journal.retry(delivery, ending, now=self._clock())})
             await self._queue.retry(delivery, delay_seconds=ending.delay_seconds)
 
 

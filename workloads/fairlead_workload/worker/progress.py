@@ -54,6 +54,7 @@ class Course:
         stored = item.history.progress
         self.item = item
         self.progress = Progress() if stored is None else _decoder.decode(stored.value)
+        self.step = ""  # the one under way, if any
         self._revision = 0 if stored is None else stored.revision
         if self.progress.phase is Phase.OVER:
             self.progress = Progress(run=self.progress.run + 1, deliveries=item.delivery.deliveries - 1)

@@ -10,7 +10,7 @@ The worker is the only owner of retries; brokers only wait. Three kinds of failu
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import msgspec
@@ -50,32 +50,71 @@ class Rejected(Exception):
 
 
 class CallFailed(DependencyError):
-    """A service did not answer a call with 2xx. `unknown`: it may have done what was asked."""
+    """A service did not answer a call with 2xx. `unknown`: it may have done what was asked.
+
+    `request` is the method and path of the call, `status` that of the answer, if there was one. Not `made`: the service
+    keeps failing, so it was not even asked.
+    """
 
     def __init__(
-        self, service: str, code: str, message: str, *, kind: Kind, unknown: bool, retry_after_seconds: float = 0.0
+        self,
+        service: str,
+        code: str,
+        message: str,
+        *,
+        kind: Kind,
+        unknown: bool,
+        retry_after_seconds: float = 0.0,
+        status: int = 0,
+        request: str = "",
+        made: bool = True,
     ) -> None:
         super().__init__(service, message)
         self.code = code
         self.kind = kind
         self.unknown = unknown
         self.retry_after_seconds = retry_after_seconds
+        self.status = status
+        self.request = request
+        self.made = made
+
+    def __str__(self) -> str:
+        return f"{self.dependency} {self.request}: {self.message}" if self.request else super().__str__()
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A failure, classified. `retry_after_seconds` is what the dependency asked for (0: nothing)."""
+    """A failure, classified. `retry_after_seconds` is what the dependency asked for (0: nothing).
+
+    `step` is where a handler failed, `service` what it called, `status` the answer. Not `made`: nothing was tried.
+    """
 
     kind: Kind
     code: str
     message: str
     retry_after_seconds: float = 0.0
+    step: str = ""
+    service: str = ""
+    status: int = 0
+    made: bool = True
+
+    def at(self, step: str) -> "Verdict":
+        """The same, of this step of a handler."""
+        return replace(self, step=step, message=bounded(f"step {step}: {self.message}")) if step else self
 
 
 def classify(error: BaseException) -> Verdict:
     """The kind and the stable code of a failure; the message is bounded and names no secret."""
     if isinstance(error, CallFailed):
-        return Verdict(error.kind, error.code, bounded(error), error.retry_after_seconds)
+        return Verdict(
+            error.kind,
+            error.code,
+            bounded(error),
+            error.retry_after_seconds,
+            service=error.dependency,
+            status=error.status,
+            made=error.made,
+        )
     if isinstance(error, Rejected):
         return Verdict(Kind.REJECTED, error.code, bounded(error))
     if isinstance(error, UndecodableEvent):
@@ -95,10 +134,10 @@ def classify(error: BaseException) -> Verdict:
     return Verdict(Kind.COUNTED, "internal", f"an unexpected {type(error).__name__}; the worker's log has the details")
 
 
-def bounded(error: object) -> str:
-    """A message of at most 1,000 characters."""
+def bounded(error: object, limit: int = MAX_MESSAGE) -> str:
+    """A message of at most `limit` characters."""
     text = str(error)
-    return text if len(text) <= MAX_MESSAGE else text[: MAX_MESSAGE - 3] + "..."
+    return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
 def problem_text(problem: Problem) -> str:
@@ -112,9 +151,14 @@ class Failures(msgspec.Struct, frozen=True, kw_only=True):
 
     counted: int = 0  # that consume maxAttempts
     total: int = 0
+    waited: int = 0  # of these, where nothing was tried because a service keeps failing
     deliveries: int = 0  # the broker's count at the last failure: a gap means that a worker died
     first_failed_at: float = 0.0
     redrives: int = 0
+
+    @property
+    def attempts(self) -> int:
+        return self.total - self.waited
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +215,7 @@ def count(failures: Failures | None, verdict: Verdict, *, now: float, deliveries
     return Failures(
         counted=failures.counted + (verdict.kind is not Kind.DEPENDENCY),
         total=failures.total + 1,
+        waited=failures.waited + (not verdict.made),
         deliveries=deliveries,
         first_failed_at=failures.first_failed_at,
         redrives=redrives,

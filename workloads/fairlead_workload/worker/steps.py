@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from fairlead_contract.expressions import ExpressionError, Program
+from fairlead_workload.errors import FairleadError
 from fairlead_workload.events.cloudevents import Event
 from fairlead_workload.events.facts import document_event
 from fairlead_workload.model import identifiers
@@ -23,6 +24,15 @@ from fairlead_workload.worker.plans import StepPlan
 from fairlead_workload.worker.retries import Rejected
 
 Variables = dict[str, Any]
+
+
+class StepFailed(FairleadError):
+    """`step` cannot be carried out, because of `cause`: Rejected, Problem or ExpressionError."""
+
+    def __init__(self, step: str, cause: Exception) -> None:
+        super().__init__(f"step {step}: {cause}")
+        self.step = step
+        self.cause = cause
 
 
 @dataclass(slots=True)
@@ -47,7 +57,7 @@ def applies(step: StepPlan, seen: Variables) -> bool:
         return True
     value = step.when(seen)
     if not isinstance(value, bool):
-        raise ExpressionError(f"step {step.id}: `when` is neither true nor false")
+        raise ExpressionError("`when` is neither true nor false")
     return value
 
 
@@ -59,28 +69,36 @@ def draft(
     *,
     lenient: bool = False,
 ) -> Draft:
-    """The steps' outcome on `record`. Raises Rejected, Problem and ExpressionError.
+    """The steps' outcome on `record`. Raises StepFailed.
 
     `lenient` (undoing, and after a failure): a document that is gone needs no `set`; the step is skipped.
     """
     result = Draft(None if record is None else record.document)
     seen = variables(item.event, result.document, results)
     for step in steps:
-        absent = bool(step.assign) and result.document is None
-        if (absent and lenient) or not applies(step, seen):
-            result.skipped.append(step.id)
-            continue
-        if absent:
-            raise Rejected("document-gone", f"step {step.id}: the document does not exist any more")
-        if step.publish is not None:
-            result.published.append((step, result.document))
-        else:
-            assert result.document is not None  # noqa: S101 - else `absent` was true
-            result.document = assigned(item.resource, result.document, step.assign, seen, at=event_time(item))
-            result.changed = True
-            seen["document"] = result.document
-        result.done.append(step.id)
+        try:
+            done = _carried_out(step, item, result, seen, lenient=lenient)
+        except (FairleadError, ExpressionError, Rejected) as error:
+            raise StepFailed(step.id, error) from error
+        (result.done if done else result.skipped).append(step.id)
     return result
+
+
+def _carried_out(step: StepPlan, item: FactItem, result: Draft, seen: Variables, *, lenient: bool) -> bool:
+    """Add what `step` does to `result`; False when it is skipped."""
+    absent = bool(step.assign) and result.document is None
+    if (absent and lenient) or not applies(step, seen):
+        return False
+    if absent:
+        raise Rejected("document-gone", "the document does not exist any more")
+    if step.publish is not None:
+        result.published.append((step, result.document))
+    else:
+        assert result.document is not None  # noqa: S101 - else `absent` was true
+        result.document = assigned(item.resource, result.document, step.assign, seen, at=event_time(item))
+        result.changed = True
+        seen["document"] = result.document
+    return True
 
 
 def assigned(

@@ -1,0 +1,40 @@
+"""What the log tells of an event that did not succeed: where it failed, what answered, and what comes next. Pure.
+
+What is not known is left out. The called service is `called_service`, because `service` is the ApiService.
+"""
+
+from typing import Any
+
+from fairlead_workload.model import instants
+from fairlead_workload.queues.base import Delivery, Failure
+from fairlead_workload.worker.decisions import Later
+
+
+def retry(delivery: Delivery, ending: Later, *, now: float) -> dict[str, Any]:
+    """An event that is given back. `attempt`: how many were made; of the broker's deliveries where nobody counts."""
+    why = ending.why
+    answered = {"step": why.step, "called_service": why.service, "status": why.status}
+    return {
+        **_about(delivery),
+        **{name: value for name, value in answered.items() if value},
+        "error_code": why.code,
+        "error": why.message,
+        "attempt": delivery.deliveries if ending.attempts is None else ending.attempts,
+        "delay_seconds": round(ending.delay_seconds, 3),
+        "next_try_at": instants.render(now + ending.delay_seconds),
+    }
+
+
+def dead_letter(delivery: Delivery, failure: Failure) -> dict[str, Any]:
+    """An event that becomes a dead letter."""
+    return {
+        **_about(delivery),
+        "error_class": str(failure.error_class),
+        "error_code": failure.error_code,
+        "error": failure.error_message,
+        "attempts": failure.attempts,
+    }
+
+
+def _about(delivery: Delivery) -> dict[str, Any]:
+    return {"event_id": delivery.message.id, "key": delivery.message.key}
