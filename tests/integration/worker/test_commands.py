@@ -175,12 +175,3 @@ async def test_what_cannot_be_understood_is_a_dead_letter_at_once_with_its_bytes
     assert (letter.failure.error_class, letter.failure.error_code) == (class_, code)
     assert letter.message.body == body
     assert letter.failure.worker_version
-
-
-async def test_a_known_fact_that_nobody_handles_is_acknowledged(opened):
-    lab = opened
-    from fairlead_workload.queues.base import Message
-
-    await lab.send(Message("x", "k", b'{"id":"x","source":"/lab/shop","specversion":"1.0","type":"orders.deleted"}'))
-    await lab.settle()
-    assert await lab.letters() == []

@@ -11,7 +11,7 @@ from fairlead_workload.queues.base import Delivery, Message
 from fairlead_workload.stores.base import Record
 from fairlead_workload.worker import steps
 from fairlead_workload.worker.calls import ServiceMap
-from fairlead_workload.worker.dispatch import CommandItem, Dispatch, FactItem, Ignored, Refusal
+from fairlead_workload.worker.dispatch import CommandItem, Dispatch, FactItem, Refusal, UnhandledItem
 from fairlead_workload.worker.plans import build_plans
 
 ORDERS = Resource(
@@ -41,6 +41,7 @@ HANDLERS = Worker.model_validate(
                 "steps": [
                     {"name": "add", "set": {"total": "document.total + 1"}},
                     {"name": "tell", "publish": {"type": "orders.counted"}},
+                    {"name": "ask", "when": "false", "publish": {"type": "stock.asked"}},
                     {"name": "never", "when": "document.total > 100", "set": {"total": "0"}},
                 ],
             }
@@ -63,8 +64,13 @@ DELIVERIES = {
     "a deletion with a body": ({"type": "orders.delete", "data": COMMAND}, Refusal),
     "an unknown condition": ({"type": "orders.create", "data": {**COMMAND, "expect": "maybe"}}, Refusal),
     "an event with a handler": ({"type": "orders.created", "subject": "orders/a%20b/1"}, FactItem),
-    "a fact without a handler": ({"type": "orders.deleted", "subject": "orders/a/1"}, Ignored),
-    "a published event without a handler": ({"type": "orders.counted", "subject": "orders/a/1"}, Ignored),
+    "a fact without a handler": ({"type": "orders.deleted", "subject": "orders/a/1"}, UnhandledItem),
+    "a published event without a handler": ({"type": "orders.counted", "subject": "orders/a/1"}, UnhandledItem),
+    "a published event at the end of a chain": (
+        {"type": "orders.counted", "subject": "orders/a/1", "hops": 9},
+        UnhandledItem,
+    ),
+    "a published event of another name": ({"type": "stock.asked", "subject": "orders/a/1"}, UnhandledItem),
     "an unknown type": ({"type": "orders.eaten"}, Refusal),
     "the wrong subject": ({"type": "orders.created", "subject": "parcels/a/1"}, Refusal),
     "a subject with a bad key": ({"type": "orders.created", "subject": "orders/a/x"}, Refusal),
@@ -104,7 +110,7 @@ def test_steps_without_a_call_make_one_change_at_the_time_of_the_event():
     record = Record(("a", 1), {"id": "a", "line": 1, "total": 4}, 17)
     result = steps.draft(PLANS["orders.created"].steps, fact(), record, {})
     assert result.document == {"id": "a", "line": 1, "total": 5, "changedAt": "2027-01-15T08:00:00.000000Z"}
-    assert (result.done, result.skipped) == (["add", "tell"], ["never"])
+    assert (result.done, result.skipped) == (["add", "tell"], ["ask", "never"])
     (mutation,) = steps.mutations(fact(), record, result)
     assert mutation.expect == 17
 

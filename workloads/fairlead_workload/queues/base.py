@@ -34,7 +34,7 @@ class Delivery:
 class Failure:
     """Why a message is a dead letter."""
 
-    error_class: str  # Rejected, Exhausted, Expired, Undecodable, CompensationFailed
+    error_class: str  # Rejected, Exhausted, Expired, Undecodable, CompensationFailed, NoHandler
     error_code: str  # stable, such as "schema", "http-404", "maxAttempts"
     error_message: str  # cut to 1,000 characters, no secrets
     attempts: int  # that were made: 0 when the event only waited for a service that kept failing

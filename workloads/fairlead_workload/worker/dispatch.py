@@ -58,12 +58,11 @@ class FactItem(Item):
     plan: HandlerPlan
 
 
-@dataclass(slots=True, eq=False)
-class Ignored:
-    """A known event that nobody handles."""
+@dataclass(slots=True, eq=False, kw_only=True)
+class UnhandledItem(Item):
+    """A known event that no handler takes. `announced`: a step publishes it, so it may be for others."""
 
-    delivery: Delivery
-    event: Event
+    announced: bool
 
 
 @dataclass(slots=True, eq=False)
@@ -76,7 +75,7 @@ class Refusal:
     data: CommandData | None = None
 
 
-Dispatched = CommandItem | FactItem | Ignored | Refusal
+Dispatched = CommandItem | FactItem | UnhandledItem | Refusal
 
 
 class Dispatch:
@@ -89,6 +88,7 @@ class Dispatch:
         facts = {f"{name}.{fact}" for name in resources for fact in Fact}
         commands = {f"{name}.{action}" for name in resources for action in Action}
         published = {step.publish for plan in plans.values() for step in plan.every_step() if step.publish}
+        self._announced = frozenset(published)
         self.declared = frozenset(facts | commands | published | plans.keys())
 
     def read(self, delivery: Delivery) -> Dispatched:
@@ -125,16 +125,22 @@ class Dispatch:
             raise UndecodableEvent(str(error)) from None
         return CommandItem(delivery, event, self.record_id(event), resource, command.key, command=command, data=data)
 
-    def _fact(self, delivery: Delivery, event: Event) -> FactItem | Ignored:
+    def _fact(self, delivery: Delivery, event: Event) -> FactItem | UnhandledItem:
         plan = self._plans.get(event.type)
         if plan is None:
-            if event.type in self.declared:
-                return Ignored(delivery, event)
-            raise Rejected("unknown-type", "no resource or handler declares this type of event")
+            return self._unhandled(delivery, event)
         if event.hops > MAX_HOPS:
             raise Rejected("hops", f"the event has come through more than {MAX_HOPS} handlers")
         key = _subject_key(plan.resource, event.subject)
         return FactItem(delivery, event, self.record_id(event), plan.resource, key, plan=plan)
+
+    def _unhandled(self, delivery: Delivery, event: Event) -> UnhandledItem:
+        announced = event.type in self._announced  # its type need not begin with the name of the resource
+        resource = self._resources.get(event.subject.partition("/")[0] if announced else event.type.partition(".")[0])
+        if resource is None or event.type not in self.declared:
+            raise Rejected("unknown-type", "no resource or handler declares this type of event")
+        key = _subject_key(resource, event.subject)
+        return UnhandledItem(delivery, event, self.record_id(event), resource, key, announced=announced)
 
 
 def _command_data(event: Event) -> CommandData:

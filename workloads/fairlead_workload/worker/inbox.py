@@ -49,6 +49,11 @@ class History:
         return None if entry.dead is not None and entry.redrives < redrives else entry
 
     @property
+    def begun(self) -> bool:
+        """Whether anything was done about the event before."""
+        return not (self.inbox is None and self.progress is None and self.failures is None)
+
+    @property
     def inbox_expect(self) -> Expect | int:
         return Expect.ABSENT if self.inbox is None else self.inbox.revision
 

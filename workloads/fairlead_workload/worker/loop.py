@@ -21,7 +21,7 @@ from fairlead_workload.worker.batch import Batches
 from fairlead_workload.worker.calls import Caller, ServiceMap
 from fairlead_workload.worker.commands import CommandRules
 from fairlead_workload.worker.decisions import ByStep, Dead, Done, Ending, Later
-from fairlead_workload.worker.dispatch import Dispatch, FactItem, Ignored, Item, Refusal
+from fairlead_workload.worker.dispatch import Dispatch, FactItem, Item, Refusal, UnhandledItem
 from fairlead_workload.worker.failing import Failing
 from fairlead_workload.worker.handlers import Handlers
 from fairlead_workload.worker.holding import Holding
@@ -32,6 +32,7 @@ from fairlead_workload.worker.relay import OutboxStore, Relay
 from fairlead_workload.worker.retries import Policy
 from fairlead_workload.worker.stats import WorkerStats
 from fairlead_workload.worker.sweep import Housekeeping
+from fairlead_workload.worker.unhandled import Unhandled
 
 BATCH = 256
 FETCHERS = 2
@@ -94,6 +95,7 @@ class Worker:
             stats=self.stats,
             clock=self._clock,
         )
+        self._unhandled = Unhandled(bindings.store, self._failing, document.queue, stats=self.stats, clock=self._clock)
         self._relay = _relay(bindings, self.stats)
         self._housekeeping = Housekeeping(bindings.store, self._queue, clock=self._clock, random=random)
         self._holding = Holding(self._queue, visibility_seconds=visibility_seconds, stats=self.stats)
@@ -197,8 +199,8 @@ class Worker:
             self.stats.received[self.stats.label(event_type)] += 1
             if isinstance(found, Refusal):
                 endings.append((delivery, found.event, await self._failing.refuse(found)))
-            elif isinstance(found, Ignored):
-                endings.append((delivery, found.event, Done()))
+            elif isinstance(found, UnhandledItem):
+                endings.append((delivery, found.event, await self._unhandled.end(found)))
             elif isinstance(found, FactItem) and found.plan.calls:
                 stepwise.append(found)
             else:

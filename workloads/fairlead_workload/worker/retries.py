@@ -5,7 +5,8 @@ The worker is the only owner of retries; brokers only wait. Three kinds of failu
 - DEPENDENCY: store, cache, queue or a called service could not do its part (network, time-out, 5xx, 408, 425, 429), or
   other writers kept changing the document. Only the event's age counts, so an outage leaves the dead letters empty.
 - COUNTED: it may go better next time, but not for ever: a called service's 409, an expression without a value (it reads
-  the document as stored now, which other writers change), a defect. `maxAttempts` and `maxAge` count.
+  the document as stored now, which other writers change), a handler that is not there, a defect. `maxAttempts` and
+  `maxAge` count.
 - REJECTED: trying again cannot help: bytes that are no event, a schema, another 4xx, a document that is gone.
 """
 
@@ -39,6 +40,7 @@ class ErrorClass(StrEnum):
     EXPIRED = "Expired"
     UNDECODABLE = "Undecodable"
     COMPENSATION_FAILED = "CompensationFailed"
+    NO_HANDLER = "NoHandler"
 
 
 class Rejected(Exception):
@@ -47,6 +49,13 @@ class Rejected(Exception):
     def __init__(self, code: str, message: str) -> None:
         super().__init__(message)
         self.code = code
+
+
+class NoHandler(Exception):
+    """No handler takes the event: none does any more, or this worker does not know it yet."""
+
+    def __init__(self, event_type: str) -> None:
+        super().__init__(f"no handler takes {event_type}; redrive it when one does")
 
 
 class CallFailed(DependencyError):
@@ -117,6 +126,8 @@ def classify(error: BaseException) -> Verdict:
         )
     if isinstance(error, Rejected):
         return Verdict(Kind.REJECTED, error.code, bounded(error))
+    if isinstance(error, NoHandler):
+        return Verdict(Kind.COUNTED, "no-handler", bounded(error))
     if isinstance(error, UndecodableEvent):
         return Verdict(Kind.REJECTED, "decode", bounded(error))
     if isinstance(error, Problem):
