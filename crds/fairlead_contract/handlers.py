@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from fairlead_contract import expressions
 from fairlead_contract.api import Resource
+from fairlead_contract.chains import chain_findings
 from fairlead_contract.expressions import ExpressionError, Program
 from fairlead_contract.findings import Finding, Place, did_you_mean, error, warning
 from fairlead_contract.resources import ApiServiceSpec
@@ -32,6 +33,7 @@ def worker_findings(spec: ApiServiceSpec) -> list[Finding]:
             said = f"no event has the type `{handler.event}`{did_you_mean(handler.event, handled)}"
             found.append(error((*place, "event"), said, "handle a fact, or a type that a publish step declares"))
         found += _handler(handler, resource, place)
+    found += chain_findings(spec.worker)
     return found
 
 

@@ -115,6 +115,58 @@ def test_steps_without_a_call_make_one_change_at_the_time_of_the_event():
     assert mutation.expect == 17
 
 
+SAME = {
+    "the same text": ("'x'", "x", False),
+    "another text": ("'y'", "x", True),
+    "the same number": ("1", 1, False),
+    "a decimal for an integer": ("1.5", 1, True),
+    "true for one": ("true", 1, True),
+    "one for true": ("1", True, True),
+    "the same list": ("[1, 2]", [1, 2], False),
+    "another order": ("[2, 1]", [1, 2], True),
+    "true for one in a list": ("[true]", [1], True),
+    "the same object in another order": ("{'b': 1, 'a': 2}", {"a": 2, "b": 1}, False),
+    "true for one in an object": ("{'a': true}", {"a": 1}, True),
+    "null for null": ("null", None, False),
+    "null for a value": ("null", "x", True),
+    "null for nothing": ("null", ..., True),
+    "the same instant, otherwise spelled": ("'2027-01-15T09:00:00+01:00'", "2027-01-15T08:00:00.000000Z", False),
+}
+ANY = Resource(
+    ResourceSpec.model_validate(
+        {
+            "name": "notes",
+            "key": {"partition": "id"},
+            "timestamps": {"updated": "changedAt"},
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "id": {"type": "string"},
+                    "value": {},
+                    "moment": {"type": ["string", "null"], "format": "date-time"},
+                    "changedAt": {"type": "string", "format": "date-time", "readOnly": True},
+                },
+            },
+        }
+    )
+)
+
+
+@pytest.mark.parametrize("case", SAME)
+def test_a_set_changes_something_or_nothing(case):
+    text, stored, changed = SAME[case]
+    name = "moment" if "instant" in case else "value"
+    handler = {"event": "notes.created", "steps": [{"name": "put", "set": {name: text}}]}
+    plans = build_plans(Worker.model_validate({"handlers": [handler]}), {"notes": ANY})
+    found = Dispatch("/lab/shop", {"notes": ANY}, plans).read(delivery(type="notes.created", subject="notes/a"))
+    assert isinstance(found, FactItem)
+    document = {"id": "a", "changedAt": "2027-01-01T00:00:00.000000Z"} | ({} if stored is ... else {name: stored})
+    result = steps.draft(found.plan.steps, found, Record(("a",), document, 17), {})
+    assert result.changed is changed
+    assert changed or result.document == document
+    assert bool(steps.mutations(found, Record(("a",), document, 17), result)) is changed
+
+
 def test_a_repetition_gives_the_same_events():
     record = Record(("a", 1), {"id": "a", "line": 1, "total": 4}, 17)
 

@@ -24,6 +24,8 @@ from fairlead_workload.worker.plans import StepPlan
 from fairlead_workload.worker.retries import Rejected
 
 Variables = dict[str, Any]
+_ABSENT = object()
+_encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class StepFailed(FairleadError):
@@ -37,7 +39,7 @@ class StepFailed(FairleadError):
 
 @dataclass(slots=True)
 class Draft:
-    """What a run of steps comes to, before it is committed."""
+    """What a run of steps comes to, before it is committed. A `set` that changes nothing leaves no trace but `done`."""
 
     document: Document | None
     changed: bool = False
@@ -75,30 +77,27 @@ def draft(
     """
     result = Draft(None if record is None else record.document)
     seen = variables(item.event, result.document, results)
-    for step in steps:
-        try:
-            done = _carried_out(step, item, result, seen, lenient=lenient)
-        except (FairleadError, ExpressionError, Rejected) as error:
-            raise StepFailed(step.id, error) from error
-        (result.done if done else result.skipped).append(step.id)
+    step: StepPlan | None = None
+    try:
+        for step in steps:
+            absent = bool(step.assign) and result.document is None
+            if (absent and lenient) or (step.when is not None and not applies(step, seen)):
+                result.skipped.append(step.id)
+                continue
+            if absent:
+                raise Rejected("document-gone", "the document does not exist any more")
+            if step.publish is not None:
+                result.published.append((step, result.document))
+            else:
+                assert result.document is not None  # noqa: S101 - else `absent` was true
+                document = assigned(item.resource, result.document, step.assign, seen, at=event_time(item))
+                if _differ(result.document, document, step.assign):
+                    result.document = seen["document"] = document
+                    result.changed = True
+            result.done.append(step.id)
+    except (FairleadError, ExpressionError, Rejected) as error:
+        raise StepFailed("" if step is None else step.id, error) from error
     return result
-
-
-def _carried_out(step: StepPlan, item: FactItem, result: Draft, seen: Variables, *, lenient: bool) -> bool:
-    """Add what `step` does to `result`; False when it is skipped."""
-    absent = bool(step.assign) and result.document is None
-    if (absent and lenient) or not applies(step, seen):
-        return False
-    if absent:
-        raise Rejected("document-gone", "the document does not exist any more")
-    if step.publish is not None:
-        result.published.append((step, result.document))
-    else:
-        assert result.document is not None  # noqa: S101 - else `absent` was true
-        result.document = assigned(item.resource, result.document, step.assign, seen, at=event_time(item))
-        result.changed = True
-        seen["document"] = result.document
-    return True
 
 
 def assigned(
@@ -118,6 +117,17 @@ def event_time(item: FactItem) -> float:
         return datetime.fromisoformat(item.event.time).timestamp()
     except ValueError:
         return item.delivery.enqueued_at
+
+
+def _differ(old: Document, new: Document, assignments: Sequence[tuple[str, Program]]) -> bool:
+    """Whether an assigned property is another than before. In JSON 1, 1.0 and true are three values."""
+    for name, _ in assignments:
+        before, after = old.get(name, _ABSENT), new[name]
+        if before != after or type(before) is not type(after):
+            return True
+        if isinstance(after, dict | list) and _encode(before) != _encode(after):
+            return True
+    return False
 
 
 def mutations(item: FactItem, record: Record | None, result: Draft) -> tuple[Mutation, ...]:
