@@ -4,6 +4,7 @@ Decided here: the alerts and their thresholds. `critical` wakes somebody, `warni
 alert names its part of docs/alerts.md. Texts come from names that the contract bounds, so nothing needs escaping.
 """
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -15,6 +16,7 @@ from fairlead_contract.worker import Worker
 from fairlead_operator.plan import burn_rate
 from fairlead_operator.plan.children import Child, Manifest
 from fairlead_operator.plan.monitors import API_VERSION, LABEL
+from fairlead_operator.plan.network_policy import calls_services
 from fairlead_operator.plan.request import Request
 
 RUNBOOK = "https://fairlead.dev/docs/alerts.md"
@@ -141,9 +143,21 @@ def _queue(queue: Queue, worker: Worker, selector: str) -> Iterator[Alert]:
         f"max(fairlead_worker_outage{{{selector}}}) == 1",
         "10m",
         "critical",
-        "the worker waits for a dependency",
-        "Nothing is handled but one event at a time, to see whether the dependency is back.",
+        "the worker waits for the datastore",
+        "Nothing is handled but one event at a time, to see whether the datastore is back.",
     )
+    if calls_services(worker):
+        yield _called_service_down(queue, worker, selector)
+
+
+def _called_service_down(queue: Queue, worker: Worker, selector: str) -> Alert:
+    """Looks back for as long as an event may wait for its next try: a restart of the worker resolves nothing."""
+    backoff = queue.retry.backoff
+    longest = seconds(backoff.max) * (1 + backoff.jitter_percent / 100) + seconds(worker.timeout)
+    minutes = math.ceil(longest / 60) + 1
+    expression = f"max by (called_service) (last_over_time(fairlead_called_service_up{{{selector}}}[{minutes}m])) == 0"
+    said = "{{ $labels.called_service }} answers no worker; the events that call it wait."
+    return Alert("FairleadCalledServiceDown", expression, "10m", "critical", "a called service does not answer", said)
 
 
 def _retry_storm(selector: str) -> Alert:

@@ -6,7 +6,7 @@ port, which the Service hides. The admin port is open to the cluster's pods, for
 """
 
 from fairlead_contract.names import ADMIN_PORT, GRPC_PORT, LABEL_APISVC, PUBLIC_PORT, PUBLIC_TLS_PORT
-from fairlead_contract.worker import Handler, Step
+from fairlead_contract.worker import Handler, Step, Worker
 from fairlead_operator.plan.bindings import egress_ports, url_port
 from fairlead_operator.plan.children import Child, Manifest
 from fairlead_operator.plan.request import COMPONENT, Request
@@ -17,7 +17,7 @@ _JOBS = ("provision", "teardown")
 
 def network_policies(asked: Request) -> tuple[Child, ...]:
     """Of the API, of the worker if there is one, and of the Jobs if there are any."""
-    calls, bound = _calls_services(asked), egress_ports(asked)
+    calls, bound = calls_services(asked.document.worker), egress_ports(asked)
     api_egress = _egress([*bound, *_issuer_ports(asked)], calls=calls and asked.development)
     found = [_policy(asked, "api", {"matchLabels": asked.selector("api")}, _api_ingress(asked), api_egress)]
     if asked.has_worker:
@@ -73,8 +73,9 @@ def _issuer_ports(asked: Request) -> list[int]:
     return [url_port(url) for url in urls if url is not None]
 
 
-def _calls_services(asked: Request) -> bool:
-    handlers = asked.document.worker.handlers if asked.document.worker is not None else ()
+def calls_services(worker: Worker | None) -> bool:
+    """Whether a step of a handler makes calls."""
+    handlers = worker.handlers if worker is not None else ()
     return any(_calls(step) for handler in handlers for step in _steps(handler))
 
 

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 
+import pytest
 from tests.wrapped import WrappedStore
 
 from fairlead_workload.errors import Unavailable
@@ -101,19 +102,80 @@ async def test_a_service_that_is_down_holds_up_only_the_calls_to_it(lab, payment
     for number in range(2 * THRESHOLD):
         await lab.create(f"o{number}")
     running = asyncio.create_task(lab.worker.run())
-    await lab.until(lambda: lab.worker.stats.outage)
+    await lab.until(lambda: lab.worker.stats.called() == {"payments": False})
     ids = [await lab.create(f"later{number}") for number in range(50)]
     await lab.until(lambda: lab.worker.stats.succeeded["orders.create"] >= 2 * THRESHOLD + 50)
     assert {(await lab.operation(id_))["status"] for id_ in ids} == {"Succeeded"}
     assert lab.worker.stats.succeeded["orders.created"] == 0
-    assert lab.worker.stats.outage
+    assert lab.worker.stats.called() == {"payments": False}
+    assert not lab.worker.stats.outage
     assert 1 not in limits  # events are fetched in batches all the same
     payments.always(status=200)
     await lab.until(lambda: lab.worker.stats.succeeded["orders.created"] >= 2 * THRESHOLD + 50)
-    assert not lab.worker.stats.outage
+    assert lab.worker.stats.called() == {"payments": True}
     await lab.worker.drain(30)
     await running
     assert await lab.letters() == []
+
+
+@pytest.mark.parametrize("status", [503, 429])
+async def test_what_is_known_of_a_service_ends_with_the_last_event_that_waits_for_it(lab, payments, status):
+    lab.queue_spec["retry"] = {"maxAge": "10m"}
+    lab.worker_spec = {"handlers": [CHARGE]}
+    lab.open()
+    payments.always(status=status)
+    await lab.create("a")
+    known = []
+    while not await lab.letters():
+        await lab.round()
+        known.append(lab.worker.stats.called())
+        lab.clock.now += 120
+    assert known[0] == {}
+    assert all(each == {"payments": False} for each in known[1:])
+    lab.clock.now += 400
+    assert lab.worker.stats.called() == {}
+
+
+async def test_a_service_that_refuses_is_up(lab, payments):
+    lab.worker_spec = {"handlers": [CHARGE]}
+    lab.open()
+    payments.always(status=402)
+    await lab.create("a")
+    await lab.settle()
+    assert lab.worker.stats.called() == {"payments": True}
+
+
+async def test_an_outage_of_the_store_ends_though_another_worker_took_the_events(lab):
+    troubles = opened(lab)
+    for number in range(THRESHOLD):
+        await lab.create(f"o{number}")
+    troubles.broken = {"get", "commit", "records"}
+    await lab.round()
+    assert lab.worker.stats.outage
+    troubles.broken = set()
+    other = lab.new_worker()
+    lab.clock.now += 400
+    await other.handle(await lab.queue.receive(100, wait_seconds=0))
+    assert other.stats.succeeded["orders.create"] == THRESHOLD
+    running = asyncio.create_task(lab.worker.run())
+    await lab.until(lambda: not lab.worker.stats.outage)
+    await lab.worker.drain(30)
+    await running
+    await other.drain(0)
+
+
+async def test_while_the_store_is_down_an_empty_queue_ends_no_outage(lab):
+    troubles = opened(lab)
+    for number in range(THRESHOLD):
+        await lab.create(f"o{number}")
+    troubles.broken = {"get", "commit", "records", "check"}
+    await lab.round()
+    troubles.calls.clear()
+    running = asyncio.create_task(lab.worker.run())
+    await lab.until(lambda: "check" in troubles.calls)
+    assert lab.worker.stats.outage
+    await lab.worker.drain(30)
+    await running
 
 
 async def test_an_idle_relay_writes_nothing(lab):

@@ -100,6 +100,17 @@ def test_worker_counters() -> None:
     assert found.get_sample_value(duration, {"type": "orders.created"}) == 0.5
 
 
+def test_called_services_have_a_gauge_each_and_none_when_nothing_is_known() -> None:
+    known = {"payments": False, "stock": True}
+    stats = WorkerStats(frozenset(), called=lambda: known)
+    found = registry(WorkerMetrics(stats))
+    gauge = "fairlead_called_service_up"
+    assert found.get_sample_value(gauge, {"called_service": "payments"}) == 0
+    assert found.get_sample_value(gauge, {"called_service": "stock"}) == 1
+    known.clear()
+    assert found.get_sample_value(gauge, {"called_service": "payments"}) is None
+
+
 async def test_cache_counters() -> None:
     async def fetch(key: str, strong: bool) -> Fetched:
         return Fetched(b"{}", 1, '"1"')

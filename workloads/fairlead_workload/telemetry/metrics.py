@@ -220,7 +220,10 @@ class WorkerMetrics(Collector):
         yield durations
         yield CounterMetricFamily("fairlead_outbox_published", "Outbox events published.", value=stats.published)
         yield GaugeMetricFamily("fairlead_worker_events_in_flight", "Events being handled.", value=stats.in_flight)
-        yield GaugeMetricFamily("fairlead_worker_outage", "Whether the worker waits out an outage.", value=stats.outage)
+        yield GaugeMetricFamily(
+            "fairlead_worker_outage", "Whether the worker waits out an outage of the datastore.", value=stats.outage
+        )
+        yield self._called_services()
         yield GaugeMetricFamily(
             "fairlead_outbox_lag_seconds", "Age of the oldest event not published.", value=stats.relay_lag_seconds
         )
@@ -241,6 +244,16 @@ class WorkerMetrics(Collector):
             for type_, count in list(counts.items()):
                 events.add_metric([type_, outcome], count)
         return events
+
+    def _called_services(self) -> Metric:
+        up = GaugeMetricFamily(
+            "fairlead_called_service_up",
+            "Whether a service that handlers call answered last; absent when nothing waits for it.",
+            labels=("called_service",),
+        )
+        for service, answers in self._stats.called().items():
+            up.add_metric([service], float(answers))
+        return up
 
     def _failures(self) -> Metric:
         failures = CounterMetricFamily(

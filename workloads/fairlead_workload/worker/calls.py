@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any
 from fairlead_contract.worker import ServiceTarget
 from fairlead_workload.worker.outage import Outage
 from fairlead_workload.worker.plans import CallPlan
-from fairlead_workload.worker.retries import CallFailed, Kind, Verdict, classify
+from fairlead_workload.worker.retries import CallFailed, Kind, Verdict, classify, patience_seconds
+from fairlead_workload.worker.standing import Standing
 
 if TYPE_CHECKING:
     from fairlead_workload.worker.exchange import Exchange
@@ -38,13 +39,9 @@ class Caller:
         self._services = services
         self._exchange: Exchange | None = None
         self._clock = clock
+        self.standing = Standing(clock)
         self._outages: defaultdict[str, Outage] = defaultdict(Outage)
         self._last: dict[str, Verdict] = {}  # failures of services
-
-    @property
-    def outage(self) -> bool:
-        """Whether a service keeps failing, so that most calls to it wait."""
-        return any(outage.active for outage in self._outages.values())
 
     async def call(self, plan: CallPlan, body: Any, *, headers: Mapping[str, str]) -> dict[str, Any]:
         """`{status, body}` of the answer. Raises CallFailed, at once when the service is in outage mode."""
@@ -58,11 +55,16 @@ class Caller:
             if error.kind is Kind.DEPENDENCY:
                 self._last[plan.service.name] = classify(error)  # not the error, which holds on to its frames
                 outage.failed()
+                self.standing.heard(plan.service.name, up=False, asked_seconds=patience_seconds(error))
             else:
-                outage.succeeded()
+                self._answered(plan.service.name)
             raise
-        outage.succeeded()
+        self._answered(plan.service.name)
         return result
+
+    def _answered(self, service: str) -> None:
+        self._outages[service].succeeded()
+        self.standing.heard(service, up=True)
 
     async def close(self) -> None:
         """Close the connections."""

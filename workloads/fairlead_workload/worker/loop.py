@@ -39,6 +39,7 @@ FETCHERS = 2
 WAIT_SECONDS = 1.0
 FLUSH_SECONDS = 2.0
 QUEUE_DOWN_SECONDS = 1.0
+SLACK_SECONDS = 60.0  # by which a try may come later than planned
 BACKLOG = 4  # events with calls that may wait here, per one that runs
 
 _log = logging.getLogger(__name__)
@@ -62,6 +63,7 @@ class Worker:
         if bindings.queue is None or document.queue is None or document.worker is None:
             raise Misconfigured("queue", "a worker needs a queue", "add spec.queue")
         self._queue: Queue = bindings.queue
+        self._store = bindings.store
         self._clock = bindings.clock
         self._batch = batch
         self._fetchers = fetchers
@@ -83,6 +85,10 @@ class Worker:
             bindings.store, bindings.caches, rules, facts, self._failing, stats=self.stats, clock=self._clock
         )
         self._caller = caller or Caller(services or ServiceMap(document.namespace))
+        self._caller.standing.longest_seconds = (
+            policy.longest_seconds + seconds(document.worker.timeout) + SLACK_SECONDS
+        )
+        self.stats.called = self._caller.standing.known
         self._handlers = Handlers(
             bindings.store,
             bindings.caches,
@@ -177,6 +183,15 @@ class Worker:
         deliveries = [] if self._stopping.is_set() else await self._receive(1)
         if deliveries:
             await self.handle(deliveries)
+        elif not self._stopping.is_set():
+            await self._look()
+
+    async def _look(self) -> None:
+        """Nothing is left that could show that the store is back, perhaps because another worker took it: ask."""
+        with contextlib.suppress(DependencyError):
+            await self._store.check()
+            self._outage.succeeded()
+        self.stats.outage = self._outage.active
 
     async def _receive(self, limit: int) -> list[Delivery]:
         try:
@@ -265,7 +280,7 @@ class Worker:
             others.append(self._queue.ack(done))
         elif any(isinstance(ending, Dead) for _, _, ending in endings):
             self._outage.succeeded()
-        self.stats.outage = self._outage.active or self._caller.outage
+        self.stats.outage = self._outage.active
         results = await asyncio.gather(*others, return_exceptions=True)
         self._holding.remove([delivery for delivery, _, _ in endings])
         for result in results:

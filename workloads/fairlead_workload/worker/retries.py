@@ -188,6 +188,11 @@ class GiveUp:
     message: str
 
 
+def patience_seconds(failure: Verdict | CallFailed) -> float:
+    """How long the dependency asked to be left alone, within reason."""
+    return min(failure.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
+
+
 class Policy:
     """`queue.retry`, ready to decide. `random` gives numbers in [0, 1)."""
 
@@ -198,6 +203,11 @@ class Policy:
         self._initial = seconds(retry.backoff.initial)
         self._max = seconds(retry.backoff.max)
         self._random = random
+
+    @property
+    def longest_seconds(self) -> float:
+        """The longest delay, unless a dependency asks for more."""
+        return self._max * (1 + self._backoff.jitter_percent / 100)
 
     def delay_seconds(self, failures: int) -> float:
         """Delay after failure number `failures`, from 1: initial * factor^(n-1), at most max, with jitter."""
@@ -215,8 +225,7 @@ class Policy:
             return GiveUp(ErrorClass.EXHAUSTED, "maxAttempts", cause)
         if age_seconds >= self.max_age_seconds:
             return GiveUp(ErrorClass.EXPIRED, "maxAge", cause)
-        asked = min(verdict.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
-        return Again(max(self.delay_seconds(failures.total), asked))
+        return Again(max(self.delay_seconds(failures.total), patience_seconds(verdict)))
 
 
 def count(failures: Failures | None, verdict: Verdict, *, now: float, deliveries: int, redrives: int) -> Failures:

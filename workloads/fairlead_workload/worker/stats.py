@@ -1,6 +1,7 @@
 """What the worker counts. Plain numbers; telemetry exports them. Labels are bounded: declared event types only."""
 
 from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 OTHER = "other"
@@ -29,7 +30,8 @@ class WorkerStats:
     handler_seconds: dict[str, Timing] = field(default_factory=dict)
     published: int = 0  # outbox events acknowledged by the queue
     in_flight: int = 0
-    outage: bool = False
+    outage: bool = False  # of the datastore
+    called: Callable[[], Mapping[str, bool]] = dict  # whether the called services answer, those that are known
     relay_lag_seconds: float = 0.0  # since the relay first saw the oldest event it could not publish yet
 
     def label(self, event_type: str) -> str:

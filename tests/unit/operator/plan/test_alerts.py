@@ -17,6 +17,16 @@ METRIC = re.compile(r"\b(fairlead_\w+|http_server_\w+)\b")
 SUFFIX = re.compile(r"_(total|count|bucket|sum)$")
 SQS = "queue: {type: SQS, sqs: {queueName: orders, visibilityTimeout: 30m}%s}\n"
 
+HANDLER = "worker: {handlers: [{event: orders.created, %s}]}"
+CALL = "call: {service: {name: payments}}"
+SET = "{name: b, set: {status: \"'X'\"}}"
+STEPS = {
+    "a set": f"steps: [{SET}]",
+    "a call": f"steps: [{{name: a, {CALL}}}]",
+    "a call that undoes": f"steps: [{{name: b, set: {{status: \"'X'\"}}, compensate: {{{CALL}}}}}]",
+    "a call after a failure": f"steps: [{SET}], onFailure: [{{name: a, {CALL}}}]",
+}
+
 
 def rules(spec: str) -> dict[str, dict[str, Any]]:
     [group] = child(planned(spec), "PrometheusRule").manifest["spec"]["groups"]
@@ -84,6 +94,7 @@ def test_alerts_come_with_what_they_are_about() -> None:
     assert set(rules("")) == {"FairleadDependencyDown"}
     queue = {"FairleadDeadLetters", "FairleadQueueOld", "FairleadRetryStorm", "FairleadWorkerOutage"}
     assert set(rules(SQS % "")) == {"FairleadDependencyDown"} | queue
+    assert "FairleadCalledServiceDown" not in rules(SQS % "" + HANDLER % STEPS["a set"])
     assert "FairleadCacheDown" in rules("cache: {type: Memory}")
     assert "FairleadLatencyHigh" in rules("slo: {latencyP99: 250ms}")
     assert "FairleadRequestsBlocked" in rules("security: {requestFilter: {mode: Detect}}")
@@ -96,6 +107,20 @@ def test_alerts_come_with_what_they_are_about() -> None:
 )
 def test_a_queue_is_old_when_it_is_older_than_what_is_usual(settings: str, worker: str, seconds: str) -> None:
     assert rules(SQS % settings + worker)["FairleadQueueOld"]["expr"].endswith(f"> {seconds}")
+
+
+@pytest.mark.parametrize("case", [case for case in STEPS if case != "a set"])
+def test_a_service_that_any_step_calls_has_an_alert(case: str) -> None:
+    assert "FairleadCalledServiceDown" in rules(SQS % "" + HANDLER % STEPS[case])
+
+
+@pytest.mark.parametrize(
+    ("settings", "worker", "window"),
+    [("", "", "8m"), (", retry: {backoff: {max: 1h}}", "", "74m"), ("", "timeout: 10m, ", "17m")],
+)
+def test_a_called_service_stays_down_while_an_event_may_wait(settings: str, worker: str, window: str) -> None:
+    made = rules(SQS % settings + HANDLER.replace("{handlers", f"{{{worker}handlers") % STEPS["a call"])
+    assert f"[{window}]" in made["FairleadCalledServiceDown"]["expr"]
 
 
 def test_the_resource_says_how_many_dead_letters_are_too_many() -> None:

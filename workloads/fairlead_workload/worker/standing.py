@@ -1,0 +1,39 @@
+"""What is known of the services that handlers call: whether each answers. For the gauge of each, so that it never lies.
+
+Decided here: known is what the last call came to, until the next try of an event that waits must have come and gone.
+After that nothing waits for the service, so nobody knows, and it is absent. It is never asked on purpose: a call that
+is harmless to every service does not exist.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class _Heard:
+    """`until`: when it stops being news, in the clock's seconds."""
+
+    up: bool
+    until: float
+
+
+class Standing:
+    """Remembers the last call of each service. `clock` gives seconds that only grow."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._heard: dict[str, _Heard] = {}
+        self.longest_seconds = 0.0  # between two tries of an event, as the worker knows it
+
+    def heard(self, service: str, *, up: bool, asked_seconds: float = 0.0) -> None:
+        """A call has ended: with an answer, or with a failure of the service, which asked for this much patience."""
+        until = self._clock() + max(self.longest_seconds, asked_seconds)
+        former = self._heard.get(service)
+        if former is not None and not up and not former.up:
+            until = max(until, former.until)
+        self._heard[service] = _Heard(up, until)
+
+    def known(self) -> dict[str, bool]:
+        """Whether each service answers, of those that something is known of."""
+        now = self._clock()
+        return {service: heard.up for service, heard in self._heard.items() if heard.until > now}
