@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from fairlead_contract.api import LIST_PARAMETERS, Api, KeyGeneration, Operation, Reads, Resource
 from fairlead_contract.bindings import DatastoreType
 from fairlead_contract.findings import Finding, Place, Severity, did_you_mean, error, warning
+from fairlead_contract.operation import Scaling, WorkerScaling
 from fairlead_contract.references import PlainSchema
 from fairlead_contract.resources import ApiServiceSpec
 from fairlead_contract.schemas import property_type, schema_findings
@@ -26,7 +27,7 @@ def api_findings(spec: ApiServiceSpec) -> list[Finding]:
         found += [*_parameters(resource, place)]
         found += [*_references(resource, spec.api, place), *_read_only(resource, place), *_reads(resource, spec, place)]
         found += write_only_findings(resource, place)
-    return found + list(_authorization(spec))
+    return [*found, *_authorization(spec), *_scaling(spec)]
 
 
 def _key(resource: Resource, place: Place) -> Iterator[Finding]:
@@ -138,6 +139,17 @@ def _reads(resource: Resource, spec: ApiServiceSpec, place: Place) -> Iterator[F
     if resource.reads is Reads.STRONG and listed and spec.datastore.type is DatastoreType.DYNAMODB:
         said = "DynamoDB cannot list an index with strong reads"
         yield error((*place, "reads"), said, "use Eventual, or remove List or the indexes")
+
+
+def _scaling(spec: ApiServiceSpec) -> Iterator[Finding]:
+    """What is asked of autoscalers that there are none of."""
+    place = ("spec", "scaling")
+    if spec.datastore.type is DatastoreType.SQLITE:
+        if spec.scaling != Scaling():
+            remedy = "remove it, or choose another datastore"
+            yield warning(place, "has no effect: with datastore SQLite there is one pod", remedy)
+    elif spec.queue is None and spec.scaling.worker != WorkerScaling():
+        yield warning((*place, "worker"), "has no effect: without a queue there is no worker", "remove it")
 
 
 def _authorization(spec: ApiServiceSpec) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from enum import StrEnum
 from typing import Annotated
 
 from pydantic import Field
+from pydantic.alias_generators import to_camel
 
 from fairlead_contract.model import (
     SET_LIST,
@@ -71,11 +72,23 @@ class WorkerScaling(Model):
     cpu_percent: int = Field(default=70, ge=1, le=100, description="Target utilisation without KEDA, in percent.")
 
 
+def _scaled_by_hand(part: str, model: type[Model]) -> Rule:
+    """Without an autoscaler nobody would read these. The API server fills defaults in before it looks."""
+    fields = (f"self.{part}.{to_camel(name)} == {field.default}" for name, field in model.model_fields.items())
+    return Rule(
+        f"self.backend != 'None' || ({' && '.join(fields)})",
+        f"with backend None nothing scales, so {part} has no effect; remove it, and scale by kubectl scale",
+        f".{part}",
+    )
+
+
 class Scaling(Model):
     """Autoscaling."""
 
+    RULES = (_scaled_by_hand("api", ApiScaling), _scaled_by_hand("worker", WorkerScaling))
     backend: ScalingBackend = Field(
-        default=ScalingBackend.AUTO, description="Auto: KEDA for the worker where it is installed, else HPA."
+        default=ScalingBackend.AUTO,
+        description="Auto: KEDA for the worker where it is installed, else HPA. None: replicas are scaled by hand.",
     )
     api: ApiScaling = Field(default=ApiScaling(), description="Of the API.")
     worker: WorkerScaling = Field(default=WorkerScaling(), description="Of the worker.")

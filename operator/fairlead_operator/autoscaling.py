@@ -5,7 +5,7 @@ is told when it, and the Deployment's pods, have been there for a while; what wa
 gives the HorizontalPodAutoscaler that it makes the labels of the ScaledObject, and that one counts, too.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fairlead_operator import kinds
@@ -17,6 +17,14 @@ from fairlead_operator.times import seconds_between
 
 # As long as the controller gives new pods to settle (its --horizontal-pod-autoscaler-cpu-initialization-period).
 PATIENCE_SECONDS = 300.0
+
+
+_KINDS = {kinds.AUTOSCALER.name, kinds.SCALED_OBJECT.name}
+
+
+def is_scaled(children: Iterable[Ref]) -> bool:
+    """Whether there is an autoscaler among them."""
+    return any(ref.kind in _KINDS for ref in children)
 
 
 def assess(

@@ -30,7 +30,7 @@ class Part:
 class View:
     """Everything that the status is made from. `stalled` waits for a person, `pending` for the cluster.
 
-    `provision_cause` is what there is to say of the provision Job beside its state.
+    `provision_cause` is what there is to say of the provision Job beside its state. `scaled`: it has autoscalers.
     After `scaling_seconds` there may be a `scaling_fault`, though nothing tells of it.
     """
 
@@ -47,6 +47,7 @@ class View:
     contract: str = ""
     api: Part = Part()
     worker: Part = Part()
+    scaled: bool = False
     scaling_fault: str = ""
     scaling_seconds: float | None = None
     scaling_note: Trouble | None = None
@@ -176,7 +177,7 @@ def _autoscaling(view: View) -> tuple[str, Trouble]:
         return "False", Trouble(Reason.SCALER_FAILED, view.scaling_fault)
     if view.scaling_note:
         return "True", view.scaling_note
-    return "True", Trouble(Reason.SCALING, "") if view.api.wanted and not view.embedded else NOT_CONFIGURED
+    return "True", Trouble(Reason.SCALING, "") if view.scaled else NOT_CONFIGURED
 
 
 def _waiting() -> Trouble:

@@ -60,7 +60,7 @@ ALLOWED: dict[str, dict[str, Any]] = {
     "an issuer that a pattern allows": {"security": jwt("https://id.example.com/realms/shop")},
     "an image that a pattern allows": {"runtime": {"image": "registry.example.com/team/workload:1"}},
     "as many replicas as the class has": {**scaling(api=5)},
-    "more replicas, but nothing scales": {"scaling": {"backend": "None", "api": {"max": 50}}},
+    "more replicas by default, but nothing scales": {"scaling": {"backend": "None"}},
     "more replicas of a worker that is not there": {**scaling(worker=50)},
     "a gateway of the class": {"exposure": gateway("shop.api.example.com")},
     "a gateway of the namespace": {"exposure": gateway("shop.api.example.com", name="own", namespace=None)},

@@ -51,6 +51,19 @@ def until_taken_in(operator: Running, admin: Client, child: Manifest, text: str)
     eventually(check, what=f"{child['kind']} {child['metadata']['name']} says {text}, and the operator knows")
 
 
+def test_replicas_that_are_scaled_by_hand_stay_and_nothing_is_said_to_scale(
+    admin: Client, operator: Running, simulator: Simulator, make: Callable[..., Resource]
+) -> None:
+    resource = make(scaling={"backend": "None"})
+    resource.until("Ready", "True")
+    admin.merge(resource.child("Deployment", "api"), {"spec": {"replicas": 3}})
+    what = "the status tells of the replicas"
+    eventually(lambda: resource.live()["status"]["api"] == {"replicas": "3/3"}, what=what)
+    operator.resync()
+    assert resource.children()["Deployment", "orders-api"]["spec"]["replicas"] == 3
+    assert autoscaling(resource) == ("True", "NotConfigured", "")
+
+
 def test_an_autoscaler_that_has_no_metrics_yet_costs_nothing(
     admin: Client, operator: Running, simulator: Simulator, make: Callable[..., Resource]
 ) -> None:

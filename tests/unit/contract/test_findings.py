@@ -278,6 +278,29 @@ def test_a_default_beyond_the_range_of_integers_is_told(default: float) -> None:
     assert (place, "the default does not match its own schema") in errors(document)
 
 
+SQLITE = {"datastore": {"type": "SQLite"}, "queue": {"type": "SQLite"}}
+ONE_POD = ("spec.scaling", "has no effect: with datastore SQLite there is one pod")
+NO_WORKER = ("spec.scaling.worker", "has no effect: without a queue there is no worker")
+
+
+@pytest.mark.parametrize(
+    ("spec", "found"),
+    [
+        (SQLITE | {"scaling": {"api": {"min": 3}}}, [ONE_POD]),
+        (SQLITE | {"scaling": {"backend": "HPA"}}, [ONE_POD]),
+        (SQLITE, []),
+        ({"scaling": {"worker": {"max": 3}}}, [NO_WORKER]),
+        ({"scaling": {"api": {"max": 3}}}, []),
+    ],
+)
+def test_scaling_that_nothing_carries_out_is_a_warning(spec: dict[str, Any], found: list[tuple[str, str]]) -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "string"}}}
+    resource = {"name": "orders", "key": {"partition": "id"}, "schema": schema}
+    document = ORDERS | {"spec": {"api": {"resources": [resource]}} | spec}
+    assert errors(document) == []
+    assert [each for each in warnings(document) if "scaling" in each[0]] == found
+
+
 def test_nulls_that_survive_are_not_told() -> None:
     document = edited((f"{R1}.schema.properties.note", {"enum": ["a", None]}), ("metadata.creationTimestamp", None))
     assert errors(document) == []

@@ -21,6 +21,7 @@ WELL = View(
     api=Part(True, SERVES),
     serving={"generation": 3, "runtimeHash": "a"},
     image="image:1",
+    scaled=True,
 )
 ROLLING = replace(WELL, pending=Trouble(Reason.ROLLING_OUT, "not yet"), api=Part(True))
 CASES: dict[str, tuple[View, str, str, str]] = {
