@@ -27,11 +27,25 @@ class Quantities(Model):
     memory: Quantity | None = Field(default=None, description="Memory, such as 256Mi.")
 
 
+def _within_limit(name: str) -> Rule:
+    here = " && ".join(f"has(self.{part}) && has(self.{part}.{name})" for part in ("requests", "limits"))
+    return Rule(
+        f"!({here}) || !quantity(self.requests.{name}).isGreaterThan(quantity(self.limits.{name}))",
+        f"requests.{name} must not be above limits.{name}; lower it, or raise the limit",
+        f".requests.{name}",
+    )
+
+
 class ComputeResources(Model):
     """Requests and limits of one container."""
 
-    requests: Quantities | None = Field(default=None, description="What is reserved. Default: the class's.")
-    limits: Quantities | None = Field(default=None, description="What may be used. Default: the class's.")
+    RULES = (_within_limit("cpu"), _within_limit("memory"))
+    requests: Quantities | None = Field(
+        default=None, description="What is reserved. Default: the class's, or the limit if that is less."
+    )
+    limits: Quantities | None = Field(
+        default=None, description="What may be used. Default: the class's, or the request if that is more."
+    )
 
 
 class Compute(Model):

@@ -1,12 +1,13 @@
 """CPU and memory of a container: the resource's, else the class's, else ours.
 
 Decided here: the defaults, and that a request above a limit which somebody less specific chose moves that limit,
-because the API server refuses such a pod.
+because the API server refuses such a pod. A request above a limit of the same source is refused by the contract.
 """
 
 from collections.abc import Iterable
 
 from fairlead_contract.operation import Compute, ComputeResources, Quantities
+from fairlead_contract.quantities import amount
 from fairlead_operator.plan import quantities
 from fairlead_operator.plan.request import Request
 
@@ -51,7 +52,7 @@ def _amounts(given: Quantities | None) -> Amounts:
 
 def _reconcile(requests: Amounts, limits: Amounts, given_limits: Iterable[str]) -> None:
     for name, requested in requests.items():
-        if quantities.amount(requested) <= quantities.amount(limits[name]):
+        if amount(requested) <= amount(limits[name]):
             continue
         if name in given_limits:
             requests[name] = limits[name]

@@ -278,6 +278,14 @@ def test_a_default_beyond_the_range_of_integers_is_told(default: float) -> None:
     assert (place, "the default does not match its own schema") in errors(document)
 
 
+def test_a_request_above_its_limit_is_told_at_the_request() -> None:
+    amounts = {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
+    assert errors(edited(("spec.compute", {"worker": amounts}))) == [
+        (f"spec.compute.worker.requests.{name}", f"requests.{name} must not be above limits.{name}")
+        for name in ("cpu", "memory")
+    ]
+
+
 SQLITE = {"datastore": {"type": "SQLite"}, "queue": {"type": "SQLite"}}
 ONE_POD = ("spec.scaling", "has no effect: with datastore SQLite there is one pod")
 NO_WORKER = ("spec.scaling.worker", "has no effect: without a queue there is no worker")

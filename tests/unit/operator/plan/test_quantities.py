@@ -2,6 +2,7 @@
 
 import pytest
 
+from fairlead_contract.quantities import amount
 from fairlead_operator.plan import quantities
 
 
@@ -36,4 +37,4 @@ def test_a_quantity_becomes_canonical_and_stays_so(written: str, returned: str) 
 
 @pytest.mark.parametrize(("smaller", "larger"), [("999m", "1"), ("1G", "1Gi"), ("512Mi", "0.6Gi")])
 def test_amounts_compare_across_suffixes(smaller: str, larger: str) -> None:
-    assert quantities.amount(smaller) < quantities.amount(larger)
+    assert amount(smaller) < amount(larger)
