@@ -16,7 +16,7 @@ from typing import Any, Final
 from cel_expr_python import cel  # type: ignore[import-untyped]
 from cel_expr_python.ext import ext_optional  # type: ignore[import-untyped]
 
-from fairlead_contract.quantities import amount
+from fairlead_contract import rule_functions
 
 STEP_VARIABLES: Final = ("document", "event", "results")
 RULE_VARIABLES: Final = ("self", "oldSelf")
@@ -89,21 +89,8 @@ def _environment(variables: tuple[str, ...]) -> cel.Env:
     return cel.NewEnv(
         variables=dict.fromkeys(variables, cel.Type.DYN),
         extensions=[ext_optional.ExtOptional()],
-        functions=_kubernetes_functions() if variables == RULE_VARIABLES else (),
+        functions=rule_functions.declarations() if variables == RULE_VARIABLES else (),
     )
-
-
-def _kubernetes_functions() -> list[cel.FunctionDecl]:
-    """What rules use of the API server's own library. A quantity is the text that it is read from."""
-    quantity = cel.Overload("string_to_quantity", _STRING, [_STRING], impl=lambda text: text)
-    above = cel.Overload(
-        "quantity_is_greater_than",
-        cel.Type.BOOL,
-        [_STRING, _STRING],
-        is_member=True,
-        impl=lambda one, other: amount(one) > amount(other),
-    )
-    return [cel.FunctionDecl("quantity", [quantity]), cel.FunctionDecl("isGreaterThan", [above])]
 
 
 def _has_nul(value: Any) -> bool:

@@ -9,7 +9,9 @@ from pydantic.alias_generators import to_camel
 from fairlead_contract.model import (
     SET_LIST,
     Duration,
-    Host,
+    Hostname,
+    Image,
+    Label,
     Model,
     Name,
     ObjectName,
@@ -17,6 +19,7 @@ from fairlead_contract.model import (
     Rule,
     SecretName,
     StringMap,
+    keys_of_annotations,
 )
 
 
@@ -118,17 +121,19 @@ class GatewayRef(Model):
     """A Gateway that the class allows."""
 
     name: ObjectName = Field(description="Name of the Gateway.")
-    namespace: ObjectName | None = Field(default=None, description="Its namespace. Default: the ApiService's.")
+    namespace: Label | None = Field(default=None, description="Its namespace. Default: the ApiService's.")
 
 
-Hostnames = Annotated[tuple[Host, ...], Field(max_length=16, json_schema_extra=SET_LIST)]
+Hostnames = Annotated[tuple[Hostname, ...], Field(max_length=16, json_schema_extra=SET_LIST)]
 
 
 class GatewayExposure(Model):
     """An HTTPRoute of the Gateway API."""
 
     parent_ref: GatewayRef = Field(description="The Gateway.")
-    hostnames: Hostnames = Field(default=(), description="Host names that the class allows.")
+    hostnames: Hostnames = Field(
+        default=(), description="Host names that the class allows, such as orders.example.com or *.example.com."
+    )
 
 
 class IngressExposure(Model):
@@ -142,9 +147,12 @@ class IngressExposure(Model):
             "annotations of Fairlead, Kubernetes, Helm and Argo CD cannot be set; remove them",
             ".annotations",
         ),
+        keys_of_annotations("annotations"),
     )
     class_name: Name | None = Field(default=None, description="IngressClass. Default: the cluster's.")
-    hostnames: Hostnames = Field(default=(), description="Host names that the class allows.")
+    hostnames: Hostnames = Field(
+        default=(), description="Host names that the class allows, such as orders.example.com or *.example.com."
+    )
     tls_secret: SecretName | None = Field(default=None, description="Secret with the certificate of the host names.")
     annotations: StringMap = Field(default={}, description="Annotations that the class allows, such as those of a WAF.")
 
@@ -186,4 +194,4 @@ class Slo(Model):
 class Runtime(Model):
     """The workload image, where the class lets developers choose it."""
 
-    image: str | None = Field(default=None, min_length=1, max_length=512, description="Image that the class allows.")
+    image: Image | None = Field(default=None, description="Image that the class allows.")

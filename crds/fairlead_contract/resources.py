@@ -4,7 +4,7 @@ Decided here: what users can say, and the CEL rules that hold across its parts. 
 (`make manifests`); descriptions are what `kubectl explain` prints.
 """
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import ConfigDict, Field
 
@@ -14,6 +14,8 @@ from fairlead_contract.model import (
     SET_LIST,
     Duration,
     EventType,
+    Image,
+    LabelMap,
     Model,
     Name,
     Namespace,
@@ -22,8 +24,11 @@ from fairlead_contract.model import (
     ShortText,
     StringMap,
     Text,
+    keys_of_annotations,
+    keys_of_labels,
     map_list,
 )
+from fairlead_contract.network import NetworkPeer
 from fairlead_contract.operation import Compute, Exposure, GatewayRef, Runtime, Scaling, Slo
 from fairlead_contract.security import Grpc, Security
 from fairlead_contract.worker import Worker
@@ -250,7 +255,7 @@ class ApiService(Model):
 class ClassRuntime(Model):
     """The workload image of the class."""
 
-    image: str | None = Field(default=None, min_length=1, max_length=512, description="Image. Default: the operator's.")
+    image: Image | None = Field(default=None, description="Image. Default: the operator's.")
     pull_secrets: tuple[SecretName, ...] = Field(
         default=(), max_length=8, description="Secrets to pull it with.", json_schema_extra=map_list()
     )
@@ -268,23 +273,25 @@ class ClassAws(Model):
 class ClassServiceAccount(Model):
     """The workloads' ServiceAccounts."""
 
+    RULES = (keys_of_annotations("annotations"),)
     annotations: StringMap = Field(default={}, description="Annotations, such as a cloud role.")
 
 
 class ClassNetworkPolicy(Model):
     """Who may reach the API."""
 
-    ingress_from: tuple[Annotated[dict[str, Any], Field(max_length=3)], ...] = Field(
+    ingress_from: tuple[NetworkPeer, ...] = Field(
         default=(),
         max_length=32,
-        description="NetworkPolicyPeers that may reach the API's port. Default: all.",
+        description="Who may reach the API's port, as peers of a NetworkPolicy. Default: all.",
     )
 
 
 class ClassMonitoring(Model):
     """How Prometheus finds the monitors."""
 
-    labels: StringMap = Field(default={}, description="Labels on ServiceMonitors, PodMonitors and PrometheusRules.")
+    RULES = (keys_of_labels("labels"),)
+    labels: LabelMap = Field(default={}, description="Labels on ServiceMonitors, PodMonitors and PrometheusRules.")
 
 
 class ClassRollout(Model):

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails
 from fairlead_contract import model as scalars
 from fairlead_contract.findings import Finding, Place, did_you_mean, error
 from fairlead_contract.model import Model
+from fairlead_contract.network import CIDR_PATTERN
 from fairlead_contract.schema import Json
 
 MAX_BYTES = 900 * 1024
@@ -41,6 +42,19 @@ _PATTERNS = {
         "write it as browsers do, such as https://app.example.com, http://localhost:3000, https://*.example.com or *",
     ),
     scalars.FIELD_NAME_PATTERN: ("the name of a header field", "write it like X-Tenant; `*` is none"),
+    scalars.HOSTNAME_PATTERN: (
+        "a public host name",
+        "write it in lower-case letters, like orders.example.com or *.example.com",
+    ),
+    scalars.OBJECT_NAME_PATTERN: ("the name of an object", "use lower-case letters, digits, dashes and dots"),
+    scalars.LABEL_PATTERN: ("a namespace", "use at most 63 lower-case letters, digits and dashes"),
+    scalars.LABEL_KEY_PATTERN: ("the key of a label", "write it like team or example.com/team"),
+    scalars.LABEL_VALUE_PATTERN: (
+        "the value of a label",
+        "use at most 63 letters, digits, dashes, underscores and dots, with a letter or digit at both ends",
+    ),
+    scalars.IMAGE_PATTERN: ("an image", "write it like registry.example.com/team/workload:1, without spaces"),
+    CIDR_PATTERN: ("a range of addresses", "write it like 10.0.0.0/8 or 2001:db8::/64"),
     scalars.QUANTITY_PATTERN: ("a quantity", "write it like 250m or 256Mi"),
 }
 _TYPE_NAMES = {

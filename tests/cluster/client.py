@@ -29,6 +29,7 @@ class ApiError(Exception):
         self.code = code
         self.message = str(body.get("message", ""))
         self.reason = str(body.get("reason", ""))
+        self.fields = [cause.get("field", "") for cause in (body.get("details") or {}).get("causes") or ()]
         self.causes = [cause.get("message", "") for cause in (body.get("details") or {}).get("causes") or ()]
         super().__init__(f"{request}: {code} {self.reason}: {self.message}")
 

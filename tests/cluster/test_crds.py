@@ -14,6 +14,9 @@ from typing import Any
 import pytest
 import yaml
 
+from fairlead_contract.resources import ApiService, ApiServiceClass
+from fairlead_operator.plan import Capabilities, plan
+
 from ..kstatus import reading
 from .client import ApiError, Client, Manifest
 from .controlplane import ADMINS, Cluster, definition_path
@@ -21,6 +24,7 @@ from .controlplane import ADMINS, Cluster, definition_path
 ROOT = Path(__file__).resolve().parents[2]
 DEFINITIONS = sorted((ROOT / "crds").glob("*.yaml"))
 TABLES = sorted((ROOT / "tests" / "data" / "cel").glob("*.yaml"))
+VALUES = yaml.safe_load((ROOT / "tests" / "data" / "values.yaml").read_text())
 CAUSE_PREFIX = re.compile(r'^Invalid value: ("[^"]*": )?')
 EXAMPLES = sorted((ROOT / "examples").glob("*.yaml"))
 
@@ -153,6 +157,75 @@ def refused(admin: Client, document: Manifest, stored: Manifest | None) -> list[
             raise
         return [CAUSE_PREFIX.sub("", cause) for cause in error.causes]
     return []
+
+
+@pytest.mark.parametrize("case", VALUES, ids=lambda case: f"{case['kind']}-{case.get('path', 'accepted')}")
+def test_a_value_that_ends_in_a_child_is_accepted_or_refused_by_its_path(
+    admin: Client, shared_namespace: str, case: dict[str, Any]
+) -> None:
+    [base] = [yaml.safe_load(path.read_text())["base"] for path in TABLES if path.stem == case["kind"]]
+    document = placed(merged(base, case["patch"]), shared_namespace)
+    if "path" not in case:
+        admin.create(document, dry_run=True)
+        return
+    with pytest.raises(ApiError) as refusal:
+        admin.create(document, dry_run=True)
+    assert case["path"] in refusal.value.fields
+
+
+def of_class_and_service(case: dict[str, Any]) -> tuple[ApiService, ApiServiceClass]:
+    """What an accepted case stands for; the other of the two is the base of its table."""
+    tables = {path.stem: yaml.safe_load(path.read_text())["base"] for path in TABLES}
+    documents = {
+        kind: merged(tables[kind], case["patch"] if case["kind"] == kind else {}) for kind in ("service", "class")
+    }
+    return ApiService.model_validate(documents["service"]), ApiServiceClass.model_validate(documents["class"])
+
+
+def accepted() -> list[dict[str, Any]]:
+    """What may be said of values that end in children."""
+    table = yaml.safe_load((ROOT / "tests" / "data" / "cel" / "class.yaml").read_text())["cases"]
+    of_classes = [{"kind": "class", "patch": case["patch"]} for case in table if case["verdict"] == "accept"]
+    return [case for case in VALUES if "path" not in case] + of_classes
+
+
+@pytest.mark.parametrize("case", accepted(), ids=lambda case: json.dumps(case["patch"])[:80])
+def test_the_server_takes_every_child_of_what_is_accepted(
+    admin: Client, shared_namespace: str, case: dict[str, Any]
+) -> None:
+    everything = Capabilities(prometheus=True, keda=True, gateway=True, cert_manager=True)
+    made = plan(*of_class_and_service(case), capabilities=everything, image="workload:1")
+    for child in made.children:
+        metadata = child.manifest["metadata"] | {"namespace": shared_namespace}
+        admin.create(child.manifest | {"metadata": metadata}, dry_run=True)
+
+
+def largest_class() -> Manifest:
+    """A class that is at every limit that a rule walks over."""
+    keys = [f"{'d' * 180}/{'k' * 60}{number:02}" for number in range(64)]
+    selector = {
+        "matchLabels": dict.fromkeys(keys, "v" * 63),
+        "matchExpressions": [{"key": key, "operator": "In", "values": ["v" * 63] * 32} for key in keys[:16]],
+    }
+    ranges = [f"2001:db8:ffff:ffff:ffff:ffff:ffff:{number:04x}/128" for number in range(16)]
+    peers = [{"podSelector": selector, "namespaceSelector": selector}] * 8
+    peers += [{"ipBlock": {"cidr": "2001:db8::/32", "except": ranges}}] * 24
+    amounts = {"requests": {"cpu": "1", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "1Gi"}}
+    return {
+        "apiVersion": "fairlead.dev/v1alpha1",
+        "kind": "ApiServiceClass",
+        "metadata": {"name": "largest"},
+        "spec": {
+            "networkPolicy": {"ingressFrom": peers},
+            "monitoring": {"labels": dict.fromkeys(keys, "v" * 63)},
+            "serviceAccount": {"annotations": dict.fromkeys(keys, "v" * 63)},
+            "resources": {"api": amounts, "worker": amounts},
+        },
+    }
+
+
+def test_a_class_at_every_limit_is_within_the_budget_of_the_rules(admin: Client) -> None:
+    admin.create(largest_class(), dry_run=True)
 
 
 @pytest.mark.parametrize("document", list(examples()))

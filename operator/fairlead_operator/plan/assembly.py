@@ -95,14 +95,18 @@ def _left_out(asked: Request) -> Iterator[LeftOut]:
 
 
 def _url(asked: Request) -> str:
-    """Where the API is reached: its first host name, else its Service."""
+    """Where the API is reached: its first host name that is one, else its Service."""
     exposure = asked.spec.exposure
-    if exposure.gateway is not None and exposure.gateway.hostnames and asked.capabilities.gateway:
+    if exposure.gateway is not None and asked.capabilities.gateway and (name := _first(exposure.gateway.hostnames)):
         # The listener is the platform's; a public one without TLS is the exception.
-        return f"https://{exposure.gateway.hostnames[0]}"
-    if exposure.ingress is not None and exposure.ingress.hostnames:
-        return f"{_ingress_scheme(exposure.ingress)}://{exposure.ingress.hostnames[0]}"
+        return f"https://{name}"
+    if exposure.ingress is not None and (name := _first(exposure.ingress.hostnames)):
+        return f"{_ingress_scheme(exposure.ingress)}://{name}"
     return f"{'https' if asked.serves_tls else 'http'}://{host(asked)}"
+
+
+def _first(hostnames: tuple[str, ...]) -> str | None:
+    return next((name for name in hostnames if not name.startswith("*")), None)
 
 
 def _ingress_scheme(exposure: IngressExposure) -> str:

@@ -6,6 +6,7 @@ port, which the Service hides. The admin port is open to the cluster's pods, for
 """
 
 from fairlead_contract.names import ADMIN_PORT, GRPC_PORT, LABEL_APISVC, PUBLIC_PORT, PUBLIC_TLS_PORT
+from fairlead_contract.network import NetworkPeer
 from fairlead_contract.worker import Handler, Step, Worker
 from fairlead_operator.plan.bindings import egress_ports, url_port
 from fairlead_operator.plan.children import Child, Manifest
@@ -44,13 +45,19 @@ def _policy(asked: Request, suffix: str, pods: Manifest, ingress: list[Manifest]
 
 
 def _api_ingress(asked: Request) -> list[Manifest]:
-    allowed = [dict(peer) for peer in asked.class_.spec.network_policy.ingress_from]
+    allowed = [_peer(each) for each in asked.class_.spec.network_policy.ingress_from]
     # Both listeners, because old and new pods run side by side while TLS is switched on or off.
     public: Manifest = {"ports": [_tcp(PUBLIC_PORT), _tcp(PUBLIC_TLS_PORT)]} | ({"from": allowed} if allowed else {})
     rules = [public, _admin()]
     if asked.document.grpc.enabled:
         rules.append({"from": allowed or [_ANY_POD], "ports": [_tcp(GRPC_PORT)]})
     return rules
+
+
+def _peer(peer: NetworkPeer) -> Manifest:
+    """Without what is empty, because the server drops it. An empty selector is not: it selects everything."""
+    written: Manifest = peer.model_dump(mode="json", by_alias=True, exclude_defaults=True)
+    return written
 
 
 def _admin() -> Manifest:

@@ -67,6 +67,7 @@ ALLOWED: dict[str, dict[str, Any]] = {
     "a gateway of the namespace by its name": {
         "exposure": gateway("a.api.example.com", name="own", namespace="NAMESPACE")
     },
+    "all host names below one that a pattern allows": {"exposure": ingress("*.api.example.com")},
     "an annotation that a pattern allows": {"exposure": ingress("a.api.example.com", **{"waf.example.com/acl": "x"})},
 }
 OVER: dict[str, tuple[dict[str, Any], str]] = {
@@ -111,6 +112,7 @@ OVER: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "a host name": ({"exposure": gateway("shop.example.com")}, "the host name shop.example.com"),
     "one of several host names": ({"exposure": ingress("a.api.example.com", "b.com")}, "the host name b.com"),
+    "more host names than a pattern allows": ({"exposure": gateway("*.example.com")}, "the host name *.example.com"),
     "every host name": ({"exposure": gateway()}, "set spec.exposure.gateway.hostnames"),
     "every host name of an Ingress": ({"exposure": ingress()}, "set spec.exposure.ingress.hostnames"),
     "an annotation": ({"exposure": ingress("a.api.example.com", **{"nginx/snippet": "x"})}, "annotation nginx/snippet"),

@@ -1,4 +1,4 @@
-"""Every CEL rule of the contract accepts and rejects what its table says."""
+"""Every CEL rule of the contract accepts and rejects what its table says, as do patterns of what ends in children."""
 
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from fairlead_contract.definitions import KINDS, object_schema
 from fairlead_contract.rules import check
 
 TABLES = Path(__file__).parents[2] / "data" / "cel"
+VALUES = yaml.safe_load((TABLES.parent / "values.yaml").read_text())
 
 
 def merged(document: Any, patch: Any) -> Any:
@@ -73,3 +74,18 @@ def test_a_rule_about_changes_does_not_run_on_a_creation() -> None:
     document = yaml.safe_load((TABLES / "redrive.yaml").read_text())["base"]
     assert check(document).errors == ()
     assert check(document, old={"kind": "ApiService"}).errors == ()
+
+
+@pytest.mark.parametrize("case", VALUES, ids=lambda case: f"{case['kind']}-{case.get('path', 'accepted')}")
+def test_a_value_that_ends_in_a_child_is_accepted_or_refused_by_its_path(case: dict[str, Any]) -> None:
+    base = yaml.safe_load((TABLES / f"{case['kind']}.yaml").read_text())["base"]
+    found = check(merged(base, case["patch"])).errors
+    assert [each.path for each in found] == ([case["path"]] if "path" in case else [])
+    assert all(each.remedy or "did you mean" in each.message for each in found)
+
+
+def test_an_unknown_member_of_a_peer_is_told_with_what_was_meant() -> None:
+    base = yaml.safe_load((TABLES / "class.yaml").read_text())["base"]
+    found = check(merged(base, {"spec": {"networkPolicy": {"ingressFrom": [{"podselector": {}}]}}})).errors
+    said = "unknown field `podselector`; did you mean `podSelector`?"
+    assert ("spec.networkPolicy.ingressFrom[0].podselector", said) in [(each.path, each.message) for each in found]

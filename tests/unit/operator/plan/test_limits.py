@@ -60,6 +60,13 @@ def test_a_star_is_the_only_thing_special_in_a_pattern(pattern: str, text: str, 
         ("scaling: {api: {max: 4}}", "{maxReplicas: 4}", []),
         ("scaling: {backend: None}", "{maxReplicas: 4}", []),
         (GATEWAY % ("shop", "a.b"), "{parentRefs: [{name: public}], hostnames: ['*.b']}", []),
+        (GATEWAY % ("shop", "'*.a.b'"), "{hostnames: ['*.b']}", []),
+        (GATEWAY % ("shop", "'*.b'"), "{hostnames: ['*.b']}", []),
+        (
+            GATEWAY % ("shop", "'*.b'"),
+            "{hostnames: ['a*.b', '*.a.b']}",
+            [("HostnameNotAllowed", "spec.exposure.gateway.hostnames[0]")],
+        ),
         (
             GATEWAY % ("gateways", "a.c"),
             "{parentRefs: [{name: public}], hostnames: ['*.b']}",

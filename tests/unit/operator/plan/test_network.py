@@ -1,12 +1,13 @@
 """What may reach the pods, what they may reach, and under which name they are reached."""
 
+import json
 from typing import Any
 
 import pytest
 
 from fairlead_operator.plan import Capabilities, Plan
 
-from .cases import CASES, EVERYTHING, NOTHING, child, golden, golden_inputs, kinds, planned
+from .cases import CASES, EVERYTHING, NOTHING, child, class_of, golden, golden_inputs, kinds, planned
 
 TLS = "security: {tls: {secret: {name: orders-tls}}}\n"
 GATEWAY = "exposure: {type: Gateway, gateway: {parentRef: {name: public}, hostnames: [api.example.com]}}\n"
@@ -73,9 +74,27 @@ def test_the_api_takes_everybody_unless_the_class_names_peers() -> None:
     [public, admin] = policy(golden("minimal"), "api")["ingress"]
     assert "from" not in public
     assert admin == {"from": [{"namespaceSelector": {}}], "ports": [{"protocol": "TCP", "port": 9090}]}
-    peers = golden_inputs("full")[1].spec.network_policy.ingress_from
+    peers = [{"namespaceSelector": {"matchLabels": {"kubernetes.io/metadata.name": "gateways"}}}]
     rules = policy(golden("full"), "api")["ingress"]
-    assert [rule["from"] for rule in rules if ports([rule]) != {9090}] == [list(peers)] * 2
+    assert [rule["from"] for rule in rules if ports([rule]) != {9090}] == [peers] * 2
+
+
+@pytest.mark.parametrize(
+    ("peer", "written"),
+    [
+        ({"podSelector": {}}, {"podSelector": {}}),
+        (
+            {"namespaceSelector": {"matchLabels": {}, "matchExpressions": [{"key": "team", "operator": "Exists"}]}},
+            {"namespaceSelector": {"matchExpressions": [{"key": "team", "operator": "Exists"}]}},
+        ),
+        ({"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.0/16"]}},) * 2,
+        ({"ipBlock": {"cidr": "10.0.0.0/8", "except": []}}, {"ipBlock": {"cidr": "10.0.0.0/8"}}),
+    ],
+)
+def test_a_peer_is_written_as_the_server_keeps_it(peer: dict[str, Any], written: dict[str, Any]) -> None:
+    class_ = class_of(json.dumps({"networkPolicy": {"ingressFrom": [peer]}}))
+    [public, _] = policy(planned("", class_), "api")["ingress"]
+    assert public["from"] == [written]
 
 
 def test_worker_and_jobs_take_nothing_but_a_scrape() -> None:
@@ -92,6 +111,9 @@ def test_worker_and_jobs_take_nothing_but_a_scrape() -> None:
         (GATEWAY, NOTHING, "http://orders-api.shop.svc"),
         (INGRESS % "", EVERYTHING, "http://api.example.com"),
         (INGRESS % ", tlsSecret: {name: public}", EVERYTHING, "https://api.example.com"),
+        (GATEWAY.replace("[api", "['*.example.com', api"), EVERYTHING, "https://api.example.com"),
+        (GATEWAY.replace("[api.example.com", "['*.example.com'"), EVERYTHING, "http://orders-api.shop.svc"),
+        (INGRESS.replace("[api.example.com", "['*.example.com'") % "", EVERYTHING, "http://orders-api.shop.svc"),
     ],
 )
 def test_the_url_is_where_the_api_is_reached(spec: str, capabilities: Capabilities, url: str) -> None:
