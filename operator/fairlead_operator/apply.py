@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import itemgetter
 
 from fairlead_operator import kinds
 from fairlead_operator.cluster.client import Client, Manifest
@@ -28,13 +29,16 @@ AT_ONCE = 4
 NAMED = 5
 
 
+Refusal = Invalid | Forbidden
+
+
 @dataclass
 class Applied:
     """What came of one round: what was written, what a person has to clear, what is tried again."""
 
     written: list[Ref] = field(default_factory=list)
     strangers: list[Ref] = field(default_factory=list)
-    refused: dict[Ref, str] = field(default_factory=dict)
+    refused: dict[Ref, Refusal] = field(default_factory=dict)
     waiting: list[Ref] = field(default_factory=list)
     errors: list[OperatorError] = field(default_factory=list)
 
@@ -44,12 +48,20 @@ class Applied:
         return not (self.stalled or self.waiting or self.errors)
 
     @property
+    def is_final(self) -> bool:
+        """Whether a child is refused for what it is, so that only another ApiService, or another class, mends it."""
+        return any(isinstance(error, Invalid) for error in self.refused.values())
+
+    @property
     def stalled(self) -> Trouble | None:
         """What a person has to clear, all of one reason; the same text in whatever order the answers came."""
         if self.strangers:
             return conflict(self.strangers)
         if self.refused:
-            said = "; ".join(f"{ref}: {message[:500]}" for ref, message in sorted(self.refused.items())[:NAMED])
+            said = "; ".join(
+                f"{ref}: {error.message[:500]}"
+                for ref, error in sorted(self.refused.items(), key=itemgetter(0))[:NAMED]
+            )
             return Trouble(Reason.REFUSED, f"the API server refuses {said}")
         return None
 
@@ -118,7 +130,7 @@ class Applier:
         except Terminating:
             applied.waiting.append(ref)
         except (Invalid, Forbidden) as error:
-            applied.refused[ref] = error.message
+            applied.refused[ref] = error
         except OperatorError as error:
             LOG.warning("a child could not be written", extra={"child": str(ref), "error": str(error)})
             applied.errors.append(error)

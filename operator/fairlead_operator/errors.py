@@ -7,7 +7,7 @@
       NotLeading         a write was about to be sent by a replica that does not hold the lease
       ApiError           the server answered with an error
         NotFound, Conflict, Gone, Invalid, Unauthorized
-        Forbidden
+        Forbidden        somebody's rule refuses, who may change it at any time
           Terminating    the namespace is being deleted and takes nothing new
 
 Foreign exceptions are converted once, in `cluster.client`.
@@ -27,7 +27,14 @@ class Outdated(OperatorError):
 
 
 class Refused(OperatorError):
-    """The API server refuses children, as the status tells; the text names them."""
+    """The API server refuses children, as the status tells; the text names them.
+
+    `is_final`: it refuses them for what they are, so that nothing changes before they do.
+    """
+
+    def __init__(self, text: str, *, is_final: bool) -> None:
+        super().__init__(text)
+        self.is_final = is_final
 
 
 class NotLeading(OperatorError):
@@ -58,7 +65,7 @@ class Gone(ApiError):
 
 
 class Forbidden(ApiError):
-    """403: a rule of RBAC, of admission or of a quota refused."""
+    """403, or what an admission rule answers instead: a rule of RBAC, of admission or of a quota refused."""
 
 
 class Terminating(Forbidden):
@@ -66,7 +73,7 @@ class Terminating(Forbidden):
 
 
 class Invalid(ApiError):
-    """400 or 422: the manifest itself is refused; trying again without a change is of no use."""
+    """The manifest itself is refused, mostly by 400 or 422; trying again without a change is of no use."""
 
 
 class Unauthorized(ApiError):
@@ -80,5 +87,6 @@ BY_CODE: dict[int, type[ApiError]] = {
     404: NotFound,
     409: Conflict,
     410: Gone,
+    413: Invalid,
     422: Invalid,
 }

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator import autoscaling, kinds
+from fairlead_operator import autoscaling, classes, kinds
 from fairlead_operator.apply import Applier
 from fairlead_operator.cluster.client import Manifest
 from fairlead_operator.cluster.store import Child, Name
@@ -56,7 +56,7 @@ class Observer:
             generation=turn.resource["metadata"]["generation"],
             class_name=turn.prepared.class_name,
             url=turn.plan.url,
-            stalled=refused or turn.applied.stalled or turn.provisioning.stalled,
+            stalled=refused or _not_applied(turn) or turn.provisioning.stalled,
             pending=self._pending(turn, rolled=rolled, settled=was_serving == serving),
             provision=turn.provisioning.status if refused is None else turn.previous.get("provision"),
             provision_cause=turn.provisioning.cause if refused is None else told(turn.previous, "Provisioned"),
@@ -138,6 +138,15 @@ class Observer:
             image=previous.get("runtimeVersion", ""),
             requested_at=annotation(resource, names.ANNOTATION_RECONCILE_REQUESTED_AT),
         )
+
+
+def _not_applied(turn: Pass) -> Trouble | None:
+    """What a person has to clear, and where it is mended when it is in what was asked for."""
+    found, class_name = turn.applied.stalled, turn.prepared.class_name
+    if found is None or found.reason != Reason.REFUSED or not turn.applied.is_final:
+        return found
+    or_class = "" if class_name == classes.BUILT_IN else f", or its class {class_name}"
+    return Trouble(Reason.REFUSED, f"{found.message}; mend the ApiService{or_class}")
 
 
 def _children(own: Mapping[Ref, Child]) -> list[dict[str, Any]]:

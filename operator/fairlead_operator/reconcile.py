@@ -107,7 +107,8 @@ class Reconciler:
         if turn.applied.errors:
             raise turn.applied.errors[0]
         if turn.applied.refused:
-            raise Refused(", ".join(str(ref) for ref in sorted(turn.applied.refused)))
+            text = ", ".join(str(ref) for ref in sorted(turn.applied.refused))
+            raise Refused(text, is_final=turn.applied.is_final)
         return _sooner(held_seconds, view.scaling_seconds, _look_again_seconds(view, self._examiner))
 
     def _prepare(self, resource: Manifest) -> Prepared | Trouble:
@@ -226,7 +227,12 @@ class Reconciler:
         if self._may_just_go(resource, owner):
             waiting = None
         elif waiting is None:
-            waiting = await self._teardown.advance(owner, manifests, previous=resource.get("status", {}))
+            try:
+                waiting = await self._teardown.advance(owner, manifests, previous=resource.get("status", {}))
+            except Refused as error:
+                told = Trouble(Reason.REFUSED, f"{error}; or set {names.ANNOTATION_SKIP_TEARDOWN}")
+                await self._wait_for_teardown(resource, told)
+                raise
         if waiting is not None and waiting.reason != Reason.TEARDOWN_SKIPPED:
             return await self._wait_for_teardown(resource, waiting)
         if waiting is not None:

@@ -16,7 +16,7 @@ from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.store import Child, Name
 from fairlead_operator.cluster.world import World
 from fairlead_operator.confirm import confirm
-from fairlead_operator.errors import Conflict, Terminating
+from fairlead_operator.errors import Conflict, Forbidden, Invalid, Refused, Terminating
 from fairlead_operator.examine import Examiner
 from fairlead_operator.facts import OF_KIND
 from fairlead_operator.inventory import Ref
@@ -50,23 +50,22 @@ class Teardown:
     ) -> Trouble | None:
         """None when everything outside is gone; else what is waited for. TeardownSkipped: nothing can be done.
 
+        Refused when the API server does not take what the teardown needs.
         `previous` is the status: when the Job's time is over, it knows what the Job waited for.
         """
         live = self._world.of(owner)
         job: Child | None = None
         for manifest in manifests:
-            child = live.get(Ref.of(manifest))
+            try:
+                child = await self._bring(owner, manifest, live.get(Ref.of(manifest)))
+            except Terminating:
+                text = "the namespace is being deleted, so tables, queues and topics stay"
+                return Trouble(Reason.TEARDOWN_SKIPPED, text)
+            except (Invalid, Forbidden) as error:
+                text = f"the API server refuses {Ref.of(manifest)}: {error.message[:500]}"
+                raise Refused(text, is_final=isinstance(error, Invalid)) from error
             if child is None:
-                try:
-                    child = await self._create(owner, manifest)
-                except Terminating:
-                    text = "the namespace is being deleted, so tables, queues and topics stay"
-                    return Trouble(Reason.TEARDOWN_SKIPPED, text)
-            if child is None or not child.digest:
                 return self._conflict(manifest)
-            if child.digest != intent.digest(manifest) and manifest["kind"] == kinds.CONFIG_MAP.name:
-                # It says which tables go. Whoever wrote it, they are those of this resource.
-                self._learn(owner, manifest, await self._client.apply_known(kinds.CONFIG_MAP, manifest, uid=child.uid))
             if manifest["kind"] == kinds.JOB.name:
                 job = child
         if job is None or job.facts.state == "Succeeded":
@@ -87,6 +86,16 @@ class Teardown:
                 kind = kinds.find(ref.group, ref.kind)
                 await self._client.delete(kind, namespace=owner[0], name=ref.name, uid=child.uid)
                 self._world.children[kind].remove(name, version=child.version)
+
+    async def _bring(self, owner: Name, manifest: Manifest, child: Child | None) -> Child | None:
+        """The object as it is to be; None when it is a stranger's."""
+        child = child or await self._create(owner, manifest)
+        if child is None or not child.digest:
+            return None
+        if child.digest != intent.digest(manifest) and manifest["kind"] == kinds.CONFIG_MAP.name:
+            # It says which tables go. Whoever wrote it, they are those of this resource.
+            self._learn(owner, manifest, await self._client.apply_known(kinds.CONFIG_MAP, manifest, uid=child.uid))
+        return child
 
     async def _create(self, owner: Name, manifest: Manifest) -> Child | None:
         """The object, whoever made it; None when it is a stranger's."""

@@ -1,7 +1,8 @@
 """Who takes names from the queue and has them reconciled, and what becomes of a pass that fails.
 
-A failure comes back after the queue's growing pause, which stays short for what the API server refuses: nothing tells
-when rights, a quota or a policy change. Losing the lease is no failure of the resource's.
+A failure comes back after the queue's growing pause, which stays short for what a rule of the cluster refuses: nothing
+tells when rights, a quota or a policy change. What is refused for what it is comes back seldom from the beginning: an
+edit of the resource or its class tells of itself. Losing the lease is no failure of the resource's.
 """
 
 import asyncio
@@ -18,6 +19,7 @@ from fairlead_operator.metrics import Metrics
 LOG = logging.getLogger(__name__)
 # With the queue's jitter and the pass itself below the ten seconds in which the end of a refusal has to show.
 REFUSED_SECONDS = 7.0
+FINAL_FIRST_SECONDS = 5.0
 
 
 class Workers:
@@ -66,7 +68,7 @@ class Workers:
 
     async def _pass(self, name: Name) -> None:
         self._metrics.started(name, waited_seconds=self._queue.waited_seconds(name))
-        result, again = "error", None
+        result, again, first = "error", None, None
         try:
             again = await self._reconcile(name)
             result = "success" if again is None else "requeue_after"
@@ -74,7 +76,7 @@ class Workers:
             LOG.info("not leading any more")
             result, again = "requeue_after", 0.0
         except Refused as error:
-            again = REFUSED_SECONDS
+            again, first = (None, FINAL_FIRST_SECONDS) if error.is_final else (REFUSED_SECONDS, None)
             LOG.warning("the API server refuses children", extra={"error": str(error)})
         except OperatorError as error:
             LOG.warning("the pass failed", extra={"error": str(error)})
@@ -82,7 +84,7 @@ class Workers:
             LOG.exception("the pass met a defect")
         finally:
             self._metrics.finished(name, result=result)
-            self._queue.done(name, failed=result == "error", requeue_seconds=again)
+            self._queue.done(name, failed=result == "error", requeue_seconds=again, first_seconds=first)
         if not self._known(name):
             self._queue.schedule.forget(name)
 

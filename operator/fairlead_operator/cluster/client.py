@@ -12,9 +12,10 @@ from typing import TypeVar
 import orjson
 
 from fairlead_contract import names
+from fairlead_operator.cluster.answers import error_of
 from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.cluster.reading import loads
-from fairlead_operator.cluster.transport import JSON, Manifest, Observer, Transport, error_of
+from fairlead_operator.cluster.transport import JSON, Manifest, Observer, Transport
 from fairlead_operator.errors import ApiError, Conflict, Gone, Invalid, NotFound, Unauthorized, Unreachable
 from fairlead_operator.kinds import Kind
 

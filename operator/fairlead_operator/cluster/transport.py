@@ -12,10 +12,11 @@ from typing import Any, Protocol
 import aiohttp
 import orjson
 
+from fairlead_operator.cluster.answers import error_of
 from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.cluster.lines import lines
 from fairlead_operator.cluster.reading import loads
-from fairlead_operator.errors import BY_CODE, ApiError, NotLeading, Terminating, Unreachable
+from fairlead_operator.errors import NotLeading, Unreachable
 
 JSON = "application/json"
 REQUEST_SECONDS = 30.0
@@ -187,20 +188,6 @@ async def _raise_for(answer: aiohttp.ClientResponse, request: str) -> None:
     except orjson.JSONDecodeError:
         body = {"message": content[:200].decode(errors="replace")}
     raise error_of(request, answer.status, body, answer.headers.get("Retry-After", ""))
-
-
-def error_of(request: str, code: int, body: Manifest, retry_after: str) -> ApiError:
-    """The typed error of a Status that the API server gave. `retry_after` is the header's value, or empty."""
-    causes = (body.get("details") or {}).get("causes") or ()
-    is_terminating = any(cause.get("reason") == "NamespaceTerminating" for cause in causes)
-    kind = Terminating if is_terminating else BY_CODE.get(code, ApiError)
-    return kind(
-        request,
-        code=code,
-        reason=str(body.get("reason", "")),
-        message=str(body.get("message", "")),
-        retry_after_seconds=float(retry_after) if retry_after.isdigit() else 0.0,
-    )
 
 
 def _ignore(method: str, path: str, code: int) -> None:

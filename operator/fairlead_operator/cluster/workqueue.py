@@ -91,10 +91,18 @@ class Schedule:
             return name
         return None
 
-    def done(self, name: Name, *, now: float, failed: bool = False, requeue_seconds: float | None = None) -> float:
+    def done(
+        self,
+        name: Name,
+        *,
+        now: float,
+        failed: bool = False,
+        requeue_seconds: float | None = None,
+        first_seconds: float | None = None,
+    ) -> float:
         """`name` is no longer in work. A failure comes back after a growing pause, which is returned, or 0.
 
-        It grows no longer than `requeue_seconds`; without a failure that is the pause.
+        It begins with `first_seconds` and grows no longer than `requeue_seconds`; without a failure that is the pause.
         """
         key = self._keys[name]
         key.running = False
@@ -106,7 +114,8 @@ class Schedule:
             self.add(name, priority=key.priority, now=now)
         if failed:
             longest = BACKOFF_MAX_SECONDS if requeue_seconds is None else requeue_seconds
-            pause = min(BACKOFF_FIRST_SECONDS * 2.0 ** min(key.failures - 1, 30), longest) * self._jitter()
+            first = BACKOFF_FIRST_SECONDS if first_seconds is None else first_seconds
+            pause = min(first * 2.0 ** min(key.failures - 1, 30), longest) * self._jitter()
             self.add(name, priority=key.priority, now=now, delay=pause)
         elif requeue_seconds is not None:
             self.add(name, priority=Priority.RESYNC, now=now, delay=requeue_seconds)
@@ -188,9 +197,18 @@ class WorkQueue:
                 return name
             await self._sleep()
 
-    def done(self, name: Name, *, failed: bool = False, requeue_seconds: float | None = None) -> float:
+    def done(
+        self,
+        name: Name,
+        *,
+        failed: bool = False,
+        requeue_seconds: float | None = None,
+        first_seconds: float | None = None,
+    ) -> float:
         """See Schedule.done."""
-        pause = self.schedule.done(name, now=self._clock(), failed=failed, requeue_seconds=requeue_seconds)
+        pause = self.schedule.done(
+            name, now=self._clock(), failed=failed, requeue_seconds=requeue_seconds, first_seconds=first_seconds
+        )
         self._wake()
         return pause
 

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
+from fairlead_operator.workers import FINAL_FIRST_SECONDS
+
 from ..charts.resources import gateway, ingress, jwt, kafka, named, postgresql, redis, service_class
 from ..client import Client, Manifest
 from ..operator.apisvc import Resource, content
@@ -142,6 +144,65 @@ def test_a_class_that_is_deleted_takes_nothing_with_it(
     resource.until("Ready", "True")
     late.until("Ready", "True")
     assert image(resource) == FIRST
+
+
+# More than the API server takes on one object, which no rule of the definition counts.
+TOO_MANY = {"serviceAccount": {"annotations": {f"cloud.example/{number}": "x" * 4096 for number in range(64)}}}
+NONE_OF_THEM = {"spec": {"serviceAccount": {"annotations": None}}}
+
+
+def test_what_can_never_be_applied_is_stalled_with_its_cause_and_asked_for_seldom(
+    admin: Client,
+    namespace: str,
+    start: Callable[..., Running],
+    simulator: Simulator,
+    make_class: Callable[..., Manifest],
+) -> None:
+    operator = start()
+    class_ = make_class(**TOO_MANY)
+    resource = small(admin, namespace, "shop", className=name_of(class_))
+    resource.until("Stalled", "True", "Refused")
+    said = resource.condition("Ready")["message"]
+    assert "the API server refuses ServiceAccount shop-api:" in said
+    assert said.endswith(f"mend the ApiService, or its class {name_of(class_)}")
+
+    def told() -> list[str]:
+        return [each["type"] for each in admin.list("v1", "Event", namespace=namespace) if each["reason"] == "Refused"]
+
+    def refused_at() -> list[float]:
+        return [each.at for each in operator.child_writes("shop") if each.code == 422]
+
+    assert eventually(told, what="an Event tells of it") == ["Warning"]
+    # What the operator learns while it makes the rest may bring one more try at once.
+    begun = refused_at()[0]
+    eventually(lambda: refused_at()[-1] - begun > FINAL_FIRST_SECONDS / 2, what="it is tried again")
+    assert len(refused_at()) <= 3
+    admin.merge(class_, NONE_OF_THEM)
+    resource.until("Ready", "True")
+
+
+def test_a_teardown_that_can_never_begin_says_why(
+    admin: Client,
+    namespace: str,
+    start: Callable[..., Running],
+    simulator: Simulator,
+    make_class: Callable[..., Manifest],
+) -> None:
+    operator = start()
+    class_ = make_class()
+    resource = Resource(admin, plain(namespace, "shop", class_, deletionPolicy="Delete")).create()
+    resource.until("Ready", "True")
+    operator.until_known(admin.merge(class_, {"spec": TOO_MANY}))
+    resource.delete()
+    resource.until("Stalled", "True", "Refused")
+    said = eventually(
+        lambda: "shop-teardown" in (text := resource.condition("Ready")["message"]) and text,
+        what="the teardown is told",
+    )
+    assert "ServiceAccount shop-teardown" in said
+    assert "skip-teardown" in said
+    admin.merge(class_, NONE_OF_THEM)
+    resource.until_gone()
 
 
 LIMITS = {

@@ -85,6 +85,7 @@ async def test_a_child_that_is_refused_is_told_and_the_others_are_written(code: 
     assert applied.stalled is not None
     assert applied.stalled.reason == "Refused"
     assert "ConfigMap orders-3: said so" in applied.stalled.message
+    assert applied.is_final == (code != 403)
 
 
 async def test_a_child_that_the_server_fails_to_write_is_an_error_to_try_again() -> None:

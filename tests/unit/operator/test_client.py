@@ -38,6 +38,7 @@ MANIFEST = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "a", "
         (404, NotFound),
         (409, Conflict),
         (410, Gone),
+        (413, Invalid),
         (422, Invalid),
         (500, ApiError),
         (504, ApiError),
@@ -50,6 +51,38 @@ async def test_an_error_has_the_type_of_its_code(code: int, error: type[Operator
     async with serving(answer) as client:
         with pytest.raises(error, match="said so"):
             await client.apply_new(kinds.CONFIG_MAP, MANIFEST)
+
+
+@pytest.mark.parametrize(
+    ("code", "message", "error"),
+    [
+        pytest.param(
+            500,
+            "failed to create typed patch object (shop/a; v1, Kind=ConfigMap): .dat: field not declared in schema",
+            Invalid,
+            id="a field that the kind does not have",
+        ),
+        pytest.param(500, "etcdserver: request timed out", ApiError, id="a failure of the server"),
+        pytest.param(
+            422,
+            "configmaps \"a\" is forbidden: ValidatingAdmissionPolicy 'p' with binding 'b' denied request: no",
+            Forbidden,
+            id="a policy",
+        ),
+        pytest.param(400, 'admission webhook "hook.example.com" denied the request: no', Forbidden, id="a webhook"),
+        pytest.param(422, 'ConfigMap "a" is invalid: data: Invalid value', Invalid, id="a value"),
+    ],
+)
+async def test_what_is_refused_for_what_it_is_is_told_from_what_a_rule_refuses(
+    code: int, message: str, error: type[ApiError]
+) -> None:
+    async def answer(request: web.Request) -> web.StreamResponse:
+        return web.json_response({"code": code, "message": message}, status=code)
+
+    async with serving(answer) as client:
+        with pytest.raises(error) as found:
+            await client.apply_new(kinds.CONFIG_MAP, MANIFEST)
+    assert type(found.value) is error
 
 
 async def test_a_namespace_that_is_being_deleted_is_told_from_what_is_forbidden() -> None:

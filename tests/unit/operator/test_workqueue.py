@@ -111,6 +111,18 @@ def test_a_failure_that_is_to_be_looked_at_again_never_waits_longer_than_that() 
     assert pauses == [0.2, 0.4, 0.8, 1.6, 3.2, 6.4, 8.0, 8.0]
 
 
+def test_what_is_refused_for_good_comes_back_seldom_from_the_beginning() -> None:
+    queue = schedule()
+    now, pauses = 0.0, []
+    for _ in range(8):
+        queue.add(A, priority=Priority.CHILD, now=now)
+        now = max(now, queue.next_due() or now)
+        assert queue.pop(now) == A
+        pauses.append(queue.done(A, now=now, failed=True, first_seconds=5.0))
+        now += pauses[-1] + 1
+    assert pauses == [5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 300.0, 300.0]
+
+
 def test_an_edit_does_not_wait_for_the_back_off() -> None:
     queue = schedule()
     queue.add(A, priority=Priority.CHILD, now=0.0)
