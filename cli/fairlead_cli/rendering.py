@@ -4,6 +4,7 @@ Decided here: what a cluster is taken to have when nobody says otherwise. Findin
 standard error; what nothing serves yet is rendered all the same.
 """
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -71,11 +72,17 @@ def text(children: Iterable[Child]) -> str:
 
 
 class _Dumper(yaml.SafeDumper):
-    """Without anchors: `kubectl` reads them, people do not."""
+    """Without anchors, which `kubectl` reads and people do not; and with quotes around what only `kubectl` takes for a
+    number or a boolean, such as the namespace `1e3`."""
 
     def ignore_aliases(self, data: Any) -> bool:
         del data
         return True
+
+
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:int", re.compile(r"[-+]?0o[0-7_]+$"), None)
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:float", re.compile(r"[-+]?(\.?[0-9]+)+[eE][-+]?[0-9]+$"), None)
+_Dumper.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]$"), None)
 
 
 def read_class(file: str | None) -> tuple[ApiServiceClass, list[Notice]]:

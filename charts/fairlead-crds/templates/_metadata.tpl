@@ -1,8 +1,8 @@
-{{/* Annotations of a definition. */}}
+{{/* Annotations of a definition. A `keep` that is blank keeps. */}}
 {{- define "fairlead-crds.annotations" -}}
 {{- $own := dict }}
-{{- if .Values.keep }}{{ $own = dict "helm.sh/resource-policy" "keep" }}{{ end }}
-{{- with merge $own .Values.annotations }}
+{{- if ne (toString .Values.keep) "false" }}{{ $own = dict "helm.sh/resource-policy" "keep" }}{{ end }}
+{{- with merge $own (default dict .Values.annotations) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -10,13 +10,24 @@ annotations:
 
 {{/* Labels of a definition. */}}
 {{- define "fairlead-crds.labels" -}}
+{{- $own := include "fairlead-crds.ownLabels" . | fromYaml }}
+{{- range $label, $_ := .Values.labels }}
+{{- if hasKey $own $label }}
+{{- fail (printf "labels: the label %s is the chart's own; leave it out" $label) }}
+{{- end }}
+{{- end -}}
 labels:
   {{- with .Values.labels }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
-  app.kubernetes.io/name: fairlead
-  app.kubernetes.io/component: crds
-  app.kubernetes.io/managed-by: {{ .Release.Service }}
-  app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-  helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") }}
+  {{- include "fairlead-crds.ownLabels" . | nindent 2 }}
+{{- end }}
+
+{{/* Those that the chart sets itself. */}}
+{{- define "fairlead-crds.ownLabels" -}}
+app.kubernetes.io/name: fairlead
+app.kubernetes.io/component: crds
+app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
+app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
+helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") | quote }}
 {{- end }}

@@ -20,7 +20,7 @@
   valueFrom:
     fieldRef: {apiVersion: v1, fieldPath: metadata.namespace}
 - name: FAIRLEAD_LEASE_NAME
-  value: {{ include "fairlead.leaseName" . }}
+  value: {{ include "fairlead.leaseName" . | quote }}
 - name: FAIRLEAD_LEASE_SECONDS
   value: {{ .Values.leaderElection.leaseSeconds | quote }}
 - name: FAIRLEAD_LEASE_RENEW_SECONDS
@@ -34,7 +34,7 @@
 - name: FAIRLEAD_RESYNC_SECONDS
   value: {{ .Values.operator.resyncSeconds | quote }}
 - name: FAIRLEAD_LOG_LEVEL
-  value: {{ .Values.operator.logLevel }}
+  value: {{ .Values.operator.logLevel | quote }}
 - name: FAIRLEAD_PORT
   value: "8081"
 {{- end }}

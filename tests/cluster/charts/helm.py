@@ -40,14 +40,30 @@ class Helm:
             raise HelmError(done.stdout + done.stderr)
         return done.stdout
 
-    def template(self, chart: Path, *, values: Sequence[Path] = (), settings: Sequence[str] = ()) -> str:
-        """What the chart renders to as the release `fairlead` in NAMESPACE."""
+    def template(
+        self,
+        chart: Path,
+        *,
+        values: Sequence[Path] = (),
+        settings: Sequence[str] = (),
+        release: str = "fairlead",
+        namespace: str = NAMESPACE,
+    ) -> str:
+        """What the chart renders to."""
         files = [part for path in values for part in ("--values", str(path))]
         sets = [part for setting in settings for part in ("--set", setting)]
         version = ["--kube-version", "1.31.0"]
-        return self.run("template", "fairlead", str(chart), "--namespace", NAMESPACE, *version, *files, *sets)
+        return self.run("template", release, str(chart), "--namespace", namespace, *version, *files, *sets)
 
-    def manifests(self, chart: Path, *, values: Sequence[Path] = (), settings: Sequence[str] = ()) -> list[Manifest]:
+    def manifests(
+        self,
+        chart: Path,
+        *,
+        values: Sequence[Path] = (),
+        settings: Sequence[str] = (),
+        release: str = "fairlead",
+        namespace: str = NAMESPACE,
+    ) -> list[Manifest]:
         """The same, read."""
-        text = self.template(chart, values=values, settings=settings)
+        text = self.template(chart, values=values, settings=settings, release=release, namespace=namespace)
         return [document for document in yaml.safe_load_all(text) if document]

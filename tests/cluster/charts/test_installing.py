@@ -100,6 +100,42 @@ def test_an_upgrade_without_a_change_changes_nothing(admin: Client, system: str,
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
 
 
+def test_values_that_an_older_release_lacks_have_their_defaults(
+    helm: Helm, online: Helm, system: str, tmp_path: Path
+) -> None:
+    older = tmp_path / "fairlead"
+    (older / "templates").mkdir(parents=True)
+    head = {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "older"}}
+    (older / "templates" / "older.yaml").write_text(yaml.safe_dump(head))
+    (older / "Chart.yaml").write_text(yaml.safe_dump({"apiVersion": "v2", "name": "fairlead", "version": "0.0.1"}))
+    (older / "values.yaml").write_text("replicas: 3\nleaderElection: {leaseSeconds: 20}\n")
+    given = ("--namespace", system, "--set", "podLabels.team=platform")
+    online.run("install", "fairlead", str(older), *given)
+    try:
+        online.run("upgrade", "fairlead", str(OPERATOR), "--namespace", system, "--reuse-values")
+        deployed = [
+            each for each in yaml.safe_load_all(online.run("get", "manifest", "fairlead", "-n", system)) if each
+        ]
+    finally:
+        online.run("uninstall", "fairlead", "--namespace", system)
+    settings = ["replicas=3", "leaderElection.leaseSeconds=20", "podLabels.team=platform"]
+    assert deployed == helm.manifests(OPERATOR, settings=settings, namespace=system)
+
+
+def test_a_release_and_a_namespace_may_look_like_numbers(admin: Client, online: Helm) -> None:
+    release, name = "1e3", f"{uuid.uuid4().int % 10**9}e3"
+    manifest = admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}})
+    try:
+        override = ("--set", "fullnameOverride=fairlead")
+        online.run("install", release, str(OPERATOR), "--namespace", name, *override)
+        live = deployment(admin, name)
+        assert live
+        assert live["metadata"]["labels"]["app.kubernetes.io/instance"] == release
+    finally:
+        online.run("uninstall", release, "--namespace", name, "--ignore-not-found")
+        admin.delete(manifest)
+
+
 def test_the_definitions_and_what_is_defined_outlive_their_chart(
     admin: Client, online: Helm, system: str, namespace: str
 ) -> None:

@@ -1,5 +1,6 @@
 """`fairlead render`: what is printed, in which order, and what is told beside it."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,8 @@ from typer.testing import CliRunner
 from fairlead_cli import rendering
 from fairlead_cli.__main__ import app
 from fairlead_operator.plan import Capabilities
+
+from ... import kubectl_yaml
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = ROOT / "examples"
@@ -47,6 +50,19 @@ def test_what_is_printed_has_no_anchors_and_no_owner() -> None:
     assert "&id" not in out
     assert "ownerReferences" not in out
     assert {"ScaledObject", "HTTPRoute", "Certificate"} <= {each["kind"] for each in yaml.safe_load_all(out)}
+
+
+@pytest.mark.parametrize("namespace", ["1e3", "20261130", "0x1f", "0o17", "0b1", "2026-11-30", "null", "y", "off"])
+def test_a_name_is_a_name_to_every_reader(tmp_path: Path, namespace: str) -> None:
+    resource = yaml.safe_load((GOLDEN / "minimal" / "resource.yaml").read_text())
+    resource["metadata"] = {"name": "y", "namespace": namespace}
+    (tmp_path / "resource.json").write_text(json.dumps(resource))
+    _, out, _ = render("-f", tmp_path / "resource.json")
+    found = kubectl_yaml.load_all(out)
+    assert found == list(yaml.safe_load_all(out))
+    for each in found:
+        assert each["metadata"]["namespace"] == namespace
+        assert each["metadata"]["labels"]["fairlead.dev/apisvc"] == "y"
 
 
 def test_what_nothing_serves_yet_is_rendered_all_the_same() -> None:

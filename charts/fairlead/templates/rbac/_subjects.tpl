@@ -1,8 +1,8 @@
 {{/* The operator's ServiceAccount, as the subject of a binding. */}}
 {{- define "fairlead.subjects" }}
 - kind: ServiceAccount
-  name: {{ include "fairlead.serviceAccountName" . }}
-  namespace: {{ .Release.Namespace }}
+  name: "{{ include "fairlead.serviceAccountName" . }}"
+  namespace: {{ .Release.Namespace | quote }}
 {{- end }}
 
 {{/* What makes `blockOwnerDeletion` pass where it is checked. */}}
