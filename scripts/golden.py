@@ -24,6 +24,7 @@ ROOT = Path(__file__).resolve().parent.parent
 EXAMPLES = ("orders", "products")
 CASES = ROOT / "tests" / "golden" / "plan"
 IMAGE = "fairlead-workload:golden"
+RUNBOOKS = "https://docs.example/alerts.md"
 UID = "00000000-0000-4000-8000-000000000000"
 
 
@@ -46,7 +47,7 @@ def planned(case: Path) -> dict[Path, str]:
     if (case / "class.yaml").exists():
         class_ = ApiServiceClass.model_validate(yaml.safe_load((case / "class.yaml").read_text()))
     capabilities = rendering.capabilities(words.read_text()) if words.exists() else rendering.USUAL
-    made = plan(resource, class_, capabilities=capabilities, image=IMAGE, generation=1, uid=UID)
+    made = plan(resource, class_, capabilities=capabilities, image=IMAGE, runbooks=RUNBOOKS, generation=1, uid=UID)
     said = {
         "url": made.url,
         "runtimeHash": made.runtime_hash,

@@ -63,8 +63,9 @@ class _Asked:
 class Preparer:
     """Plans, and remembers the last one of each resource until it is told to `forget` it."""
 
-    def __init__(self, *, image: str) -> None:
+    def __init__(self, *, image: str, runbooks: str = plan.RUNBOOKS) -> None:
         self._image = image
+        self._runbooks = runbooks
         self._known: dict[Name, tuple[tuple[object, ...], Prepared]] = {}
 
     def prepare(
@@ -145,6 +146,7 @@ class Preparer:
             class_,
             capabilities=asked.capabilities,
             image=self._image,
+            runbooks=self._runbooks,
             generation=metadata["generation"],
             uid=metadata["uid"],
         )

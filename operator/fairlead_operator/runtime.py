@@ -87,7 +87,7 @@ class Operator:
         self.reconciler = Reconciler(
             self.client,
             self.world,
-            preparer=Preparer(image=settings.image),
+            preparer=Preparer(image=settings.image, runbooks=settings.runbooks),
             rollouts=self.rollouts,
             capabilities=self.discovery.capabilities,
             announce=self._announcer.announce,

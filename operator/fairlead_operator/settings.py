@@ -14,6 +14,8 @@ from dataclasses import dataclass, field, fields
 from importlib.metadata import version
 from typing import Any
 
+from fairlead_operator.plan import RUNBOOKS
+
 PREFIX = "FAIRLEAD_"
 # Others that may be around: of the workload and of our tests, and what Kubernetes sets for a Service named fairlead….
 _FOREIGN = re.compile(
@@ -42,6 +44,7 @@ class Settings:
     """All times are in seconds. An empty `namespace` means all of them; with a `class_file` no other class is read."""
 
     image: str = field(default_factory=_image, metadata={"pattern": (r"[!-~]+", "an image")})
+    runbooks: str = _like(RUNBOOKS, r"https?://[^\s#]+", "the URL of a page")
     namespace: str = _like("", f"({_LABEL})?", "a namespace, or nothing")
     class_file: str = ""
     lease_namespace: str = _like("default", _LABEL, "a namespace")

@@ -35,6 +35,8 @@
   value: {{ .Values.operator.resyncSeconds | quote }}
 - name: FAIRLEAD_LOG_LEVEL
   value: {{ .Values.operator.logLevel | quote }}
+- name: FAIRLEAD_RUNBOOKS
+  value: {{ include "fairlead.runbooks" . | quote }}
 - name: FAIRLEAD_PORT
   value: "8081"
 {{- end }}
@@ -42,4 +44,9 @@
 {{/* Name of the Lease. */}}
 {{- define "fairlead.leaseName" -}}
 {{ include "fairlead.fullname" . }}-operator
+{{- end }}
+
+{{/* The page that every alert's `runbook_url` leads to. */}}
+{{- define "fairlead.runbooks" -}}
+{{- default (printf "https://fairlead.dev/docs/v%s/alerts.md" .Chart.AppVersion) .Values.metrics.runbooks }}
 {{- end }}

@@ -19,7 +19,7 @@ from fairlead_operator.plan.children import (
 )
 from fairlead_operator.plan.job import teardown_children
 from fairlead_operator.plan.limits import violations
-from fairlead_operator.plan.request import request
+from fairlead_operator.plan.request import RUNBOOKS, request
 
 BUILT_IN_CLASS = ApiServiceClass(api_version=API_VERSION, kind="ApiServiceClass", metadata=Metadata(name="built-in"))
 """The class of those who have none: our defaults, and no limits."""
@@ -33,15 +33,16 @@ def plan(
     *,
     capabilities: Capabilities,
     image: str,
+    runbooks: str = RUNBOOKS,
     generation: int = 0,
     uid: str = "",
 ) -> Plan:
     """Everything that `resource` is to have.
 
-    `image` is the workload image where neither resource nor class names one. With a `uid`, the children are owned by
-    the resource. The class's limits are not looked at: see `violations`.
+    `image` is the workload image where neither resource nor class names one, `runbooks` the page that alerts lead to.
+    With a `uid`, the children are owned by the resource. The class's limits are not looked at: see `violations`.
     """
-    asked = request(resource, class_, capabilities=capabilities, image=image, uid=uid)
+    asked = request(resource, class_, capabilities=capabilities, image=image, runbooks=runbooks, uid=uid)
     return assemble(asked, generation=generation)
 
 
@@ -50,12 +51,13 @@ def teardown(resource: ApiService, class_: ApiServiceClass, *, image: str) -> tu
 
     Nobody owns them. Nothing for an embedded store: it goes with its pod.
     """
-    asked = request(resource, class_, capabilities=_NO_FOREIGN_KINDS, image=image, uid="")
+    asked = request(resource, class_, capabilities=_NO_FOREIGN_KINDS, image=image)
     return () if asked.provision_hash is None else teardown_children(asked)
 
 
 __all__ = [
     "BUILT_IN_CLASS",
+    "RUNBOOKS",
     "Binding",
     "Capabilities",
     "Child",

@@ -19,7 +19,6 @@ from fairlead_operator.plan.monitors import API_VERSION, LABEL
 from fairlead_operator.plan.network_policy import calls_services
 from fairlead_operator.plan.request import Request
 
-RUNBOOK = "https://fairlead.dev/docs/alerts.md"
 QUEUE_AGE_FLOOR_SECONDS = 600
 BLOCKED_PER_SECOND = 1
 RETRY_SHARE = 0.5
@@ -81,7 +80,7 @@ def _rule(alert: Alert, labels: dict[str, str], asked: Request) -> Manifest:
         "annotations": {
             "summary": f"{asked.namespace}/{asked.name}: {alert.summary}",
             "description": alert.description,
-            "runbook_url": f"{RUNBOOK}#{alert.name.lower()}",
+            "runbook_url": f"{asked.runbooks}#{alert.name.lower()}",
         },
     }
 

@@ -6,6 +6,7 @@ nothing else.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Any
 
 from fairlead_contract.bindings import DatastoreType
@@ -18,6 +19,8 @@ from fairlead_operator.plan.digest import canonical, digest
 
 APPLICATION = "apisvc"
 MANAGER = "fairlead"
+RUNBOOKS = f"https://fairlead.dev/docs/v{version('fairlead')}/alerts.md"
+"""Where alerts lead when nobody said otherwise: to the docs of this version."""
 COMPONENT = "app.kubernetes.io/component"
 
 
@@ -29,6 +32,7 @@ class Request:
     class_: ApiServiceClass
     capabilities: Capabilities
     image: str
+    runbooks: str
     uid: str
     document: RuntimeDocument
     runtime_text: str
@@ -117,7 +121,13 @@ class Request:
 
 
 def request(
-    resource: ApiService, class_: ApiServiceClass, *, capabilities: Capabilities, image: str, uid: str
+    resource: ApiService,
+    class_: ApiServiceClass,
+    *,
+    capabilities: Capabilities,
+    image: str,
+    runbooks: str = RUNBOOKS,
+    uid: str = "",
 ) -> Request:
     """Derive everything that the builders share. `image` is used where neither resource nor class names one."""
     document = derive(resource)
@@ -129,6 +139,7 @@ def request(
         class_=class_,
         capabilities=capabilities,
         image=asked or class_.spec.runtime.image or image,
+        runbooks=runbooks,
         uid=uid,
         document=document,
         runtime_text=text,

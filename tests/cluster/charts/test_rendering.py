@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fairlead_operator import kinds
+from fairlead_operator import kinds, plan
 from fairlead_operator.metrics import Metrics
 from fairlead_operator.settings import Settings
 
@@ -179,6 +179,8 @@ REFUSED = {
         "metrics.service=false,metrics.serviceMonitor.enabled=true",
         "needs metrics.service",
     ),
+    "a page of runbooks that is none": ("metrics.runbooks=wiki", "runbooks"),
+    "a page of runbooks with an anchor": ("metrics.runbooks=https://wiki/alerts#top", "runbooks"),
     "somebody else's account without a name": ("serviceAccount.create=false", "serviceAccount.name is needed"),
 }
 
@@ -280,7 +282,26 @@ def test_the_alerts_read_metrics_that_there_are(helm: Helm) -> None:
     assert len(alerts) >= 5
     for alert in alerts:
         assert metrics_in(alert["expr"]) <= operator_metrics() | {"up"}
-        assert alert["annotations"]["runbook_url"].endswith(f"#{alert['alert'].lower()}")
+
+
+def test_every_alert_leads_to_its_part_of_the_docs_of_this_version_unless_told_otherwise(helm: Helm) -> None:
+    anchors = set(re.findall(r"^## (\w+)$", (ROOT / "docs" / "alerts.md").read_text().lower(), re.MULTILINE))
+
+    def pages(*settings: str) -> set[str]:
+        manifests = helm.manifests(OPERATOR, values=[VALUES / "everything.yaml"], settings=settings)
+        [rule] = objects(manifests, "PrometheusRule")
+        [deployment] = objects(manifests, "Deployment")
+        environment = deployment["spec"]["template"]["spec"]["containers"][0]["env"]
+        found = {each["value"] for each in environment if each["name"] == "FAIRLEAD_RUNBOOKS"}
+        for alert in rule["spec"]["groups"][0]["rules"]:
+            page, _, anchor = alert["annotations"]["runbook_url"].partition("#")
+            assert anchor == alert["alert"].lower()
+            assert anchor in anchors
+            found.add(page)
+        return found
+
+    assert pages() == {plan.RUNBOOKS}
+    assert pages("metrics.runbooks=https://wiki.example/alerts") == {"https://wiki.example/alerts"}
 
 
 def test_the_dashboards_are_in_their_config_map_as_they_are(helm: Helm) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fairlead_operator import plan
+from fairlead_operator.plan import Stage
 from fairlead_operator.prepare import DEEPEST, Prepared, Preparer
 from fairlead_operator.reasons import Reason, Trouble
 
@@ -29,6 +30,15 @@ def test_a_resource_has_a_plan() -> None:
     assert isinstance(found, Prepared)
     assert found.refused is None
     assert found.image == IMAGE
+
+
+def test_alerts_lead_to_the_page_that_the_operator_was_given() -> None:
+    found = Preparer(image=IMAGE, runbooks="https://wiki.example/alerts").prepare(live(), {}, EVERYTHING)
+    assert isinstance(found, Prepared)
+    [each] = [each for each in found.wanted[Stage.BASE] if each.kind.name == "PrometheusRule"]
+    [group] = each.manifest["spec"]["groups"]
+    pages = {rule["annotations"]["runbook_url"].partition("#")[0] for rule in group["rules"] if "alert" in rule}
+    assert pages == {"https://wiki.example/alerts"}
 
 
 def test_a_field_that_the_operator_does_not_know_is_named() -> None:

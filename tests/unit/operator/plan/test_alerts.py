@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.plan import burn_rate
+from fairlead_operator.plan import RUNBOOKS, burn_rate
 
 from .cases import CASES, child, golden, planned
 
@@ -39,7 +39,7 @@ def test_every_alert_is_described_and_has_a_runbook(case: str) -> None:
     [group] = child(golden(case), "PrometheusRule").manifest["spec"]["groups"]
     for alert in (rule for rule in group["rules"] if "alert" in rule):
         assert alert["alert"] in headings
-        assert alert["annotations"]["runbook_url"].endswith(f"docs/alerts.md#{alert['alert'].lower()}")
+        assert alert["annotations"]["runbook_url"] == f"{RUNBOOKS}#{alert['alert'].lower()}"
         assert alert["annotations"]["summary"]
         assert alert["annotations"]["description"]
         assert alert["labels"]["severity"] in {"critical", "warning"}
