@@ -28,6 +28,7 @@ _DENIED = re.compile(
     r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
     r'(?: in the namespace "(?P<namespace>[^"]+)"| at the cluster scope)'
 )
+_IMPERSONATING = " cannot impersonate"
 _HELD = "is there already, and not this ApiService's; delete or rename one of them"
 _GOING = "is still going with the ApiService of this name before; try again"
 
@@ -56,6 +57,8 @@ async def served(client: Client) -> Capabilities:
 
 def denial(error: ApiError) -> str:
     """What somebody may not do, and the remedy, if that is what the error says; else the server's own words."""
+    if isinstance(error, Forbidden) and _IMPERSONATING in error.message:
+        return "you may not act as the user that `as` of the kubeconfig names; ask for a role with impersonate"
     found = _DENIED.search(error.message)
     if not isinstance(error, Forbidden) or found is None:
         return error.message

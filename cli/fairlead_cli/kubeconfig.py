@@ -1,25 +1,69 @@
 """Which cluster a command speaks to, and as whom: a kubeconfig, read as kubectl reads it.
 
 Decided here: `--kubeconfig`, else the files of KUBECONFIG, else `~/.kube/config`, else the ServiceAccount of the pod we
-are in; the first file that has an entry wins. Certificates, tokens, basic authentication and `exec` plugins are
-understood. Nothing of a credential is ever in a message.
+are in; the first file that has an entry wins. Every field of the chosen entries is honoured, or refused by name: a plan
+that asks somewhere else, or as somebody else, is worse than none. Nothing of a credential is ever in a message.
 """
 
-import json
 import os
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote, urlsplit
 
 import kopf
 import yaml
 
-EXEC_SECONDS = 60
+from fairlead_cli import exec_plugin
+from fairlead_cli.exec_plugin import PluginFailed
+from fairlead_operator.cluster.credentials import Login
+
 Entry = dict[str, Any]
 Entries = dict[tuple[str, str], Entry]
+
+FIELDS: dict[str, dict[str, type]] = {
+    "context": {"cluster": str, "user": str, "namespace": str, "extensions": list},
+    "cluster": {
+        "server": str,
+        "tls-server-name": str,
+        "insecure-skip-tls-verify": bool,
+        "certificate-authority": str,
+        "certificate-authority-data": str,
+        "proxy-url": str,
+        "disable-compression": bool,
+        "extensions": list,
+    },
+    "user": {
+        "client-certificate": str,
+        "client-certificate-data": str,
+        "client-key": str,
+        "client-key-data": str,
+        "token": str,
+        "tokenFile": str,
+        "as": str,
+        "as-uid": str,
+        "as-groups": list,
+        "as-user-extra": dict,
+        "username": str,
+        "password": str,
+        "exec": dict,
+        "extensions": list,
+    },
+    "exec": {
+        "command": str,
+        "args": list,
+        "env": list,
+        "apiVersion": str,
+        "installHint": str,
+        "provideClusterInfo": bool,
+        "interactiveMode": str,
+    },
+}
+"""What is understood of each kind of entry. Extensions are other programs' business, but for that of a plugin."""
+
+TYPES = {str: "text", bool: "true or false", list: "a list", dict: "a map"}
+HEADER_KEY = "!#$&'*+^`|"
 
 
 class Unusable(Exception):
@@ -48,9 +92,10 @@ def access(
     if not named:
         raise Unusable("the kubeconfig has no current context; give --context NAME")
     chosen = _entry(entries, "context", named)
-    cluster = _entry(entries, "cluster", chosen.get("cluster", ""))
+    cluster = _entry(entries, "cluster", chosen.get("cluster") or "")
     user = _entry(entries, "user", chosen["user"]) if chosen.get("user") else {}
-    return Access(_connection(cluster, _credentials(user, cluster, environment)), chosen.get("namespace", ""))
+    _consistent(cluster, user)
+    return Access(_login(cluster, _credentials(user, cluster, environment)), chosen.get("namespace") or "")
 
 
 def _paths(given: str | None, environment: Mapping[str, str]) -> list[Path]:
@@ -70,6 +115,8 @@ def _merged(paths: list[Path]) -> tuple[str, Entries]:
         current = current or content.get("current-context") or ""
         for kind in ("context", "cluster", "user"):
             for item in content.get(f"{kind}s") or ():
+                if not isinstance(item, dict) or "name" not in item or not isinstance(item.get(kind) or {}, dict):
+                    raise Unusable(f"{path} has a {kind} that is not a name and a map; mend it")
                 entries.setdefault((kind, item["name"]), _absolute(item.get(kind) or {}, path.parent))
     return current, entries
 
@@ -88,71 +135,99 @@ def _read(path: Path) -> Entry:
 
 def _absolute(entry: Entry, folder: Path) -> Entry:
     files = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-    return entry | {name: str(folder / entry[name]) for name in files if entry.get(name)}
+    found = entry | {
+        name: str(folder / entry[name]) for name in files if isinstance(entry.get(name), str) and entry[name]
+    }
+    plugin = found.get("exec")
+    return found | {"exec": exec_plugin.beside(plugin, folder)} if isinstance(plugin, dict) else found
 
 
 def _entry(entries: Entries, kind: str, name: str) -> Entry:
     if (kind, name) not in entries:
         known = ", ".join(sorted(key[1] for key in entries if key[0] == kind)) or "none"
         raise Unusable(f"the kubeconfig has no {kind} {name}; there are: {known}")
-    return entries[kind, name]
+    entry = entries[kind, name]
+    if entry.get("auth-provider"):
+        raise Unusable("the kubeconfig uses an auth-provider, which Kubernetes has dropped; use an exec plugin")
+    _understood(entry, kind, f"the kubeconfig's {kind} {name}")
+    if entry.get("exec"):
+        _understood(entry["exec"], "exec", f"exec of the kubeconfig's {kind} {name}")
+    return entry
+
+
+def _understood(entry: Entry, kind: str, place: str) -> None:
+    for field, value in entry.items():
+        if value is None:
+            continue
+        if field not in FIELDS[kind]:
+            raise Unusable(f"{place} has {field}, which is not understood here; use another context, or leave it out")
+        if not isinstance(value, FIELDS[kind][field]):
+            raise Unusable(f"{field} of {place} is not {TYPES[FIELDS[kind][field]]}; mend it")
+
+
+def _consistent(cluster: Entry, user: Entry) -> None:
+    """Refuse what kubectl refuses, and what would be asked as nobody in silence."""
+    for faulty, told in (
+        (not cluster.get("server"), "cluster has no server; check it"),
+        (
+            cluster.get("insecure-skip-tls-verify") and _file(cluster, "certificate-authority", "ca"),
+            "cluster has both insecure-skip-tls-verify and a certificate-authority; leave one of them out",
+        ),
+        (
+            user.get("token") and (user.get("username") or user.get("password")),
+            "user has both a token and a username; leave one of them out",
+        ),
+        (
+            bool(user.get("username")) != bool(user.get("password")),
+            "user has only one of username and password; give both, or none",
+        ),
+        (
+            bool(_file(user, "client-certificate", "file")) != bool(_file(user, "client-key", "file")),
+            "user has only one of client-certificate and client-key; give both, or none",
+        ),
+        (
+            not user.get("as") and any(user.get(field) for field in ("as-uid", "as-groups", "as-user-extra")),
+            "user has as-uid, as-groups or as-user-extra, but no `as`; give the user that they are of",
+        ),
+    ):
+        if faulty:
+            raise Unusable(f"the kubeconfig's {told}")
 
 
 def _credentials(user: Entry, cluster: Entry, environment: Mapping[str, str]) -> Entry:
-    if user.get("exec"):
-        return user | _executed(user["exec"], cluster, environment)
-    if user.get("auth-provider"):
-        raise Unusable("the kubeconfig uses an auth-provider, which Kubernetes has dropped; use an exec plugin")
+    """The user with what its file or plugin gives. A token or a password of its own goes before a plugin."""
     if user.get("tokenFile"):
         try:
             return user | {"token": Path(user["tokenFile"]).read_text().strip()}
         except OSError as error:
             raise Unusable(f"{user['tokenFile']} cannot be read: {error.strerror}; log in again") from None
-    return user
-
-
-def _executed(plugin: Entry, cluster: Entry, environment: Mapping[str, str]) -> Entry:
-    """What an exec plugin gives, in the words of a kubeconfig's user."""
-    command = str(plugin.get("command", ""))
-    given = {each["name"]: each["value"] for each in plugin.get("env") or ()}
-    spec: Entry = {"interactive": sys.stdin.isatty() and plugin.get("interactiveMode") != "Never"}
-    if plugin.get("provideClusterInfo"):
-        spec["cluster"] = {key: cluster[key] for key in ("server", "certificate-authority-data") if cluster.get(key)}
-    asked = {"apiVersion": plugin.get("apiVersion"), "kind": "ExecCredential", "spec": spec}
+    if not user.get("exec") or user.get("token") or user.get("username"):
+        return user
     try:
-        done = subprocess.run(  # noqa: S603  # the kubeconfig is the user's own, and says so
-            [command, *(plugin.get("args") or ())],
-            env={**environment, **given, "KUBERNETES_EXEC_INFO": json.dumps(asked)},
-            stdout=subprocess.PIPE,
-            timeout=EXEC_SECONDS,
-            check=True,
-        )
-        status = json.loads(done.stdout)["status"]
-    except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
-        hint = " ".join(
-            str(plugin.get("installHint") or "check that it is installed and that you are logged in").split()
-        )
-        raise Unusable(f"the exec plugin {command} gave no credentials ({type(error).__name__}); {hint}") from None
-    words = {
-        "token": "token",
-        "client-certificate-data": "clientCertificateData",
-        "client-key-data": "clientKeyData",
-    }
-    return {ours: status[theirs] for ours, theirs in words.items() if status.get(theirs)}
+        return user | exec_plugin.credentials(user["exec"], cluster, environment)
+    except PluginFailed as error:
+        raise Unusable(f"the kubeconfig cannot be used: {error}") from None
 
 
-def _connection(cluster: Entry, user: Entry) -> kopf.ConnectionInfo:
-    if not cluster.get("server"):
-        raise Unusable("the kubeconfig's cluster has no server; check it")
-
-    info = kopf.ConnectionInfo(
-        server=cluster["server"],
-        insecure=cluster.get("insecure-skip-tls-verify"),
+def _login(cluster: Entry, user: Entry) -> Login:
+    authority, certificate = (
+        _file(cluster, "certificate-authority", "ca"),
+        _file(user, "client-certificate", "certificate"),
+    )
+    insecure = cluster.get("insecure-skip-tls-verify")
+    scheme = "https" if authority or certificate or insecure else "http"
+    server = cluster["server"] if "://" in cluster["server"] else f"{scheme}://{cluster['server']}"
+    info = Login(
+        server=server,
+        server_name=cluster.get("tls-server-name") or None,
+        proxy_url=_proxy(cluster),
+        extra_headers=tuple(_headers(cluster, user)),
+        insecure=insecure,
         username=user.get("username"),
         password=user.get("password"),
         token=user.get("token"),
-        **_file(cluster, "certificate-authority", "ca"),
-        **_file(user, "client-certificate", "certificate"),
+        **authority,
+        **certificate,
         **_file(user, "client-key", "private_key"),
     )
     try:
@@ -160,6 +235,31 @@ def _connection(cluster: Entry, user: Entry) -> kopf.ConnectionInfo:
     except (OSError, ValueError) as error:
         raise Unusable(f"a certificate or key of the kubeconfig cannot be used: {error}; log in again") from None
     return info
+
+
+def _proxy(cluster: Entry) -> str | None:
+    url = cluster.get("proxy-url")
+    if url and urlsplit(url).scheme != "http":
+        raise Unusable("the kubeconfig's proxy-url is not understood here; use one that begins with http://")
+    return url or None
+
+
+def _headers(cluster: Entry, user: Entry) -> Iterator[tuple[str, str]]:
+    """What goes with every request: whom the user acts as, and that answers are to come uncompressed."""
+    if cluster.get("disable-compression"):
+        yield "Accept-Encoding", "identity"
+    found = [("Impersonate-User", user.get("as")), ("Impersonate-Uid", user.get("as-uid"))]
+    found += [("Impersonate-Group", group) for group in user.get("as-groups") or ()]
+    for key, values in (user.get("as-user-extra") or {}).items():
+        if not isinstance(values, list):
+            raise Unusable("as-user-extra of the kubeconfig's user is not a map of lists; mend it")
+        found += [(f"Impersonate-Extra-{quote(str(key), safe=HEADER_KEY)}", value) for value in values]
+    for name, value in found:
+        if value is None:
+            continue
+        if not isinstance(value, str) or not value.isprintable():
+            raise Unusable("whom the kubeconfig's user acts as is not printable text throughout; mend it")
+        yield name, value
 
 
 def _file(entry: Entry, name: str, field: str) -> Entry:

@@ -18,11 +18,24 @@ class LoginError(Exception):
 
 @dataclass(frozen=True)
 class Connection:
-    """What a session needs: `server` is the base URL, `headers` carry the credentials."""
+    """What a session needs: `server` is the base URL, `headers` carry the credentials; a name may come several times.
+
+    `server_name` is the one that the server's certificate has to be for, if not the one in its URL.
+    """
 
     server: str
-    headers: dict[str, str]
+    headers: tuple[tuple[str, str], ...]
     tls: ssl.SSLContext
+    proxy: str | None = None
+    server_name: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login(kopf.ConnectionInfo):
+    """A connection with what kopf's have no place for. `extra_headers` go with every request."""
+
+    server_name: str | None = None
+    extra_headers: tuple[tuple[str, str], ...] = ()
 
 
 def login() -> kopf.ConnectionInfo:
@@ -60,7 +73,9 @@ class Credentials:
         keep = self._info is not None and self._connection is not None and _tls_parts(info) == _tls_parts(self._info)
         tls = self._connection.tls if keep and self._connection else info.as_ssl_context()
         self._info = info
-        self._connection = Connection(info.server.rstrip("/"), info.as_http_headers(), tls)
+        name, extra = (info.server_name, info.extra_headers) if isinstance(info, Login) else (None, ())
+        headers = (*info.as_http_headers().items(), *extra)
+        self._connection = Connection(info.server.rstrip("/"), headers, tls, info.proxy_url, name)
 
 
 def _tls_parts(info: kopf.ConnectionInfo) -> tuple[object, ...]:

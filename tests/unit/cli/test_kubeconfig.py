@@ -1,6 +1,7 @@
 """Which cluster, as whom: kubeconfigs as people have them."""
 
 import json
+import os
 import stat
 from pathlib import Path
 from typing import Any
@@ -9,17 +10,18 @@ import pytest
 import yaml
 
 from fairlead_cli.kubeconfig import Access, Unusable, access
+from fairlead_operator.cluster.credentials import Login
 
 
 def config(path: Path, *names: str, current: str = "", user: dict[str, Any] | None = None, **cluster: Any) -> Path:
     """A kubeconfig with a context, cluster and user of each name."""
-    content = {
+    content: dict[str, Any] = {
         "current-context": current or names[0],
         "contexts": [
             {"name": name, "context": {"cluster": name, "user": name, "namespace": f"{name}-space"}} for name in names
         ],
-        "clusters": [{"name": name, "cluster": {"server": f"https://{name}", **cluster}} for name in names],
-        "users": [{"name": name, "user": user or {"token": f"{name}-{path.stem}"}} for name in names],
+        "clusters": [{"name": name, "cluster": {"server": f"https://{name}"} | cluster} for name in names],
+        "users": [{"name": name, "user": {"token": f"{name}-{path.stem}"} if user is None else user} for name in names],
     }
     path.write_text(yaml.safe_dump(content))
     return path
@@ -50,6 +52,9 @@ def test_files_are_found_beside_the_kubeconfig(tmp_path: Path) -> None:
     (tmp_path / "token").write_text("secret\n")
     path = config(tmp_path / "one", "a", user={"tokenFile": "token"})
     assert read(path).info.token == "secret"
+
+
+PLUGIN = {"apiVersion": "client.authentication.k8s.io/v1", "interactiveMode": "Never"}
 
 
 def plugin(path: Path, text: str) -> str:
@@ -84,7 +89,7 @@ def test_an_exec_plugin_is_asked(tmp_path: Path) -> None:
 )
 def test_an_exec_plugin_that_does_not_help_is_named(tmp_path: Path, text: str, hint: str) -> None:
     command = plugin(tmp_path / "plugin", text)
-    path = config(tmp_path / "one", "a", user={"exec": {"command": command, "installHint": hint}})
+    path = config(tmp_path / "one", "a", user={"exec": PLUGIN | {"command": command, "installHint": hint}})
     with pytest.raises(Unusable, match=f"the exec plugin {command} gave no credentials .*; {hint}"):
         read(path)
 
@@ -116,6 +121,145 @@ def test_what_cannot_be_used_is_told(tmp_path: Path, content: str, message: str)
     path.write_text(content)
     with pytest.raises(Unusable, match=message):
         read(path)
+
+
+CERTIFICATE = {"client-certificate-data": "x", "client-key-data": "x"}
+REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
+    "a field of the user that nobody knows": ({"tokenfile": "x"}, {}, "user a has tokenfile, which is not understood"),
+    "a field of the cluster that nobody knows": ({}, {"proxy": "x"}, "cluster a has proxy, which is not understood"),
+    "a field of a plugin that nobody knows": ({"exec": {"arg": "x"}}, {}, "exec of the kubeconfig's user a has arg"),
+    "a number as a user": ({"as": 5}, {}, "as of the kubeconfig's user a is not text; mend it"),
+    "one group in place of a list": ({"as": "b", "as-groups": "c"}, {}, "as-groups of .* is not a list"),
+    "a number among the groups": ({"as": "b", "as-groups": [5]}, {}, "is not printable text throughout"),
+    "a line break in a user": ({"as": "b\nX-Header: c"}, {}, "is not printable text throughout"),
+    "one value of an extra": ({"as": "b", "as-user-extra": {"c": "d"}}, {}, "as-user-extra .* not a map of lists"),
+    "groups of nobody": ({"as-groups": ["c"]}, {}, "but no `as`; give the user that they are of"),
+    "a uid of nobody": ({"as-uid": "c"}, {}, "but no `as`; give the user that they are of"),
+    "an extra of nobody": ({"as-user-extra": {"c": ["d"]}}, {}, "but no `as`; give the user that they are of"),
+    "a dropped kind of login": (
+        {"auth-provider": {"name": "gcp"}},
+        {},
+        "an auth-provider, which Kubernetes has dropped",
+    ),
+    "two ways to log in": (
+        {"token": "x", "username": "b", "password": "c"},
+        {},
+        "both a token and a username; leave one of them out",
+    ),
+    "a name without a password": ({"username": "b"}, {}, "only one of username and password"),
+    "a certificate without its key": (
+        {"client-certificate-data": "x"},
+        {},
+        "only one of client-certificate and client-key",
+    ),
+    "a key without its certificate": ({"client-key": "x"}, {}, "only one of client-certificate and client-key"),
+    "a certificate that is none": (CERTIFICATE, {}, "certificate or key of the kubeconfig cannot be used"),
+    "a proxy of another kind": ({}, {"proxy-url": "socks5://x:1"}, "proxy-url is not understood here; use one that"),
+    "both trust and none": (
+        {},
+        {"insecure-skip-tls-verify": True, "certificate-authority-data": "x"},
+        "both insecure-skip-tls-verify and a certificate-authority",
+    ),
+    "a text in place of a truth": ({}, {"insecure-skip-tls-verify": "no"}, "is not true or false; mend it"),
+    "a token that is not there": (
+        {"tokenFile": "absent"},
+        {},
+        "absent cannot be read: No such file or directory; log in",
+    ),
+    "a plugin of another age": ({"exec": PLUGIN | {"apiVersion": "v1alpha1"}}, {}, "exec.apiVersion has to be client"),
+    "a plugin with a slip": (
+        {"exec": PLUGIN | {"interactiveMode": "Maybe"}},
+        {},
+        "has to be one of Never, IfAvailable",
+    ),
+    "a plugin that is to ask where nobody is": (
+        {"exec": PLUGIN | {"interactiveMode": "Always"}},
+        {},
+        "wants a terminal, and there is none",
+    ),
+    "a plugin that gives nothing": (
+        {"exec": PLUGIN | {"command": "echo", "args": ['{"status": {}}']}},
+        {},
+        "gave no credentials .neither a token nor a certificate",
+    ),
+    "a variable without a value": ({"exec": PLUGIN | {"command": "echo", "env": [{"name": "A"}]}}, {}, "KeyError"),
+}
+
+
+@pytest.mark.parametrize(("user", "cluster", "told"), REFUSED.values(), ids=REFUSED)
+def test_what_is_not_honoured_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: dict[str, Any], cluster: dict[str, Any], told: str
+) -> None:
+    path = config(tmp_path / "one", "a", user=user, **cluster)
+    with Path(os.devnull).open() as nobody:
+        monkeypatch.setattr("sys.stdin", nobody)
+        with pytest.raises(Unusable, match=told):
+            read(path)
+
+
+def test_everything_else_of_other_programs_is_left_alone(tmp_path: Path) -> None:
+    theirs = [{"name": "minikube", "extension": {"provider": "x"}}]
+    assert read(config(tmp_path / "one", "a", user={"token": "x", "extensions": theirs}, extensions=theirs)).info.token
+
+
+def login(tmp_path: Path, user: dict[str, Any], **cluster: Any) -> Login:
+    info = read(config(tmp_path / "one", "a", user=user, **cluster)).info
+    assert isinstance(info, Login)
+    return info
+
+
+def test_whom_the_user_acts_as_goes_with_every_request(tmp_path: Path) -> None:
+    extra = {"scopes": ["view", "edit"], "example.com/team%": ["shop"]}
+    user = {"as": "b", "as-uid": "7", "as-groups": ["c", "d"], "as-user-extra": extra}
+    assert login(tmp_path, user, **{"disable-compression": True}).extra_headers == (
+        ("Accept-Encoding", "identity"),
+        ("Impersonate-User", "b"),
+        ("Impersonate-Uid", "7"),
+        ("Impersonate-Group", "c"),
+        ("Impersonate-Group", "d"),
+        ("Impersonate-Extra-example.com%2Fteam%25", "shop"),
+        ("Impersonate-Extra-scopes", "view"),
+        ("Impersonate-Extra-scopes", "edit"),
+    )
+
+
+def test_the_way_to_the_server_is_taken_as_it_is_written(tmp_path: Path) -> None:
+    info = login(tmp_path, {}, **{"tls-server-name": "kubernetes", "proxy-url": "http://user:word@proxy:3128"})
+    assert (info.server_name, info.proxy_url) == ("kubernetes", "http://user:word@proxy:3128")
+    assert login(tmp_path, {}, server="10.0.0.1:8080").server == "http://10.0.0.1:8080"
+    assert login(tmp_path, {}, server="x:6443", **{"insecure-skip-tls-verify": True}).server == "https://x:6443"
+
+
+def test_of_several_ways_to_log_in_kubectls_is_taken(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("from-file")
+    never = PLUGIN | {"command": "false"}
+    assert login(tmp_path, {"token": "given", "tokenFile": "token"}).token == "from-file"
+    assert login(tmp_path, {"token": "given", "exec": never}).token == "given"
+    assert login(tmp_path, {"username": "b", "password": "c", "exec": never}).username == "b"
+
+
+def test_a_plugin_beside_the_kubeconfig_learns_all_of_the_cluster(tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "ca.crt").write_text("authority")
+    plugin(
+        tmp_path / "bin" / "plugin", 'printf %s "$KUBERNETES_EXEC_INFO" > "$OUT"; echo \'{"status": {"token": "x"}}\''
+    )
+    cluster = {
+        "tls-server-name": "kubernetes",
+        "proxy-url": "http://proxy",
+        "insecure-skip-tls-verify": True,
+        "extensions": [
+            {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "x"}},
+            {"name": "minikube", "extension": {}},
+        ],
+    }
+    environment = [{"name": "OUT", "value": str(tmp_path / "asked")}]
+    exec_ = PLUGIN | {"command": "bin/plugin", "env": environment, "provideClusterInfo": True}
+    assert login(tmp_path, {"exec": exec_}, **cluster).token == "x"
+    asked = json.loads((tmp_path / "asked").read_text())["spec"]
+    assert asked["interactive"] is False
+    told = {name: value for name, value in cluster.items() if name != "extensions"}
+    assert asked["cluster"] == {"server": "https://a", "config": {"audience": "x"}} | told
 
 
 def test_without_any_file_it_is_said_where_they_are_looked_for(tmp_path: Path) -> None:
