@@ -14,13 +14,15 @@ from typing import Any
 from fairlead_cli.changes import Action, Change, Outlook, compared
 from fairlead_cli.comparing import differences
 from fairlead_contract import names
+from fairlead_contract.resources import API_VERSION
 from fairlead_operator import classes, intent, kinds, pruning
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.discovery import optional_kinds, serves
 from fairlead_operator.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from fairlead_operator.intent import Wanted
 from fairlead_operator.inventory import Ref
-from fairlead_operator.plan import Capabilities, Plan, Stage
+from fairlead_operator.kinds import Kind
+from fairlead_operator.plan import RUNBOOKS, Capabilities, Plan, Stage
 from fairlead_operator.prepare import Prepared, Preparer
 from fairlead_operator.reasons import Trouble
 
@@ -30,6 +32,7 @@ _DENIED = re.compile(
 )
 _IMPERSONATING = " cannot impersonate"
 _HELD = "is there already, and not this ApiService's; delete or rename one of them"
+_SILENT_CLASS = {"apiVersion": API_VERSION, "kind": "ApiServiceClass", "spec": {}}
 _GOING = "is still going with the ApiService of this name before; try again"
 
 
@@ -85,14 +88,16 @@ async def look(client: Client, manifest: Manifest, around: Surroundings) -> tupl
     if live is not None:
         outlook.itself = compared(ref, differences(live, wished))
     image = around.image or _known_image(live)
-    prepared = await _prepare(client, wished, around, image=image or around.usual_image)
+    preparer = Preparer(image=image or around.usual_image, runbooks=await _known_runbooks(client, live, around.served))
+    available = await _classes(client, wished, around, outlook.notes)
+    prepared = preparer.prepare(_in_class(wished, around), available, around.capabilities)
     if isinstance(prepared, Trouble):
         return _refused(outlook, prepared), None
     if prepared.refused is not None:
         return _refused(outlook, prepared.refused), None
     outlook.class_name = prepared.class_name
-    outlook.notes = _notes(wished, prepared, is_guess=not image and prepared.image == around.usual_image)
-    outlook.children = await _children(client, wished, prepared, around.served)
+    outlook.notes += _notes(wished, prepared, is_guess=not image and prepared.image == around.usual_image)
+    outlook.children = await _children(client, wished, prepared, around.served, outlook.notes)
     return outlook, prepared.plan
 
 
@@ -120,20 +125,26 @@ def _replacing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Manifest:
     return change
 
 
-async def _prepare(client: Client, wished: Manifest, around: Surroundings, *, image: str) -> Prepared | Trouble:
-    preparer = Preparer(image=image)
+def _in_class(wished: Manifest, around: Surroundings) -> Manifest:
+    """The resource in the class that was given, if one was."""
     if around.class_ is None:
-        return preparer.prepare(wished, await _classes(client, wished), around.capabilities)
-    name = around.class_["metadata"]["name"]
-    chosen = wished | {"spec": wished["spec"] | {"className": name}}
-    return preparer.prepare(chosen, {name: around.class_}, around.capabilities)
+        return wished
+    return wished | {"spec": wished["spec"] | {"className": around.class_["metadata"]["name"]}}
 
 
-async def _classes(client: Client, wished: Manifest) -> dict[str, Manifest]:
-    if name := classes.named(wished):
-        found = await client.get(kinds.API_SERVICE_CLASS, name=name)
-        return {name: found} if found is not None else {}
-    found_all, _ = await client.list_all(kinds.API_SERVICE_CLASS)
+async def _classes(client: Client, wished: Manifest, around: Surroundings, notes: list[str]) -> dict[str, Manifest]:
+    """The classes to choose from, by name. Who may not read them gets a note, and a class that says nothing."""
+    if around.class_ is not None:
+        return {around.class_["metadata"]["name"]: around.class_}
+    name = classes.named(wished)
+    try:
+        if name:
+            found = await client.get(kinds.API_SERVICE_CLASS, name=name)
+            return {name: found} if found is not None else {}
+        found_all, _ = await client.list_all(kinds.API_SERVICE_CLASS)
+    except Forbidden as error:
+        notes.append(f"{denial(error)}, or give --class FILE; what the class says is left out of this plan")
+        return {name: _SILENT_CLASS | {"metadata": {"name": name, "resourceVersion": ""}}} if name else {}
     return {each["metadata"]["name"]: each for each in found_all}
 
 
@@ -142,6 +153,20 @@ def _known_image(live: Manifest | None) -> str:
     if live is None or live["spec"].get("runtime", {}).get("image"):
         return ""
     return str(live.get("status", {}).get("runtimeVersion", ""))
+
+
+async def _known_runbooks(client: Client, live: Manifest | None, served: Capabilities) -> str:
+    """The page that the operator's alerts lead to, by those that are there; else the usual one."""
+    if live is None or not served.prometheus:
+        return RUNBOOKS
+    metadata = live["metadata"]
+    try:
+        rule = await client.get(kinds.PROMETHEUS_RULE, namespace=metadata["namespace"], name=f"{metadata['name']}-api")
+    except Forbidden:
+        return RUNBOOKS
+    rules = [each for group in (rule or {}).get("spec", {}).get("groups", ()) for each in group.get("rules", ())]
+    urls = [each["annotations"]["runbook_url"] for each in rules if "runbook_url" in each.get("annotations", {})]
+    return str(urls[0]).partition("#")[0] if urls else RUNBOOKS
 
 
 def _notes(wished: Manifest, prepared: Prepared, *, is_guess: bool) -> list[str]:
@@ -156,9 +181,11 @@ def _notes(wished: Manifest, prepared: Prepared, *, is_guess: bool) -> list[str]
     return notes
 
 
-async def _children(client: Client, wished: Manifest, prepared: Prepared, has: Capabilities) -> list[Change]:
+async def _children(
+    client: Client, wished: Manifest, prepared: Prepared, has: Capabilities, notes: list[str]
+) -> list[Change]:
     metadata = wished["metadata"]
-    present = await _present(client, metadata["namespace"], metadata["name"], has)
+    present = await _present(client, metadata["namespace"], metadata["name"], has, notes)
     wanted = [each for stage in Stage for each in prepared.wanted[stage]]
     done = {"hash": prepared.plan.provision_hash, "state": "Succeeded"}
     once = {each.ref for each in prepared.wanted[Stage.PROVISION]}
@@ -176,14 +203,25 @@ async def _children(client: Client, wished: Manifest, prepared: Prepared, has: C
     return [*changes, *(Change(Action.DELETE, ref) for ref in surplus)]
 
 
-async def _present(client: Client, namespace: str, name: str, has: Capabilities) -> dict[Ref, Manifest]:
-    """Everything that carries the label of the ApiService."""
-    asked = [kind for kind in kinds.CHILDREN if not kind.capability or getattr(has, kind.capability)]
+async def _present(
+    client: Client, namespace: str, name: str, has: Capabilities, notes: list[str]
+) -> dict[Ref, Manifest]:
+    """Everything that carries the label of the ApiService. What may not be listed is noted."""
     selector = f"{names.LABEL_APISVC}={name}"
-    lists = await asyncio.gather(*(client.list_all(kind, namespace=namespace, selector=selector) for kind in asked))
+
+    async def listed(kind: Kind) -> list[Manifest] | Forbidden:
+        try:
+            return (await client.list_all(kind, namespace=namespace, selector=selector))[0]
+        except Forbidden as error:
+            return error
+
+    asked = [kind for kind in kinds.CHILDREN if not kind.capability or getattr(has, kind.capability)]
+    lists = await asyncio.gather(*map(listed, asked))
+    notes += [f"{denial(each)}; which of them would go is not known" for each in lists if isinstance(each, Forbidden)]
     return {
         Ref(kind.group, kind.name, each["metadata"]["name"]): {"apiVersion": kind.api_version, "kind": kind.name} | each
-        for kind, (items, _) in zip(asked, lists, strict=True)
+        for kind, items in zip(asked, lists, strict=True)
+        if not isinstance(items, Forbidden)
         for each in items
     }
 
@@ -195,8 +233,8 @@ def _is_own(live: Manifest, uid: str) -> bool:
 async def _child(client: Client, wished: Manifest, wanted: Wanted, live: Manifest | None, *, is_once: bool) -> Change:
     """What becomes of one child, by the same steps as when it is applied."""
     namespace, uid, ref = wished["metadata"]["namespace"], wished["metadata"]["uid"], wanted.ref
-    live = live or await client.get(wanted.kind, namespace=namespace, name=ref.name)
     try:
+        live = live or await client.get(wanted.kind, namespace=namespace, name=ref.name)
         if live is None:
             await client.apply_new(wanted.kind, wanted.manifest)
             return Change(Action.CREATE, ref)

@@ -62,6 +62,7 @@ AUTOSCALER = Kind("autoscaling", "v2", "horizontalpodautoscalers", "HorizontalPo
 DISRUPTION_BUDGET = Kind("policy", "v1", "poddisruptionbudgets", "PodDisruptionBudget", OWN)
 NETWORK_POLICY = Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", OWN)
 INGRESS = Kind("networking.k8s.io", "v1", "ingresses", "Ingress", OWN)
+PROMETHEUS_RULE = _optional("prometheus", "monitoring.coreos.com", "v1", "prometheusrules", "PrometheusRule")
 SCALED_OBJECT = _optional("keda", "keda.sh", "v1alpha1", "scaledobjects", "ScaledObject")
 
 CHILDREN = (
@@ -78,7 +79,7 @@ CHILDREN = (
     _optional("keda", "keda.sh", "v1alpha1", "triggerauthentications", "TriggerAuthentication"),
     _optional("prometheus", "monitoring.coreos.com", "v1", "servicemonitors", "ServiceMonitor"),
     _optional("prometheus", "monitoring.coreos.com", "v1", "podmonitors", "PodMonitor"),
-    _optional("prometheus", "monitoring.coreos.com", "v1", "prometheusrules", "PrometheusRule"),
+    PROMETHEUS_RULE,
     _optional("gateway", "gateway.networking.k8s.io", "v1", "httproutes", "HTTPRoute"),
     _optional("gateway", "gateway.networking.k8s.io", "v1", "backendtlspolicies", "BackendTLSPolicy"),
     _optional("cert_manager", "cert-manager.io", "v1", "certificates", "Certificate"),

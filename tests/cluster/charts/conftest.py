@@ -1,12 +1,15 @@
 """The tools for charts: helm, kubeconform and kube-score, built as the control plane is."""
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from ..binaries import binaries
 from ..client import Client
+from ..controlplane import ADMINS, Cluster
 from ..waiting import eventually
 from .helm import OPERATOR, Helm
 from .resources import PROTECTED, api_service, named, refused
@@ -49,3 +52,31 @@ def shop(admin: Client, policies: None) -> Iterator[str]:
     eventually(lambda: refused(lambda: admin.request("DELETE", path, dryRun="All")), what="no policy is in force")
     yield name
     admin.delete(manifest)
+
+
+@pytest.fixture(scope="module")
+def online(helm: Helm, cluster: Cluster) -> Helm:
+    """helm as an administrator of the cluster."""
+    return replace(helm, kubeconfig=cluster.kubeconfig("admin", groups=ADMINS))
+
+
+@pytest.fixture
+def system(admin: Client) -> Iterator[str]:
+    """A namespace for the release, as the charts want it."""
+    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
+    name = f"system-{uuid.uuid4().hex[:10]}"
+    manifest = admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
+    yield name
+    admin.delete(manifest)
+
+
+@pytest.fixture
+def install(online: Helm, system: str) -> Iterator[Callable[..., None]]:
+    """Install or upgrade the release `fairlead` of the operator's chart; it is uninstalled at the end."""
+
+    def run(*settings: str) -> None:
+        sets = [part for setting in settings for part in ("--set", setting)]
+        online.run("upgrade", "--install", "fairlead", str(OPERATOR), "--namespace", system, *sets)
+
+    yield run
+    online.run("uninstall", "fairlead", "--namespace", system, "--ignore-not-found")

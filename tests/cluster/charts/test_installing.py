@@ -2,7 +2,6 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -25,34 +24,6 @@ CLUSTER_WIDE = (
     ("rbac.authorization.k8s.io/v1", "ClusterRoleBinding"),
     (GROUP, "ApiServiceClass"),
 )
-
-
-@pytest.fixture(scope="module")
-def online(helm: Helm, cluster: Cluster) -> Helm:
-    """helm as an administrator of the cluster."""
-    return replace(helm, kubeconfig=cluster.kubeconfig("admin", groups=ADMINS))
-
-
-@pytest.fixture
-def system(admin: Client) -> Iterator[str]:
-    """A namespace for the release, as the charts want it."""
-    labels = {"pod-security.kubernetes.io/enforce": "restricted"}
-    name = f"system-{uuid.uuid4().hex[:10]}"
-    manifest = admin.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name, "labels": labels}})
-    yield name
-    admin.delete(manifest)
-
-
-@pytest.fixture
-def install(online: Helm, system: str) -> Iterator[Callable[..., None]]:
-    """Install or upgrade the release `fairlead` of the operator's chart; it is uninstalled at the end."""
-
-    def run(*settings: str) -> None:
-        sets = [part for setting in settings for part in ("--set", setting)]
-        online.run("upgrade", "--install", "fairlead", str(OPERATOR), "--namespace", system, *sets)
-
-    yield run
-    online.run("uninstall", "fairlead", "--namespace", system, "--ignore-not-found")
 
 
 def of_release(admin: Client, system: str) -> set[tuple[str, str]]:
@@ -269,38 +240,3 @@ def test_the_operator_works_in_one_namespace_with_its_class_from_a_file(
     live = works_with_its_permissions(operator, admin, namespace)
     assert live["status"]["className"] == "standard"
     assert {each.path for each in operator.sent if "apisvcclasses" in each.path} == set()
-
-
-def test_who_edits_or_views_a_namespace_does_so_with_api_services_too(
-    admin: Client, connect: Callable[..., Client], namespace: str, install: Callable[..., None]
-) -> None:
-    install()
-    group = "rbac.authorization.k8s.io"
-    for role in ("edit", "view"):
-        admin.create(
-            {
-                "apiVersion": f"{group}/v1",
-                "kind": "RoleBinding",
-                "metadata": {"name": role, "namespace": namespace},
-                "roleRef": {"apiGroup": group, "kind": "ClusterRole", "name": role},
-                "subjects": [{"apiGroup": group, "kind": "User", "name": f"{role}er"}],
-            }
-        )
-    # The controller puts the roles together, one after the other.
-    editor, viewer, every = connect("editer"), connect("viewer"), {"get", "list", "create", "delete"}
-    eventually(lambda: allowed(editor, namespace) == every, what="who edits may do everything")
-    eventually(lambda: allowed(viewer, namespace), what="who views may do something")
-    assert allowed(viewer, namespace) == {"get", "list"}
-
-
-def allowed(client: Client, namespace: str) -> set[str]:
-    """The verbs that the user has on ApiServices."""
-
-    def may(verb: str) -> bool:
-        attributes = {"namespace": namespace, "verb": verb, "group": "fairlead.dev", "resource": "apisvcs"}
-        review = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
-        path = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
-        answer = client.request("POST", path, body=review | {"spec": {"resourceAttributes": attributes}})
-        return bool(answer["status"]["allowed"])
-
-    return {verb for verb in ("get", "list", "create", "delete") if may(verb)}
