@@ -124,6 +124,8 @@ class Answer:
     body: Any = None
     headers: dict[str, str] = field(default_factory=dict)
     hang: bool = False
+    content: bytes | None = None  # these bytes instead of `body` as JSON
+    trickle: bytes = b""  # these bytes again and again, instead of an end
 
 
 class Payments:
@@ -169,7 +171,7 @@ class Payments:
             self.requests.append(request)
             answer = self.answer(request)
             if not answer.hang:
-                body = b"" if answer.body is None else json.dumps(answer.body).encode()
+                body = answer.content or (b"" if answer.body is None else json.dumps(answer.body).encode())
                 extra = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())
                 head_lines = (
                     f"HTTP/1.1 {answer.status} X\r\ncontent-length: {len(body)}\r\nconnection: close\r\n{extra}\r\n"

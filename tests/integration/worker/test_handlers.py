@@ -6,6 +6,7 @@ import pytest
 
 from fairlead_workload.model.effects import Action
 from fairlead_workload.stores.base import FAILURES, INBOX, PROGRESS
+from fairlead_workload.worker import handlers, steps
 
 SERVICE = {"name": "payments", "port": 8080}
 
@@ -198,6 +199,99 @@ async def test_a_call_that_a_dead_worker_may_have_made_is_compensated_too(lab, p
     lab.worker = lab.new_worker()
     await lab.settle()
     assert [request.path for request in payments.requests] == ["/charge", "/charge", "/refund"]
+
+
+ODD_ANSWERS = {
+    "text that is not UTF-8": b"\xff\xfe caf\xe9",
+    "a JSON string that is not UTF-8": b'"caf\xe9"',
+    "a JSON key that is not UTF-8": b'{"caf\xe9": 1}',
+    "a lone surrogate": b'"\\ud800"',
+    "a number out of range": b'{"total": 1e400}',
+    "deep nesting": b"[" * 30_000 + b"]" * 30_000,
+    "an end in the middle": b'{"total": ',
+}
+
+
+@pytest.mark.parametrize("case", ODD_ANSWERS)
+async def test_an_answer_that_is_no_json_is_text(lab, payments, case):
+    ship = {"name": "ship", "call": call("/ship")}
+    handling(lab, CHARGE, ship, {"name": "confirm", "set": {"receipt": "type(results.ship.body) == string ? 'T' : ''"}})
+    payments.script({}, {"content": ODD_ANSWERS[case]})
+    await lab.create("a")
+    await lab.settle()
+    assert (await lab.document_of("a"))["receipt"] == "T"
+    assert await lab.letters() == []
+
+
+class Defect:
+    """Something of ours that raises what nobody foresaw, while `active` holds."""
+
+    def __init__(self, monkeypatch, target, name, active=lambda *arguments: True):
+        self.active = active
+        self._sound = getattr(target, name)
+        monkeypatch.setattr(target, name, self._call)
+
+    def _call(self, *arguments, **named):
+        if self.active(*arguments):
+            raise ZeroDivisionError
+        return self._sound(*arguments, **named)
+
+
+async def test_a_defect_in_a_call_undoes_that_call_and_those_before(lab, payments, monkeypatch):
+    lab.queue_spec["retry"] = {"maxAttempts": 2}
+    ship = {"name": "ship", "call": call("/ship"), "compensate": {"call": call("/unship")}}
+    handling(lab, CHARGE, ship, on_failure=[REJECT])
+    Defect(monkeypatch, lab.callers[-1], "call", lambda plan, *_: plan.service.path == "/ship")
+    await lab.create("a")
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert (letter.failure.error_class, letter.failure.attempts) == ("Exhausted", 2)
+    assert letter.failure.error_message.startswith("internal")
+    assert [request.path for request in payments.requests] == ["/charge", "/unship", "/refund"]
+    assert (await lab.document_of("a"))["status"] == "REJECTED"
+
+
+async def test_a_call_whose_answer_could_not_be_recorded_is_undone(lab, payments, monkeypatch):
+    lab.queue_spec["retry"] = {"maxAttempts": 1}
+    handling(lab, CHARGE, CONFIRM, on_failure=[REJECT])
+    Defect(
+        monkeypatch,
+        lab.store,
+        "commit",
+        lambda unit: (
+            any(one.space == PROGRESS and b'"done":["charge"]' in (one.value or b"") for one in unit.records)
+            and not any(b"failure" in (one.value or b"") for one in unit.records)
+        ),
+    )
+    await lab.create("a")
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert letter.failure.error_message.startswith("internal")
+    assert [request.path for request in payments.requests] == ["/charge", "/refund"]
+
+
+@pytest.mark.parametrize("steps_of", ["with calls", "without a call"])
+async def test_a_defect_in_a_step_without_a_call_undoes_what_was_done(lab, payments, monkeypatch, steps_of):
+    lab.queue_spec["retry"] = {"maxAttempts": 2}
+    handling(lab, *([CHARGE] if steps_of == "with calls" else []), CONFIRM, on_failure=[REJECT])
+    Defect(monkeypatch, steps, "draft", lambda span, *_: span[0].id == "confirm")
+    await lab.create("a")
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert (letter.failure.error_class, letter.failure.attempts) == ("Exhausted", 2)
+    assert [request.path for request in payments.requests[1:]] == ["/refund"] * (steps_of == "with calls")
+    assert (await lab.document_of("a"))["status"] == "REJECTED"
+
+
+async def test_records_that_cannot_be_read_end_in_a_dead_letter(lab, payments, monkeypatch):
+    lab.queue_spec["retry"] = {"maxAttempts": 2}
+    handling(lab, CHARGE)
+    Defect(monkeypatch, handlers, "Course")
+    await lab.create("a")
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert letter.failure.error_message.startswith("internal")
+    assert payments.requests == []
 
 
 async def test_compensation_that_fails_for_good_says_so_and_a_redrive_resumes_it(lab, payments):

@@ -212,7 +212,7 @@ class Batches:
     async def _failed(self, item: Item, error: BaseException) -> Ending:
         if isinstance(item, CommandItem):
             return await self._failing.single(item, error)
-        return BY_STEP if not isinstance(error, DependencyError) else await self._failing.fact(item, error)
+        return await self._failing.fact(item, error) if isinstance(error, Unavailable) else BY_STEP
 
 
 def _advance(chains: dict[Place, deque[Item]], endings: Mapping[Item, Ending]) -> None:

@@ -117,5 +117,5 @@ def _body(content: bytes | None) -> Any:
         return None
     try:
         return msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return content.decode("utf-8", "replace")

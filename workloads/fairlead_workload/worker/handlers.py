@@ -7,6 +7,7 @@ for good the dead letter says CompensationFailed, and a redrive resumes it.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from itertools import takewhile
@@ -17,7 +18,7 @@ from msgspec import structs
 from fairlead_contract.bindings import Queue as QueueSpec
 from fairlead_contract.expressions import ExpressionError
 from fairlead_workload.caches.strategy import DocumentCache
-from fairlead_workload.errors import Conflict, ConflictKind, FairleadError
+from fairlead_workload.errors import Conflict, ConflictKind, FairleadError, Unavailable
 from fairlead_workload.model import retention
 from fairlead_workload.queues.base import Failure
 from fairlead_workload.stores.base import FAILURES, Committed, Record, RecordWrite, Store, Unit
@@ -45,7 +46,9 @@ from fairlead_workload.worker.telling import tell
 
 MAX_DECISIONS = 10
 SUPERSEDED = Later(1.0, Verdict(Kind.DEPENDENCY, "superseded", "another worker has moved the event on"))
-_FAILURES = (FairleadError, ExpressionError, Rejected, TimeoutError)
+_FORESEEN = (FairleadError, ExpressionError, Rejected, TimeoutError)
+
+_log = logging.getLogger(__name__)
 
 
 class Handlers:
@@ -92,12 +95,20 @@ class Handlers:
                     return await self._attempt(course)
             except Superseded:
                 return SUPERSEDED
-            except _FAILURES as error:
+            except Exception as error:  # noqa: BLE001 - outermost for what has begun: a defect of ours undoes it too
                 if course is None:
-                    return await self._failing.fact(item, error)
+                    return await self._not_begun(item, error)
+                if not isinstance(error, _FORESEEN):
+                    _log.exception("unforeseen error", extra={"event_type": item.event.type, "event_id": item.id})
                 ending = await self._failed(course, error)
                 if ending is not None:
                     return ending
+
+    async def _not_begun(self, item: FactItem, error: Exception) -> Ending:
+        """The records of the event could not be read: an outage is waited out, anything else is counted."""
+        if isinstance(error, Unavailable | TimeoutError):
+            return await self._failing.fact(item, error)
+        raise error
 
     def _before(self, item: FactItem, ended: inbox.InboxEntry) -> Done | Dead:
         if ended.dead is not None and not ended.moved and item.history.inbox is not None:
@@ -144,12 +155,13 @@ class Handlers:
             await self._commit(course, _passing(progress, skipped=(step.id,)), last=last)
             return
         body = item.event.data if call.body is None else call.body(seen)
+        if progress.phase is Phase.FORWARD:  # from here until its answer is on record, nobody knows what was done
+            course.progress = structs.replace(progress, unknown=step.id)
         try:
             result = await self._caller.call(call, body, headers=self._headers(course, step))
-        except (CallFailed, asyncio.CancelledError) as error:
-            unknown = not isinstance(error, CallFailed) or error.unknown
-            if unknown and progress.phase is Phase.FORWARD:
-                course.progress = structs.replace(progress, unknown=step.id)
+        except CallFailed as error:
+            if not error.unknown:
+                course.progress = progress
             raise
         results = {**progress.results, step.id: result}
         await self._commit(course, _passing(progress, done=(step.id,), results=results), last=last)

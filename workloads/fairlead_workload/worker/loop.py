@@ -20,7 +20,7 @@ from fairlead_workload.worker import journal
 from fairlead_workload.worker.batch import Batches
 from fairlead_workload.worker.calls import Caller, ServiceMap
 from fairlead_workload.worker.commands import CommandRules
-from fairlead_workload.worker.decisions import ByStep, Dead, Done, Ending, Later
+from fairlead_workload.worker.decisions import BY_STEP, ByStep, Dead, Done, Ending, Later
 from fairlead_workload.worker.dispatch import Dispatch, FactItem, Item, Refusal, UnhandledItem
 from fairlead_workload.worker.failing import Failing
 from fairlead_workload.worker.handlers import Handlers
@@ -240,6 +240,8 @@ class Worker:
             return await self._batches.apply(items)
         except Exception as error:  # noqa: BLE001 - outermost: a defect met by one event must not stop the others
             if len(items) == 1:
+                if isinstance(items[0], FactItem):  # meets it again step by step, where it is undone
+                    return {items[0]: BY_STEP}
                 _log.exception("unforeseen error", extra={"event_type": items[0].event.type, "event_id": items[0].id})
                 return {items[0]: await self._failing.single(items[0], error)}
             endings: dict[Item, Ending] = {}
