@@ -29,7 +29,9 @@ class Call(Model):
 
     service: ServiceTarget = Field(description="Where the request goes.")
     method: HttpMethod = Field(default=HttpMethod.POST, description="HTTP method.")
-    timeout: Duration = Field(default="5s", description="Longest time for one attempt.")
+    timeout: Duration = Field(
+        default="5s", description="Longest time for one attempt, from the connection to the last byte of the answer."
+    )
     body: Expression | None = Field(
         default=None,
         description="CEL expression of the JSON body over document, event and results. Default: the event's data.",

@@ -125,7 +125,8 @@ class Answer:
     headers: dict[str, str] = field(default_factory=dict)
     hang: bool = False
     content: bytes | None = None  # these bytes instead of `body` as JSON
-    trickle: bytes = b""  # these bytes again and again, instead of an end
+    head: bytes = b""
+    trickle: bytes = b""  # after `head`, these bytes again and again instead of an end
 
 
 class Payments:
@@ -170,6 +171,11 @@ class Payments:
             request = Request(method, path, headers, json.loads(content) if content else None)
             self.requests.append(request)
             answer = self.answer(request)
+            writer.write(answer.head)
+            while answer.trickle:
+                writer.write(answer.trickle)
+                await writer.drain()
+                await asyncio.sleep(0.02)
             if not answer.hang:
                 body = answer.content or (b"" if answer.body is None else json.dumps(answer.body).encode())
                 extra = "".join(f"{name}: {value}\r\n" for name, value in answer.headers.items())

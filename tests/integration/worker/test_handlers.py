@@ -187,6 +187,41 @@ async def test_a_call_of_unknown_outcome_is_compensated_too(lab, payments):
     assert [request.path for request in payments.requests] == ["/charge", "/charge", "/refund"]
 
 
+SLOW_ANSWERS = {
+    "a status line without an end": {"trickle": b"H"},
+    "a head without an end": {"head": b"HTTP/1.1 200 OK\r\n", "trickle": b"x: y\r\n"},
+    "information without an answer": {"trickle": b"HTTP/1.1 103 Early Hints\r\n\r\n"},
+    "a body without an end": {"head": b"HTTP/1.1 200 OK\r\ncontent-length: 60000\r\n\r\n", "trickle": b"x"},
+    "chunks without an end": {
+        "head": b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n",
+        "trickle": b"1\r\nx\r\n",
+    },
+    "nothing": {"hang": True},
+}
+
+
+@pytest.mark.parametrize("case", SLOW_ANSWERS)
+async def test_the_time_of_a_call_is_that_of_its_whole_answer(lab, payments, case):
+    handling(lab, {**CHARGE, "call": call("/charge", timeout="300ms")})
+    payments.script(SLOW_ANSWERS[case], {"status": 400})
+    await lab.create("a")
+    async with asyncio.timeout(10):
+        await lab.settle()
+    assert [request.path for request in payments.requests] == ["/charge", "/charge", "/refund"]
+    assert lab.worker.stats.failed["orders.created", "dependency"] == 1
+
+
+async def test_a_call_that_was_never_sent_needs_no_undoing(lab, payments):
+    lab.queue_spec["retry"] = {"maxAge": "1m"}
+    handling(lab, CHARGE, on_failure=[REJECT])
+    await payments.stop()
+    await lab.create("a")
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert (letter.failure.error_class, payments.requests) == ("Expired", [])
+    assert letter.failure.error_message.startswith("network")
+
+
 async def test_a_call_that_a_dead_worker_may_have_made_is_compensated_too(lab, payments):
     handling(lab, CHARGE)
     payments.script({"hang": True}, {"status": 400})

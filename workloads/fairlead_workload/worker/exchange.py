@@ -1,10 +1,11 @@
 """One HTTP request to a service that a handler calls, and what its answer, or the lack of one, means.
 
 Decided here: what travels with a call, what counts as an answer, and whether a failed call may have been carried out
-all the same. Answers are 2xx; of their bodies at most 64 KiB are kept for later steps.
+all the same. Answers are 2xx; of their bodies at most 64 KiB are kept for later steps. One deadline holds for the whole
+attempt: connection, request, head and body.
 """
 
-import time
+import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -25,7 +26,7 @@ class Exchange:
 
     def __init__(self) -> None:
         limits = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
-        self._client = httpx.AsyncClient(limits=limits, trust_env=False)
+        self._client = httpx.AsyncClient(limits=limits, timeout=None, trust_env=False)
 
     async def attempt(self, plan: CallPlan, url: str, body: Any, *, headers: Mapping[str, str]) -> dict[str, Any]:
         """`{status, body}` of the answer. Raises CallFailed."""
@@ -33,36 +34,41 @@ class Exchange:
         request_headers = {"accept": "application/json", **headers}
         if content is not None:
             request_headers["content-type"] = "application/json"
+        sending = _Sending()
         request = self._client.build_request(
-            plan.method,
-            url,
-            content=content,
-            headers=request_headers,
-            timeout=plan.timeout_seconds,
+            plan.method, url, content=content, headers=request_headers, extensions={"trace": sending}
         )
-        deadline = time.monotonic() + plan.timeout_seconds
         name = plan.service.name
         try:
-            response = await self._client.send(request, stream=True, follow_redirects=False)
-            try:
-                _check(name, response)
-                return {"status": response.status_code, "body": _body(await _read(response, deadline))}
-            finally:
-                await response.aclose()
-        except (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout) as error:
-            raise _unreached(name, error, unknown=False) from None
+            async with asyncio.timeout(plan.timeout_seconds):
+                response = await self._client.send(request, stream=True, follow_redirects=False)
+                try:
+                    _check(name, response)
+                    return {"status": response.status_code, "body": _body(await _read(response))}
+                finally:
+                    await response.aclose()
+        except TimeoutError:
+            raise _unanswered(name, "timeout", "did not answer in time", unknown=sending.begun) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            raise _unreached(name, error, unknown=True) from None
+            message = f"could not be asked ({type(error).__name__})"
+            raise _unanswered(name, "network", message, unknown=sending.begun) from None
 
     async def close(self) -> None:
         """Close the connections."""
         await self._client.aclose()
 
 
-def _unreached(service: str, error: Exception, *, unknown: bool) -> CallFailed:
-    timed_out = isinstance(error, httpx.TimeoutException)
-    code = "timeout" if timed_out else "network"
-    message = "did not answer in time" if timed_out else f"could not be asked ({type(error).__name__})"
+class _Sending:
+    """Whether a byte of the request may have left; what was never sent was not carried out."""
+
+    def __init__(self) -> None:
+        self.begun = False
+
+    async def __call__(self, event: str, _info: Mapping[str, Any]) -> None:
+        self.begun = self.begun or event.endswith("send_request_headers.started")
+
+
+def _unanswered(service: str, code: str, message: str, *, unknown: bool) -> CallFailed:
     return CallFailed(service, code, message, kind=Kind.DEPENDENCY, unknown=unknown)
 
 
@@ -99,15 +105,13 @@ def _retry_after(value: str) -> float:
     return max(0.0, (moment - datetime.now(UTC)).total_seconds())
 
 
-async def _read(response: httpx.Response, deadline: float) -> bytes | None:
-    """The body, or None when it is longer than what is kept. A slow body counts against the call's time-out as well."""
+async def _read(response: httpx.Response) -> bytes | None:
+    """The body, or None when it is longer than what is kept."""
     found = bytearray()
     async for chunk in response.aiter_bytes():
         found += chunk
         if len(found) > MAX_RESULT_BYTES:
             return None
-        if time.monotonic() > deadline:
-            raise httpx.ReadTimeout("the body took too long")
     return bytes(found)
 
 
