@@ -8,6 +8,7 @@ from fairlead_contract.api import Resource
 from fairlead_contract.chains import chain_findings
 from fairlead_contract.expressions import ExpressionError, Program
 from fairlead_contract.findings import Finding, Place, did_you_mean, error, warning
+from fairlead_contract.handler_limits import limit_findings
 from fairlead_contract.resources import ApiServiceSpec
 from fairlead_contract.worker import Compensation, Handler, Step
 
@@ -23,7 +24,7 @@ def worker_findings(spec: ApiServiceSpec) -> list[Finding]:
         return []
     resources = {resource.name: resource for resource in spec.api.resources}
     handled = _handled_types(spec)
-    found: list[Finding] = []
+    found: list[Finding] = [*limit_findings(spec.worker)]
     for position, handler in enumerate(spec.worker.handlers):
         place = ("spec", "worker", "handlers", position)
         resource = resources.get(handler.event.partition(".")[0])

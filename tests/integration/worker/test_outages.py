@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from tests.wrapped import WrappedStore
 
-from fairlead_workload.errors import Unavailable
+from fairlead_workload.errors import Conflict, ConflictKind, Unavailable
 from fairlead_workload.model.effects import Action
 from fairlead_workload.stores.base import LEASES, OPERATIONS, PROGRESS
 from fairlead_workload.worker.outage import THRESHOLD
@@ -176,6 +176,64 @@ async def test_while_the_store_is_down_an_empty_queue_ends_no_outage(lab):
     assert lab.worker.stats.outage
     await lab.worker.drain(30)
     await running
+
+
+
+
+SLOW = {
+    "calls that outlast the event": {"timeout": "10s"},
+    "calls that outlast their own limit": {"timeout": "50ms"},
+}
+
+
+@pytest.mark.parametrize("case", SLOW)
+async def test_handlers_that_run_out_of_time_are_no_outage(lab, payments, case):
+    payments.always(hang=True)
+    charge = CHARGE["steps"][0]
+    lab.worker_spec = {
+        "timeout": "300ms",
+        "handlers": [{**CHARGE, "steps": [{**charge, "call": {**charge["call"], **SLOW[case]}}]}],
+    }
+    lab.open()
+    limits = set()
+    receive = lab.real_queue.receive
+
+    async def watched(limit, *, wait_seconds):
+        limits.add(limit)
+        return await receive(limit, wait_seconds=0.02)
+
+    lab.real_queue.receive = watched
+    for number in range(2 * THRESHOLD):
+        await lab.create(f"o{number}")
+    running = asyncio.create_task(lab.worker.run())
+    await lab.until(lambda: lab.worker.stats.failed["orders.created", "dependency"] >= THRESHOLD)
+    limits.clear()
+    await lab.until(lambda: limits)
+    assert 1 not in limits  # events are fetched in batches all the same
+    write = lab.command(Action.CREATE, "p", {}, resource="products")
+    await lab.send(write)
+    await lab.until(lambda: lab.worker.stats.succeeded["products.create"])
+    assert (await lab.operation(write.id))["status"] == "Succeeded"
+    assert lab.callers[-1].outage  # of the service, to which one call at a time is made
+    await lab.worker.drain(0)
+    await running
+
+
+async def test_writers_that_are_faster_are_no_outage(lab):
+    opened(lab)
+
+    async def beaten(name, call):
+        if name == "commit":
+            raise Conflict(ConflictKind.VERSION, "orders/a")
+        return await call()
+
+    lab.bindings = replace(lab.bindings, store=WrappedStore(lab.real_store, beaten))
+    lab.worker = lab.new_worker()
+    for number in range(2 * THRESHOLD):
+        await lab.create(f"o{number}")
+    await lab.round()
+    assert lab.worker.stats.failed["orders.create", "dependency"] == 2 * THRESHOLD
+    assert not lab.worker.stats.outage
 
 
 async def test_an_idle_relay_writes_nothing(lab):

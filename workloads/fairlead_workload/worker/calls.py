@@ -4,6 +4,7 @@ Decided here: the address of a service, and that calls to one that keeps failing
 whatever does not call it goes on meanwhile. What one call is, `exchange` decides.
 """
 
+import asyncio
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -53,11 +54,12 @@ class Caller:
         except CallFailed as error:
             error.request = _request(plan)
             if error.kind is Kind.DEPENDENCY:
-                self._last[plan.service.name] = classify(error)  # not the error, which holds on to its frames
-                outage.failed()
-                self.standing.heard(plan.service.name, up=False, asked_seconds=patience_seconds(error))
+                self._unanswered(error)
             else:
                 self._answered(plan.service.name)
+            raise
+        except asyncio.CancelledError:  # the event's time was over before that of the call: no answer either
+            self._unanswered(_out_of_time(plan))
             raise
         self._answered(plan.service.name)
         return result
@@ -65,6 +67,11 @@ class Caller:
     def _answered(self, service: str) -> None:
         self._outages[service].succeeded()
         self.standing.heard(service, up=True)
+
+    def _unanswered(self, error: CallFailed) -> None:
+        self._last[error.service] = classify(error)  # not the error, which holds on to its frames
+        self._outages[error.service].failed()
+        self.standing.heard(error.service, up=False, asked_seconds=patience_seconds(error))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -82,6 +89,17 @@ class Caller:
 def _request(plan: CallPlan) -> str:
     """What is asked, without a query, which may be long or private."""
     return f"{plan.method} {plan.service.path.partition('?')[0]}"
+
+
+def _out_of_time(plan: CallPlan) -> CallFailed:
+    return CallFailed(
+        plan.service.name,
+        "timeout",
+        "did not answer before the time of the event was over",
+        kind=Kind.DEPENDENCY,
+        unknown=True,
+        request=_request(plan),
+    )
 
 
 def _waiting(plan: CallPlan, last: Verdict, pause_seconds: float) -> CallFailed:

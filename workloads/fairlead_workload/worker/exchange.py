@@ -26,7 +26,7 @@ class Exchange:
 
     def __init__(self) -> None:
         limits = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
-        self._client = httpx.AsyncClient(limits=limits, timeout=None, trust_env=False)
+        self._client = httpx.AsyncClient(limits=limits, timeout=None, trust_env=False)  # noqa: S113 - see `attempt`
 
     async def attempt(self, plan: CallPlan, url: str, body: Any, *, headers: Mapping[str, str]) -> dict[str, Any]:
         """`{status, body}` of the answer. Raises CallFailed."""

@@ -12,7 +12,7 @@ from importlib.metadata import version
 from msgspec import structs
 
 from fairlead_contract.bindings import Queue as QueueSpec
-from fairlead_workload.errors import Conflict, DependencyError
+from fairlead_workload.errors import Conflict, DependencyError, Unavailable
 from fairlead_workload.events.cloudevents import UndecodableEvent
 from fairlead_workload.model import problems, retention
 from fairlead_workload.queues.base import Delivery, Failure
@@ -24,7 +24,6 @@ from fairlead_workload.worker.dispatch import CommandItem, Item, Refusal
 from fairlead_workload.worker.outage import Outage
 from fairlead_workload.worker.retries import (
     Again,
-    CallFailed,
     ErrorClass,
     Failures,
     GiveUp,
@@ -86,7 +85,7 @@ class Failing:
     def _note(self, event_type: str, verdict: Verdict, error: BaseException) -> None:
         if verdict.made:
             self._stats.failed[self._stats.label(event_type), verdict.kind] += 1
-        if verdict.kind is Kind.DEPENDENCY and not isinstance(error, CallFailed):  # a service has an outage of its own
+        if isinstance(error, Unavailable):  # what store, queue or cache say; no failure of an event or a service is one
             self._outage.failed()
 
     async def remember(self, item: Item, failures: Failures, *others: RecordWrite) -> None:

@@ -1,0 +1,33 @@
+"""Limits of the worker that do not go together: each is served as it stands, but one of the two never has an effect."""
+
+from collections.abc import Iterator
+
+from fairlead_contract.findings import Finding, Place, warning
+from fairlead_contract.model import seconds
+from fairlead_contract.worker import Call, Compensation, Handler, Step, Worker
+
+
+def limit_findings(worker: Worker) -> Iterator[Finding]:
+    """Warnings of limits that another one makes void."""
+    for position, handler in enumerate(worker.handlers):
+        for place, call in _calls(handler, ("spec", "worker", "handlers", position)):
+            if seconds(call.timeout) >= seconds(worker.timeout):
+                yield warning(
+                    (*place, "timeout"),
+                    f"worker.timeout ({worker.timeout}) ends the event before this call's {call.timeout} are over",
+                    "set spec.worker.timeout higher, or the call's lower",
+                )
+
+
+def _calls(handler: Handler, place: Place) -> Iterator[tuple[Place, Call]]:
+    for word, steps in (("steps", handler.steps), ("onFailure", handler.on_failure)):
+        for position, step in enumerate(steps):
+            where = (*place, word, position)
+            yield from _call(step, where)
+            if step.compensate is not None:
+                yield from _call(step.compensate, (*where, "compensate"))
+
+
+def _call(action: Step | Compensation, place: Place) -> Iterator[tuple[Place, Call]]:
+    if action.call is not None:
+        yield (*place, "call"), action.call
