@@ -10,10 +10,17 @@ from fairlead_contract.worker import Call, Compensation, Handler, Step, Worker
 def limit_findings(worker: Worker) -> Iterator[Finding]:
     """Warnings of limits that another one makes void."""
     for position, handler in enumerate(worker.handlers):
-        for place, call in _calls(handler, ("spec", "worker", "handlers", position)):
+        place = ("spec", "worker", "handlers", position)
+        if handler.concurrency is not None and handler.concurrency > worker.concurrency:
+            yield warning(
+                (*place, "concurrency"),
+                f"worker.concurrency ({worker.concurrency}) is less, and holds for all handlers together",
+                "set spec.worker.concurrency higher, or the handler's lower",
+            )
+        for where, call in _calls(handler, place):
             if seconds(call.timeout) >= seconds(worker.timeout):
                 yield warning(
-                    (*place, "timeout"),
+                    (*where, "timeout"),
                     f"worker.timeout ({worker.timeout}) ends the event before this call's {call.timeout} are over",
                     "set spec.worker.timeout higher, or the call's lower",
                 )

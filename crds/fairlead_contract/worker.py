@@ -86,6 +86,15 @@ class Handler(Model):
     event: EventType = Field(
         description="Type handled: RESOURCE.created, .updated, .deleted, or a type that a publish step declares."
     )
+    concurrency: int | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description=(
+            "Most events of this handler handled at once in one replica, within worker.concurrency; of interest where a"
+            " step makes calls. Default: all but one for each other handler that makes calls."
+        ),
+    )
     steps: tuple[Step, ...] = Field(
         min_length=1, max_length=32, description="Steps, run in order.", json_schema_extra=map_list()
     )

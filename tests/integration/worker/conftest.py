@@ -149,6 +149,11 @@ class Payments:
         """Give this answer from now on."""
         self.answer = lambda request: Answer(**answer)
 
+    def hang_on(self, path: str) -> None:
+        """Never answer calls of this path."""
+        default = self.answer
+        self.answer = lambda request: Answer(hang=True) if request.path == path else default(request)
+
     async def start(self) -> None:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
         self.url = f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
@@ -311,6 +316,12 @@ class Lab:
         await until(condition)
 
     # What becomes of it
+
+    def running(self) -> "asyncio.Task[None]":
+        """The worker's loop, which looks for events without a pause."""
+        receive = self.real_queue.receive
+        self.real_queue.receive = lambda limit, *, wait_seconds: receive(limit, wait_seconds=0.01)  # type: ignore[method-assign]
+        return asyncio.create_task(self.worker.run())
 
     async def round(self) -> int:
         """Handle what can be had now, then publish the outbox. Returns how many deliveries there were."""

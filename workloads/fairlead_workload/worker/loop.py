@@ -1,7 +1,8 @@
 """The worker: fetch, dispatch, apply, acknowledge, until drained. The one place of the room that wires and runs tasks.
 
 Commands, and facts whose steps make no call, are applied in batches, several at once. Facts whose steps make calls run
-as tasks of their own, at most `worker.concurrency` at a time. In outage mode one event is tried at a time.
+as tasks of their own, at most `worker.concurrency` at a time, in fair turns of their
+handlers. In outage mode one event is tried at a time.
 """
 
 import asyncio
@@ -32,6 +33,7 @@ from fairlead_workload.worker.relay import OutboxStore, Relay
 from fairlead_workload.worker.retries import Policy
 from fairlead_workload.worker.stats import WorkerStats
 from fairlead_workload.worker.sweep import Housekeeping
+from fairlead_workload.worker.turns import Turns, limits
 from fairlead_workload.worker.unhandled import Unhandled
 
 BATCH = 256
@@ -40,7 +42,7 @@ WAIT_SECONDS = 1.0
 FLUSH_SECONDS = 2.0
 QUEUE_DOWN_SECONDS = 1.0
 SLACK_SECONDS = 60.0  # by which a try may come later than planned
-BACKLOG = 4  # events with calls that may wait here, per one that runs
+BACKLOG = 1_000  # events with calls that may wait here for their turn
 
 _log = logging.getLogger(__name__)
 
@@ -68,9 +70,9 @@ class Worker:
         self._batch = batch
         self._fetchers = fetchers
         concurrency = document.worker.concurrency
-        self._slots = asyncio.Semaphore(concurrency)
-        self._backlog = asyncio.Semaphore(concurrency * (1 + BACKLOG))
+        self._backlog = asyncio.Semaphore(concurrency + BACKLOG)
         plans = build_plans(document.worker, bindings.resources)
+        self._turns = Turns(concurrency, limits(concurrency, plans.values()))
         self._dispatch = Dispatch(bindings.source, bindings.resources, plans)
         self.stats = WorkerStats(self._dispatch.declared)
         self._outage = Outage()
@@ -257,7 +259,7 @@ class Worker:
 
     async def _steps(self, item: FactItem) -> None:
         try:
-            async with self._slots:
+            async with self._turns.slot(item.plan.event):
                 if self._stopping.is_set():
                     return  # not begun: the drain gives it back
                 began = asyncio.get_running_loop().time()

@@ -42,6 +42,7 @@ class HandlerPlan:
     """What happens on one type of event. `compensations` by the id of the step they undo."""
 
     event: str
+    concurrency: int | None
     resource: Resource
     steps: tuple[StepPlan, ...]
     compensations: Mapping[str, StepPlan]
@@ -73,6 +74,7 @@ def _handler(handler: contract.Handler, resources: Mapping[str, Resource]) -> Ha
     }
     return HandlerPlan(
         handler.event,
+        handler.concurrency,
         resource,
         tuple(_step(step, step.name, f"{path}.steps[{step.name}]") for step in handler.steps),
         undoing,

@@ -1,0 +1,64 @@
+"""Whose turn it is: events that go step by step share the slots of a worker between the handlers, fairly.
+
+`worker.concurrency` slots; a free one goes to the handler that runs least, and among equals round. A handler without a
+`concurrency` of its own leaves one slot to each other handler that makes calls, so that a burst of slow calls never
+keeps another's first event waiting. One with a `concurrency` takes up to so many, whoever waits.
+"""
+
+import asyncio
+import contextlib
+from collections import Counter, deque
+from collections.abc import AsyncIterator, Iterable, Mapping
+
+from fairlead_workload.worker.plans import HandlerPlan
+
+
+def limits(concurrency: int, plans: Iterable[HandlerPlan]) -> dict[str, int]:
+    """The most events of each handler at once, by event type."""
+    plans = list(plans)
+    calling = {plan.event for plan in plans if plan.calls}
+    return {
+        plan.event: min(plan.concurrency or max(1, concurrency - len(calling - {plan.event})), concurrency)
+        for plan in plans
+    }
+
+
+class Turns:
+    """Slots for events that go step by step. `limits`: of each handler, by event type."""
+
+    def __init__(self, concurrency: int, limits: Mapping[str, int]) -> None:
+        self._free = concurrency
+        self._limits = limits
+        self._running: Counter[str] = Counter()
+        self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # in the order of their next turns
+
+    @contextlib.asynccontextmanager
+    async def slot(self, handler: str) -> AsyncIterator[None]:
+        """Wait for a turn of `handler` and hold its slot."""
+        turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(handler, deque()).append(turn)
+        self._give()
+        try:
+            await turn
+            yield
+        finally:
+            if turn.done() and not turn.cancelled():
+                self._free += 1
+                self._running[handler] -= 1
+                self._give()
+
+    def _give(self) -> None:
+        while self._free and (handler := self._next()) is not None:
+            turns = self._waiting.pop(handler)
+            turn = turns.popleft()
+            if turns:
+                self._waiting[handler] = turns
+            if not turn.done():  # else its event was cancelled
+                self._free -= 1
+                self._running[handler] += 1
+                turn.set_result(None)
+
+    def _next(self) -> str | None:
+        """The handler whose turn it is: of those below their limit, the one that runs least."""
+        may = (handler for handler in self._waiting if self._running[handler] < self._limits[handler])
+        return min(may, key=self._running.__getitem__, default=None)
