@@ -69,9 +69,9 @@ class Caller:
         self.standing.heard(service, up=True)
 
     def _unanswered(self, error: CallFailed) -> None:
-        self._last[error.service] = classify(error)  # not the error, which holds on to its frames
-        self._outages[error.service].failed()
-        self.standing.heard(error.service, up=False, asked_seconds=patience_seconds(error))
+        self._last[error.dependency] = classify(error)  # not the error, which holds on to its frames
+        self._outages[error.dependency].failed()
+        self.standing.heard(error.dependency, up=False, asked_seconds=patience_seconds(error))
 
     async def close(self) -> None:
         """Close the connections."""

@@ -1,8 +1,9 @@
 """One HTTP request to a service that a handler calls, and what its answer, or the lack of one, means.
 
 Decided here: what travels with a call, what counts as an answer, and whether a failed call may have been carried out
-all the same. Answers are 2xx; of their bodies at most 64 KiB are kept for later steps. One deadline holds for the whole
-attempt: connection, request, head and body.
+all the same. Answers are 2xx; of their bodies at most 64 KiB are kept for later steps, and what is compressed all the
+same is not. One deadline holds for the whole attempt: connection, request, head and body. Redirects are not followed:
+docs/decisions/20261201-redirects-of-called-services.md.
 """
 
 import asyncio
@@ -14,11 +15,13 @@ from typing import Any
 import httpx
 import msgspec
 
+from fairlead_workload.worker.answers import kept, target
 from fairlead_workload.worker.plans import CallPlan
 from fairlead_workload.worker.retries import CallFailed, Kind
 
 MAX_RESULT_BYTES = 65_536
 _TRY_LATER = frozenset({408, 425, 429})
+_PERHAPS_DONE = frozenset({302, 303})
 
 
 class Exchange:
@@ -31,7 +34,7 @@ class Exchange:
     async def attempt(self, plan: CallPlan, url: str, body: Any, *, headers: Mapping[str, str]) -> dict[str, Any]:
         """`{status, body}` of the answer. Raises CallFailed."""
         content = None if plan.method == "GET" and body is None else msgspec.json.encode(body)
-        request_headers = {"accept": "application/json", **headers}
+        request_headers = {"accept": "application/json", "accept-encoding": "identity", **headers}
         if content is not None:
             request_headers["content-type"] = "application/json"
         sending = _Sending()
@@ -44,7 +47,7 @@ class Exchange:
                 response = await self._client.send(request, stream=True, follow_redirects=False)
                 try:
                     _check(name, response)
-                    return {"status": response.status_code, "body": _body(await _read(response))}
+                    return {"status": response.status_code, "body": kept(_body(await _read(response)))}
                 finally:
                     await response.aclose()
         except TimeoutError:
@@ -73,7 +76,10 @@ def _unanswered(service: str, code: str, message: str, *, unknown: bool) -> Call
 
 
 def _check(service: str, response: httpx.Response) -> None:
-    """Raise unless the answer is 2xx. After a 5xx nobody knows what was done; a 4xx says that nothing was."""
+    """Raise unless the answer is 2xx. After a 5xx nobody knows what was done; a 4xx says that nothing was.
+
+    302 and 303 are what many services answer when they have done it.
+    """
     status = response.status_code
     if 200 <= status < 300:
         return
@@ -84,12 +90,18 @@ def _check(service: str, response: httpx.Response) -> None:
     raise CallFailed(
         service,
         f"http-{status}",
-        f"answered {status}",
+        f"answered {status}{_elsewhere(response)}",
         kind=kind,
-        unknown=status >= 500,
+        unknown=status >= 500 or status in _PERHAPS_DONE,
         retry_after_seconds=_retry_after(response.headers.get("retry-after", "")),
         status=status,
     )
+
+
+def _elsewhere(response: httpx.Response) -> str:
+    """What a redirect adds to the message."""
+    place = target(str(response.url), response.headers.get("location", "")) if response.has_redirect_location else ""
+    return f" to {place}, which is not followed; call that if it is meant" if place else ""
 
 
 def _retry_after(value: str) -> float:
@@ -107,6 +119,8 @@ def _retry_after(value: str) -> float:
 
 async def _read(response: httpx.Response) -> bytes | None:
     """The body, or None when it is longer than what is kept."""
+    if response.headers.get("content-encoding", "identity").lower() != "identity":
+        return None  # a few bytes may become gigabytes
     found = bytearray()
     async for chunk in response.aiter_bytes():
         found += chunk
@@ -121,5 +135,7 @@ def _body(content: bytes | None) -> Any:
         return None
     try:
         return msgspec.json.decode(content)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+    except RecursionError:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError):
         return content.decode("utf-8", "replace")

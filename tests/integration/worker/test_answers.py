@@ -1,0 +1,155 @@
+"""What becomes of the answers of called services: redirects, and bodies that are long, deep, odd or compressed."""
+
+import asyncio
+import gzip
+import json
+from contextlib import asynccontextmanager
+
+import pytest
+
+CHARGE = {
+    "name": "charge",
+    "call": {"service": {"name": "payments", "path": "/charge"}},
+    "compensate": {"call": {"service": {"name": "payments", "path": "/refund"}}},
+}
+
+
+def handling(lab, *steps):
+    lab.worker_spec = {"handlers": [{"event": "orders.created", "steps": list(steps)}]}
+    return lab.open()
+
+
+def redirect(status, location):
+    return {"status": status, "headers": {} if location is None else {"location": location}}
+
+
+REDIRECTS = {
+    "to the same service": (307, "/charge/", " to /charge/, which is not followed; call that if it is meant"),
+    "for good": (308, "/v2/charge", " to /v2/charge, which is not followed; call that if it is meant"),
+    "relative": (301, "charge/", " to /charge/, which is not followed; call that if it is meant"),
+    "with only a query": (301, "?a=b", " to /charge, which is not followed; call that if it is meant"),
+    "with something private": (
+        307,
+        "https://me:password@login.example.com:8443/in?token=secret#secret",
+        " to https://login.example.com:8443/in, which is not followed; call that if it is meant",
+    ),
+    "to nowhere": (307, None, ""),
+    "to something that is no address": (307, "http://[", ""),
+    "not modified": (304, None, ""),
+    "choices": (300, None, ""),
+}
+
+
+@pytest.mark.parametrize("case", REDIRECTS)
+async def test_a_redirect_is_not_followed_and_says_where_it_leads(lab, payments, case):
+    status, location, said = REDIRECTS[case]
+    handling(lab, CHARGE)
+    payments.script(redirect(status, location))
+    await lab.create("a")
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert (letter.failure.error_class, letter.failure.error_code) == ("Rejected", f"http-{status}")
+    assert letter.failure.error_message == f"step charge: payments POST /charge: answered {status}{said}"
+    assert [request.path for request in payments.requests] == ["/charge"]
+
+
+async def test_a_long_location_is_cut(lab, payments):
+    handling(lab, CHARGE)
+    payments.script(redirect(307, "/" + 5000 * "x"))
+    await lab.create("a")
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert len(letter.failure.error_message) < 400
+
+
+@pytest.mark.parametrize("status", [302, 303])
+async def test_a_redirect_that_may_mean_done_is_undone(lab, payments, status):
+    handling(lab, CHARGE)
+    payments.script(redirect(status, "/receipts/1"))
+    await lab.create("a")
+    await lab.settle()
+    assert [request.path for request in payments.requests] == ["/charge", "/refund"]
+    (letter,) = await lab.letters()
+    assert letter.failure.error_code == f"http-{status}"
+
+
+async def test_answers_are_asked_for_without_compression(lab, payments):
+    handling(lab, CHARGE)
+    await lab.create("a")
+    await lab.settle()
+    assert payments.requests[0].headers["accept-encoding"] == "identity"
+
+
+def nested(depth):
+    return "[" * depth + "]" * depth
+
+
+def texts(characters):
+    return json.dumps("x" * (characters - 2))
+
+
+BODIES = {
+    "nothing": (b"", "null"),
+    "a text": (b"paid", "text"),
+    "a JSON text": (b'"paid"', "text"),
+    "64 KiB": (texts(65_536).encode(), "text"),
+    "more than 64 KiB": (texts(65_537).encode(), "null"),
+    "64 levels": (nested(64).encode(), "value"),
+    "65 levels": (nested(65).encode(), "null"),
+    "levels without end": (nested(30_000).encode(), "null"),
+    "objects that are too deep": (b'{"a":' * 65 + b"1" + b"}" * 65, "null"),
+    "U+0000 in a text": (b'"a\\u0000b"', "null"),
+    "U+0000 deep in an object": (b'{"a": [{"b": "\\u0000"}]}', "null"),
+    "U+0000 in a name": (b'{"\\u0000": 1}', "null"),
+    "U+0000 in text that is no JSON": (b"a\0b", "null"),
+    "an integer of more than 64 bit": (b'{"a": [9223372036854775808]}', "null"),
+    "an integer of 64 bit": (b'{"a": [9223372036854775807, 1.5, true]}', "value"),
+}
+KIND = "results.charge.body == null ? 'null' : type(results.charge.body) == string ? 'text' : 'value'"
+
+
+@asynccontextmanager
+async def answering(content, *, headers=""):
+    """A service that answers 200 with these bytes; gives its URL."""
+
+    async def serve(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            f"HTTP/1.1 200 OK\r\ncontent-length: {len(content)}\r\nconnection: close\r\n{headers}\r\n".encode()
+        )
+        writer.write(content)
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def kept(lab, content, **options):
+    async with answering(content, **options) as lab.payments.url:
+        handling(lab, CHARGE, {"name": "note", "set": {"receipt": KIND}})
+        await lab.create("a")
+        await lab.settle()
+        assert await lab.letters() == []
+        return (await lab.document_of("a"))["receipt"]
+
+
+@pytest.mark.parametrize("case", BODIES)
+async def test_what_later_steps_cannot_use_is_null_and_no_failure(lab, case):
+    content, expected = BODIES[case]
+    assert await kept(lab, content) == expected
+
+
+async def test_a_body_that_is_compressed_all_the_same_is_null(lab):
+    bomb = gzip.compress(b'"' + b"x" * 1_000_000 + b'"')
+    assert await kept(lab, bomb, headers="content-encoding: gzip\r\n") == "null"
+
+
+async def test_headers_without_end_are_no_answer(lab, payments):
+    lab.queue_spec["retry"] = {"maxAge": "10m"}
+    handling(lab, {"name": "charge", "call": CHARGE["call"]})
+    payments.always(headers={f"x-{number}": "x" * 1000 for number in range(200)})
+    await lab.create("a")
+    await lab.settle()
+    (letter,) = await lab.letters()
+    assert letter.failure.error_message.startswith("network: step charge: payments POST /charge: ")
