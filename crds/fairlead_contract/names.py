@@ -45,6 +45,7 @@ ANNOTATION_RECONCILE_REQUESTED_AT = "fairlead.dev/reconcile-requested-at"
 ANNOTATION_FLUSH_REQUESTED_AT = "fairlead.dev/flush-requested-at"
 ANNOTATION_DELETION_PROTECTION = "fairlead.dev/deletion-protection"
 ANNOTATION_SKIP_TEARDOWN = "fairlead.dev/skip-teardown"
+ANNOTATION_IDENTITY_HASH = "fairlead.dev/identity-hash"
 
 # No suffix ends with "-" and another one, so two resources never want one child name.
 CHILD_SUFFIXES = (

@@ -274,7 +274,9 @@ class ClassServiceAccount(Model):
     """The workloads' ServiceAccounts."""
 
     RULES = (keys_of_annotations("annotations"),)
-    annotations: StringMap = Field(default={}, description="Annotations, such as a cloud role.")
+    annotations: StringMap = Field(
+        default={}, description="Annotations, such as a cloud role. A change rolls the pods out anew."
+    )
 
 
 class ClassNetworkPolicy(Model):

@@ -1,16 +1,18 @@
 """The pod of every workload: one container of the workload image, as the Pod Security level "restricted" wants it.
 
-Decided here: user, root file system, environment, and that no token of the API server is in the pod. The probes and the
-time that a pod takes to end are in `deployment.py`, where the roles differ.
+Decided here: user, root file system, environment, that no token of the API server is in the pod, and that pods are made
+anew when what their ServiceAccount stands for changes. The probes and the time that a pod takes to end are in
+`deployment.py`, where the roles differ.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-from fairlead_contract.names import WORKLOAD_USER_ID
+from fairlead_contract.names import ANNOTATION_IDENTITY_HASH, WORKLOAD_USER_ID
 from fairlead_operator.plan.bindings import uses_aws
 from fairlead_operator.plan.children import Manifest
 from fairlead_operator.plan.compute import resources
+from fairlead_operator.plan.digest import canonical, digest
 from fairlead_operator.plan.mounts import mounts
 from fairlead_operator.plan.request import Request
 
@@ -50,7 +52,13 @@ def pod_template(
         "volumes": volumes,
         **pod,
     }
-    return {"metadata": {"labels": asked.labels(component)}, "spec": spec}
+    return {"metadata": {"labels": asked.labels(component), **_identity(asked)}, "spec": spec}
+
+
+def _identity(asked: Request) -> Manifest:
+    """What makes pods new when their account changes: a cloud looks at its annotations only when a pod starts."""
+    annotations = asked.class_.spec.service_account.annotations
+    return {"annotations": {ANNOTATION_IDENTITY_HASH: digest(canonical(annotations))}} if annotations else {}
 
 
 def _aws(asked: Request) -> dict[str, str]:

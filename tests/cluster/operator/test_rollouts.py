@@ -88,6 +88,34 @@ def complete(live: Manifest) -> bool:
     return bool(is_current and counts == [live["spec"]["replicas"]] * 3)
 
 
+@pytest.mark.usefixtures("recorder", "simulator")
+def test_another_role_of_the_class_reaches_the_pods_a_few_at_a_time(
+    admin: Client, namespace: str, start: Callable[..., Running], class_: Manifest
+) -> None:
+    start()
+    resources = [Resource(admin, embedded(namespace, name, class_)).create() for name in NAMES[:4]]
+    for resource in resources:
+        resource.until("Ready", "True", timeout_seconds=PATIENCE_SECONDS)
+    before = {resource.name: admin.get(resource.child("Deployment", "api")) for resource in resources}
+
+    def rolled_out() -> bool:
+        for resource in resources:
+            live, was = admin.get(resource.child("Deployment", "api")), before[resource.name]
+            assert live
+            assert was
+            if live["spec"]["template"] == was["spec"]["template"] or not complete(live):
+                return False
+            account = admin.get(resource.child("ServiceAccount", "api"))
+            assert account
+            assert account["metadata"]["annotations"]["cloud.example/role"] == "new", "pods are younger than the role"
+        return True
+
+    with rolling_at_once(admin, namespace) as counts:
+        admin.merge(class_, {"spec": {"serviceAccount": {"annotations": {"cloud.example/role": "new"}}}})
+        eventually(rolled_out, what="all pods have the role", timeout_seconds=PATIENCE_SECONDS)
+    assert 0 < max(counts) <= MOST
+
+
 @pytest.mark.usefixtures("recorder")
 def test_a_change_of_the_class_reaches_few_at_a_time(
     admin: Client, namespace: str, start: Callable[..., Running], simulator: Simulator, class_: Manifest

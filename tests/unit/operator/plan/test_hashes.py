@@ -8,8 +8,9 @@ from fairlead_contract.names import RUNTIME_FILE
 from fairlead_contract.openapi import openapi
 from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_operator.plan import Capabilities, plan
+from fairlead_operator.plan.request import COMPONENT
 
-from .cases import CASES, EVERYTHING, NOTHING, child, class_of, golden, golden_inputs, planned, service
+from .cases import CASES, EVERYTHING, NOTHING, WORKLOADS, child, class_of, golden, golden_inputs, planned, service
 
 PG = "datastore: {type: PostgreSQL, postgresql: {host: db, database: shop, credentialsSecret: {name: db}%s}}"
 QUEUE = "queue: {type: SQS, sqs: {queueName: orders}%s}"
@@ -122,3 +123,21 @@ def test_the_plan_knows_its_generation(capabilities: Capabilities) -> None:
     made = plan(service(), class_of(), capabilities=capabilities, image="x", generation=7)
     assert made.generation == 7
     assert "7" not in [value for each in made.children for value in each.manifest["metadata"]["labels"].values()]
+
+
+def roles(annotations: str) -> dict[str, dict[str, str]]:
+    """The annotations of the pods of each workload, in a class whose accounts have these."""
+    made = planned(QUEUE % "", class_of(f"{{serviceAccount: {{annotations: {annotations}}}}}"))
+    pods = [each.manifest["spec"]["template"]["metadata"] for each in made.children if each.kind in WORKLOADS]
+    return {pod["labels"][COMPONENT]: pod.get("annotations", {}) for pod in pods}
+
+
+def test_another_role_makes_every_pod_anew_and_its_order_or_none_does_not() -> None:
+    first, second = roles("{role: a, more: b}"), roles("{role: c, more: b}")
+    assert set(first) == {"api", "worker", "provision"}
+    assert all(first[component] != second[component] for component in first)
+    assert roles("{more: b, role: a}") == first
+    assert roles("{}") == {component: {} for component in first}
+    here, there = (class_of(f"{{serviceAccount: {{annotations: {{role: {role}}}}}}}") for role in "ab")
+    before, after = planned(QUEUE % "", here), planned(QUEUE % "", there)
+    assert (before.runtime_hash, before.provision_hash) == (after.runtime_hash, after.provision_hash)
