@@ -10,7 +10,7 @@ from typing import Any
 from fairlead_operator.reasons import Reason
 
 ALWAYS = {"Ready", "Provisioned", "ApiAvailable", "WorkerAvailable", "AutoscalingReady"}
-WHILE_TRUE = {"Reconciling", "Stalled", "NotForProduction"}
+WHILE_TRUE = {"ClassInvalid", "Reconciling", "Stalled", "NotForProduction"}
 VOLATILE = re.compile(r"\d{4}-\d\d-\d\dT\d\d|[0-9a-f]{8}-[0-9a-f]{4}-|resourceVersion|attempt \d|retry in|\d+ ?s ago")
 REASONS = frozenset(Reason)
 

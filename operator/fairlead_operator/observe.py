@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator import autoscaling, classes, kinds
+from fairlead_operator import autoscaling, classes, kinds, rollouts
 from fairlead_operator.apply import Applier
 from fairlead_operator.cluster.client import Manifest
 from fairlead_operator.cluster.store import Child, Name
@@ -120,12 +120,16 @@ class Observer:
         """The view when there is no plan: what runs goes on, and the status keeps what it said of it."""
         previous = resource.get("status", {})
         owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
-        own = mine(self._world.of(owner), resource["metadata"]["uid"])
+        live = self._world.of(owner)
+        own = mine(live, resource["metadata"]["uid"])
+        scaling_fault, scaling_seconds = autoscaling.assess(live, own, previous, now=self._now())
+        is_of_class = trouble.reason == Reason.INVALID_CLASS and _serves_as_asked(resource)
         return View(
             generation=resource["metadata"]["generation"],
             class_name=previous.get("className", ""),
             url=previous.get("url", ""),
-            stalled=trouble,
+            stalled=None if is_of_class else trouble,
+            class_fault=trouble if is_of_class else None,
             provision=previous.get("provision"),
             provision_cause=told(previous, "Provisioned"),
             bindings=list(previous.get("bindings", ())),
@@ -134,10 +138,19 @@ class Observer:
             api=Part(wanted=True, seen=_seen(own, "api")),
             worker=Part(wanted=_seen(own, "worker") is not None, seen=_seen(own, "worker")),
             scaled=autoscaling.is_scaled(own),
+            scaling_fault=scaling_fault,
+            scaling_seconds=scaling_seconds,
+            embedded=told(previous, "NotForProduction") is not None,
             serving=previous.get("serving"),
             image=previous.get("runtimeVersion", ""),
             requested_at=annotation(resource, names.ANNOTATION_RECONCILE_REQUESTED_AT),
         )
+
+
+def _serves_as_asked(resource: Manifest) -> bool:
+    """Whether nothing is under way, and nothing was asked for since it was well."""
+    is_unwell = any(told(resource.get("status", {}), name) for name in ("Reconciling", "Stalled"))
+    return not (is_unwell or rollouts.is_own(resource) or "deletionTimestamp" in resource["metadata"])
 
 
 def _not_applied(turn: Pass) -> Trouble | None:

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from fairlead_contract.consistency import api_findings
 from fairlead_contract.findings import Severity
 from fairlead_contract.resources import ApiService, ApiServiceClass
+from fairlead_contract.rules import check
 from fairlead_operator import classes, plan
 from fairlead_operator.cluster.reading import depth
 from fairlead_operator.cluster.store import Name
@@ -107,6 +108,8 @@ class Preparer:
     def _try(self, asked: _Asked) -> Prepared | Trouble:
         if depth(asked.resource["spec"]) > DEEPEST:
             return Trouble(Reason.INVALID_SPEC, f"spec nests deeper than {DEEPEST} levels; make its schemas flatter")
+        if fault := _class_fault(asked.class_manifest):
+            return Trouble(Reason.INVALID_CLASS, f"ApiServiceClass {asked.class_name}: {fault}")
         try:
             return self._make(asked)
         except ValidationError as error:
@@ -176,6 +179,18 @@ def _mistake(asked: _Asked) -> Trouble | None:
     parsed, _ = _parsed(asked)
     first = next((each for each in api_findings(parsed.spec) if each.severity is Severity.ERROR), None)
     return Trouble(Reason.INVALID_SPEC, f"{first.path}: {first.message}; {first.remedy}") if first else None
+
+
+def _class_fault(manifest: Manifest | None) -> str:
+    """Why no plan can be made in this class, or empty. It may be older than a rule, or newer than the operator."""
+    if manifest is None:
+        return ""
+    try:
+        ApiServiceClass.model_validate(manifest)
+    except ValidationError as error:
+        first = next(iter(check(dict(manifest)).errors), None)
+        return f"{first.path}: {first.message}; {first.remedy}" if first else _first(error)
+    return ""
 
 
 def _first(error: ValidationError) -> str:

@@ -23,6 +23,7 @@ class Reason(StrEnum):
     PAUSED = "Paused"
     # Somebody has to act.
     CLASS_NOT_FOUND = "ClassNotFound"
+    INVALID_CLASS = "InvalidClass"
     CLASS_LIMITS = "ClassLimits"
     DOCUMENT_TOO_LARGE = "DocumentTooLarge"
     INVALID_SPEC = "InvalidSpec"

@@ -13,7 +13,7 @@ from fairlead_operator.reasons import Reason, Trouble
 
 Status = dict[str, Any]
 ALWAYS = ("ApiAvailable", "AutoscalingReady", "Provisioned", "Ready", "WorkerAvailable")
-WHILE_TRUE = ("NotForProduction", "Reconciling", "Stalled")
+WHILE_TRUE = ("ClassInvalid", "NotForProduction", "Reconciling", "Stalled")
 NOT_CONFIGURED = Trouble(Reason.NOT_CONFIGURED, "")
 
 
@@ -31,6 +31,7 @@ class View:
     """Everything that the status is made from. `stalled` waits for a person, `pending` for the cluster.
 
     `provision_cause` is what there is to say of the provision Job beside its state. `scaled`: it has autoscalers.
+    `class_fault`: nothing can be changed in its class, but what it asks for was applied before and serves.
     After `scaling_seconds` there may be a `scaling_fault`, though nothing tells of it.
     """
 
@@ -39,6 +40,7 @@ class View:
     url: str = ""
     paused: bool = False
     stalled: Trouble | None = None
+    class_fault: Trouble | None = None
     pending: Trouble | None = None
     provision: Status | None = None
     provision_cause: Trouble | None = None
@@ -83,9 +85,11 @@ def assess(view: View, previous: Mapping[str, Any], *, now: str) -> Status:
 def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
     """What is worth an Event, as (type, reason, message): a new trouble, and being well again after one."""
     old, new = _by_type(before), _by_type(after)
-    stalled, was_stalled = new.get("Stalled"), old.get("Stalled")
-    if stalled and (not was_stalled or was_stalled["reason"] != stalled["reason"]):
-        yield "Warning", stalled["reason"], stalled["message"]
+    stalled = new.get("Stalled")
+    for name in ("Stalled", "ClassInvalid"):
+        said, before_that = new.get(name), old.get(name)
+        if said and (not before_that or before_that["reason"] != said["reason"]):
+            yield "Warning", said["reason"], said["message"]
     ready, was_ready = new.get("Ready"), old.get("Ready")
     if not ready or not was_ready:
         return
@@ -131,6 +135,8 @@ def _conditions(view: View) -> dict[str, tuple[str, Trouble]]:
         found["Stalled"] = ("True", view.stalled)
     elif view.pending:
         found["Reconciling"] = ("True", view.pending)
+    if view.class_fault:
+        found["ClassInvalid"] = ("True", view.class_fault)
     if view.embedded:
         text = "documents are kept in the pod and lost with it; choose another datastore for production"
         found["NotForProduction"] = ("True", Trouble(Reason.EMBEDDED_STORE, text))
@@ -148,6 +154,8 @@ def _ready(view: View) -> tuple[str, Trouble]:
         state, trouble = _available(part, name)
         if state != "True":
             return "False", trouble
+    if view.class_fault:
+        return "True", Trouble(Reason.READY, "what was applied last serves; its class cannot be used: see ClassInvalid")
     return "True", Trouble(Reason.READY, "; ".join(("all children are applied and serve", *view.left_out)))
 
 

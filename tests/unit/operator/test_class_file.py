@@ -32,8 +32,11 @@ def test_the_class_is_found_as_if_it_came_from_the_api_server(tmp_path: Path) ->
         "kind: [",
         CLASS.replace("maxReplicas: 5", "maxReplicas: many"),
         CLASS.replace("ApiServiceClass", "ConfigMap"),
+        CLASS.replace("ApiServiceClass", "ApiService"),
+        CLASS.replace("limits", "networkPolicy: {ingressFrom: [{}]}, limits"),
+        CLASS.replace("limits", "monitoring: {labels: {release: a b}}, limits"),
     ],
-    ids=["nothing", "no YAML", "a wrong type", "another kind"],
+    ids=["nothing", "no YAML", "a wrong type", "another kind", "a kind of ours", "a broken rule", "a wrong value"],
 )
 def test_a_file_that_holds_no_class_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "class.yaml"

@@ -48,6 +48,28 @@ def test_a_field_that_the_operator_does_not_know_is_named() -> None:
     assert found.message.startswith("spec.novelty: ")
 
 
+def of_class(**spec: Any) -> dict[str, dict[str, Any]]:
+    """The one class there is, as the API server gives it."""
+    metadata = {"name": "team", "uid": "c", "resourceVersion": "1", "managedFields": [{"manager": "kubectl"}]}
+    content = {"apiVersion": "fairlead.dev/v1alpha1", "kind": "ApiServiceClass", "metadata": metadata, "spec": spec}
+    return {"team": content}
+
+
+@pytest.mark.parametrize(
+    ("spec", "path"),
+    [
+        ({"monitoring": {"labels": {"release": "a b c"}}}, "spec.monitoring.labels.release"),
+        ({"networkPolicy": {"ingressFrom": [{"podselector": {}}]}}, "spec.networkPolicy.ingressFrom[0].podselector"),
+        ({"novelty": True}, "spec.novelty"),
+    ],
+)
+def test_what_is_wrong_with_a_class_is_told_as_the_class_s(spec: dict[str, Any], path: str) -> None:
+    found = Preparer(image=IMAGE).prepare(live(className="team"), of_class(**spec), EVERYTHING)
+    assert isinstance(found, Trouble)
+    assert found.reason == Reason.INVALID_CLASS
+    assert found.message.startswith(f"ApiServiceClass team: {path}: ")
+
+
 def test_a_spec_that_nests_without_end_is_refused() -> None:
     endless: dict[str, Any] = {}
     for _ in range(DEEPEST):

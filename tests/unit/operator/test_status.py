@@ -47,6 +47,18 @@ CASES: dict[str, tuple[View, str, str, str]] = {
         "ClassLimits",
         "Failed",
     ),
+    "a class that cannot be used, though what was asked for serves": (
+        replace(WELL, class_fault=Trouble(Reason.INVALID_CLASS, "no label")),
+        "True",
+        "Ready",
+        "Current",
+    ),
+    "a class that cannot be used, and pods that went away": (
+        replace(WELL, class_fault=Trouble(Reason.INVALID_CLASS, "no label"), api=Part(True, DOWN)),
+        "False",
+        "Unavailable",
+        "InProgress",
+    ),
     "provisioning failed": (
         replace(WELL, provision={"hash": "1", "state": "Failed"}, stalled=Trouble(Reason.PROVISION_FAILED, "no")),
         "False",
@@ -147,6 +159,9 @@ def test_events_tell_of_new_trouble_once_and_of_its_end() -> None:
     assert [each[:2] for each in transitions(well, bad)] == [("Warning", "ProvisionFailed")]
     assert list(transitions(bad, bad)) == []
     assert [each[:2] for each in transitions(bad, well)] == [("Normal", "Ready")]
+    of_class = assess(CASES["a class that cannot be used, though what was asked for serves"][0], well, now="2")
+    assert list(transitions(well, of_class)) == [("Warning", "InvalidClass", "no label")]
+    assert list(transitions(of_class, of_class)) == []
 
 
 STALLED = replace(WELL, stalled=Trouble(Reason.CONFLICT, "there already"))
