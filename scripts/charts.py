@@ -3,8 +3,8 @@
 `python scripts/charts.py` writes, `--check` only prints a diff and exits 1 when a part is stale. Generated are: the
 templates of the definitions, the RBAC rules (from the operator's table of kinds), the paths of Secrets that an
 ApiService can name (from its definition), in the values schema the default class and the ranges of the operator's
-settings, the values as templates read them to fill blanks, and the dashboards. Everything else in `charts/` is written
-by hand. `--golden` renders the charts with a real helm, as the tests compare them.
+settings, the values as templates read them to fill blanks, the example of the notes, and the dashboards. Everything
+else in `charts/` is written by hand. `--golden` renders the charts with a real helm, as the tests compare them.
 """
 
 import difflib
@@ -51,6 +51,7 @@ def generated() -> dict[Path, str]:
         files / "rules-cluster.yaml": _yaml(rules(namespaced=False)),
         files / "rules-namespace.yaml": _yaml(rules(namespaced=True)),
         files / "defaults.yaml": _yaml(yaml.safe_load((CHARTS / "fairlead" / "values.yaml").read_text())),
+        files / "example.yaml": (ROOT / "examples" / "products.yaml").read_text(),
         files / "secret-paths.yaml": _yaml(sorted(secret_paths(_spec("ApiService")))),
         **{files / "dashboards" / f"{name}.json": text for name, text in dashboards.texts().items()},
         SCHEMA: values_schema(SCHEMA.read_text()),

@@ -10,6 +10,7 @@ import pytest
 from ..binaries import binaries
 from ..client import Client
 from ..controlplane import ADMINS, Cluster
+from ..identity import LEASE_NAME, await_grant
 from ..waiting import eventually
 from .helm import OPERATOR, Helm
 from .resources import PROTECTED, api_service, named, refused
@@ -71,12 +72,29 @@ def system(admin: Client) -> Iterator[str]:
 
 
 @pytest.fixture
-def install(online: Helm, system: str) -> Iterator[Callable[..., None]]:
-    """Install or upgrade the release `fairlead` of the operator's chart; it is uninstalled at the end."""
+def install(online: Helm, system: str) -> Iterator[Callable[..., str]]:
+    """Install or upgrade the release `fairlead` of the operator's chart; it is uninstalled at the end.
 
-    def run(*settings: str) -> None:
+    What helm prints has the notes in it.
+    """
+
+    def run(*settings: str) -> str:
         sets = [part for setting in settings for part in ("--set", setting)]
-        online.run("upgrade", "--install", "fairlead", str(OPERATOR), "--namespace", system, *sets)
+        return online.run("upgrade", "--install", "fairlead", str(OPERATOR), "--namespace", system, *sets)
 
     yield run
     online.run("uninstall", "fairlead", "--namespace", system, "--ignore-not-found")
+
+
+@pytest.fixture
+def account(cluster: Cluster, system: str) -> Callable[[str], Path]:
+    """A kubeconfig of the operator's ServiceAccount, once the server knows what it may do in a namespace."""
+
+    def write(namespace: str) -> Path:
+        config = cluster.kubeconfig(f"system:serviceaccount:{system}:fairlead", groups=("system:serviceaccounts",))
+        with Client(config) as client:
+            await_grant(client, f"/apis/fairlead.dev/v1alpha1/namespaces/{namespace}/apisvcs/none")
+            await_grant(client, f"/apis/coordination.k8s.io/v1/namespaces/{system}/leases/{LEASE_NAME}")
+        return config
+
+    return write

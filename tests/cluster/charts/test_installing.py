@@ -9,7 +9,7 @@ import yaml
 
 from ..client import Client, Manifest
 from ..controlplane import ADMINS, Cluster
-from ..identity import LEASE_NAME, await_grant
+from ..identity import LEASE_NAME
 from ..operator.harness import Running, example, info, settings
 from ..simulator import Simulator
 from ..waiting import eventually
@@ -43,7 +43,7 @@ def deployment(admin: Client, system: str) -> Manifest | None:
 
 
 def test_the_operator_is_installed_upgraded_and_uninstalled(
-    admin: Client, online: Helm, system: str, install: Callable[..., None]
+    admin: Client, online: Helm, system: str, install: Callable[..., str]
 ) -> None:
     install()
     made = of_release(admin, system)
@@ -60,7 +60,7 @@ def test_the_operator_is_installed_upgraded_and_uninstalled(
     eventually(lambda: deployment(admin, system) is None, what="the Deployment is still there")
 
 
-def test_an_upgrade_without_a_change_changes_nothing(admin: Client, system: str, install: Callable[..., None]) -> None:
+def test_an_upgrade_without_a_change_changes_nothing(admin: Client, system: str, install: Callable[..., str]) -> None:
     install()
     before = deployment(admin, system)
     install()
@@ -126,15 +126,6 @@ def test_the_definitions_and_what_is_defined_outlive_their_chart(
     assert admin.get(resource)
 
 
-def account(cluster: Cluster, system: str, namespace: str) -> Path:
-    """A kubeconfig of the operator's ServiceAccount, once the server knows what it may do in the namespace."""
-    config = cluster.kubeconfig(f"system:serviceaccount:{system}:fairlead", groups=("system:serviceaccounts",))
-    with Client(config) as client:
-        await_grant(client, f"/apis/{GROUP}/namespaces/{namespace}/apisvcs/none")
-        await_grant(client, f"/apis/coordination.k8s.io/v1/namespaces/{system}/leases/{LEASE_NAME}")
-    return config
-
-
 @pytest.fixture
 def simulator(cluster: Cluster, namespace: str) -> Iterator[Simulator]:
     """Pods become ready and Jobs succeed."""
@@ -179,10 +170,10 @@ def works_with_its_permissions(operator: Running, admin: Client, namespace: str)
 
 @pytest.mark.usefixtures("simulator")
 def test_the_operator_works_with_what_the_chart_grants_it(
-    admin: Client, cluster: Cluster, system: str, namespace: str, install: Callable[..., None]
+    admin: Client, account: Callable[[str], Path], system: str, namespace: str, install: Callable[..., str]
 ) -> None:
     install()
-    config = account(cluster, system, namespace)
+    config = account(namespace)
     given = settings("", lease_namespace=system, lease_name=LEASE_NAME)
     live = works_with_its_permissions(Running(given, lambda: info(config)), admin, namespace)
     assert live["status"]["className"] == "standard"
@@ -190,10 +181,10 @@ def test_the_operator_works_with_what_the_chart_grants_it(
 
 @pytest.mark.usefixtures("simulator")
 def test_with_flow_control_what_the_operator_sends_has_a_priority_level_of_its_own(
-    admin: Client, cluster: Cluster, system: str, namespace: str, install: Callable[..., None]
+    admin: Client, account: Callable[[str], Path], system: str, namespace: str, install: Callable[..., str]
 ) -> None:
     install("flowControl.enabled=true")
-    config = account(cluster, system, namespace)
+    config = account(namespace)
     name = {"apiVersion": f"{FLOW_CONTROL}/v1", "kind": "FlowSchema", "metadata": {"name": "fairlead"}}
     schema = admin.get(name)
     assert schema
@@ -224,7 +215,12 @@ def dispatched(admin: Client, schema: str) -> int:
 
 @pytest.mark.usefixtures("simulator")
 def test_the_operator_works_in_one_namespace_with_its_class_from_a_file(
-    admin: Client, cluster: Cluster, system: str, namespace: str, install: Callable[..., None], tmp_path: Path
+    admin: Client,
+    account: Callable[[str], Path],
+    system: str,
+    namespace: str,
+    install: Callable[..., str],
+    tmp_path: Path,
 ) -> None:
     install(f"watchNamespaces={{{namespace}}}", "defaultClass.spec.limits.maxReplicas=100")
     assert of_release(admin, system) == set()
@@ -234,7 +230,7 @@ def test_the_operator_works_in_one_namespace_with_its_class_from_a_file(
     file = tmp_path / "class.yaml"
     file.write_text(mounted["data"]["class.yaml"])
     assert yaml.safe_load(file.read_text())["spec"]["limits"] == {"maxReplicas": 100}
-    config = account(cluster, system, namespace)
+    config = account(namespace)
     given = settings(namespace, lease_namespace=system, lease_name=LEASE_NAME, class_file=str(file))
     operator = Running(given, lambda: info(config))
     live = works_with_its_permissions(operator, admin, namespace)

@@ -18,7 +18,7 @@ from .resources import service_class
 
 
 def test_who_edits_or_views_a_namespace_does_so_with_api_services_too(
-    admin: Client, connect: Callable[..., Client], namespace: str, install: Callable[..., None]
+    admin: Client, connect: Callable[..., Client], namespace: str, install: Callable[..., str]
 ) -> None:
     install()
     for role in ("edit", "view"):
@@ -37,7 +37,7 @@ UNREAD = (
 
 
 def test_who_edits_a_namespace_plans_there_without_reading_classes(
-    admin: Client, cluster: Cluster, namespace: str, install: Callable[..., None], tmp_path: Path
+    admin: Client, cluster: Cluster, namespace: str, install: Callable[..., str], tmp_path: Path
 ) -> None:
     install()
     bind(admin, namespace, role="edit", user="planner")

@@ -164,6 +164,20 @@ def test_what_is_planned_is_what_the_operator_does(
     assert writes
 
 
+@pytest.mark.usefixtures("simulator")
+def test_the_operators_page_of_runbooks_is_no_change(
+    start: Callable[..., Running],
+    make: Callable[..., Resource],
+    plan: Callable[..., Answer],
+) -> None:
+    operator = start(runbooks="https://runbooks.example/alerts")
+    resource = make()
+    resource.until("Ready", "True")
+    operator.settle()
+    same = plan(resource.manifest, "--output", "json")
+    assert (same.code, same.actions()) == (0, {})
+
+
 def test_people_are_shown_a_line_for_each_object(namespace: str, admin: Client, plan: Callable[..., Answer]) -> None:
     resource = Resource(admin, example(namespace)).create()
     edited = example(namespace, scaling={"api": {"min": 3, "max": 9}})

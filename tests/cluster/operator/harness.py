@@ -180,7 +180,6 @@ def settings(namespace: str, /, **changes: Any) -> Settings:
     """Settings for one test: all in its namespace, and leases that outlast a busy machine; `changes` replace any."""
     given = {
         "image": "registry.example/fairlead-workload:1",
-        "runbooks": "https://runbooks.example/alerts",
         "namespace": namespace,
         "lease_namespace": namespace,
         "identity": uuid.uuid4().hex[:8],
