@@ -89,7 +89,30 @@ def values_schema(written: str) -> str:
         allowed = {"type": "integer", "minimum": math.ceil(low), "maximum": int(high)}
         schema["properties"][part]["properties"][name] = allowed
     schema["properties"]["operator"]["properties"]["logLevel"] = {"enum": list(logs.LEVELS)}
-    return json.dumps(schema, indent=2) + "\n"
+    named = {name: with_blanks(each) for name, each in schema["$defs"].items()}
+    return json.dumps(with_blanks(schema) | {"$defs": named}, indent=2) + "\n"
+
+
+def with_blanks(schema: Schema) -> Schema:
+    """The schema with `null` for whatever a map may have; the templates take it out. Not in lists, where it stays."""
+    found = dict(schema)
+    if "properties" in found:
+        found["properties"] = {name: _or_blank(with_blanks(each)) for name, each in found["properties"].items()}
+    if isinstance(found.get("additionalProperties"), dict):
+        found["additionalProperties"] = _or_blank(with_blanks(found["additionalProperties"]))
+    return found
+
+
+def _or_blank(schema: Schema) -> Schema:
+    if "$ref" in schema:
+        return {"oneOf": [{"type": "null"}, schema]}
+    found = dict(schema)
+    if "type" in found:
+        types = found["type"] if isinstance(found["type"], list) else [found["type"]]
+        found["type"] = [*types, *({"null"} - set(types))]
+    if "enum" in found:
+        found["enum"] = [*found["enum"], *([] if None in found["enum"] else [None])]
+    return found
 
 
 def strict(schema: Schema) -> Schema:

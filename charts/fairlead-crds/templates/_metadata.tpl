@@ -2,7 +2,7 @@
 {{- define "fairlead-crds.annotations" -}}
 {{- $own := dict }}
 {{- if ne (toString .Values.keep) "false" }}{{ $own = dict "helm.sh/resource-policy" "keep" }}{{ end }}
-{{- with merge $own (default dict .Values.annotations) }}
+{{- with merge $own (include "fairlead-crds.given" .Values.annotations | fromYaml) }}
 annotations:
   {{- toYaml . | nindent 2 }}
 {{- end }}
@@ -11,13 +11,14 @@ annotations:
 {{/* Labels of a definition. */}}
 {{- define "fairlead-crds.labels" -}}
 {{- $own := include "fairlead-crds.ownLabels" . | fromYaml }}
-{{- range $label, $_ := .Values.labels }}
+{{- $given := include "fairlead-crds.given" .Values.labels | fromYaml }}
+{{- range $label, $_ := $given }}
 {{- if hasKey $own $label }}
 {{- fail (printf "labels: the label %s is the chart's own; leave it out" $label) }}
 {{- end }}
 {{- end -}}
 labels:
-  {{- with .Values.labels }}
+  {{- with $given }}
   {{- toYaml . | nindent 2 }}
   {{- end }}
   {{- include "fairlead-crds.ownLabels" . | nindent 2 }}
@@ -30,4 +31,13 @@ app.kubernetes.io/component: crds
 app.kubernetes.io/managed-by: {{ .Release.Service | quote }}
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name (.Chart.Version | replace "+" "_") | quote }}
+{{- end }}
+
+{{/* What is not blank of a map. */}}
+{{- define "fairlead-crds.given" -}}
+{{- $given := dict }}
+{{- range $key, $value := . }}
+{{- if not (kindIs "invalid" $value) }}{{ $_ := set $given $key $value }}{{ end }}
+{{- end }}
+{{- toYaml $given }}
 {{- end }}

@@ -156,6 +156,31 @@ def test_with_every_value_blank_all_have_their_defaults(
     assert helm.manifests(chart, settings=[f"{name}=null" for name in every]) == usual[chart]
 
 
+WITHOUT_A_DEFAULT = {
+    "a part of the class": (OPERATOR, "defaultClass.spec.limits"),
+    "a list of the class": (OPERATOR, "defaultClass.spec.runtime.pullSecrets"),
+    "a label of the pods": (OPERATOR, "podLabels.team"),
+    "an annotation": (OPERATOR, "serviceAccount.annotations.team"),
+    "a node's label": (OPERATOR, "nodeSelector.disk"),
+    "a kind of affinity": (OPERATOR, "affinity.nodeAffinity"),
+    "a label of definitions": (DEFINITIONS, "labels.team"),
+    "an annotation of definitions": (DEFINITIONS, "annotations.team"),
+}
+
+
+@pytest.mark.parametrize(("chart", "path"), WITHOUT_A_DEFAULT.values(), ids=WITHOUT_A_DEFAULT)
+def test_a_blank_value_without_a_default_is_not_there(
+    helm: Helm, usual: dict[Path, list[Manifest]], umbrella: Path, chart: Path, path: str
+) -> None:
+    found = helm.manifests(chart, settings=[f"{path}=null"])
+    if path.startswith("defaultClass"):
+        [spec] = [each["spec"] for each in found if each["kind"] == "ApiServiceClass"]
+        assert spec in ({"isDefault": True}, {"isDefault": True, "runtime": {}})
+    else:
+        assert found == usual[chart]
+    assert helm.manifests(umbrella, settings=[f"{chart.name}.{path}=null"])
+
+
 def test_a_blank_takes_out_what_is_the_users_own(helm: Helm) -> None:
     settings = ["resources.limits.cpu=null", "dashboards.enabled=true", "dashboards.labels.grafana_dashboard=null"]
     found = {each["kind"]: each for each in helm.manifests(OPERATOR, settings=settings)}
