@@ -31,7 +31,7 @@ def credentials(plugin: Entry, cluster: Entry, environment: Mapping[str, str]) -
     is_interactive = _interactive(plugin)
     spec: Entry = {"interactive": is_interactive}
     if plugin.get("provideClusterInfo"):
-        spec["cluster"] = _told(cluster)
+        spec["cluster"] = _cluster_info(cluster)
     asked = {"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": spec}
     try:
         given = {str(each["name"]): str(each["value"]) for each in plugin.get("env") or ()}
@@ -71,20 +71,20 @@ def _interactive(plugin: Entry) -> bool:
     return has_terminal and mode != "Never"
 
 
-def _told(cluster: Entry) -> Entry:
+def _cluster_info(cluster: Entry) -> Entry:
     """What the plugin learns of the cluster. The authority comes by content, as it may not see our files."""
     fields = ("server", "tls-server-name", "insecure-skip-tls-verify", "proxy-url", "disable-compression")
-    told = {field: cluster[field] for field in (*fields, "certificate-authority-data") if cluster.get(field)}
+    found = {field: cluster[field] for field in (*fields, "certificate-authority-data") if cluster.get(field)}
     file = cluster.get("certificate-authority")
-    if file and "certificate-authority-data" not in told:
+    if file and "certificate-authority-data" not in found:
         try:
-            told["certificate-authority-data"] = base64.b64encode(Path(file).read_bytes()).decode()
+            found["certificate-authority-data"] = base64.b64encode(Path(file).read_bytes()).decode()
         except OSError as error:
             raise PluginFailed(f"{file} cannot be read: {error.strerror}; log in again") from None
     for extension in cluster.get("extensions") or ():
         if extension.get("name") == CONFIG_EXTENSION:
-            told["config"] = extension.get("extension")
-    return told
+            found["config"] = extension.get("extension")
+    return found
 
 
 def _failure(plugin: Entry, command: str, cause: str) -> str:

@@ -167,7 +167,7 @@ def _understood(entry: Entry, kind: str, place: str) -> None:
 
 def _consistent(cluster: Entry, user: Entry) -> None:
     """Refuse what kubectl refuses, and what would be asked as nobody in silence."""
-    for faulty, told in (
+    for is_faulty, message in (
         (not cluster.get("server"), "cluster has no server; check it"),
         (
             cluster.get("insecure-skip-tls-verify") and _file(cluster, "certificate-authority", "ca"),
@@ -190,8 +190,8 @@ def _consistent(cluster: Entry, user: Entry) -> None:
             "user has as-uid, as-groups or as-user-extra, but no `as`; give the user that they are of",
         ),
     ):
-        if faulty:
-            raise Unusable(f"the kubeconfig's {told}")
+        if is_faulty:
+            raise Unusable(f"the kubeconfig's {message}")
 
 
 def _credentials(user: Entry, cluster: Entry, environment: Mapping[str, str]) -> Entry:
@@ -210,10 +210,8 @@ def _credentials(user: Entry, cluster: Entry, environment: Mapping[str, str]) ->
 
 
 def _login(cluster: Entry, user: Entry) -> Login:
-    authority, certificate = (
-        _file(cluster, "certificate-authority", "ca"),
-        _file(user, "client-certificate", "certificate"),
-    )
+    authority = _file(cluster, "certificate-authority", "ca")
+    certificate = _file(user, "client-certificate", "certificate")
     insecure = cluster.get("insecure-skip-tls-verify")
     scheme = "https" if authority or certificate or insecure else "http"
     server = cluster["server"] if "://" in cluster["server"] else f"{scheme}://{cluster['server']}"

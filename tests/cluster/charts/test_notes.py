@@ -106,14 +106,14 @@ def test_what_the_docs_say_of_null_and_of_numbers_is_so(
     def cpu(value: object) -> dict[str, object]:
         return {"compute": {"api": {"requests": {"cpu": value}}}}
 
-    told = INSTALL.read_text()
+    docs = INSTALL.read_text()
     for how, spec, message in (
         ("--server-side", {"queue": None}, 'Invalid value: "null"'),
         ("--server-side", cpu(1), "expected string"),
         ("", cpu(1), "must be of type string"),
     ):
         assert message in tried(how, **spec).stderr
-        assert f"`{message}`" in told
+        assert f"`{message}`" in docs
     for how, spec in (("", {"queue": None}), ("", cpu("1")), ("--server-side", cpu("1")), ("", cpu("500m"))):
         done = tried(how, **spec)
         assert done.returncode == 0, done.stderr

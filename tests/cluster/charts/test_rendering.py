@@ -284,7 +284,7 @@ def test_the_alerts_read_metrics_that_there_are(helm: Helm) -> None:
         assert metrics_in(alert["expr"]) <= operator_metrics() | {"up"}
 
 
-def test_every_alert_leads_to_its_part_of_the_docs_of_this_version_unless_told_otherwise(helm: Helm) -> None:
+def test_every_alert_leads_to_its_part_of_the_docs_of_this_version_or_to_a_given_page(helm: Helm) -> None:
     anchors = set(re.findall(r"^## (\w+)$", (ROOT / "docs" / "alerts.md").read_text().lower(), re.MULTILINE))
 
     def pages(*settings: str) -> set[str]:

@@ -60,7 +60,7 @@ def test_who_edits_a_namespace_plans_there_without_reading_classes(
         assert found["notes"][0] == UNREAD.format(verb)
         made = {kind for kind, each in objects.items() if each["action"] == "create"}
         assert made >= {"ApiService", "Deployment", "Service", "ConfigMap", "NetworkPolicy", "Job"}
-        # What the roles of Kubernetes say nothing of is told, with the right that it takes.
+        # What the roles of Kubernetes leave out is named, with the right that it takes.
         assert "you may not get prometheusrules.monitoring.coreos.com in" in objects["PrometheusRule"]["message"]
         assert any(note.startswith("you may not list prometheusrules.monitor") for note in found["notes"])
     (tmp_path / "class.yaml").write_text(yaml.safe_dump(service_class("standard")))

@@ -68,15 +68,15 @@ def plan(config: Path, namespace: str, folder: Path) -> tuple[int, str, str]:
 
 
 def test_nothing_is_planned_as_somebody_else(edited: Edit, namespace: str, tmp_path: Path) -> None:
-    code, out, told = plan(edited({"as": "nobody"}), namespace, tmp_path)
+    code, out, error = plan(edited({"as": "nobody"}), namespace, tmp_path)
     assert (code, out) == (1, "")
-    assert f"you may not get apisvcs.fairlead.dev in the namespace {namespace}" in told
+    assert f"you may not get apisvcs.fairlead.dev in the namespace {namespace}" in error
     code, out, _ = plan(edited({"as": "nobody", "as-groups": ["system:masters"]}), namespace, tmp_path)
     assert code == 0
     assert f"ApiService {namespace}/orders" in out
 
 
-def test_who_may_not_act_as_somebody_else_is_told_so(
+def test_who_may_not_act_as_somebody_else_is_refused_so(
     admin: Admin, edited: Edit, admin_config: Path, namespace: str, tmp_path: Path
 ) -> None:
     user = Identity(admin, namespace).create()
@@ -85,8 +85,8 @@ def test_who_may_not_act_as_somebody_else_is_told_so(
     nothing = dict.fromkeys(("client-certificate-data", "client-key-data"))
     config = edited({"tokenFile": "token", **nothing})
     assert who(config)["username"] == f"system:serviceaccount:{namespace}:{user.name}"
-    _, _, told = plan(edited({"tokenFile": "token", "as": "admin", **nothing}), namespace, tmp_path)
-    assert "you may not act as the user that `as` of the kubeconfig names; ask for a role with impersonate" in told
+    _, _, error = plan(edited({"tokenFile": "token", "as": "admin", **nothing}), namespace, tmp_path)
+    assert "you may not act as the user that `as` of the kubeconfig names; ask for a role with impersonate" in error
     user.remove()
 
 

@@ -186,14 +186,14 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
 }
 
 
-@pytest.mark.parametrize(("user", "cluster", "told"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize(("user", "cluster", "message"), REFUSED.values(), ids=REFUSED)
 def test_what_is_not_honoured_is_refused_by_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: dict[str, Any], cluster: dict[str, Any], told: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: dict[str, Any], cluster: dict[str, Any], message: str
 ) -> None:
     path = config(tmp_path / "one", "a", user=user, **cluster)
     with Path(os.devnull).open() as nobody:
         monkeypatch.setattr("sys.stdin", nobody)
-        with pytest.raises(Unusable, match=told):
+        with pytest.raises(Unusable, match=message):
             read(path)
 
 
@@ -258,8 +258,8 @@ def test_a_plugin_beside_the_kubeconfig_learns_all_of_the_cluster(tmp_path: Path
     assert login(tmp_path, {"exec": exec_}, **cluster).token == "x"
     asked = json.loads((tmp_path / "asked").read_text())["spec"]
     assert asked["interactive"] is False
-    told = {name: value for name, value in cluster.items() if name != "extensions"}
-    assert asked["cluster"] == {"server": "https://a", "config": {"audience": "x"}} | told
+    passed = {name: value for name, value in cluster.items() if name != "extensions"}
+    assert asked["cluster"] == {"server": "https://a", "config": {"audience": "x"}} | passed
 
 
 def test_without_any_file_it_is_said_where_they_are_looked_for(tmp_path: Path) -> None:
