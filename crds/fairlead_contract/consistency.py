@@ -54,7 +54,7 @@ def _indexes(resource: Resource, place: Place) -> Iterator[Finding]:
         yield from _scalar(schema, index.sort, (*where, "sort"))
         if index.sort == index.partition:
             yield error((*where, "sort"), "is the same property as partition", "choose another, or leave sort out")
-        if index.sort in schema["properties"] and not resource.always_has(str(index.sort)):
+        if index.sort in schema.properties and not resource.always_has(str(index.sort)):
             said = (
                 f"documents without `{index.sort}` are in no list by this index, even one by `{index.partition}` alone"
             )

@@ -178,8 +178,6 @@ async def test_while_the_store_is_down_an_empty_queue_ends_no_outage(lab):
     await running
 
 
-
-
 SLOW = {
     "calls that outlast the event": {"timeout": "10s"},
     "calls that outlast their own limit": {"timeout": "50ms"},

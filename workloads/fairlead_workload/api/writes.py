@@ -103,7 +103,7 @@ class Writer:
 
     async def _in_turn(self, write: Write, raw: bytes) -> Response:
         way = self._way(write.request)
-        if way is self._accepted or write.condition.versions is not None:
+        if way is self._accepted or isinstance(write.condition.match, frozenset):
             return await self._take(way, write, raw)
         try:
             async with self._turns.of(self._resource.path(write.key)):
