@@ -24,10 +24,14 @@ HEREDOC = re.compile(r"-f - <<'EOF'\n(.*?)\nEOF\n", re.DOTALL)
 
 
 @pytest.fixture
-def shell(cluster: Cluster, tools: dict[str, Path]) -> Callable[[str], subprocess.CompletedProcess[str]]:
+def shell(
+    cluster: Cluster, tools: dict[str, Path], tmp_path: Path
+) -> Callable[[str], subprocess.CompletedProcess[str]]:
     """Run commands as an administrator, with kubectl."""
     path = f"{tools['kubectl'].parent}:{os.environ['PATH']}"
-    environment = {"PATH": path, "KUBECONFIG": str(cluster.kubeconfig("admin", groups=ADMINS))}
+    # kubectl keeps what it found out about servers in its home.
+    config = cluster.kubeconfig("admin", groups=ADMINS)
+    environment = {"PATH": path, "KUBECONFIG": str(config), "HOME": str(tmp_path)}
 
     def run(commands: str) -> subprocess.CompletedProcess[str]:
         command = ["bash", "-euc", commands]

@@ -25,6 +25,8 @@ from .harness import Running, side_by_side
 pytestmark = pytest.mark.usefixtures("simulator")
 STATUS = Path(__file__).parent / "stored" / "status.yaml"
 NEXT = "registry.example/fairlead-workload:2"
+# As in the golden files; by default it is another page with each version.
+RUNBOOKS = "https://docs.example/alerts.md"
 PINNED = {"image": "registry.example/pinned:1"}
 # The runtime document names its namespace, so its hash is another one in another namespace.
 RUNTIME_HASH = str(yaml.safe_load((FULL / "plan.yaml").read_text())["runtimeHash"])
@@ -62,7 +64,7 @@ def test_what_a_version_before_left_is_not_written_again(
     eventually(lambda: all(rests(admin.get(each)) for each in children), what="pods are there, and the Job is done")
     status = stored_status(admin, children, runtime_hash=planned(resource.live()).runtime_hash)
     admin.merge(resource.manifest, {"status": status}, subresource="status")
-    operator = start(class_file=str(CLASS_FILE), image=NEXT)
+    operator = start(class_file=str(CLASS_FILE), image=NEXT, runbooks=RUNBOOKS)
     operator.settle()
     operator.resync()
     assert operator.writes() == []

@@ -175,23 +175,25 @@ def test_an_outage_of_payments_delays_orders_and_fills_no_dead_letters(tmp_path:
         answers = [place(server, customerId=f"c{number}") for number in range(8)]
         for answer in answers:
             assert operation(server, answer)["status"] == "Succeeded", "the order is stored all the same"
-        until(lambda: _metric(server, "outage"), lambda value: value == 1)
+        until(lambda: _metric(server, "called_service_up"), lambda value: value == 0)
+        assert _metric(server, "worker_outage") == 0, "that is about the datastore"
         assert http.get(f"{server.url}{answers[0].json()['resource']}").json()["status"] == "PENDING"
         assert http.get(f"{server.url}/ready").status_code == 200
         with Payments(port) as payments:
             for answer in answers:
                 order(server, answer, "CONFIRMED")
-            until(lambda: _metric(server, "outage"), lambda value: value == 0)
+            until(lambda: _metric(server, "called_service_up"), lambda value: value == 1)
             assert len(payments.keys) == len(answers)
         assert letters(tmp_path) == []
         assert server.stop() == 0
 
 
-def _metric(server: Running, part: str) -> float:
-    """The one metric of the worker whose name has `part` in it."""
+def _metric(server: Running, part: str) -> float | None:
+    """The one metric of the worker whose name has `part` in it, or None while there is none."""
     lines = http.get(f"{server.admin_url}/metrics").text.splitlines()
-    (found,) = [line for line in lines if not line.startswith("#") and part in line.partition("{")[0]]
-    return float(found.rpartition(" ")[2])
+    found = [line for line in lines if not line.startswith("#") and part in line.partition("{")[0]]
+    assert len(found) <= 1, found
+    return float(found[0].rpartition(" ")[2]) if found else None
 
 
 def test_a_declined_order_is_rejected_looked_at_and_redriven(tmp_path: Path) -> None:

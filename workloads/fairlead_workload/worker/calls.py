@@ -54,12 +54,12 @@ class Caller:
         except CallFailed as error:
             error.request = _request(plan)
             if error.kind is Kind.DEPENDENCY:
-                self._unanswered(error)
+                self._failed(plan.service.name, classify(error))
             else:
                 self._answered(plan.service.name)
             raise
         except asyncio.CancelledError:  # the event's time was over before that of the call: no answer either
-            self._unanswered(_out_of_time(plan))
+            self._failed(plan.service.name, _out_of_time(plan.service.name))
             raise
         self._answered(plan.service.name)
         return result
@@ -68,10 +68,10 @@ class Caller:
         self._outages[service].succeeded()
         self.standing.heard(service, up=True)
 
-    def _unanswered(self, error: CallFailed) -> None:
-        self._last[error.dependency] = classify(error)  # not the error, which holds on to its frames
-        self._outages[error.dependency].failed()
-        self.standing.heard(error.dependency, up=False, asked_seconds=patience_seconds(error))
+    def _failed(self, service: str, why: Verdict) -> None:
+        self._last[service] = why
+        self._outages[service].failed()
+        self.standing.heard(service, up=False, asked_seconds=patience_seconds(why))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -91,15 +91,9 @@ def _request(plan: CallPlan) -> str:
     return f"{plan.method} {plan.service.path.partition('?')[0]}"
 
 
-def _out_of_time(plan: CallPlan) -> CallFailed:
-    return CallFailed(
-        plan.service.name,
-        "timeout",
-        "did not answer before the time of the event was over",
-        kind=Kind.DEPENDENCY,
-        unknown=True,
-        request=_request(plan),
-    )
+def _out_of_time(service: str) -> Verdict:
+    message = "did not answer before the time of the event was over"
+    return Verdict(Kind.DEPENDENCY, "timeout", message, service=service)
 
 
 def _waiting(plan: CallPlan, last: Verdict, pause_seconds: float) -> CallFailed:

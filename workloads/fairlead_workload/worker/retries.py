@@ -188,7 +188,7 @@ class GiveUp:
     message: str
 
 
-def patience_seconds(failure: Verdict | CallFailed) -> float:
+def patience_seconds(failure: Verdict) -> float:
     """How long the dependency asked to be left alone, within reason."""
     return min(failure.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
 
