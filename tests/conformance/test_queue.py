@@ -170,6 +170,18 @@ async def test_a_lease_that_runs_out_is_delivered_again(timed: Queue, clock: Clo
     assert again.enqueued_at == clock.now - VISIBILITY_SECONDS
 
 
+async def test_a_delivery_tells_how_many_leases_in_a_row_were_not_ended(timed: Queue, clock: Clock) -> None:
+    await publish(timed, "1")
+    for lost in range(3):
+        (delivery,) = await take(timed)
+        assert delivery.lost == lost
+        clock.now += VISIBILITY_SECONDS
+    (delivery,) = await take(timed)
+    await timed.retry(delivery, delay_seconds=0)
+    (delivery,) = await take(timed)
+    assert (delivery.lost, delivery.deliveries) == (0, 5)
+
+
 async def test_a_renewed_lease_lasts(timed: Queue, clock: Clock) -> None:
     await publish(timed, "1", "2")
     first, _ = await take(timed)

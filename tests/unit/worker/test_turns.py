@@ -77,3 +77,35 @@ async def test_a_cancelled_event_takes_no_slot_along(events):
     await found.end("a4")
     await found.begin("a5")
     assert found.running == ["a5"]
+
+
+async def test_one_that_is_alone_waits_for_all_that_runs_and_lets_nothing_begin():
+    turns = Turns(2, {"a": 2})
+    events = Events(turns)
+    await events.begin("a1")
+    await turns.enter()
+    told = []
+
+    async def alone():
+        async with turns.alone():
+            told.append("alone")
+            await asyncio.Event().wait()
+
+    async def batch():
+        await turns.enter()
+        told.append("batch")
+
+    tasks = [asyncio.create_task(alone()), asyncio.create_task(batch())]
+    await asyncio.sleep(0)
+    await events.begin("a2")
+    assert (events.running, told) == (["a1"], [])
+    await events.end("a1")
+    assert (events.running, told) == ([], [])
+    turns.leave()
+    await asyncio.sleep(0)
+    assert (events.running, told) == ([], ["alone"])
+    tasks[0].cancel()
+    await asyncio.wait(tasks)
+    await asyncio.sleep(0)
+    assert (events.running, told) == (["a2"], ["alone", "batch"])
+    await events.end("a2")

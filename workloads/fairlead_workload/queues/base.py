@@ -28,6 +28,7 @@ class Delivery:
     deliveries: int  # how often the broker delivered it, this one included
     enqueued_at: float
     redrives: int = 0  # how often it came back from the dead letters
+    lost: int = 0  # how many leases before this one, in a row, were not ended: their worker died, or they ran out
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,6 @@ from fairlead_contract.expressions import ExpressionError
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Conflict, ConflictKind, FairleadError, Unavailable
 from fairlead_workload.model import retention
-from fairlead_workload.queues.base import Failure
 from fairlead_workload.stores.base import FAILURES, Committed, Record, RecordWrite, Store, Unit
 from fairlead_workload.worker import inbox, steps
 from fairlead_workload.worker.calls import Caller
@@ -37,6 +36,7 @@ from fairlead_workload.worker.retries import (
     Kind,
     Rejected,
     Verdict,
+    WorkerDied,
     bounded,
     classify,
 )
@@ -46,7 +46,7 @@ from fairlead_workload.worker.telling import tell
 
 MAX_DECISIONS = 10
 SUPERSEDED = Later(1.0, Verdict(Kind.DEPENDENCY, "superseded", "another worker has moved the event on"))
-_FORESEEN = (FairleadError, ExpressionError, Rejected, TimeoutError)
+_FORESEEN = (FairleadError, ExpressionError, Rejected, TimeoutError, WorkerDied)
 
 _log = logging.getLogger(__name__)
 
@@ -80,8 +80,11 @@ class Handlers:
         self._inbox_seconds = retention.inbox_seconds(queue)
         self._progress_seconds = retention.dead_letter_seconds(queue)
 
-    async def handle(self, item: FactItem) -> Ending:
-        """One attempt. An attempt that finds the handler failed for good goes on with undoing it."""
+    async def handle(self, item: FactItem, death: WorkerDied | None = None) -> Ending:
+        """One attempt. An attempt that finds the handler failed for good goes on with undoing it.
+
+        With a `death` it is the attempt of the worker that died, which is only counted now.
+        """
         course: Course | None = None
         while True:
             try:
@@ -92,6 +95,8 @@ class Handlers:
                         if ended is not None:
                             return self._before(item, ended)
                         course = Course(item)
+                        if death is not None:
+                            raise death
                     return await self._attempt(course)
             except Superseded:
                 return SUPERSEDED
@@ -240,6 +245,8 @@ class Handlers:
         """What follows a failed attempt; None: the handler has failed for good, and this attempt goes on to undo it."""
         item = course.item
         forward = course.progress.phase is Phase.FORWARD
+        if forward:
+            course.progress = _presumed(course)
         failures, decision = self._failing.weigh(item, error, step=course.step, anew=not forward)
         try:
             if isinstance(decision, Later):
@@ -250,20 +257,12 @@ class Handlers:
             if not forward:
                 failure = self._failing.failure(item, failures, _stuck(decision, course.progress.failure))
                 return await self._failing.bury(item, failure)
-            await self._give_up(course, failure)
+            await self._enter(course, Phase.UNDOING, structs.replace(course.progress, failure=failure))
         except Superseded:
             return SUPERSEDED
         except FairleadError as unwritten:  # the store cannot be written now; the next attempt comes to the same end
             return self._failing.uncounted(item, classify(unwritten))
         return None
-
-    async def _give_up(self, course: Course, failure: Failure) -> None:
-        progress = course.progress
-        if course.worker_died and not progress.unknown:
-            began = next((step for step in course.item.plan.steps if not progress.passed(step.id)), None)
-            if began is not None and began.call is not None:
-                progress = structs.replace(progress, unknown=began.id)
-        await self._enter(course, Phase.UNDOING, structs.replace(progress, failure=failure))
 
     async def _enter(self, course: Course, phase: Phase, progress: Progress | None = None) -> None:
         """Begin a phase, with attempts of its own."""
@@ -285,6 +284,15 @@ def _stuck(decision: GiveUp, first: Failure | None) -> GiveUp:
     if first is not None:
         message = f"{bounded(message, MAX_MESSAGE // 2)}; undone because of {first.error_code}: {first.error_message}"
     return GiveUp(ErrorClass.COMPENSATION_FAILED, decision.code, bounded(message))
+
+
+def _presumed(course: Course) -> Progress:
+    """The progress; after a death of the worker with the call that it may have made."""
+    progress = course.progress
+    if not course.worker_died or progress.unknown:
+        return progress
+    began = next((step for step in course.item.plan.steps if not progress.passed(step.id)), None)
+    return structs.replace(progress, unknown=began.id) if began is not None and began.call is not None else progress
 
 
 def _undoing(course: Course) -> tuple[StepPlan, ...]:

@@ -30,8 +30,9 @@ from fairlead_workload.worker.outage import Outage
 from fairlead_workload.worker.plans import build_plans
 from fairlead_workload.worker.reactions import FactRules
 from fairlead_workload.worker.relay import OutboxStore, Relay
-from fairlead_workload.worker.retries import Policy
+from fairlead_workload.worker.retries import Policy, WorkerDied
 from fairlead_workload.worker.stats import WorkerStats
+from fairlead_workload.worker.suspects import Suspects, death
 from fairlead_workload.worker.sweep import Housekeeping
 from fairlead_workload.worker.turns import Turns, limits
 from fairlead_workload.worker.unhandled import Unhandled
@@ -104,6 +105,7 @@ class Worker:
             clock=self._clock,
         )
         self._unhandled = Unhandled(bindings.store, self._failing, document.queue, stats=self.stats, clock=self._clock)
+        self._suspects = Suspects(bindings.store, document.queue, clock=self._clock)
         self._relay = _relay(bindings, self.stats)
         self._housekeeping = Housekeeping(bindings.store, self._queue, clock=self._clock, random=random)
         self._holding = Holding(self._queue, visibility_seconds=visibility_seconds, stats=self.stats)
@@ -222,8 +224,17 @@ class Worker:
                 stepwise.append(found)
             else:
                 batch.append(found)
+        again = [item for item in (*batch, *stepwise) if item.delivery.deliveries > 1]
+        suspects = await self._suspects.among(again) if again else []
+        if suspects:
+            batch = [item for item in batch if item not in suspects]
+            stepwise = [item for item in stepwise if item not in suspects]
+        await self._turns.enter()
         began = asyncio.get_running_loop().time()
-        applied = await self._applied(batch)
+        try:
+            applied = await self._applied(batch)
+        finally:
+            self._turns.leave()
         share = (asyncio.get_running_loop().time() - began) / max(len(batch), 1)
         for item, ending in applied.items():
             if isinstance(ending, ByStep) and isinstance(item, FactItem):
@@ -234,6 +245,8 @@ class Worker:
         await self._end(endings)
         for fact in stepwise:
             await self._start(fact)
+        for suspect in suspects:
+            await self._alone(suspect)
 
     async def _applied(self, items: list[Item]) -> dict[Item, Ending]:
         if not items:
@@ -262,16 +275,41 @@ class Worker:
             async with self._turns.slot(item.plan.event):
                 if self._stopping.is_set():
                     return  # not begun: the drain gives it back
-                began = asyncio.get_running_loop().time()
-                try:
-                    ending = await self._handlers.handle(item)
-                except Exception as error:  # noqa: BLE001 - outermost: whatever it is, the event must come to an end
-                    _log.exception("unforeseen error", extra={"event_type": item.event.type, "event_id": item.id})
-                    ending = await self._failing.single(item, error)
-                self.stats.took(item.event.type, asyncio.get_running_loop().time() - began)
+                ending = await self._handled(item)
             await self._end([(item.delivery, item.event, ending)])
         finally:
             self._backlog.release()
+
+    async def _alone(self, item: Item) -> None:
+        """Handle an event that workers may have died of, while nothing else runs that could pay for it."""
+        async with self._turns.alone():
+            if self._stopping.is_set():
+                return
+            found = death(item)
+            _log.warning(
+                "an event is handled alone: workers died while they had it",
+                extra={"event_type": item.event.type, "event_id": item.id, "deliveries": item.delivery.deliveries},
+            )
+            try:
+                if found is None:
+                    await self._suspects.begin(item)
+                ending = await self._handled(item, found)
+            except DependencyError:
+                ending = Later(self._failing.delay_seconds(item))
+        await self._end([(item.delivery, item.event, ending)])
+
+    async def _handled(self, item: Item, found: WorkerDied | None = None) -> Ending:
+        """The ending of one event; `found` is a death of the worker that is to be counted first."""
+        began = asyncio.get_running_loop().time()
+        try:
+            if isinstance(item, FactItem):
+                return await self._handlers.handle(item, found)
+            return (await self._applied([item]))[item] if found is None else await self._failing.single(item, found)
+        except Exception as error:  # noqa: BLE001 - outermost: whatever it is, the event must come to an end
+            _log.exception("unforeseen error", extra={"event_type": item.event.type, "event_id": item.id})
+            return await self._failing.single(item, error)
+        finally:
+            self.stats.took(item.event.type, asyncio.get_running_loop().time() - began)
 
     # Ending
 

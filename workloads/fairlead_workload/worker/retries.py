@@ -5,8 +5,8 @@ The worker is the only owner of retries; brokers only wait. Three kinds of failu
 - DEPENDENCY: store, cache, queue or a called service could not do its part (network, time-out, 5xx, 408, 425, 429), or
   other writers kept changing the document. Only the event's age counts, so an outage leaves the dead letters empty.
 - COUNTED: it may go better next time, but not for ever: a called service's 409, an expression without a value (it reads
-  the document as stored now, which other writers change), a handler that is not there, a defect. `maxAttempts` and
-  `maxAge` count.
+  the document as stored now, which other writers change), a handler that is not there, a defect, the death of the
+  worker. `maxAttempts` and `maxAge` count.
 - REJECTED: trying again cannot help: bytes that are no event, a schema, another 4xx, a document that is gone.
 """
 
@@ -91,11 +91,22 @@ class CallFailed(DependencyError):
         return f"{self.dependency} {self.request}: {self.message}" if self.request else super().__str__()
 
 
+class WorkerDied(Exception):
+    """The worker's process ended while it handled this event and nothing else; `deliveries` in a row did not end."""
+
+    def __init__(self, deliveries: int) -> None:
+        super().__init__(
+            f"the worker ended {deliveries} times in a row while it handled the event, the last time alone"
+        )
+        self.deliveries = deliveries
+
+
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """A failure, classified. `retry_after_seconds` is what the dependency asked for (0: nothing).
 
     `step` is where a handler failed, `service` what it called, `status` the answer. Not `made`: nothing was tried.
+    `deaths`: how many deliveries ended with the worker (0: this one failed otherwise).
     """
 
     kind: Kind
@@ -106,6 +117,7 @@ class Verdict:
     service: str = ""
     status: int = 0
     made: bool = True
+    deaths: int = 0
 
     def at(self, step: str) -> "Verdict":
         """The same, of this step of a handler."""
@@ -142,6 +154,8 @@ def classify(error: BaseException) -> Verdict:
         return Verdict(Kind.DEPENDENCY, "contention", bounded(error))
     if isinstance(error, TimeoutError):
         return Verdict(Kind.DEPENDENCY, "timeout", "the event took longer than worker.timeout")
+    if isinstance(error, WorkerDied):
+        return Verdict(Kind.COUNTED, "worker-died", bounded(error), deaths=error.deliveries)
     return Verdict(Kind.COUNTED, "internal", f"an unexpected {type(error).__name__}; the worker's log has the details")
 
 
@@ -166,6 +180,8 @@ class Failures(msgspec.Struct, frozen=True, kw_only=True):
     deliveries: int = 0  # the broker's count at the last failure: a gap means that a worker died
     first_failed_at: float = 0.0
     redrives: int = 0
+    alone: bool = False  # to be tried alone, because workers died of it
+    begun: bool = False  # it was begun alone, and nothing has been noted since
 
     @property
     def attempts(self) -> int:
@@ -229,14 +245,16 @@ class Policy:
 
 
 def count(failures: Failures | None, verdict: Verdict, *, now: float, deliveries: int, redrives: int) -> Failures:
-    """`failures` with one more; those from before a redrive are forgotten."""
+    """`failures` with one more, or with every death of a worker; those from before a redrive are forgotten."""
+    times = verdict.deaths or 1
     if failures is None or failures.redrives < redrives:
         failures = Failures(first_failed_at=now, redrives=redrives)
     return Failures(
-        counted=failures.counted + (verdict.kind is not Kind.DEPENDENCY),
-        total=failures.total + 1,
+        counted=failures.counted + (times if verdict.kind is not Kind.DEPENDENCY else 0),
+        total=failures.total + times,
         waited=failures.waited + (not verdict.made),
         deliveries=deliveries,
         first_failed_at=failures.first_failed_at,
         redrives=redrives,
+        alone=verdict.deaths > 0,
     )

@@ -3,6 +3,8 @@
 `worker.concurrency` slots; a free one goes to the handler that runs least, and among equals round. A handler without a
 `concurrency` of its own leaves one slot to each other handler that makes calls, so that a burst of slow calls never
 keeps another's first event waiting. One with a `concurrency` takes up to so many, whoever waits.
+
+An event that is to be alone waits for all that runs, slots and batches, and nothing begins until it has ended.
 """
 
 import asyncio
@@ -24,13 +26,43 @@ def limits(concurrency: int, plans: Iterable[HandlerPlan]) -> dict[str, int]:
 
 
 class Turns:
-    """Slots for events that go step by step. `limits`: of each handler, by event type."""
+    """Slots for events that go step by step, and room for batches. `limits`: of each handler, by event type."""
 
     def __init__(self, concurrency: int, limits: Mapping[str, int]) -> None:
-        self._free = concurrency
+        self._slots = self._free = concurrency
         self._limits = limits
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # in the order of their next turns
+        self._batches = 0
+        self._open = asyncio.Event()
+        self._open.set()
+        self._quiet = asyncio.Event()
+        self._one = asyncio.Lock()
+
+    async def enter(self) -> None:
+        """Begin a batch."""
+        while not self._open.is_set():
+            await self._open.wait()
+        self._batches += 1
+
+    def leave(self) -> None:
+        """The batch has ended."""
+        self._batches -= 1
+        self._settle()
+
+    @contextlib.asynccontextmanager
+    async def alone(self) -> AsyncIterator[None]:
+        """Wait until nothing runs, and keep it so."""
+        async with self._one:
+            self._open.clear()
+            try:
+                self._quiet.clear()
+                self._settle()
+                await self._quiet.wait()
+                yield
+            finally:
+                self._open.set()
+                self._give()
 
     @contextlib.asynccontextmanager
     async def slot(self, handler: str) -> AsyncIterator[None]:
@@ -46,9 +78,14 @@ class Turns:
                 self._free += 1
                 self._running[handler] -= 1
                 self._give()
+                self._settle()
+
+    def _settle(self) -> None:
+        if self._free == self._slots and not self._batches:
+            self._quiet.set()
 
     def _give(self) -> None:
-        while self._free and (handler := self._next()) is not None:
+        while self._open.is_set() and self._free and (handler := self._next()) is not None:
             turns = self._waiting.pop(handler)
             turn = turns.popleft()
             if turns:

@@ -27,9 +27,9 @@ _PUBLISH = {
     size: f"{_INSERT} VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, 0)'] * size)} {_ONCE}" for size in (64, 16, 4, 1)
 }
 _LEASE = (
-    "UPDATE _messages SET visible_at = ?, leased = 1, deliveries = deliveries + 1 WHERE position IN"
+    "UPDATE _messages SET visible_at = ?, leased = leased + 1, deliveries = deliveries + 1 WHERE position IN"
     " (SELECT position FROM _messages WHERE blocked = 0 AND visible_at <= ? ORDER BY visible_at LIMIT ?)"
-    " RETURNING position, deliveries, id, key, body, headers, enqueued_at, redrives"
+    " RETURNING position, deliveries, id, key, body, headers, enqueued_at, redrives, leased - 1"
 )
 _NEXT_DUE = "SELECT min(visible_at) FROM _messages WHERE blocked = 0"
 _REMOVE = "DELETE FROM _messages WHERE position = ? AND deliveries = ? AND leased"
@@ -145,6 +145,6 @@ class Messages:
 
 
 def _delivery(row: Row) -> Delivery:
-    position, deliveries, id_, key, body, headers, enqueued_at, redrives = row
+    position, deliveries, id_, key, body, headers, enqueued_at, redrives, lost = row
     message = Message(id_, key, body, {} if headers is None else msgspec.json.decode(headers))
-    return Delivery(message, (position, deliveries), deliveries, enqueued_at, redrives)
+    return Delivery(message, (position, deliveries), deliveries, enqueued_at, redrives, lost)

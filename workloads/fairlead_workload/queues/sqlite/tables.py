@@ -2,7 +2,8 @@
 
 A message is deliverable when `visible_at` has come and nothing of its key blocks it; one column serves delays, leases
 and retries alike. Positions are never used twice, so position and number of deliveries together tell one lease from
-every other. A server opens the file alone: leases that it finds are those of one that was killed, and void.
+every other. A server opens the file alone: leases that it finds are those of one that was killed, and void. `leased`
+counts leases in a row that nobody ended, with the present one.
 
 With `order: Key` a message behind another of its key is `blocked` until that one has left the queue.
 """
@@ -27,7 +28,7 @@ CREATE TABLE IF NOT EXISTS _letters (
 ) STRICT;
 CREATE INDEX IF NOT EXISTS _letters_failed ON _letters (last_failed_at);
 """
-_VOID = "UPDATE _messages SET visible_at = 0, leased = 0 WHERE leased"
+_VOID = "UPDATE _messages SET visible_at = 0 WHERE leased"
 _ORDER = "queue order"
 _BY_KEY = "CREATE INDEX IF NOT EXISTS _messages_key ON _messages (key, position)"
 _BLOCK = (
