@@ -61,6 +61,7 @@ def open_storage(document: RuntimeDocument, *, data_dir: Path, exclusive: bool =
             order=document.queue.order,
             visibility_seconds=VISIBILITY_SECONDS,
             retention_seconds=retention_seconds,
+            longest_delay_seconds=seconds(document.queue.retry.backoff.max),
         )
     cache = MemoryCache(CACHE_ENTRIES) if document.cache.type is CacheType.MEMORY else None
 

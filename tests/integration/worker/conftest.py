@@ -11,6 +11,7 @@ import pytest
 from tests.wrapped import WrappedQueue, WrappedStore
 
 from fairlead_contract.bindings import Order
+from fairlead_contract.model import seconds
 from fairlead_contract.resources import ApiService
 from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_workload.bindings import Bindings
@@ -239,6 +240,7 @@ class Lab:
             self.database,
             order=document.queue.order or Order.NONE,
             visibility_seconds=VISIBILITY_SECONDS,
+            longest_delay_seconds=seconds(document.queue.retry.backoff.max),
             clock=self.clock,
         )
         self.store = WrappedStore(self.real_store, self.deaths.around)

@@ -30,6 +30,10 @@ class Delivery:
     redrives: int = 0  # how often it came back from the dead letters
     lost: int = 0  # how many leases before this one, in a row, were not ended: their worker died, or they ran out
 
+    def age_seconds(self, now: float) -> float:
+        """How long ago it was first published; 0 when the clock was ahead then."""
+        return max(0.0, now - self.enqueued_at)
+
 
 @dataclass(frozen=True, slots=True)
 class Failure:

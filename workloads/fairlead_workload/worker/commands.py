@@ -53,7 +53,7 @@ class CommandRules:
     def _mistake(self, item: CommandItem, problem: Problem, now: float) -> Decision | Later:
         if item.command.version is not None:
             raise Rejected(problem.type, problem_text(problem))
-        age_seconds = now - item.delivery.enqueued_at
+        age_seconds = item.delivery.age_seconds(now)
         if problem.type == "not-found" and self._waits and item.delivery.redrives == 0 and age_seconds < EARLY_SECONDS:
             return EARLY
         failed = self._operation(item, "Failed", now, error=problems.body(problem))

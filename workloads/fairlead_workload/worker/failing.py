@@ -76,8 +76,9 @@ class Failing:
         )
         if item.history.failures is None and delivery.deliveries > 1 and verdict.kind is Kind.DEPENDENCY:
             failures = _from_broker(failures, delivery)
-        since = failures.first_failed_at if anew or delivery.redrives else delivery.enqueued_at
-        decision = self._policy.decide(verdict, failures, age_seconds=now - since)
+        since_failed = max(0.0, now - failures.first_failed_at)
+        age_seconds = since_failed if anew or delivery.redrives else delivery.age_seconds(now)
+        decision = self._policy.decide(verdict, failures, age_seconds=age_seconds)
         if isinstance(decision, Again):
             return failures, Later(decision.delay_seconds, verdict, failures.attempts)
         return failures, decision
@@ -171,7 +172,7 @@ class Failing:
             error_code=decision.code,
             error_message=decision.message,
             attempts=failures.attempts,
-            first_failed_at=failures.first_failed_at or now,
+            first_failed_at=min(failures.first_failed_at or now, now),
             last_failed_at=now,
             worker_version=WORKER_VERSION,
         )

@@ -30,7 +30,7 @@ from fairlead_workload.worker.outage import Outage
 from fairlead_workload.worker.plans import build_plans
 from fairlead_workload.worker.reactions import FactRules
 from fairlead_workload.worker.relay import OutboxStore, Relay
-from fairlead_workload.worker.retries import Policy, WorkerDied
+from fairlead_workload.worker.retries import Policy, WorkerDied, classify
 from fairlead_workload.worker.stats import WorkerStats
 from fairlead_workload.worker.suspects import Suspects, death
 from fairlead_workload.worker.sweep import Housekeeping
@@ -294,8 +294,8 @@ class Worker:
                 if found is None:
                     await self._suspects.begin(item)
                 ending = await self._handled(item, found)
-            except DependencyError:
-                ending = Later(self._failing.delay_seconds(item))
+            except DependencyError as error:
+                ending = self._failing.uncounted(item, classify(error))
         await self._end([(item.delivery, item.event, ending)])
 
     async def _handled(self, item: Item, found: WorkerDied | None = None) -> Ending:

@@ -145,10 +145,10 @@ class Relay:
     async def _hold(self) -> bool:
         """Whether this process holds the lease for a while; takes or renews it when need be."""
         now = self._clock()
-        if self._lease_until - now > RENEW_BEFORE_SECONDS:
+        if RENEW_BEFORE_SECONDS < self._lease_until - now <= LEASE_SECONDS:
             return True
         (stored,) = await self._store.records([(LEASES, LEASE_ID)])
-        if stored is not None and not self._mine(stored):
+        if stored is not None and not self._mine(stored) and not _ahead(stored, now):
             return False
         try:
             await self._store.commit(Unit(records=(self._lease(stored, now + LEASE_SECONDS),)))
@@ -178,7 +178,12 @@ class Relay:
     def _note_lag(self, rows: Sequence[OutboxRow]) -> None:
         now = self._clock()
         self._waiting_since = {row.position: self._waiting_since.get(row.position, now) for row in rows}
-        self._stats.relay_lag_seconds = now - min(self._waiting_since.values(), default=now)
+        self._stats.relay_lag_seconds = max(0.0, now - min(self._waiting_since.values(), default=now))
+
+
+def _ahead(lease: StoredRecord, now: float) -> bool:
+    """Whether it lasts longer than a lease can: it was taken, or last renewed, while a clock was ahead."""
+    return lease.expires_at is not None and lease.expires_at > now + 2 * LEASE_SECONDS
 
 
 def _message(row: OutboxRow) -> Message:

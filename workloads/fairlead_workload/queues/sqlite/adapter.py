@@ -5,6 +5,7 @@ another one (`fairlead dlq redrive`) are found by looking twice a second.
 """
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 
@@ -12,12 +13,13 @@ from fairlead_contract.bindings import Order
 from fairlead_workload.errors import FairleadError, Unavailable
 from fairlead_workload.queues.base import DeadLetter, Delivery, Depth, Failure, LetterFilter, Message
 from fairlead_workload.queues.sqlite import letters
-from fairlead_workload.queues.sqlite.messages import Leased, LeaseRequest, Messages, Row, row
+from fairlead_workload.queues.sqlite.messages import Leased, LeaseRequest, Messages, Row, Waits, row
 from fairlead_workload.queues.sqlite.tables import migrate
 from fairlead_workload.sqlite import Database, Lane
 
 _QUEUE = "queue"
 _SHORTEST_WAIT_SECONDS = 0.001
+_STEP_SECONDS = 1.0  # by how much a clock is set back, if not by a slow correction
 _POLL_SECONDS = 0.5  # how long a publish of another process may go unnoticed
 
 
@@ -25,7 +27,8 @@ class SqliteQueue:
     """A queue called `name` in `database`; one queue per file. Capability: `DeadLetters`.
 
     Makes its tables when made (blocks). `order` is that of a server; beside one, the file's is kept. `clock` gives unix
-    seconds. The database is closed by whoever opened it.
+    seconds. The database is closed by whoever opened it. No message waits longer than `longest_delay_seconds` because
+    the clock was ahead for a while: when it goes back, and when a server starts, delays are cut to that.
     """
 
     def __init__(
@@ -36,12 +39,16 @@ class SqliteQueue:
         order: Order = Order.NONE,
         visibility_seconds: float = 60.0,
         retention_seconds: float = 14 * 24 * 3600.0,
+        longest_delay_seconds: float = math.inf,
         clock: Callable[[], float] = time.time,
     ) -> None:
         wanted = order if database.exclusive else None
         found = database.migrate(lambda connection: migrate(connection, wanted))
         messages = Messages(found, clock)
         dead = letters.Letters(messages, origin=name, clock=clock)
+        self._waits = Waits(visibility_seconds, longest_delay_seconds)
+        if database.exclusive:
+            database.migrate(lambda connection: messages.hold_to_clock(connection, [self._waits]))
         self._database = database
         self._clock = clock
         self._visibility_seconds = visibility_seconds
@@ -54,6 +61,8 @@ class SqliteQueue:
         self._acks = Lane(_QUEUE, messages.acknowledge)
         self._extends = Lane(_QUEUE, messages.extend)
         self._releases = Lane(_QUEUE, messages.release)
+        self._corrections = Lane(_QUEUE, messages.hold_to_clock)
+        self._ahead_seconds = clock() - time.monotonic()
         self._depths = Lane(_QUEUE, messages.depth)
         self._burials = Lane(_QUEUE, dead.bury)
         self._redrives = Lane(_QUEUE, dead.redrive)
@@ -84,6 +93,7 @@ class SqliteQueue:
         while not self._closed:
             woken = self._register()
             try:
+                await self._follow_clock()
                 leased = await self._lease(limit)
                 left = deadline - asyncio.get_running_loop().time()
                 if leased.deliveries or left <= 0:
@@ -93,6 +103,12 @@ class SqliteQueue:
             finally:
                 self._waiting.discard(woken)
         return []
+
+    async def _follow_clock(self) -> None:
+        """Notice that the clock was set back since the last look."""
+        former, self._ahead_seconds = self._ahead_seconds, self._clock() - time.monotonic()
+        if self._ahead_seconds < former - _STEP_SECONDS:
+            await self._database.writer.submit(self._corrections, self._waits)
 
     async def _lease(self, limit: int) -> Leased:
         """Lease messages. If the caller is cancelled meanwhile, they go back at once."""

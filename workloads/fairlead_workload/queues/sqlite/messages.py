@@ -35,6 +35,12 @@ _NEXT_DUE = "SELECT min(visible_at) FROM _messages WHERE blocked = 0"
 _REMOVE = "DELETE FROM _messages WHERE position = ? AND deliveries = ? AND leased"
 _EXTEND = "UPDATE _messages SET visible_at = ? WHERE position = ? AND deliveries = ? AND leased"
 _RELEASE = "UPDATE _messages SET visible_at = ?, leased = 0 WHERE position = ? AND deliveries = ? AND leased"
+_HOLD_TO_CLOCK = (
+    "UPDATE _messages SET enqueued_at = min(enqueued_at, ?1),"
+    " visible_at = min(visible_at, ?1 + CASE WHEN leased THEN ?2 WHEN deliveries = 0 AND enqueued_at > ?1 THEN 0"
+    " ELSE ?3 END)"
+    " WHERE max(visible_at, enqueued_at) > ?1"
+)
 _UNBLOCK = (
     "UPDATE _messages SET blocked = 0 WHERE position = (SELECT min(position) FROM _messages WHERE key = ?) AND blocked"
 )
@@ -51,6 +57,14 @@ class LeaseRequest:
 
     limit: int
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waits:
+    """How long a message waits at most: when it is leased, and when it is not."""
+
+    visibility_seconds: float
+    longest_delay_seconds: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,6 +143,12 @@ class Messages:
         connection.executemany(
             _RELEASE, ((now + delay, *delivery.receipt) for deliveries, delay in requests for delivery in deliveries)
         )
+        return [None] * len(requests)
+
+    def hold_to_clock(self, connection: sqlite3.Connection, requests: Sequence[Waits]) -> list[None]:
+        """The clock was ahead: nothing was published after now, or waits for longer than it may from now on."""
+        for waits in requests:
+            connection.execute(_HOLD_TO_CLOCK, (self._clock(), waits.visibility_seconds, waits.longest_delay_seconds))
         return [None] * len(requests)
 
     def unblock(self, connection: sqlite3.Connection, keys: Iterable[str]) -> None:
