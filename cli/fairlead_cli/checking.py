@@ -58,6 +58,16 @@ def unserved(services: Iterable[tuple[Document, ApiService]], *, severity: Sever
     ]
 
 
+def sizes(checked: Checked) -> list[Notice]:
+    """What of sound resources does not fit on a cluster. A laptop takes it."""
+    # Only `lint` asks, and the start of `run` has no time for it.
+    from fairlead_contract.published import apply_findings, size_findings
+
+    found = [document.notice(each) for document, _ in checked.resources for each in apply_findings(document.value)]
+    found += [document.notice(each) for document, resource in checked.services for each in size_findings(resource)]
+    return found
+
+
 def _repeated(resources: Iterable[tuple[Document, AnyResource]]) -> list[Notice]:
     seen: dict[tuple[str, str, str], Document] = {}
     found: list[Notice] = []

@@ -14,7 +14,7 @@ Output = Literal["text", "json"]
 def lint(sources: Sequence[str], *, recursive: bool, output: Output) -> int:
     """Print what was found in `sources`. Returns the exit code."""
     checked = checking.check(documents.load(sources, recursive=recursive))
-    found = checked.notices + checking.unserved(checked.services, severity=Severity.WARNING)
+    found = checked.notices + checking.unserved(checked.services, severity=Severity.WARNING) + checking.sizes(checked)
     if not checked.resources and not has_errors(found):
         found.append(_nothing(sources, len(checked.foreign)))
     if output == "json":

@@ -10,11 +10,10 @@ from urllib.parse import urlsplit
 
 from fairlead_contract.bindings import Cache, Datastore, Queue
 from fairlead_contract.operation import GatewayRef, ScalingBackend
+from fairlead_contract.published import OPENAPI_DOCUMENT, REMEDY, RUNTIME_DOCUMENT, oversize
 from fairlead_contract.resources import ApiService, ApiServiceClass, ApiServiceSpec, ClassLimits
 from fairlead_operator.plan.children import Plan, Violation
 from fairlead_operator.plan.configuration import OPENAPI_KEY, RUNTIME_KEY
-
-MAX_DOCUMENT_BYTES = 900 * 1024  # a ConfigMap holds 1 MiB
 
 
 def violations(resource: ApiService, class_: ApiServiceClass, made: Plan) -> tuple[Violation, ...]:
@@ -173,9 +172,6 @@ def _hostnames(member: str, asked: tuple[str, ...], limits: ClassLimits) -> Iter
 
 def _documents(made: Plan) -> Iterator[Violation]:
     texts = {key: text for child in made.children for key, text in child.manifest.get("data", {}).items()}
-    for key, name in ((RUNTIME_KEY, "runtime document"), (OPENAPI_KEY, "OpenAPI document")):
-        text = texts[key]
-        size = len(text.encode())
-        if size > MAX_DOCUMENT_BYTES:
-            said = f"the {name} has {size} bytes, and at most {MAX_DOCUMENT_BYTES} fit; make two ApiServices of it"
-            yield Violation("DocumentTooLarge", "spec.api.resources", said)
+    for key, name in ((RUNTIME_KEY, RUNTIME_DOCUMENT), (OPENAPI_KEY, OPENAPI_DOCUMENT)):
+        if said := oversize(name, texts[key]):
+            yield Violation("DocumentTooLarge", "spec.api.resources", f"{said}; {REMEDY}")

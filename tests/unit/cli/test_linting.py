@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -92,3 +93,41 @@ def test_files_without_a_resource_of_ours_are_refused(tmp_path: Path, capsys: py
     (tmp_path / "a.yaml").write_text("apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\n")
     assert linting.lint([str(tmp_path)], recursive=False, output="text") == 1
     assert "no resource of fairlead.dev found; 1 documents of other kinds" in capsys.readouterr().out
+
+
+def wide(path: Path, *, resources: int, text: str = "", note: str = "") -> Path:
+    """A file with an ApiService of many resources of thirty properties, each described by `text`."""
+    properties = {f"field{number}": {"type": "string", "description": text} for number in range(30)}
+    schema = {"type": "object", "properties": properties | {"id": {"type": "string"}}}
+    named = [{"name": f"r{number}", "key": {"partition": "id"}, "schema": schema} for number in range(resources)]
+    metadata = {"name": "wide", "annotations": {"note": note}}
+    header = {"apiVersion": "fairlead.dev/v1alpha1", "kind": "ApiService", "metadata": metadata}
+    path.write_text(json.dumps(header | {"spec": {"api": {"resources": named}}}))
+    return path
+
+
+FITS, APPLY = "fit into a ConfigMap", "use kubectl apply --server-side"
+
+
+@pytest.mark.parametrize(
+    ("size", "code", "said", "unsaid"),
+    [
+        pytest.param({"resources": 2}, 0, [], [FITS, APPLY], id="small"),
+        pytest.param(
+            {"resources": 32, "text": "x" * 300}, 1, ["the OpenAPI document has ", FITS, APPLY], [], id="schemas"
+        ),
+        pytest.param({"resources": 2, "note": "x" * 150_000}, 0, [APPLY], [FITS], id="for client-side apply only"),
+    ],
+)
+def test_what_does_not_fit_on_a_cluster_is_told_by_its_name(
+    size: dict[str, Any],
+    code: int,
+    said: list[str],
+    unsaid: list[str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert linting.lint([str(wide(tmp_path / "a.yaml", **size))], recursive=False, output="text") == code
+    printed = capsys.readouterr().out
+    assert all(each in printed for each in said)
+    assert not any(each in printed for each in unsaid)

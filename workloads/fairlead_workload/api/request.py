@@ -6,7 +6,6 @@ all. The path is split raw and decoded once, segment by segment: a key may hold 
 """
 
 import re
-from functools import lru_cache
 from random import getrandbits
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
@@ -19,6 +18,7 @@ MAX_URL_BYTES = 8 * 1024
 MAX_HEADER_BYTES = 16 * 1024
 MAX_HEADERS = 100
 MAX_HOST_BYTES = 512  # a name has at most 255
+MAX_KNOWN_HOSTS = 256
 _HEADER_OVERHEAD_BYTES = 4  # ": " and the line end
 
 _LISTS = frozenset((b"accept", b"cache-control", b"content-encoding", b"if-match", b"if-none-match", b"prefer"))
@@ -37,6 +37,7 @@ _SINGLES = frozenset(
 )
 _KNOWN = _LISTS | _SINGLES
 _HOST = re.compile(rb"(\[[0-9A-Fa-f:.]{2,45}\]|([\w.~!$&'()*+,;=-]|%[0-9A-Fa-f]{2})+)(:[0-9]{0,5})?")
+_HOSTS: set[bytes] = set()  # that were found valid lately: nearly all requests name one of a few
 _BAD_ESCAPE = re.compile("%(?![0-9A-Fa-f]{2})")
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,128}")
 _TRACEPARENT = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})([0-9a-f]{32})-(?!0{16})([0-9a-f]{16})-[0-9a-f]{2}(-.*)?")
@@ -70,8 +71,8 @@ class Request:
         self.principal = ""  # nobody is known yet
         self.refusal: Problem | None = None  # what is wrong with the head, told once the route is known
         self.headers: dict[bytes, bytes] = self._walk(scope["headers"])
-        if not _is_host(self.headers.get(b"host", b"")):
-            self._refuse_host(scope)
+        if self.headers.get(b"host") not in _HOSTS:
+            self._check_host(scope)
         self.id = self._request_id()
         self.traceparent = ""
         self.trace_id = ""
@@ -93,9 +94,14 @@ class Request:
             self.refusal = problems.header_fields_too_large(MAX_HEADER_BYTES)
         return found
 
-    def _refuse_host(self, scope: Scope) -> None:
+    def _check_host(self, scope: Scope) -> None:
+        host = self.headers.get(b"host", b"")
+        if len(host) <= MAX_HOST_BYTES and _HOST.fullmatch(host):
+            if len(_HOSTS) >= MAX_KNOWN_HOSTS:
+                _HOSTS.clear()
+            _HOSTS.add(host)
         # Granian gives an empty field for none, and calls the version 1.
-        if self.headers.get(b"host") or scope.get("http_version") not in ("1.0", "1"):
+        elif host or scope.get("http_version") not in ("1.0", "1"):
             self.refusal = problems.bad_request(
                 "The request needs one Host header field, with a host and maybe a port."
             )
@@ -132,12 +138,6 @@ class Request:
         """A known header field as text."""
         value = self.headers.get(name)
         return None if value is None else value.decode("latin-1")
-
-
-@lru_cache(maxsize=256)
-def _is_host(field: bytes) -> bool:
-    """Whether `field` is `uri-host [":" port]` (RFC 9110, 7.2)."""
-    return len(field) <= MAX_HOST_BYTES and _HOST.fullmatch(field) is not None
 
 
 def _raw_path(scope: Scope) -> str:

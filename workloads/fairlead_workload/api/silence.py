@@ -35,7 +35,8 @@ class Silence:
         """Look again and again, until cancelled."""
         while True:
             await asyncio.sleep(self._limits.header_read_seconds / _CHECKS)
-            await asyncio.to_thread(self.close_silent)
+            with contextlib.suppress(OSError):  # no descriptor is free to look with; some will be by the next time
+                await asyncio.to_thread(self.close_silent)
 
     def close_silent(self) -> None:
         """Close those that are silent now."""
