@@ -21,6 +21,9 @@ test: $(READY) ## Run the tests, with a third of the long matrices; ARGS="--help
 	@scripts/tool.sh promtool prometheus
 	@scripts/tool.sh wrk wrk
 	@$(if $(filter instructions,$(FAIRLEAD_SKIP)),:,scripts/tool.sh valgrind valgrind)
+	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh java default-jre-headless)
+	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh go golang-go)
+	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh npm npm)
 	@$(PYTHON_BIN) scripts/run_tests.py $(ARGS)
 
 test-thorough: $(READY) ## Run the tests with every case of the long matrices

@@ -78,3 +78,15 @@ def takes_valid_requests(ctx, response, case) -> None:
     slug = problem["type"].rpartition("/")[2]
     if slug not in STATE and not combination(slug, problem, case):
         raise AssertionError(f"a valid request was answered with {response.status_code} {slug}")
+
+
+@schemathesis.check
+def answers_with_problems_of_the_document(ctx, response, case) -> None:
+    """A problem is one of those that the operation's answer of this status shows."""
+    described = case.operation.definition.raw["responses"].get(str(response.status_code), {})
+    if "application/problem+json" not in str(response.headers.get("content-type")) or "$ref" not in described:
+        return  # of an undescribed status, the built-in checks tell
+    answer = case.operation.schema.raw_schema["components"]["responses"][described["$ref"].rpartition("/")[2]]
+    shown = {example["value"]["type"] for example in answer["content"]["application/problem+json"]["examples"].values()}
+    if response.json()["type"] not in shown:
+        raise AssertionError(f"{response.json()['type']} is none of {sorted(shown)}")

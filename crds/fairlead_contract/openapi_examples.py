@@ -124,7 +124,9 @@ _PLAIN: dict[str, Callable[[Any, Any], bool]] = {
     "additionalProperties": lambda _, said: isinstance(said, bool),  # `_has_all` lets none in
     "anyOf": _is_or_null,
     "enum": lambda value, said: isinstance(value, str) and isinstance(said, list) and value in said,
-    "format": lambda value, said: isinstance(said, str) and value == _TEXTS.get(said),
+    "format": lambda value, said: (
+        isinstance(said, str) and (type(value) is int if said in ("int64", "double") else value == _TEXTS.get(said))
+    ),
     "pattern": lambda value, said: (
         isinstance(said, str) and said in _OWN_PATTERNS and _OWN_PATTERNS[said].is_valid(value)
     ),

@@ -91,19 +91,13 @@ def response(slugs: tuple[str, ...], *, extra_headers: Json) -> Json:
     for problem in types:
         headers |= {name: _header(name, always=len(types) == 1) for name in problem.headers}
         headers |= {name: _header(name, always=False) for name in problem.alternatives}
-    schema = {
-        "$ref": "#/components/schemas/Problem",
-        "properties": {
-            "type": {"enum": [problem.uri for problem in types]},
-            "status": {"const": types[0].status},
-        },
-    }
+    # Which types there are is said by the examples: programs that make clients take no words beside a reference.
     return {
         "description": "\n".join(f"`{problem.slug}`: {problem.cause}" for problem in types),
         "headers": headers,
         "content": {
             "application/problem+json": {
-                "schema": schema,
+                "schema": {"$ref": "#/components/schemas/Problem"},
                 "examples": {problem.slug: {"value": _example(problem)} for problem in types},
             }
         },

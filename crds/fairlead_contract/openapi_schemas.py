@@ -15,7 +15,7 @@ from fairlead_contract.references import PlainSchema, target
 from fairlead_contract.write_only import write_only
 
 Json = dict[str, Any]
-INT64 = {"minimum": -(2**63), "maximum": 2**63 - 1}
+INT64: Json = {"format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1}
 KEY_TEXT = {"minLength": 1, "maxLength": 255, "pattern": r"^(?!\.{1,2}$)[^\u0000-\u001f\u007f-\u009f]+$"}
 UUID_V7 = {
     "type": "string",
@@ -23,6 +23,7 @@ UUID_V7 = {
     "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
 }
 _NULL = {"type": "null"}
+_NUMBERS = {"integer": "int64", "number": "double"}
 _BY_PROPERTY = ("type", "title", "description", "properties", "additionalProperties", "patternProperties",
                 "propertyNames", "required")  # fmt: skip
 
@@ -135,7 +136,7 @@ def _and(schema: Json, other: Json) -> Json:
 def _replacement(resource: Resource, base: Json) -> Json:
     """The body of a PUT: what the server sets may be repeated, as it was read; what is writeOnly may be left out."""
     repeated = server_set(resource) | set(key_names(resource))
-    properties = base["properties"] | _read_only(base["properties"], repeated)
+    properties = base["properties"] | _repeated(base["properties"], repeated)
     kept = write_only(resource.schema_.plain)
     required = _ordered(resource, set(base.get("required", ())) - repeated - kept)
     return _with_required((_by_property(base) if kept else base) | {"properties": properties}, required)
@@ -145,6 +146,15 @@ def _read_only(properties: Json, names: set[str]) -> Json:
     return {name: properties[name] | {"readOnly": True} for name in names}
 
 
+def _repeated(properties: Json, names: set[str]) -> Json:
+    """The read-only properties of a request. Without defaults: a client that fills them in would set what it cannot."""
+    return {name: _without_default(properties[name]) | {"readOnly": True} for name in names}
+
+
+def _without_default(schema: Json) -> Json:
+    return {word: value for word, value in schema.items() if word != "default"}
+
+
 def _patch(resource: Resource, base: Json, definitions: "_Definitions") -> Json:
     """The body of a PATCH: a JSON Merge Patch (RFC 7396)."""
     fixed = server_set(resource) | set(key_names(resource))
@@ -152,7 +162,7 @@ def _patch(resource: Resource, base: Json, definitions: "_Definitions") -> Json:
     properties: Json = {}
     for name, value in base["properties"].items():
         if name in fixed:
-            properties[name] = value | {"readOnly": True}
+            properties[name] = _without_default(value) | {"readOnly": True}
         else:
             properties[name] = definitions.patchable(value, removable=name not in required)
     result = {"type": "object", "properties": properties, "description": "JSON Merge Patch (RFC 7396); null removes."}
@@ -162,6 +172,11 @@ def _patch(resource: Resource, base: Json, definitions: "_Definitions") -> Json:
 def _by_property(base: Json) -> Json:
     """What `base` says of each property by itself, whichever others there are."""
     return {word: base[word] for word in _BY_PROPERTY if word in base}
+
+
+def _types(node: Json) -> list[str]:
+    declared = node.get("type", [])
+    return [declared] if isinstance(declared, str) else declared
 
 
 class _Definitions:
@@ -175,10 +190,12 @@ class _Definitions:
             self.components[self._names[name]] = self.converted(definition)
 
     def converted(self, node: Any) -> Any:
-        """`node` with references to components."""
+        """`node` with references to components. Numbers have 64 bit, where programs would take them to have 32."""
         if not isinstance(node, dict):
             return node
         result = mapped(node, self.converted)
+        for format_ in (_NUMBERS[word] for word in _types(node) if word in _NUMBERS):
+            result.setdefault("format", format_)
         if "$ref" not in node:
             return result
         return _company(result, reference("schemas", self._names[target(result.pop("$ref"))]))
@@ -187,7 +204,7 @@ class _Definitions:
         """`schema`, of a value as it is, as that of its patch."""
         if not isinstance(schema, dict):
             return schema
-        inner = {word: value for word, value in schema.items() if word != "default"}
+        inner = _without_default(schema)
         found = self._target(schema)
         if found is not None:
             words = ("description", "readOnly", "writeOnly")

@@ -227,13 +227,17 @@ def test_every_error_is_a_problem_document() -> None:
                 assert "content" not in answer, "only an answer to HEAD comes without its document"
 
 
+def problem_examples(response: dict[str, Any]) -> list[dict[str, Any]]:
+    return list(response["content"]["application/problem+json"]["examples"].values())
+
+
 def test_every_problem_of_an_operation_is_in_the_table() -> None:
     documents = [openapi(document) for document in SERVICES.values()]
     told = {
         uri
         for document in documents
         for response in document["components"]["responses"].values()
-        for uri in response["content"]["application/problem+json"]["schema"]["properties"]["type"]["enum"]
+        for uri in {example["value"]["type"] for example in problem_examples(response)}
     }
     elsewhere = {
         "method-not-allowed",  # of methods that the document does not have
@@ -274,6 +278,21 @@ BODIES = {
 def test_bodies(kind: str, case: str) -> None:
     value, expected = BODIES[kind, case]
     assert accepts(openapi(service()), f"LineItems{kind}", value) is expected
+
+
+def test_numbers_have_as_many_bits_as_the_server_takes() -> None:
+    properties = PROPERTIES | {"price": {"type": "number"}, "sizes": {"type": "array", "items": {"type": "integer"}}}
+    properties |= {"rank": {"type": ["integer", "null"]}}
+    schemas = openapi(service(schema=SCHEMA | {"properties": properties}))["components"]["schemas"]
+    declared = schemas["LineItems"]["properties"]
+    formats = [declared["count"]["format"], declared["price"]["format"], declared["sizes"]["items"]["format"]]
+    assert [*formats, declared["rank"]["format"]] == ["int64", "double", "int64", "int64"]
+
+
+@pytest.mark.parametrize("form", ["Replace", "Patch"])
+def test_a_client_that_fills_in_defaults_sets_nothing_read_only(form: str) -> None:
+    for schema in openapi(service())["components"]["schemas"][f"LineItems{form}"]["properties"].values():
+        assert not (schema.get("readOnly") and "default" in schema)
 
 
 def test_an_open_schema_refuses_what_only_the_server_sets() -> None:
