@@ -34,7 +34,7 @@ from fairlead_workload.worker.retries import Policy, WorkerDied, classify
 from fairlead_workload.worker.stats import WorkerStats
 from fairlead_workload.worker.suspects import Suspects, death
 from fairlead_workload.worker.sweep import Housekeeping
-from fairlead_workload.worker.turns import Turns, limits
+from fairlead_workload.worker.slots import Slots, limits
 from fairlead_workload.worker.unhandled import Unhandled
 
 BATCH = 256
@@ -73,7 +73,7 @@ class Worker:
         concurrency = document.worker.concurrency
         self._backlog = asyncio.Semaphore(concurrency + BACKLOG)
         plans = build_plans(document.worker, bindings.resources)
-        self._turns = Turns(concurrency, limits(concurrency, plans.values()))
+        self._slots = Slots(concurrency, limits(concurrency, plans.values()))
         self._dispatch = Dispatch(bindings.source, bindings.resources, plans)
         self.stats = WorkerStats(self._dispatch.declared)
         self._outage = Outage()
@@ -229,12 +229,12 @@ class Worker:
         if suspects:
             batch = [item for item in batch if item not in suspects]
             stepwise = [item for item in stepwise if item not in suspects]
-        await self._turns.enter()
+        await self._slots.enter()
         began = asyncio.get_running_loop().time()
         try:
             applied = await self._applied(batch)
         finally:
-            self._turns.leave()
+            self._slots.leave()
         share = (asyncio.get_running_loop().time() - began) / max(len(batch), 1)
         for item, ending in applied.items():
             if isinstance(ending, ByStep) and isinstance(item, FactItem):
@@ -272,7 +272,7 @@ class Worker:
 
     async def _steps(self, item: FactItem) -> None:
         try:
-            async with self._turns.slot(item.plan.event):
+            async with self._slots.slot(item.plan.event):
                 if self._stopping.is_set():
                     return  # not begun: the drain gives it back
                 ending = await self._handled(item)
@@ -282,7 +282,7 @@ class Worker:
 
     async def _alone(self, item: Item) -> None:
         """Handle an event that workers may have died of, while nothing else runs that could pay for it."""
-        async with self._turns.alone():
+        async with self._slots.alone():
             if self._stopping.is_set():
                 return
             found = death(item)

@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from fairlead_workload.worker.turns import Turns
+from fairlead_workload.worker.slots import Slots
 
 
 class Events:
     """Events of handlers that run until they are ended."""
 
-    def __init__(self, turns):
-        self._turns = turns
+    def __init__(self, slots):
+        self._slots = slots
         self.running = []
         self._tasks = {}
 
@@ -22,7 +22,7 @@ class Events:
         await asyncio.sleep(0)
 
     async def _run(self, name):
-        async with self._turns.slot(name.rstrip("0123456789")):
+        async with self._slots.slot(name.rstrip("0123456789")):
             self.running.append(name)
             await asyncio.Event().wait()
 
@@ -37,7 +37,7 @@ class Events:
 
 @pytest.fixture
 async def events():
-    return lambda concurrency, **limits: Events(Turns(concurrency, limits))
+    return lambda concurrency, **limits: Events(Slots(concurrency, limits))
 
 
 async def test_a_handler_runs_no_more_than_its_limit(events):
@@ -80,19 +80,19 @@ async def test_a_cancelled_event_takes_no_slot_along(events):
 
 
 async def test_one_that_is_alone_waits_for_all_that_runs_and_lets_nothing_begin():
-    turns = Turns(2, {"a": 2})
-    events = Events(turns)
+    slots = Slots(2, {"a": 2})
+    events = Events(slots)
     await events.begin("a1")
-    await turns.enter()
+    await slots.enter()
     told = []
 
     async def alone():
-        async with turns.alone():
+        async with slots.alone():
             told.append("alone")
             await asyncio.Event().wait()
 
     async def batch():
-        await turns.enter()
+        await slots.enter()
         told.append("batch")
 
     tasks = [asyncio.create_task(alone()), asyncio.create_task(batch())]
@@ -101,7 +101,7 @@ async def test_one_that_is_alone_waits_for_all_that_runs_and_lets_nothing_begin(
     assert (events.running, told) == (["a1"], [])
     await events.end("a1")
     assert (events.running, told) == ([], [])
-    turns.leave()
+    slots.leave()
     await asyncio.sleep(0)
     assert (events.running, told) == ([], ["alone"])
     tasks[0].cancel()

@@ -25,7 +25,7 @@ def limits(concurrency: int, plans: Iterable[HandlerPlan]) -> dict[str, int]:
     }
 
 
-class Turns:
+class Slots:
     """Slots for events that go step by step, and room for batches. `limits`: of each handler, by event type."""
 
     def __init__(self, concurrency: int, limits: Mapping[str, int]) -> None:
