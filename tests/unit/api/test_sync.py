@@ -193,10 +193,11 @@ async def test_a_concurrent_change_breaks_if_match(stocked: Service) -> None:
 
 
 async def test_a_concurrent_change_may_break_if_none_match(stocked: Service) -> None:
-    async def rename() -> None:
-        await stocked.send("PATCH", "/v1/products/pen", {"name": "Renamed"})
+    for named, version, status in (('"1001"', 1001, 412), ('"900"', 1002, 200)):
 
-    for named, status in (('"1001"', 412), ('"900"', 200)):
+        async def rename(version: int = version) -> None:
+            await stocked.keep("products", {**PEN, "name": "Renamed"}, version=version)
+
         stocked.store.faults.before["commit"] = rename
         answer = await stocked.send("PATCH", "/v1/products/pen", {"price": 7}, {"if-none-match": named})
         assert answer.status == status

@@ -12,6 +12,7 @@ from tests.unit.cli.resources import QUEUE, service
 
 from fairlead_cli import dlq, embedded, letters
 from fairlead_cli.letters import Target, carry_out
+from fairlead_workload.events.showing import Hidden
 from fairlead_workload.queues.base import DeadLetters, Failure, LetterFilter, Message
 from fairlead_workload.storage import open_storage
 
@@ -94,15 +95,17 @@ def test_nothing_is_purged_without_yes(target: Target, capsys: pytest.CaptureFix
     assert listed(target, capsys) == ["things/b"]
 
 
-Work = Callable[[DeadLetters, LetterFilter], Awaitable[int]]
+Work = Callable[[DeadLetters, LetterFilter, Hidden], Awaitable[int]]
 BY_ID: dict[str, Work] = {
-    "list": lambda queue, match: letters.show_list(queue, match, most=1, output="table"),
-    "show": lambda queue, match: letters.show_in_full(queue, match, output="table"),
-    "redrive": lambda queue, match: letters.redrive(queue, match, most=1, rate_per_second=1000, dry_run=False),
-    "redrive --dry-run": lambda queue, match: letters.redrive(queue, match, most=1, rate_per_second=1000, dry_run=True),
-    "purge --yes": lambda queue, match: letters.purge(queue, match, most=1, dry_run=False, sure=True),
-    "purge --dry-run": lambda queue, match: letters.purge(queue, match, most=1, dry_run=True, sure=False),
-    "purge": lambda queue, match: letters.purge(queue, match, most=1, dry_run=False, sure=False),
+    "list": lambda queue, match, hidden: letters.show_list(queue, match, hidden, most=1, output="table"),
+    "show": lambda queue, match, hidden: letters.show_in_full(queue, match, hidden, output="table"),
+    "redrive": lambda queue, match, _: letters.redrive(queue, match, most=1, rate_per_second=1000, dry_run=False),
+    "redrive --dry-run": lambda queue, match, _: letters.redrive(
+        queue, match, most=1, rate_per_second=1000, dry_run=True
+    ),
+    "purge --yes": lambda queue, match, _: letters.purge(queue, match, most=1, dry_run=False, sure=True),
+    "purge --dry-run": lambda queue, match, _: letters.purge(queue, match, most=1, dry_run=True, sure=False),
+    "purge": lambda queue, match, _: letters.purge(queue, match, most=1, dry_run=False, sure=False),
 }
 
 
@@ -123,7 +126,7 @@ def test_an_unknown_id_is_named_and_the_known_one_is_served(
     target: Target, capsys: pytest.CaptureFixture[str], command: str, unknown: str
 ) -> None:
     asked = LetterFilter(ids=("1", unknown))
-    assert carry_out(target, lambda queue: BY_ID[command](queue, asked)) == 1
+    assert carry_out(target, lambda queue, hidden: BY_ID[command](queue, asked, hidden)) == 1
     assert f"there is no dead letter {unknown} that matches" in capsys.readouterr().err
     assert listed(target, capsys) == (
         ["things/b"] if command in {"redrive", "purge --yes"} else ["things/a", "things/b"]
@@ -132,18 +135,20 @@ def test_an_unknown_id_is_named_and_the_known_one_is_served(
 
 @pytest.mark.parametrize("command", [command for command in BY_ID if command != "purge"])
 def test_known_ids_are_a_success(target: Target, command: str) -> None:
-    assert carry_out(target, lambda queue: BY_ID[command](queue, LetterFilter(ids=("1", "2")))) == 0
+    asked = LetterFilter(ids=("1", "2"))
+    assert carry_out(target, lambda queue, hidden: BY_ID[command](queue, asked, hidden)) == 0
 
 
 def test_an_id_that_another_filter_leaves_out_is_named(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
     asked = LetterFilter(ids=("1", "2"), error_code="schema")
-    assert carry_out(target, lambda queue: BY_ID["redrive"](queue, asked)) == 1
+    assert carry_out(target, lambda queue, hidden: BY_ID["redrive"](queue, asked, hidden)) == 1
     assert "there is no dead letter 1 that matches" in capsys.readouterr().err
     assert listed(target, capsys) == ["things/a"]
 
 
 def test_a_filter_that_nothing_matches_is_no_failure(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
-    assert carry_out(target, lambda queue: BY_ID["redrive"](queue, LetterFilter(error_code="http-418"))) == 0
+    asked = LetterFilter(error_code="http-418")
+    assert carry_out(target, lambda queue, hidden: BY_ID["redrive"](queue, asked, hidden)) == 0
     assert "0 dead letters redriven" in capsys.readouterr().err
 
 

@@ -20,6 +20,7 @@ from fairlead_contract.expressions import ExpressionError
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Conflict, ConflictKind, FairleadError, Unavailable
 from fairlead_workload.model import retention
+from fairlead_workload.queues.base import Failure
 from fairlead_workload.stores.base import FAILURES, Committed, Record, RecordWrite, Store, Unit
 from fairlead_workload.worker import inbox, steps
 from fairlead_workload.worker.calls import Caller

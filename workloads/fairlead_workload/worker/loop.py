@@ -31,10 +31,10 @@ from fairlead_workload.worker.plans import build_plans
 from fairlead_workload.worker.reactions import FactRules
 from fairlead_workload.worker.relay import OutboxStore, Relay
 from fairlead_workload.worker.retries import Policy, WorkerDied, classify
+from fairlead_workload.worker.slots import Slots, limits
 from fairlead_workload.worker.stats import WorkerStats
 from fairlead_workload.worker.suspects import Suspects, death
 from fairlead_workload.worker.sweep import Housekeeping
-from fairlead_workload.worker.slots import Slots, limits
 from fairlead_workload.worker.unhandled import Unhandled
 
 BATCH = 256
