@@ -15,6 +15,7 @@ from aiohttp import web
 from fairlead_operator.cluster.contact import Contact, Pulse
 
 SILENCE_SECONDS = 120.0
+IDLE_SECONDS = 30.0  # until a connection is closed on which no request comes
 
 
 def stuck(pulses: Mapping[str, Pulse]) -> list[str]:
@@ -44,6 +45,11 @@ def application(
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", show)])
     return app
+
+
+def runner(app: web.Application, *, idle_seconds: float = IDLE_SECONDS) -> web.AppRunner:
+    """What serves `app`."""
+    return web.AppRunner(app, access_log=None, keepalive_timeout=idle_seconds)
 
 
 def _answer(fault: str, names: list[str], *, well: str = "ok") -> web.Response:

@@ -82,7 +82,7 @@ class Operator:
         )
         self.metrics.leading(self.election.held.is_set, lease=settings.lease_name)
         self.metrics.heard(lambda: {name: pulse.heard_at for name, pulse in self.pulses().items()})
-        self._runner = web.AppRunner(app, access_log=None)
+        self._runner = health.runner(app)
         self._announcer = Announcer(self.client, identity=settings.identity, clock=clock, now=_now)
         self.reconciler = Reconciler(
             self.client,
