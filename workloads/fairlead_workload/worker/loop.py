@@ -1,8 +1,8 @@
 """The worker: fetch, dispatch, apply, acknowledge, until drained. The one place of the room that wires and runs tasks.
 
 Commands, and facts whose steps make no call, are applied in batches, several at once. Facts whose steps make calls run
-as tasks of their own, at most `worker.concurrency` at a time, in fair turns of their
-handlers. In outage mode one event is tried at a time.
+as tasks of their own, at most `worker.concurrency` at a time, in fair turns of their handlers. In outage mode one event
+is tried at a time.
 """
 
 import asyncio
@@ -15,14 +15,13 @@ from uuid import uuid4
 from fairlead_contract.model import seconds
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import DependencyError, Misconfigured
-from fairlead_workload.events.cloudevents import Event
 from fairlead_workload.queues.base import Delivery, Queue
-from fairlead_workload.worker import journal
 from fairlead_workload.worker.batch import Batches
 from fairlead_workload.worker.calls import Caller, ServiceMap
 from fairlead_workload.worker.commands import CommandRules
-from fairlead_workload.worker.decisions import BY_STEP, ByStep, Dead, Done, Ending, Later
+from fairlead_workload.worker.decisions import BY_STEP, ByStep, Ending
 from fairlead_workload.worker.dispatch import Dispatch, FactItem, Item, Refusal, UnhandledItem
+from fairlead_workload.worker.endings import Ended, Endings
 from fairlead_workload.worker.failing import Failing
 from fairlead_workload.worker.handlers import Handlers
 from fairlead_workload.worker.holding import Holding
@@ -109,6 +108,9 @@ class Worker:
         self._relay = _relay(bindings, self.stats)
         self._housekeeping = Housekeeping(bindings.store, self._queue, clock=self._clock, random=random)
         self._holding = Holding(self._queue, visibility_seconds=visibility_seconds, stats=self.stats)
+        self._endings = Endings(
+            self._queue, self._failing, self._holding, outage=self._outage, stats=self.stats, clock=self._clock
+        )
         self._stopping = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
         self._single = asyncio.Lock()
@@ -209,7 +211,7 @@ class Worker:
     async def _work(self, deliveries: Sequence[Delivery]) -> None:
         """Apply a batch, end its deliveries, and start a task for each event that goes step by step."""
         self._holding.add(deliveries)
-        endings: list[tuple[Delivery, Event | None, Ending]] = []
+        endings: list[Ended] = []
         batch: list[Item] = []
         stepwise: list[FactItem] = []
         for delivery in deliveries:
@@ -242,7 +244,7 @@ class Worker:
             else:
                 self.stats.took(item.event.type, share)
                 endings.append((item.delivery, item.event, ending))
-        await self._end(endings)
+        await self._endings.carry_out(endings)
         for fact in stepwise:
             await self._start(fact)
         for suspect in suspects:
@@ -276,7 +278,7 @@ class Worker:
                 if self._stopping.is_set():
                     return  # not begun: the drain gives it back
                 ending = await self._handled(item)
-            await self._end([(item.delivery, item.event, ending)])
+            await self._endings.carry_out([(item.delivery, item.event, ending)])
         finally:
             self._backlog.release()
 
@@ -296,7 +298,7 @@ class Worker:
                 ending = await self._handled(item, found)
             except DependencyError as error:
                 ending = self._failing.uncounted(item, classify(error))
-        await self._end([(item.delivery, item.event, ending)])
+        await self._endings.carry_out([(item.delivery, item.event, ending)])
 
     async def _handled(self, item: Item, found: WorkerDied | None = None) -> Ending:
         """The ending of one event; `found` is a death of the worker that is to be counted first."""
@@ -310,37 +312,6 @@ class Worker:
             return await self._failing.single(item, error)
         finally:
             self.stats.took(item.event.type, asyncio.get_running_loop().time() - began)
-
-    # Ending
-
-    async def _end(self, endings: Sequence[tuple[Delivery, Event | None, Ending]]) -> None:
-        """Acknowledge, give back or bury. What the queue does not hear is delivered again, and the inbox knows it."""
-        done = [delivery for delivery, _, ending in endings if isinstance(ending, Done)]
-        others = [self._send_back(*one) for one in endings if not isinstance(one[2], Done)]
-        if done:
-            self._outage.succeeded()
-            others.append(self._queue.ack(done))
-        elif any(isinstance(ending, Dead) for _, _, ending in endings):
-            self._outage.succeeded()
-        self.stats.outage = self._outage.active
-        results = await asyncio.gather(*others, return_exceptions=True)
-        self._holding.remove([delivery for delivery, _, _ in endings])
-        for result in results:
-            if isinstance(result, BaseException) and not isinstance(result, DependencyError):
-                raise result
-
-    async def _send_back(self, delivery: Delivery, event: Event | None, ending: Ending) -> None:
-        label = self.stats.label(event.type if event is not None else "")
-        if isinstance(ending, Dead):
-            failure = ending.failure
-            await self._queue.dead_letter(delivery, failure)
-            self.stats.dead_lettered[label, failure.error_class] += 1
-            await self._failing.moved(ending.moved)
-            _log.warning("dead letter", extra={"event_type": label, **journal.dead_letter(delivery, failure)})
-        elif isinstance(ending, Later):
-            (self.stats.retried if ending.why.made else self.stats.waited)[label] += 1
-            _log.info("retry", extra={"event_type": label, **journal.retry(delivery, ending, now=self._clock())})
-            await self._queue.retry(delivery, delay_seconds=ending.delay_seconds)
 
 
 def _relay(bindings: Bindings, stats: WorkerStats) -> Relay | None:
