@@ -1,7 +1,7 @@
 """Properties that clients may write and nobody is shown (`writeOnly`, JSON Schema 2020-12 validation, 9.4). Pure.
 
 Decided here: what is hidden is a property of the document as a whole. A secret within another value is refused, and so
-is one that would be told by the way: in a URL, in an index, in the cache of what is written back.
+is one that would be shown after all: in a URL, in an index, in the cache of what is written back.
 """
 
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def write_only_findings(resource: Resource, place: Place) -> Iterator[Finding]:
     hidden = write_only(schema)
     for where, name in _told(resource):
         if name in hidden:
-            yield error((*place, *where), f"`{name}` is writeOnly, and would be told here", "use another property")
+            yield error((*place, *where), f"`{name}` is writeOnly, and would be shown here", "use another property")
     for name in sorted(hidden):
         if schema.properties[name].get("readOnly") is True:
             said = f"`{name}` is readOnly and writeOnly, so nobody could use it"
