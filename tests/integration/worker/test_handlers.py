@@ -242,7 +242,6 @@ ODD_ANSWERS = {
     "a JSON key that is not UTF-8": b'{"caf\xe9": 1}',
     "a lone surrogate": b'"\\ud800"',
     "a number out of range": b'{"total": 1e400}',
-    "deep nesting": b"[" * 30_000 + b"]" * 30_000,
     "an end in the middle": b'{"total": ',
 }
 

@@ -1,7 +1,8 @@
 """The second server: uvicorn (HTTP/1.1), for the admin listener, and for the public one where Granian is not wanted.
 
 Decided here: what uvicorn leaves open is closed by a protocol of ours: a request head has a deadline and a size, what
-cannot be parsed is answered by a problem document, and a connection beyond the limit is closed.
+cannot be parsed is answered by a problem document. A connection beyond the limit takes the place of the one on which
+nothing has been under way for longest, so that silent clients keep nobody out; when all are busy, it is closed.
 """
 
 import asyncio
@@ -27,12 +28,14 @@ class _Bounded(HttpToolsProtocol):
     _deadline: asyncio.TimerHandle | None = None
     _in_head = True
     _head_bytes = 0
+    _idle_since = 0.0  # seconds of the loop's clock
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
         self._arm()
+        self._idle_since = self.loop.time()
         if len(self.connections) > self.limits.max_connections:
-            transport.abort()
+            self._longest_idle().transport.abort()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
@@ -59,6 +62,19 @@ class _Bounded(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         self._in_head = True
         super().on_message_complete()
+
+    def on_response_complete(self) -> None:
+        self._idle_since = self.loop.time()
+        super().on_response_complete()
+
+    def _longest_idle(self) -> "_Bounded":
+        """The connection to do without: that of this protocol when something is under way on all others."""
+        others = (other for other in self.connections if isinstance(other, _Bounded) and other is not self)
+        idle = (other for other in others if other._is_idle())
+        return min(idle, key=lambda other: other._idle_since, default=self)
+
+    def _is_idle(self) -> bool:
+        return (self.cycle is None or self.cycle.response_complete) and not self.transport.is_closing()
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(problems.bad_request(msg))
