@@ -64,3 +64,7 @@ CHILD_SUFFIXES = (
 def consumer_group(namespace: str, name: str) -> str:
     """The Kafka consumer group of an ApiService's workers; KEDA looks at its lag."""
     return f"fairlead.{namespace}.{name}"
+
+
+TYPE_BASE = "/problems/"
+"""What the type of every problem begins with: a path of the service itself, which has a page for each."""

@@ -6,7 +6,7 @@ Slugs are stable; a new situation gets a new one.
 
 from dataclasses import dataclass
 
-TYPE_BASE = "/problems/"  # of the service itself, which has a page for each
+from fairlead_contract.names import TYPE_BASE as TYPE_BASE
 
 
 @dataclass(frozen=True, slots=True)

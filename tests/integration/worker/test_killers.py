@@ -58,6 +58,14 @@ def asked(payments, before):
     return any(request.path == "/kill" for request in payments.requests[before:])
 
 
+async def two_deaths(lab):
+    """Twice a worker gets the events and ends before it handles one."""
+    for _ in range(2):
+        await lab.real_queue.receive(10, wait_seconds=0)
+        await lab.database.close()
+        lab.open()
+
+
 @pytest.mark.parametrize(("most", "expected"), [(1, 3), (3, 3), (5, 5)])
 async def test_an_event_that_kills_the_process_becomes_a_dead_letter_and_innocents_pay_nothing(
     lab, payments, most, expected
@@ -143,10 +151,7 @@ async def test_an_ordinary_failure_ends_the_suspicion(lab, payments):
     lab.open()
     await lab.create("a")
     await lab.round()
-    for _ in range(2):
-        await lab.real_queue.receive(10, wait_seconds=0)
-        await lab.database.close()
-        lab.open()
+    await two_deaths(lab)
     payments.script({"status": 409}, {"status": 409})
     await lab.settle()
     assert len(payments.requests) == 3
@@ -159,10 +164,7 @@ async def test_a_drain_that_cuts_a_suspect_short_is_no_death(lab, payments):
     lab.open()
     await lab.create("a")
     await lab.round()
-    for _ in range(2):
-        await lab.real_queue.receive(10, wait_seconds=0)
-        await lab.database.close()
-        lab.open()
+    await two_deaths(lab)
     running = lab.running()
     await lab.until(lambda: payments.requests)
     await lab.worker.drain(0)

@@ -5,9 +5,8 @@ Decided here: slugs, status codes and titles (RFC 9457). A detail never holds te
 
 from typing import Any
 
+from fairlead_contract.names import TYPE_BASE as TYPE_BASE
 from fairlead_workload.errors import Problem
-
-TYPE_BASE = "/problems/"  # of the service itself, which has a page for each
 
 FieldError = dict[str, Any]  # {"pointer": RFC 6901, "detail": text}
 
