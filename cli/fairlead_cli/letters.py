@@ -127,7 +127,7 @@ async def show_in_full(queue: DeadLetters, match: LetterFilter, hidden: Hidden, 
     found = [letter async for letter in letters.matching(queue, match)]
     if output == "json":
         _print_json([letter_text.as_json(letter, hidden) for letter in found])
-    else:
+    elif found:
         print("\n\n".join(letter_text.in_full(letter, hidden) for letter in found))  # noqa: T201
     return _exit_code(await letters.absent(queue, match))
 

@@ -73,6 +73,39 @@ async def test_a_redirect_that_may_mean_done_is_undone(lab, payments, status):
     assert letter.failure.error_code == f"http-{status}"
 
 
+ODD_PATIENCE = {
+    "a year without end": "Mon, 01 Jan 99999999999 00:00:00 GMT",
+    "an offset without end": "Mon, 01 Jan 2024 00:00:00 +99999999999999",
+    "a number without end": "9" * 500,
+    "a negative number": "-5",
+    "a number that is none": "\u00b2",
+    "words": "in a while",
+    "the first year": "Mon, 01 Jan 0001 00:00:00 GMT",
+    "nothing": "",
+}
+
+
+@pytest.mark.parametrize("case", ODD_PATIENCE)
+async def test_a_retry_after_that_says_nothing_is_no_other_failure(lab, payments, case):
+    lab.queue_spec["retry"] = {"maxAttempts": 1}
+    handling(lab, CHARGE)
+    payments.script({"status": 503, "headers": {"retry-after": ODD_PATIENCE[case]}})
+    await lab.create("a")
+    await lab.settle()
+    assert [request.path for request in payments.requests] == ["/charge", "/charge"]
+    assert await lab.letters() == []
+
+
+async def test_cookies_of_a_service_are_not_sent_back(lab, payments):
+    handling(lab, CHARGE, {**CHARGE, "name": "ship"})
+    payments.always(headers={"set-cookie": "session=of-one-customer; Path=/"})
+    for id_ in ("a", "b"):
+        await lab.create(id_)
+        await lab.settle()
+    assert len(payments.requests) == 4
+    assert not [request for request in payments.requests if "cookie" in request.headers]
+
+
 async def test_answers_are_asked_for_without_compression(lab, payments):
     handling(lab, CHARGE)
     await lab.create("a")

@@ -137,7 +137,8 @@ async def test_an_event_that_takes_too_long_names_its_step(lab, payments, caplog
     payments.script({"hang": True})
     await lab.create("a")
     await lab.settle()
-    assert next((record.step, record.error_code) for record in retries(caplog)) == ("charge", "timeout")
+    record = retries(caplog)[0]
+    assert (record.step, record.called_service, record.error_code) == ("charge", "payments", "timeout")
 
 
 async def test_a_command_that_comes_early_says_why_it_waits(lab, caplog):

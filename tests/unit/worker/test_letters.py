@@ -30,6 +30,13 @@ def test_a_listed_key_means_only_itself(text: str) -> None:
     assert spellings(text) == (text,)
 
 
+@pytest.mark.parametrize(
+    ("text", "listed"), [("orders/a%2fb", "orders/a%2Fb"), ("orders/%c3%bc/%C3%B6", "orders/%C3%BC/%C3%B6")]
+)
+def test_the_case_of_escapes_means_nothing(text: str, listed: str) -> None:
+    assert spellings(text) == (text, listed)
+
+
 @pytest.mark.parametrize("text", ["k", "orders/", "a//b", "elsewhere/x", "orders/%2f"])
 def test_the_key_of_a_foreign_message_is_found_as_it_is(text: str) -> None:
     assert text in spellings(text)

@@ -46,7 +46,7 @@ def decode(body: bytes) -> Event:
     """Raises UndecodableEvent."""
     try:
         event = _decoder.decode(body)
-    except (msgspec.MsgspecError, RecursionError) as error:
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UndecodableEvent(str(error)) from None
     if event.specversion != "1.0":
         raise UndecodableEvent(f"specversion {event.specversion!r} is not 1.0")

@@ -10,6 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
 
 import httpx
@@ -29,7 +30,10 @@ class Exchange:
 
     def __init__(self) -> None:
         limits = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
-        self._client = httpx.AsyncClient(limits=limits, timeout=None, trust_env=False)  # noqa: S113 - see `attempt`
+        none = CookieJar(DefaultCookiePolicy(allowed_domains=()))  # one event's would travel with all that follow
+        self._client = httpx.AsyncClient(  # noqa: S113 - the limit of time is that of `attempt`
+            limits=limits, timeout=None, trust_env=False, cookies=none
+        )
 
     async def attempt(self, plan: CallPlan, url: str, body: Any, *, headers: Mapping[str, str]) -> dict[str, Any]:
         """`{status, body}` of the answer. Raises CallFailed."""
@@ -51,9 +55,11 @@ class Exchange:
                 finally:
                     await response.aclose()
         except TimeoutError:
-            raise _unanswered(name, "timeout", "did not answer in time", unknown=sending.begun) from None
+            message = f"did not answer within call.timeout ({plan.timeout_seconds:g} s)"
+            raise _unanswered(name, "timeout", message, unknown=sending.begun) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            message = f"could not be asked ({type(error).__name__})"
+            said = "gave no complete answer" if sending.begun else "could not be reached"
+            message = f"{said} ({type(error).__name__})"
             raise _unanswered(name, "network", message, unknown=sending.begun) from None
 
     async def close(self) -> None:
@@ -110,7 +116,7 @@ def _retry_after(value: str) -> float:
         return float(value[:9])
     try:
         moment = parsedate_to_datetime(value)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):  # a year or an offset without end
         return 0.0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)

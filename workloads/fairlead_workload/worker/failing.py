@@ -62,13 +62,15 @@ class Failing:
         self._dead_letter_seconds = retention.dead_letter_seconds(queue)
 
     def weigh(
-        self, item: Item, error: BaseException, *, step: str = "", anew: bool = False
+        self, item: Item, error: BaseException, *, step: str = "", called: str = "", anew: bool = False
     ) -> tuple[Failures, Later | GiveUp]:
-        """The failures with this one, of `step`, and what follows. Tells the outage mode and the counters.
+        """The failures with this one, of `step` and the service it `called`, and what follows.
+
+        Tells the outage mode and the counters.
 
         `anew`: the age counts from the first failure on record, not from the event's publication.
         """
-        verdict = classify(error).at(step)
+        verdict = classify(error).at(step, called)
         self._note(item.event.type, verdict, error)
         delivery, now = item.delivery, self._clock()
         failures = count(

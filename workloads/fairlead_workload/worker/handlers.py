@@ -144,14 +144,14 @@ class Handlers:
             await self._commit(course, course.progress, last=True)
         while left:
             span = _span(left)
-            course.step = span[0].id
+            course.step, course.called = span[0].id, ""
             last = forward and len(span) == len(left)
             if span[0].call is not None:
                 await self._call_step(course, span[0], span[0].call, last=last)
             else:
                 await self._commit_span(course, span, last=last)
             left = _left(course, plan)
-        course.step = ""
+        course.step = course.called = ""
 
     async def _call_step(self, course: Course, step: StepPlan, call: CallPlan, *, last: bool) -> None:
         item, progress = course.item, course.progress
@@ -163,12 +163,14 @@ class Handlers:
         body = item.event.data if call.body is None else call.body(seen)
         if progress.phase is Phase.FORWARD:  # from here until its answer is on record, nobody knows what was done
             course.progress = structs.replace(progress, unknown=step.id)
+        course.called = call.service.name
         try:
             result = await self._caller.call(call, body, headers=self._headers(course, step))
         except CallFailed as error:
             if not error.unknown:
                 course.progress = progress
             raise
+        course.called = ""
         results = {**progress.results, step.id: result}
         await self._commit(course, _passing(progress, done=(step.id,), results=results), last=last)
 
@@ -248,7 +250,9 @@ class Handlers:
         forward = course.progress.phase is Phase.FORWARD
         if forward:
             course.progress = _presumed(course)
-        failures, decision = self._failing.weigh(item, error, step=course.step, anew=not forward)
+        failures, decision = self._failing.weigh(
+            item, error, step=course.step, called=course.called, anew=not forward
+        )
         try:
             if isinstance(decision, Later):
                 fenced = course.moved(course.progress, expires_at=self._clock() + self._progress_seconds)

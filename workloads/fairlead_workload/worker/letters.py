@@ -6,6 +6,7 @@ letters that failed before it began, so that one which fails again is not sent i
 """
 
 import asyncio
+import re
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, replace
@@ -15,6 +16,7 @@ from fairlead_workload.model import keys
 from fairlead_workload.queues.base import DeadLetter, DeadLetters, LetterFilter
 
 PAGE = 100
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,14 +89,21 @@ async def absent(queue: DeadLetters, match: LetterFilter) -> list[str]:
 def spellings(text: str) -> tuple[str, ...]:
     """Every message key that a person may mean by `text`, the path of a document: as it is listed, or plain.
 
-    Plain, `orders/a/b` is the key `a/b`, or `a` with the sort value `b`. A listed key with escapes is only itself.
+    Plain, `orders/a/b` is the key `a/b`, or `a` with the sort value `b`. A listed key with escapes is only itself, and
+    the same with escapes in capitals.
     """
     resource, _, rest = text.partition("/")
     segments = rest.split("/")
-    if "%" in rest and all(keys.encode(unquote(segment)) == segment for segment in segments):
-        return (text,)
+    listed = [keys.encode(unquote(segment)) for segment in segments]
+    if "%" in rest and all(map(_same_escapes, listed, segments)):
+        return tuple(dict.fromkeys((text, "/".join((resource, *listed)))))
     split = [("/".join(segments[:at]), "/".join(segments[at:])) for at in range(1, len(segments))]
     return tuple(dict.fromkeys((text, *(f"{resource}/{keys.path(key)}" for key in [(rest,), *split]))))
+
+
+def _same_escapes(listed: str, segment: str) -> bool:
+    """Whether they differ in the case of escapes at most, which means nothing in a URL."""
+    return listed == _ESCAPE.sub(lambda escape: escape[0].upper(), segment)
 
 
 def _failed_by(match: LetterFilter, now: float) -> LetterFilter:

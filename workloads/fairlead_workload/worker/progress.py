@@ -55,6 +55,7 @@ class Course:
         self.item = item
         self.progress = Progress() if stored is None else _decoder.decode(stored.value)
         self.step = ""  # the one under way, if any
+        self.called = ""  # the service that it waits for, or waited for in vain
         self._revision = 0 if stored is None else stored.revision
         if self.progress.phase is Phase.OVER:
             self.progress = Progress(run=self.progress.run + 1, deliveries=item.delivery.deliveries - 1)

@@ -119,9 +119,11 @@ class Verdict:
     made: bool = True
     deaths: int = 0
 
-    def at(self, step: str) -> "Verdict":
-        """The same, of this step of a handler."""
-        return replace(self, step=step, message=bounded(f"step {step}: {self.message}")) if step else self
+    def at(self, step: str, called: str) -> "Verdict":
+        """The same, of this step of a handler, while it `called` a service."""
+        if not step:
+            return self
+        return replace(self, step=step, service=called or self.service, message=bounded(f"step {step}: {self.message}"))
 
 
 def classify(error: BaseException) -> Verdict:
