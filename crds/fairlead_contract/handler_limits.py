@@ -9,6 +9,13 @@ from fairlead_contract.worker import Call, Compensation, Handler, Step, Worker
 
 def limit_findings(worker: Worker) -> Iterator[Finding]:
     """Warnings of limits that another one makes void."""
+    calling = sum(any(step.call for step in handler.steps) for handler in worker.handlers)
+    if worker.concurrency < calling:
+        yield warning(
+            ("spec", "worker", "concurrency"),
+            f"is less than the {calling} handlers that make calls: slow calls of some keep the others waiting",
+            f"set it to {calling} or more, so that each has a slot of its own",
+        )
     for position, handler in enumerate(worker.handlers):
         place = ("spec", "worker", "handlers", position)
         if handler.concurrency is not None and handler.concurrency > worker.concurrency:

@@ -255,6 +255,19 @@ def test_a_doubtful_thing_is_a_warning(place: str, value: Any, where: str, said:
     assert ((where, said) in warnings(document)) == bool(said)
 
 
+@pytest.mark.parametrize(("concurrency", "told"), [(1, True), (2, False), (10, False)])
+def test_fewer_slots_than_handlers_that_make_calls_is_a_warning(concurrency: int, told: bool) -> None:
+    call = {"call": {"service": {"name": "payments"}}}
+    document = edited(("spec.worker.concurrency", concurrency))
+    document["spec"]["worker"]["handlers"] += [
+        {"event": "orders.updated", "steps": [{"name": "call", **call}]},
+        {"event": "orders.deleted", "steps": [{"name": "tell", "publish": {"type": "orders.gone"}}]},
+    ]
+    assert errors(document) == []
+    said = "is less than the 2 handlers that make calls: slow calls of some keep the others waiting"
+    assert (("spec.worker.concurrency", said) in warnings(document)) == told
+
+
 DUE = {"type": "string", "format": "date-time"}
 ABSENT = "documents without `due` are in no list by this index, even one by `customerId` alone"
 
