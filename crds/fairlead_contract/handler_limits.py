@@ -1,4 +1,4 @@
-"""Limits of the worker that do not go together: each is served as it stands, but one of the two never has an effect."""
+"""Limits of the worker that do not go together. Each is served as it stands, but not with the effect that one expects."""
 
 from collections.abc import Iterator
 
@@ -8,7 +8,7 @@ from fairlead_contract.worker import Call, Compensation, Handler, Step, Worker
 
 
 def limit_findings(worker: Worker) -> Iterator[Finding]:
-    """Warnings of limits that another one makes void."""
+    """Warnings of limits that another one keeps from having their effect."""
     calling = sum(any(step.call for step in handler.steps) for handler in worker.handlers)
     if worker.concurrency < calling:
         yield warning(

@@ -151,6 +151,23 @@ async def test_an_announcement_whose_handler_had_begun_becomes_a_letter(lab, pay
     assert (await the_letter(lab)).failure.error_class == "NoHandler"
 
 
+async def test_a_letter_of_an_announcement_whose_handler_is_gone_waits_for_it(lab, payments):
+    announcing, shipping = ("orders.created", [ANNOUNCE]), ("orders.confirmed", [SHIP])
+    await reopened(lab, announcing, shipping)
+    payments.script({"status": 402})
+    await lab.create("a")
+    await lab.settle()
+    await redriven(lab)
+    await reopened(lab, announcing)
+    await lab.settle()
+    assert (await the_letter(lab)).failure.error_class == "NoHandler"
+    await redriven(lab)
+    await reopened(lab, announcing, shipping)
+    await lab.settle()
+    assert await lab.letters() == []
+    assert [request.path for request in payments.requests] == ["/ship", "/ship"]
+
+
 async def test_an_event_that_was_done_is_acknowledged_although_its_handler_is_gone(lab):
     await reopened(lab, ("orders.created", [CONFIRM]))
     await lab.create("a")
