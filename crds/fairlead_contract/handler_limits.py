@@ -1,4 +1,4 @@
-"""Limits of the worker that do not go together. Each is served as it stands, but not with the effect that one expects."""
+"""Limits of the worker that do not go together. Each is served as it stands, but without the wanted effect."""
 
 from collections.abc import Iterator
 

@@ -144,7 +144,11 @@ async def test_the_cache_never_serves_what_was_before(opened):
 
 UNDECODABLE = {
     "no JSON": (b"{", "Undecodable", "decode"),
-    "no UTF-8": (b'{"id":"x\xff","source":"/lab/shop","specversion":"1.0","type":"orders.create"}', "Undecodable", "decode"),
+    "no UTF-8": (
+        b'{"id":"x\xff","source":"/lab/shop","specversion":"1.0","type":"orders.create"}',
+        "Undecodable",
+        "decode",
+    ),
     "no event": (b'{"id": "x"}', "Undecodable", "decode"),
     "a command without a key": (
         b'{"id":"x","source":"/lab/shop","specversion":"1.0","type":"orders.create","data":{}}',

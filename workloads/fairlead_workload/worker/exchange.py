@@ -31,8 +31,11 @@ class Exchange:
     def __init__(self) -> None:
         limits = httpx.Limits(max_connections=1000, max_keepalive_connections=100)
         none = CookieJar(DefaultCookiePolicy(allowed_domains=()))  # one event's would travel with all that follow
-        self._client = httpx.AsyncClient(  # noqa: S113 - the limit of time is that of `attempt`
-            limits=limits, timeout=None, trust_env=False, cookies=none
+        self._client = httpx.AsyncClient(  # the limit of time is that of `attempt`
+            limits=limits,
+            timeout=None,  # noqa: S113
+            trust_env=False,
+            cookies=none,
         )
 
     async def attempt(self, plan: CallPlan, url: str, body: Any, *, headers: Mapping[str, str]) -> dict[str, Any]:

@@ -250,9 +250,7 @@ class Handlers:
         forward = course.progress.phase is Phase.FORWARD
         if forward:
             course.progress = _presumed(course)
-        failures, decision = self._failing.weigh(
-            item, error, step=course.step, called=course.called, anew=not forward
-        )
+        failures, decision = self._failing.weigh(item, error, step=course.step, called=course.called, anew=not forward)
         try:
             if isinstance(decision, Later):
                 fenced = course.moved(course.progress, expires_at=self._clock() + self._progress_seconds)
