@@ -36,11 +36,13 @@ check: $(READY) ## Check format, lint, types, imports, and that generated files 
 	.venv/bin/lint-imports
 	$(PYTHON_BIN) scripts/manifests.py --check
 	$(PYTHON_BIN) scripts/charts.py --check
+	$(PYTHON_BIN) scripts/reference.py --check
 	$(PYTHON_BIN) scripts/golden.py --check
 
-manifests: $(READY) ## Generate the CRDs from the contract, and what the charts take from code
+manifests: $(READY) ## Generate the CRDs from the contract, and what charts, docs and editors take from code
 	$(PYTHON_BIN) scripts/manifests.py
 	$(PYTHON_BIN) scripts/charts.py
+	$(PYTHON_BIN) scripts/reference.py
 
 golden: $(READY) ## Refresh the golden files; look at the diff
 	$(PYTHON_BIN) scripts/golden.py

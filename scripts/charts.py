@@ -51,11 +51,17 @@ def generated() -> dict[Path, str]:
         files / "rules-cluster.yaml": _yaml(rules(namespaced=False)),
         files / "rules-namespace.yaml": _yaml(rules(namespaced=True)),
         files / "defaults.yaml": _yaml(yaml.safe_load((CHARTS / "fairlead" / "values.yaml").read_text())),
-        files / "example.yaml": (ROOT / "examples" / "products.yaml").read_text(),
+        files / "example.yaml": example(),
         files / "secret-paths.yaml": _yaml(sorted(secret_paths(_spec("ApiService")))),
         **{files / "dashboards" / f"{name}.json": text for name, text in dashboards.texts().items()},
         SCHEMA: values_schema(SCHEMA.read_text()),
     }
+
+
+def example() -> str:
+    """The smallest resource, without its line for editors: the schema that it leads to is in the repository only."""
+    lines = (ROOT / "examples" / "products.yaml").read_text().splitlines(keepends=True)
+    return "".join(line for line in lines if not line.startswith("# yaml-language-server:"))
 
 
 def template(definition: str) -> str:

@@ -96,6 +96,23 @@ def lint(
 
 
 @app.command()
+def schema(
+    kind: Annotated[
+        Literal["ApiService", "ApiServiceClass", "DeadLetterRedrive"] | None,
+        typer.Option(help="Only this kind. Default: all of them."),
+    ] = None,
+) -> None:
+    """Print a JSON Schema of the resources, for editors.
+
+    It is draft-07, which the YAML language server reads: completion, descriptions, and marks at unknown fields and at
+    values that do not fit. It has the shape of a resource; `lint` checks the rules too.
+    """
+    from fairlead_cli import editors
+
+    raise typer.Exit(editors.schema(kind))
+
+
+@app.command()
 def render(
     files: Files,
     recursive: Recursive = False,

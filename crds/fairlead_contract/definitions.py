@@ -12,17 +12,17 @@ from fairlead_contract.names import GROUP, VERSION
 from fairlead_contract.resources import ApiService, ApiServiceClass, DeadLetterRedrive
 from fairlead_contract.schema import Json, structural
 
-_API_VERSION = (
+API_VERSION_TEXT = (
     "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized "
     "schemas to the latest internal value, and may reject unrecognized values."
 )
-_KIND = (
+KIND_TEXT = (
     "Kind is a string value representing the REST resource this object represents. Servers may infer this from the "
     "endpoint the client submits requests to. Cannot be updated. In CamelCase."
 )
 _ENVELOPE: Json = {
-    "apiVersion": {"description": _API_VERSION, "type": "string"},
-    "kind": {"description": _KIND, "type": "string"},
+    "apiVersion": {"description": API_VERSION_TEXT, "type": "string"},
+    "kind": {"description": KIND_TEXT, "type": "string"},
     "metadata": {"type": "object"},  # the API server knows it, and refuses any more words here
 }
 

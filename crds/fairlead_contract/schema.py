@@ -3,7 +3,8 @@
 Decided here: what a structural schema may say. References are inlined, null is folded into optional, titles are
 dropped, `RULES` become `x-kubernetes-validations`. Whatever cannot be said exactly (see `_keywords` and `_bounds`)
 raises Unsayable, so that a model that drifts fails the build instead of an API server. Defaults below a list are left
-out (appliers never settle on them) and told in the description; those below `status` and empty ones are left out too.
+out (appliers never settle on them) and named in the description, unless a reader asks for them where they are; those
+below `status` and empty ones are left out too.
 """
 
 import re
@@ -42,6 +43,7 @@ class _Position:
     path: str
     definitions: Json
     defaults: bool = True  # a default may be written here
+    below_lists: bool = False  # also below a list
     correlated: bool = True  # the old value of this place is known, so transition rules work
     above: tuple[str, ...] = ()  # models being inlined
 
@@ -65,15 +67,18 @@ def _validation(rule: Rule) -> Json:
     return {word: text for word, text in words.items() if text}
 
 
-def structural(model: type[BaseModel], *, without: Collection[str] = ()) -> Json:
-    """The structural schema of `model`, leaving out the fields `without` of its root. Raises Unsayable."""
+def structural(model: type[BaseModel], *, without: Collection[str] = (), defaults_below_lists: bool = False) -> Json:
+    """The structural schema of `model`, leaving out the fields `without` of its root. Raises Unsayable.
+
+    `defaults_below_lists` is for documentation and editors; a definition must not have any there.
+    """
     generated = model.model_json_schema(by_alias=True, schema_generator=_WithRules)
     definitions = generated.pop("$defs", {})
     for name in without:
         generated["properties"].pop(name, None)
     if required := [name for name in generated.pop("required", ()) if name not in without]:
         generated["required"] = required
-    return _convert(generated, _Position(path="", definitions=definitions))
+    return _convert(generated, _Position(path="", definitions=definitions, below_lists=defaults_below_lists))
 
 
 def _convert(node: Json, position: _Position) -> Json:
@@ -133,7 +138,7 @@ def _object(node: Json, position: _Position) -> Json:
     if isinstance(values, dict):
         if properties:
             raise Unsayable(f"{position.path}: properties beside additionalProperties")
-        return {"additionalProperties": _convert(values, position.at("*", defaults=False, correlated=True))}
+        return {"additionalProperties": _convert(values, position.at("*", defaults=_below(position), correlated=True))}
     result: Json = {}
     if properties:
         result["properties"] = {name: _property(name, property_, position) for name, property_ in properties.items()}
@@ -157,6 +162,11 @@ def _property(name: str, node: Json, position: _Position) -> Json:
     return result
 
 
+def _below(position: _Position) -> bool:
+    """Whether defaults are written below the list or map at `position`."""
+    return position.defaults and position.below_lists
+
+
 def _present(default: Any) -> Any:
     """`default` without what is absent anyway: nulls and empty texts, lists and maps."""
     if isinstance(default, dict):
@@ -172,7 +182,8 @@ def _items(node: Json, position: _Position) -> Json:
     keyed = node.get("x-kubernetes-list-type") == "map"
     if "items" not in node:
         raise Unsayable(f"{position.path}: a list without items")
-    items = _convert(node["items"], position.at("*", defaults=False, correlated=position.correlated and keyed))
+    inside = position.at("*", defaults=_below(position), correlated=position.correlated and keyed)
+    items = _convert(node["items"], inside)
     if keyed and not set(node["x-kubernetes-list-map-keys"]) <= set(items.get("required", ())):
         raise Unsayable(f"{position.path}: the key of a map list must be required")
     return items
