@@ -8,13 +8,19 @@ import sys
 from pathlib import Path
 
 from fairlead_cli import editors
+from fairlead_contract import field_reference
+from fairlead_contract.definitions import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 
 
 def generated() -> dict[Path, str]:
     """The text of every generated file."""
-    return {ROOT / "schema" / "fairlead.json": editors.text()}
+    pages = {f"reference/{kind.name.lower()}.md": field_reference.markdown(kind) for kind in KINDS}
+    return {
+        ROOT / "schema" / "fairlead.json": editors.text(),
+        **{ROOT / "docs" / name: text for name, text in pages.items()},
+    }
 
 
 def stale() -> list[str]:

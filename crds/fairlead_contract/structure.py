@@ -22,7 +22,7 @@ from fairlead_contract.schema import Json
 MAX_BYTES = 900 * 1024
 _MAX_DEPTH = 64
 
-_PATTERNS = {
+PATTERNS = {
     scalars.DURATION_PATTERN: ("a duration", "write it like 250ms, 30s, 5m or 1h30m"),
     scalars.NAME_PATTERN: ("a name", "use at most 63 lower-case letters, digits and dashes, starting with a letter"),
     scalars.NAMESPACE_PATTERN: ("a namespace", "use at most 63 lower-case letters, digits and dashes"),
@@ -163,7 +163,7 @@ def _finding(detail: ErrorDetails, place: Place, schema: Json) -> Finding:
         case "enum" | "literal_error":
             return _unknown_value(detail["input"], place, schema)
         case "string_pattern_mismatch":
-            what, remedy = _PATTERNS.get(context["pattern"], (f"text matching {context['pattern']}", "correct it"))
+            what, remedy = PATTERNS.get(context["pattern"], (f"text matching {context['pattern']}", "correct it"))
             return error(place, f"`{_shown(detail['input'])}` is not {what}", remedy)
         case kind if kind in _TYPE_NAMES:
             return _wrong_type(kind, detail["input"], place)

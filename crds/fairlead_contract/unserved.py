@@ -20,7 +20,7 @@ def _authentication(part: Part) -> Any:
     return part.security.authentication if part.security else None
 
 
-_UNSERVED: tuple[tuple[str, Callable[[Part], bool], str], ...] = (
+UNSERVED: tuple[tuple[str, Callable[[Part], bool], str], ...] = (
     (
         "security.authentication.anonymous",
         lambda part: bool((a := _authentication(part)) and a.anonymous is Anonymous.DENY),
@@ -50,6 +50,6 @@ def unserved(asked: ApiService | RuntimeDocument, *, severity: Severity = Severi
     part, prefix = (asked.spec, "spec.") if isinstance(asked, ApiService) else (asked, "")
     return [
         Finding(prefix + path, f"{what} is not served yet", severity, "leave it out")
-        for path, asks, what in _UNSERVED
+        for path, asks, what in UNSERVED
         if asks(part)
     ]
