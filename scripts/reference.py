@@ -7,6 +7,8 @@ import difflib
 import sys
 from pathlib import Path
 
+import telemetry_pages
+
 from fairlead_cli import editors
 from fairlead_contract import field_reference
 from fairlead_contract.definitions import KINDS
@@ -20,6 +22,8 @@ def generated() -> dict[Path, str]:
     return {
         ROOT / "schema" / "fairlead.json": editors.text(),
         **{ROOT / "docs" / name: text for name, text in pages.items()},
+        ROOT / "docs" / "metrics.md": telemetry_pages.metrics_page(),
+        ROOT / "docs" / "log-events.md": telemetry_pages.log_page(),
     }
 
 

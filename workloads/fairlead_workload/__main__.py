@@ -77,7 +77,8 @@ def _run_job(document: RuntimeDocument, options: argparse.Namespace) -> int:
     result = _JOBS[options.task](document, asked_hash=options.hash)
     for binding in result.bindings:
         level = logging.INFO if binding.state == "Ready" else logging.ERROR
-        _log.log(level, "binding", extra=binding.model_dump(exclude={"name", "message"}) | {"detail": binding.message})
+        state = {"role": binding.role, "type": binding.type, "state": binding.state}
+        _log.log(level, "binding", extra=state | {"reason": binding.reason, "detail": binding.message})
     termination.leave(result.text(), options.termination_log)
     return 0 if result.succeeded else 1
 
