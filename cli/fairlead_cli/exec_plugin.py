@@ -29,6 +29,8 @@ def credentials(plugin: Entry, cluster: Entry, environment: Mapping[str, str]) -
     """What the plugin gives, by the fields of a kubeconfig's user. Raises PluginFailed."""
     command = str(plugin.get("command") or "")
     is_interactive = _interactive(plugin)
+    if not command:
+        raise PluginFailed("exec has no command; give it")
     spec: Entry = {"interactive": is_interactive}
     if plugin.get("provideClusterInfo"):
         spec["cluster"] = _cluster_info(cluster)
@@ -82,7 +84,7 @@ def _cluster_info(cluster: Entry) -> Entry:
         except OSError as error:
             raise PluginFailed(f"{file} cannot be read: {error.strerror}; log in again") from None
     for extension in cluster.get("extensions") or ():
-        if extension.get("name") == CONFIG_EXTENSION:
+        if isinstance(extension, dict) and extension.get("name") == CONFIG_EXTENSION:
             found["config"] = extension.get("extension")
     return found
 

@@ -1,10 +1,13 @@
 """Which cluster a command speaks to, and as whom: a kubeconfig, read as kubectl reads it.
 
 Decided here: `--kubeconfig`, else the files of KUBECONFIG, else `~/.kube/config`, else the ServiceAccount of the pod we
-are in; the first file that has an entry wins. Every field of the chosen entries is honoured, or refused by name: a plan
-that asks somewhere else, or as somebody else, is worse than none. Nothing of a credential is ever in a message.
+are in; the first file that has an entry wins. Every field of a file and of the chosen entries is honoured, or refused by
+name: a plan that asks somewhere else, or as somebody else, is worse than none. Nothing of a credential is ever in a
+message.
 """
 
+import base64
+import binascii
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -22,7 +25,16 @@ from fairlead_operator.cluster.credentials import Login
 Entry = dict[str, Any]
 Entries = dict[tuple[str, str], Entry]
 
+KINDS = ("context", "cluster", "user")
 FIELDS: dict[str, dict[str, type]] = {
+    "file": {
+        "apiVersion": str,
+        "kind": str,
+        "current-context": str,
+        "preferences": dict,
+        "extensions": list,
+        **{f"{kind}s": list for kind in KINDS},
+    },
     "context": {"cluster": str, "user": str, "namespace": str, "extensions": list},
     "cluster": {
         "server": str,
@@ -59,9 +71,11 @@ FIELDS: dict[str, dict[str, type]] = {
         "provideClusterInfo": bool,
         "interactiveMode": str,
     },
+    "variable": {"name": str, "value": str},
 }
-"""What is understood of each kind of entry. Extensions are other programs' business, but for that of a plugin."""
+"""What is understood of a file and of each kind of entry. Extensions are other programs' business, but for that of a plugin."""
 
+KUBECONFIG = ("v1", "Config")
 TYPES = {str: "text", bool: "true or false", list: "a list", dict: "a map"}
 HEADER_KEY = "!#$&'*+^`|"
 
@@ -108,17 +122,26 @@ def _paths(given: str | None, environment: Mapping[str, str]) -> list[Path]:
 
 
 def _merged(paths: list[Path]) -> tuple[str, Entries]:
-    """The current context, and entries by kind and name. Paths in them become absolute."""
+    """The current context, and the items of lists by kind and name. Paths in their entries become absolute."""
     current, entries = "", Entries()
     for path in paths:
         content = _read(path)
         current = current or content.get("current-context") or ""
-        for kind in ("context", "cluster", "user"):
-            for item in content.get(f"{kind}s") or ():
-                if not isinstance(item, dict) or "name" not in item or not isinstance(item.get(kind) or {}, dict):
-                    raise Unusable(f"{path} has a {kind} that is not a name and a map; mend it")
-                entries.setdefault((kind, item["name"]), _absolute(item.get(kind) or {}, path.parent))
+        entries = {**_items(content, path), **entries}
     return current, entries
+
+
+def _items(content: Entry, path: Path) -> Entries:
+    found = Entries()
+    for kind in KINDS:
+        for item in content.get(f"{kind}s") or ():
+            name = item.get("name") if isinstance(item, dict) else None
+            if not isinstance(name, str) or not isinstance(item.get(kind) or {}, dict):
+                raise Unusable(f"{path} has a {kind} that is not a name and a map; mend it")
+            if (kind, name) in found:
+                raise Unusable(f"{path} has two {kind}s of the name {name}; take one of them out")
+            found[kind, name] = item | {kind: _absolute(item.get(kind) or {}, path.parent)}
+    return found
 
 
 def _read(path: Path) -> Entry:
@@ -128,8 +151,9 @@ def _read(path: Path) -> Entry:
         raise Unusable(f"{path} cannot be read: {type(error).__name__}; check that it is a kubeconfig") from None
     if content is None:
         return {}
-    if not isinstance(content, dict):
+    if not isinstance(content, dict) or (content.get("apiVersion", "v1"), content.get("kind", "Config")) != KUBECONFIG:
         raise Unusable(f"{path} is no kubeconfig; check the path")
+    _understood(content, "file", str(path))
     return content
 
 
@@ -146,12 +170,20 @@ def _entry(entries: Entries, kind: str, name: str) -> Entry:
     if (kind, name) not in entries:
         known = ", ".join(sorted(key[1] for key in entries if key[0] == kind)) or "none"
         raise Unusable(f"the kubeconfig has no {kind} {name}; there are: {known}")
-    entry = entries[kind, name]
+    item, place = entries[kind, name], f"the kubeconfig's {kind} {name}"
+    entry: Entry = item[kind]
+    for field in item:
+        if field not in ("name", kind):
+            raise Unusable(f"{place} has {field} beside `{kind}`; move it below `{kind}`, or leave it out")
     if entry.get("auth-provider"):
         raise Unusable("the kubeconfig uses an auth-provider, which Kubernetes has dropped; use an exec plugin")
-    _understood(entry, kind, f"the kubeconfig's {kind} {name}")
-    if entry.get("exec"):
-        _understood(entry["exec"], "exec", f"exec of the kubeconfig's {kind} {name}")
+    _understood(entry, kind, place)
+    if plugin := entry.get("exec"):
+        _understood(plugin, "exec", f"exec of {place}")
+        for variable in plugin.get("env") or ():
+            if not isinstance(variable, dict):
+                raise Unusable(f"env of exec of {place} is not a list of names and values; mend it")
+            _understood(variable, "variable", f"env of exec of {place}")
     return entry
 
 
@@ -163,6 +195,16 @@ def _understood(entry: Entry, kind: str, place: str) -> None:
             raise Unusable(f"{place} has {field}, which is not understood here; use another context, or leave it out")
         if not isinstance(value, FIELDS[kind][field]):
             raise Unusable(f"{field} of {place} is not {TYPES[FIELDS[kind][field]]}; mend it")
+        if field.endswith("-data") and not _is_base64(value):
+            raise Unusable(f"{field} of {place} is not base64; mend it, or log in again")
+
+
+def _is_base64(text: str) -> bool:
+    try:
+        base64.b64decode("".join(text.splitlines()), validate=True)
+    except (binascii.Error, ValueError):
+        return False
+    return True
 
 
 def _consistent(cluster: Entry, user: Entry) -> None:
@@ -174,7 +216,7 @@ def _consistent(cluster: Entry, user: Entry) -> None:
             "cluster has both insecure-skip-tls-verify and a certificate-authority; leave one of them out",
         ),
         (
-            user.get("token") and (user.get("username") or user.get("password")),
+            (user.get("token") or user.get("tokenFile")) and (user.get("username") or user.get("password")),
             "user has both a token and a username; leave one of them out",
         ),
         (
@@ -214,6 +256,8 @@ def _login(cluster: Entry, user: Entry) -> Login:
     certificate = _file(user, "client-certificate", "certificate")
     insecure = cluster.get("insecure-skip-tls-verify")
     scheme = "https" if authority or certificate or insecure else "http"
+    if not str(user.get("token") or "").isprintable():
+        raise Unusable("the token of the kubeconfig's user is not printable text; log in again")
     server = cluster["server"] if "://" in cluster["server"] else f"{scheme}://{cluster['server']}"
     info = Login(
         server=server,

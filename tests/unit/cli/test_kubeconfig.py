@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import stat
 from pathlib import Path
 from typing import Any
@@ -123,7 +124,7 @@ def test_what_cannot_be_used_is_told(tmp_path: Path, content: str, message: str)
         read(path)
 
 
-CERTIFICATE = {"client-certificate-data": "x", "client-key-data": "x"}
+CERTIFICATE = {"client-certificate-data": "eA==", "client-key-data": "eA=="}
 REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a field of the user that nobody knows": ({"tokenfile": "x"}, {}, "user a has tokenfile, which is not understood"),
     "a field of the cluster that nobody knows": ({}, {"proxy": "x"}, "cluster a has proxy, which is not understood"),
@@ -148,7 +149,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     ),
     "a name without a password": ({"username": "b"}, {}, "only one of username and password"),
     "a certificate without its key": (
-        {"client-certificate-data": "x"},
+        {"client-certificate-data": "eA=="},
         {},
         "only one of client-certificate and client-key",
     ),
@@ -157,7 +158,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a proxy of another kind": ({}, {"proxy-url": "socks5://x:1"}, "proxy-url is not understood here; use one that"),
     "both trust and none": (
         {},
-        {"insecure-skip-tls-verify": True, "certificate-authority-data": "x"},
+        {"insecure-skip-tls-verify": True, "certificate-authority-data": "eA=="},
         "both insecure-skip-tls-verify and a certificate-authority",
     ),
     "a text in place of a truth": ({}, {"insecure-skip-tls-verify": "no"}, "is not true or false; mend it"),
@@ -182,6 +183,24 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {},
         "gave no credentials .neither a token nor a certificate",
     ),
+    "an authority that is no base64": ({}, {"certificate-authority-data": "%%%"}, "cluster a is not base64; mend it"),
+    "a token file beside a name": (
+        {"tokenFile": "absent", "username": "b", "password": "c"},
+        {},
+        "both a token and a username; leave one of them out",
+    ),
+    "a token with a line break": ({"token": "x\nX-Header: y"}, {}, "token of .* is not printable text; log in again"),
+    "a plugin without a command": ({"exec": PLUGIN}, {}, "exec has no command; give it"),
+    "a field of a variable that nobody knows": (
+        {"exec": PLUGIN | {"command": "echo", "env": [{"name": "A", "valueFrom": {}}]}},
+        {},
+        "env of exec of the kubeconfig's user a has valueFrom",
+    ),
+    "a text in place of a variable": (
+        {"exec": PLUGIN | {"command": "echo", "env": ["A=b"]}},
+        {},
+        "is not a list of names and values; mend it",
+    ),
     "a variable without a value": ({"exec": PLUGIN | {"command": "echo", "env": [{"name": "A"}]}}, {}, "KeyError"),
 }
 
@@ -195,6 +214,48 @@ def test_what_is_not_honoured_is_refused_by_name(
         monkeypatch.setattr("sys.stdin", nobody)
         with pytest.raises(Unusable, match=message):
             read(path)
+
+
+MISPLACED: dict[str, tuple[str, dict[str, Any], str]] = {
+    "beside a user": ("users", {"as": "nobody"}, "user a has as beside `user`; move it below `user`, or leave it out"),
+    "beside a cluster": ("clusters", {"proxy-url": "http://x"}, "cluster a has proxy-url beside `cluster`; move it"),
+    "beside a context": ("contexts", {"namespace": "shop"}, "context a has namespace beside `context`; move it below"),
+    "at the top": ("", {"as": "nobody"}, "one has as, which is not understood here"),
+    "another kind": ("", {"kind": "Secret"}, "one is no kubeconfig; check the path"),
+    "another version": ("", {"apiVersion": "v2"}, "one is no kubeconfig; check the path"),
+    "a list as a name": ("users", {"name": ["a"]}, "one has a user that is not a name and a map; mend it"),
+}
+
+
+@pytest.mark.parametrize(("place", "fields", "message"), MISPLACED.values(), ids=MISPLACED)
+def test_nothing_is_passed_over_because_it_is_in_another_place(
+    tmp_path: Path, place: str, fields: dict[str, Any], message: str
+) -> None:
+    path = config(tmp_path / "one", "a", "b")
+    content = yaml.safe_load(path.read_text())
+    item = content[place][0] if place else content
+    item |= fields
+    path.write_text(yaml.safe_dump(content))
+    with pytest.raises(Unusable, match=re.escape(message)):
+        read(path)
+
+
+def test_what_is_wrong_with_an_entry_that_is_not_asked_for_does_no_harm(tmp_path: Path) -> None:
+    path = config(tmp_path / "one", "a", "b")
+    content = yaml.safe_load(path.read_text())
+    content["users"][1] |= {"as": "nobody"}
+    path.write_text(yaml.safe_dump(content | {"apiVersion": "v1", "kind": "Config", "preferences": {}}))
+    assert read(path).info.token == "a-one"
+
+
+@pytest.mark.parametrize("kind", ["context", "cluster", "user"])
+def test_two_entries_of_one_name_are_refused(tmp_path: Path, kind: str) -> None:
+    path = config(tmp_path / "one", "a")
+    content = yaml.safe_load(path.read_text())
+    content[f"{kind}s"] *= 2
+    path.write_text(json.dumps(content))
+    with pytest.raises(Unusable, match=f"one has two {kind}s of the name a; take one of them out"):
+        read(path)
 
 
 def test_everything_else_of_other_programs_is_left_alone(tmp_path: Path) -> None:
@@ -251,6 +312,7 @@ def test_a_plugin_beside_the_kubeconfig_learns_all_of_the_cluster(tmp_path: Path
         "extensions": [
             {"name": "client.authentication.k8s.io/exec", "extension": {"audience": "x"}},
             {"name": "minikube", "extension": {}},
+            "a text of somebody's",
         ],
     }
     environment = [{"name": "OUT", "value": str(tmp_path / "asked")}]
