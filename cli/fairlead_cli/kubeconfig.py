@@ -1,8 +1,8 @@
 """Which cluster a command speaks to, and as whom: a kubeconfig, read as kubectl reads it.
 
 Decided here: `--kubeconfig`, else the files of KUBECONFIG, else `~/.kube/config`, else the ServiceAccount of the pod we
-are in; the first file that has an entry wins. Every field of a file and of the chosen entries is honoured, or refused by
-name: a plan that asks somewhere else, or as somebody else, is worse than none. Nothing of a credential is ever in a
+are in; the first file that has an entry wins. Every field of a file and of the chosen entries is honoured, or refused
+by name: a plan that asks somewhere else, or as somebody else, is worse than none. Nothing of a credential is ever in a
 message.
 """
 
@@ -73,7 +73,7 @@ FIELDS: dict[str, dict[str, type]] = {
     },
     "variable": {"name": str, "value": str},
 }
-"""What is understood of a file and of each kind of entry. Extensions are other programs' business, but for that of a plugin."""
+"""What is understood of a file and its entries. Extensions are other programs' business, but for that of a plugin."""
 
 KUBECONFIG = ("v1", "Config")
 TYPES = {str: "text", bool: "true or false", list: "a list", dict: "a map"}

@@ -87,8 +87,10 @@ def _check_kind(document: Json, kind: Kind, old: Json | None) -> Checked:
     parsed, faults = parse(document, kind.model, schema)
     findings = [finding for _, finding in faults]
     refused = violations(document, schema, faults=[place for place, _ in faults], old=old)
+    if kind.model is ApiService:
+        refused = by_name(refused, document)
     if isinstance(parsed, ApiService):
-        return _checked(parsed, findings + by_name(refused, parsed.spec) + _service_findings(parsed))
+        return _checked(parsed, findings + refused + _service_findings(parsed))
     return _checked(parsed, findings + refused)
 
 

@@ -132,6 +132,29 @@ def test_a_name_that_leads_nowhere_is_told_once_at_its_place(place: str, value: 
     assert sum("must be" in message or "must name" in message for _, message in errors(edited((place, value)))) <= 1
 
 
+@pytest.mark.parametrize(
+    ("place", "value"),
+    [
+        ("spec.chache", {}),
+        ("spec.scaling.api.min", "1"),
+        (f"{R0}.schema", []),
+        (f"{R0}.name", 5),
+        (R0, "products"),
+        ("spec.worker.handlers", {}),
+    ],
+)
+def test_a_name_that_leads_nowhere_is_told_beside_faults_of_shape(place: str, value: Any) -> None:
+    found = errors(edited((place, value), (f"{R1}.indexes.0.sort", "created")))
+    assert (f"{P1}.indexes[0].sort", f"{INDEX}, and `created` is none; did you mean `createdAt`?") in found
+    assert (f"{P1}.indexes", INDEX) not in found
+
+
+def test_a_resource_that_is_not_there_is_told_beside_faults_of_shape() -> None:
+    found = errors(edited(("spec.chache", {}), (f"{R1}.references.0.resource", "produkts")))
+    said = f"{REFERENCE}, and `produkts` is none; did you mean `products`?"
+    assert (f"{P1}.references[0].resource", said) in found
+
+
 def test_what_is_told_by_name_is_a_rule_of_the_definition() -> None:
     written = json.dumps(object_schema(next(kind for kind in KINDS if kind.name == "ApiService")))
     assert all(f'"message": "{rule}; ' in written for rule in naming.RULES)
