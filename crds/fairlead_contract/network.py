@@ -51,10 +51,15 @@ class IpBlock(Model):
             "isCIDR(self.cidr)", "cidr must be a range of addresses; write it like 10.0.0.0/8 or 2001:db8::/64", ".cidr"
         ),
         Rule(
+            "!isCIDR(self.cidr) || cidr(self.cidr).masked() == cidr(self.cidr)",
+            "cidr must begin with the first address of its range; write 10.0.0.0/8, not 10.0.0.1/8",
+            ".cidr",
+        ),
+        Rule(
             "!has(self.except) || !isCIDR(self.cidr) || self.except.all(part, isCIDR(part)"
-            " && cidr(self.cidr).containsCIDR(cidr(part))"
+            " && cidr(part).masked() == cidr(part) && cidr(self.cidr).containsCIDR(cidr(part))"
             " && cidr(part).prefixLength() > cidr(self.cidr).prefixLength())",
-            "except must hold smaller ranges within cidr; correct them",
+            "except must hold smaller ranges within cidr, each from its first address; correct them",
             ".except",
         ),
     )

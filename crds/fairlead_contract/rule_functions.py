@@ -19,8 +19,9 @@ def declarations() -> list[cel.FunctionDecl]:
         _function("quantity", [_STRING], _STRING, lambda text: text),
         _member("isGreaterThan", [_STRING, _STRING], _BOOL, lambda one, other: amount(one) > amount(other)),
         _function("isCIDR", [_STRING], _BOOL, lambda text: _network(text) is not None),
-        _function("cidr", [_STRING], _STRING, lambda text: text),
+        _function("cidr", [_STRING], _STRING, _canonical),
         _member("containsCIDR", [_STRING, _STRING], _BOOL, _contains),
+        _member("masked", [_STRING], _STRING, lambda text: str(_network(text))),
         _member("prefixLength", [_STRING], _INT, lambda text: int(text.rpartition("/")[2])),
     ]
 
@@ -36,12 +37,18 @@ def _member(name: str, parameters: list[cel.Type], result: cel.Type, impl: objec
 def _network(text: str) -> Network | None:
     """None for what is no range, and for an IPv4 address in the clothes of IPv6, which the API server refuses."""
     address, _, length = text.rpartition("/")
+    is_plain = length.isdecimal() and length == str(int(length))  # no zeros in front
     try:
-        network = ipaddress.ip_network(text, strict=False) if length.isdecimal() and address else None
+        network = ipaddress.ip_network(text, strict=False) if is_plain and address else None
     except ValueError:
         return None
     is_mapped = isinstance(network, ipaddress.IPv6Network) and network.network_address.ipv4_mapped is not None
     return None if is_mapped else network
+
+
+def _canonical(text: str) -> str:
+    """The range as it is, in the one way to write it. Empty for what is none, which no rule asks about."""
+    return str(ipaddress.ip_interface(text)) if _network(text) is not None else ""
 
 
 def _contains(outer: str, inner: str) -> bool:
