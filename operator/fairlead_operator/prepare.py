@@ -68,6 +68,7 @@ class Preparer:
         self._image = image
         self._runbooks = runbooks
         self._known: dict[Name, tuple[tuple[object, ...], Prepared]] = {}
+        self._class_faults: dict[str, tuple[str, str]] = {}
 
     def prepare(
         self, resource: Manifest, available: Mapping[str, Manifest], capabilities: Capabilities
@@ -108,7 +109,7 @@ class Preparer:
     def _try(self, asked: _Asked) -> Prepared | Trouble:
         if depth(asked.resource["spec"]) > DEEPEST:
             return Trouble(Reason.INVALID_SPEC, f"spec nests deeper than {DEEPEST} levels; make its schemas flatter")
-        if fault := _class_fault(asked.class_manifest):
+        if fault := self._class_fault(asked):
             return Trouble(Reason.INVALID_CLASS, f"ApiServiceClass {asked.class_name}: {fault}")
         try:
             return self._make(asked)
@@ -119,6 +120,17 @@ class Preparer:
                 return mistake
             LOG.exception("the plan met a defect")
             return Trouble(Reason.PLAN_FAILED, _defect(defect))
+
+    def _class_fault(self, asked: _Asked) -> str:
+        """Why no plan can be made in this class, or empty: found once for each version, as many resources have it."""
+        if asked.class_manifest is None:
+            return ""
+        version = asked.class_manifest["metadata"]["resourceVersion"]
+        known, fault = self._class_faults.get(asked.class_name, ("", ""))
+        if not version or known != version:
+            fault = _fault(asked.class_manifest)
+            self._class_faults[asked.class_name] = version, fault
+        return fault
 
     def _make(self, asked: _Asked) -> Prepared:
         parsed, class_ = _parsed(asked)
@@ -181,15 +193,14 @@ def _mistake(asked: _Asked) -> Trouble | None:
     return Trouble(Reason.INVALID_SPEC, f"{first.path}: {first.message}; {first.remedy}") if first else None
 
 
-def _class_fault(manifest: Manifest | None) -> str:
-    """Why no plan can be made in this class, or empty. It may be older than a rule, or newer than the operator."""
-    if manifest is None:
-        return ""
+def _fault(manifest: Manifest) -> str:
+    """What is wrong with a class by every rule of its definition: it may be older than one, or newer than we are."""
+    if first := next(iter(check(dict(manifest)).errors), None):
+        return f"{first.path}: {first.message}; {first.remedy}"
     try:
         ApiServiceClass.model_validate(manifest)
     except ValidationError as error:
-        first = next(iter(check(dict(manifest)).errors), None)
-        return f"{first.path}: {first.message}; {first.remedy}" if first else _first(error)
+        return _first(error)
     return ""
 
 

@@ -15,7 +15,10 @@ from .harness import EXAMPLE, Running, example
 
 DEFINITION = yaml.safe_load((EXAMPLE.parents[1] / "crds" / "fairlead.dev_apisvcclasses.yaml").read_text())
 RULES = "x-kubernetes-validations"
-GOOD, BAD = {"release": "prometheus"}, {"release": "a b c"}
+GOOD = {"release": "prometheus"}
+# What a pattern of the definition refuses, and what only a rule of it does.
+BAD = {"spec.monitoring.labels.release": {"release": "a b c"}, "spec.monitoring.labels": {"the release": "x"}}
+Spoil = Callable[[Manifest, dict[str, str]], None]
 
 
 def without_rules(node: object) -> object:
@@ -36,17 +39,17 @@ def class_(admin: Client) -> Iterator[Manifest]:
 
 
 @pytest.fixture
-def spoil(admin: Client) -> Iterator[Callable[[Manifest], None]]:
+def spoil(admin: Client) -> Iterator[Spoil]:
     """Store bad labels in a class, as if that had been done before there was a rule."""
 
-    def store(class_: Manifest) -> None:
+    def store(class_: Manifest, bad: dict[str, str]) -> None:
         older = copy.deepcopy(DEFINITION)
         version = older["spec"]["versions"][0]
         version["schema"] = without_rules(version["schema"])
         admin.apply(older)
-        eventually(lambda: labels(class_, BAD), what="the older definition is in force")
+        eventually(lambda: labels(class_, bad), what="the older definition is in force")
         admin.apply(DEFINITION)
-        other = class_ | {"metadata": {"name": "other"}, "spec": {"monitoring": {"labels": BAD}}}
+        other = class_ | {"metadata": {"name": "other"}, "spec": {"monitoring": {"labels": bad}}}
         eventually(lambda: not is_taken(other), what="the rules are in force again")
 
     def labels(class_: Manifest, wanted: dict[str, str]) -> bool:
@@ -67,6 +70,7 @@ def spoil(admin: Client) -> Iterator[Callable[[Manifest], None]]:
     admin.apply(DEFINITION)
 
 
+@pytest.mark.parametrize(("path", "bad"), BAD.items(), ids=["a pattern", "a rule"])
 @pytest.mark.usefixtures("recorder")
 def test_a_bad_class_stalls_nothing_that_serves_and_tells_who_asks_for_more(
     admin: Client,
@@ -74,7 +78,9 @@ def test_a_bad_class_stalls_nothing_that_serves_and_tells_who_asks_for_more(
     start: Callable[..., Running],
     simulator: Simulator,
     class_: Manifest,
-    spoil: Callable[[Manifest], None],
+    spoil: Spoil,
+    path: str,
+    bad: dict[str, str],
 ) -> None:
     operator = start()
     name = class_["metadata"]["name"]
@@ -85,12 +91,12 @@ def test_a_bad_class_stalls_nothing_that_serves_and_tells_who_asks_for_more(
         each.create().until("Ready", "True")
     operator.settle()
     before = serving.children()
-    spoil(class_)
+    spoil(class_, bad)
     for each in (serving, edited):
         each.until("ClassInvalid", "True", "InvalidClass")
         assert each.condition("Ready")["status"] == "True"
     said = serving.condition("ClassInvalid")["message"]
-    assert said.startswith(f"ApiServiceClass {name}: spec.monitoring.labels.release: ")
+    assert said.startswith(f"ApiServiceClass {name}: {path}: ")
     edited.edit(api=edited.live()["spec"]["api"] | {"title": "Other"})
     fresh.create()
     for each in (edited, fresh):
@@ -99,7 +105,7 @@ def test_a_bad_class_stalls_nothing_that_serves_and_tells_who_asks_for_more(
     operator.settle()
     assert serving.children().keys() == before.keys()
     assert serving.condition("Ready")["status"] == "True"
-    admin.merge(class_, {"spec": {"monitoring": {"labels": GOOD}}})
+    admin.merge(class_, {"spec": {"monitoring": {"labels": dict.fromkeys(bad) | GOOD}}})
     for each in (serving, edited, fresh):
         eventually(lambda each=each: not each.condition("ClassInvalid"), what="the class is used again")
         each.until("Ready", "True")

@@ -61,6 +61,12 @@ def of_class(**spec: Any) -> dict[str, dict[str, Any]]:
         ({"monitoring": {"labels": {"release": "a b c"}}}, "spec.monitoring.labels.release"),
         ({"networkPolicy": {"ingressFrom": [{"podselector": {}}]}}, "spec.networkPolicy.ingressFrom[0].podselector"),
         ({"novelty": True}, "spec.novelty"),
+        ({"serviceAccount": {"annotations": {"cloud example/role": "shop"}}}, "spec.serviceAccount.annotations"),
+        ({"networkPolicy": {"ingressFrom": [{}]}}, "spec.networkPolicy.ingressFrom[0]"),
+        (
+            {"networkPolicy": {"ingressFrom": [{"ipBlock": {"cidr": "10.0.0.1/8"}}]}},
+            "spec.networkPolicy.ingressFrom[0].ipBlock.cidr",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_class_is_told_as_the_class_s(spec: dict[str, Any], path: str) -> None:
