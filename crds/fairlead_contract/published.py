@@ -18,6 +18,9 @@ REMEDY = "make its schemas smaller, or two ApiServices of it"
 # Of all annotations of an object. Client-side apply keeps a copy of the object in one.
 MAX_ANNOTATION_BYTES = 256 * 1024
 _LAST_APPLIED = "kubectl.kubernetes.io/last-applied-configuration"
+_LONGEST_NAMESPACE = "x" * 63
+# kubectl writes these of a text as \uXXXX, as is usual for JSON in a page of HTML.
+_ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u2028\u2029"}
 
 
 def oversize(name: str, text: str) -> str:
@@ -39,8 +42,12 @@ def size_findings(resource: ApiService) -> list[Finding]:
 
 def apply_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
     """What client-side apply does not take of an object of any kind, though the API server does."""
-    annotations = (document.get("metadata") or {}).get("annotations") or {}
-    kept = {**annotations, _LAST_APPLIED: _compact(document)}
+    metadata = document.get("metadata") or {}
+    given = {key: text for key, text in (metadata.get("annotations") or {}).items() if key != _LAST_APPLIED}
+    # kubectl names a namespace, too. Where the file does not say which, it may be any.
+    named = {"namespace": metadata.get("namespace") or _LONGEST_NAMESPACE, "annotations": given}
+    copy = _compact({**document, "metadata": {**metadata, **named}}).translate(_ESCAPED) + "\n"
+    kept = {**given, _LAST_APPLIED: copy}
     size = sum(len(f"{key}{value}".encode()) for key, value in kept.items())
     if size > MAX_ANNOTATION_BYTES:
         said = f"is too large for client-side `kubectl apply`, which keeps a copy of it in an annotation ({size} bytes)"

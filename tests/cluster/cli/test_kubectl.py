@@ -1,11 +1,16 @@
 """What a person sees with a real kubectl: one line that says all is well, and the deepest cause when it is not."""
 
+import json
 import subprocess
+from bisect import bisect_left
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
+from fairlead_contract.published import apply_findings
+
+from ..client import Manifest
 from ..operator.apisvc import Resource
 from ..simulator import Simulator
 from ..waiting import eventually
@@ -50,3 +55,32 @@ def test_kubectl_shows_how_it_is_and_what_ails_it(
     assert "RollingOut" in eventually(told, what="kubectl tells of the image")
     _, row = kubectl("get", "apisvc", "orders").splitlines()
     assert row.split()[2:4] == ["Unknown", "RollingOut"]
+
+
+def of_size(namespace: str, count: int, character: str) -> Manifest:
+    """An ApiService with so many characters of a kind in the descriptions of its schema."""
+    texts = [character * min(count - start, 20_000) for start in range(0, count, 20_000)]
+    properties = {f"p{number}": {"type": "string", "description": text} for number, text in enumerate(texts)}
+    schema = {"type": "object", "properties": {"id": {"type": "string"}, **properties}}
+    resource = {"name": "large", "key": {"partition": "id"}, "schema": schema}
+    head = {"apiVersion": "fairlead.dev/v1alpha1", "kind": "ApiService"}
+    spec = {"api": {"resources": [resource]}, "datastore": {"type": "SQLite"}}
+    return head | {"metadata": {"name": "large", "namespace": namespace}, "spec": spec}
+
+
+@pytest.mark.parametrize("character", ["a", "<", "\u2028", "ü", '"'], ids=["plain", "HTML", "U+2028", "ü", "quote"])
+def test_lint_knows_what_client_side_apply_takes(
+    kubectl: Callable[..., str], namespace: str, tmp_path: Path, character: str
+) -> None:
+    def is_told(count: int) -> bool:
+        return bool(list(apply_findings(of_size(namespace, count, character))))
+
+    def apply(count: int) -> str:
+        file = tmp_path / "large.json"
+        file.write_text(json.dumps(of_size(namespace, count, character)))
+        return kubectl("apply", "--dry-run=server", "--validate=false", "-f", str(file))
+
+    first = bisect_left(range(262_144), True, key=is_told)
+    assert "created (server dry run)" in apply(first - 1)
+    with pytest.raises(subprocess.CalledProcessError):
+        apply(first)

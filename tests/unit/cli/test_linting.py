@@ -117,6 +117,8 @@ FITS, APPLY = "fit into a ConfigMap", "use kubectl apply --server-side"
             {"resources": 32, "text": "x" * 300}, 1, ["the OpenAPI document has ", FITS, APPLY], [], id="schemas"
         ),
         pytest.param({"resources": 2, "note": "x" * 150_000}, 0, [APPLY], [FITS], id="for client-side apply only"),
+        pytest.param({"resources": 2, "note": "x" * 75_000}, 0, [], [FITS, APPLY], id="text"),
+        pytest.param({"resources": 2, "note": "<" * 75_000}, 0, [APPLY], [FITS], id="text that kubectl escapes"),
     ],
 )
 def test_what_does_not_fit_on_a_cluster_is_told_by_its_name(
