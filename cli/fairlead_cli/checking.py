@@ -29,6 +29,11 @@ class Checked:
     def services(self) -> list[tuple[Document, ApiService]]:
         return [(document, each) for document, each in self.resources if isinstance(each, ApiService)]
 
+    def broken(self, notices: Iterable[Notice]) -> list[Document]:
+        """Documents of resources that were sound until these were found."""
+        places = {(notice.file, notice.document) for notice in notices if notice.is_error}
+        return [document for document, _ in self.resources if (document.file, document.position) in places]
+
 
 def check(loaded: Loaded) -> Checked:
     """Check every document of ours in `loaded`."""

@@ -20,7 +20,8 @@ def lint(sources: Sequence[str], *, recursive: bool, output: Output) -> int:
     if output == "json":
         print(json.dumps({"findings": [notice.as_json() for notice in found]}, indent=2))  # noqa: T201
     else:
-        _print_text(found, sound=len(checked.resources), faulty=len(checked.faulty))
+        faulty = len(checked.faulty) + len(checked.broken(found))
+        _print_text(found, sound=len(checked.resources) + len(checked.faulty) - faulty, faulty=faulty)
     return 1 if has_errors(found) else 0
 
 

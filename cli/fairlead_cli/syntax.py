@@ -54,6 +54,7 @@ _Loader.yaml_implicit_resolvers = {
     for first, resolvers in yaml.CSafeLoader.yaml_implicit_resolvers.items()
 }
 _Loader.add_implicit_resolver(_PREFIX + "float", _FLOAT, list("-+0123456789."))
+_Loader.add_implicit_resolver(_PREFIX + "bool", re.compile(r"^[yYnN]$"), list("yYnN"))
 
 
 def parse(text: str) -> list[Parsed]:

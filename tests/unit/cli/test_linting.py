@@ -133,3 +133,4 @@ def test_what_does_not_fit_on_a_cluster_is_told_by_its_name(
     printed = capsys.readouterr().out
     assert all(each in printed for each in said)
     assert not any(each in printed for each in unsaid)
+    assert printed.splitlines()[-1].startswith("1 resource faulty, 1 error" if code else "1 resource sound, 0 errors")

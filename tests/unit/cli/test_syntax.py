@@ -21,6 +21,10 @@ from fairlead_contract.findings import Severity
         ("a: ~", {"a": None}),
         ("a: yes", {"a": True}),
         ("a: off", {"a": False}),
+        ("a: y", {"a": True}),
+        ("a: N", {"a": False}),
+        ("a: 'y'", {"a": "y"}),
+        ("a: yy", {"a": "yy"}),
         ("a: [x, {b: c}]", {"a": ["x", {"b": "c"}]}),
         ('{"a": {"b": [true, null]}}', {"a": {"b": [True, None]}}),
         ("base: &b {x: 1}\nother: *b", {"base": {"x": 1}, "other": {"x": 1}}),
@@ -84,6 +88,7 @@ def test_aliases_that_multiply_are_refused() -> None:
         ("enum: [OK, NO]", {"enum": ["OK", False]}, [("enum[1]", Severity.WARNING)]),
         ("'on': 1", {"on": 1}, []),
         ("enum: ['NO']", {"enum": ["NO"]}, []),
+        ("enum: [Y, n]", {"enum": [True, False]}, [("enum[0]", Severity.WARNING), ("enum[1]", Severity.WARNING)]),
         ("flag: yes", {"flag": True}, []),
     ],
 )
