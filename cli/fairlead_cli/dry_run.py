@@ -90,12 +90,12 @@ async def look(client: Client, manifest: Manifest, around: Surroundings) -> tupl
     image = around.image or _known_image(live)
     preparer = Preparer(image=image or around.usual_image, runbooks=await _known_runbooks(client, live, around.served))
     available = await _classes(client, wished, around, outlook.notes)
-    prepared = preparer.prepare(_in_class(wished, around), available, around.capabilities)
+    prepared = preparer.prepare(_in_class(wished, around), available or {}, around.capabilities)
     if isinstance(prepared, Trouble):
         return _refused(outlook, prepared), None
     if prepared.refused is not None:
         return _refused(outlook, prepared.refused), None
-    outlook.class_name = prepared.class_name
+    outlook.class_name = prepared.class_name if available is not None else ""
     outlook.notes += _notes(wished, prepared, is_guess=not image and prepared.image == around.usual_image)
     outlook.children = await _children(client, wished, prepared, around.served, outlook.notes)
     return outlook, prepared.plan
@@ -132,8 +132,13 @@ def _in_class(wished: Manifest, around: Surroundings) -> Manifest:
     return wished | {"spec": wished["spec"] | {"className": around.class_["metadata"]["name"]}}
 
 
-async def _classes(client: Client, wished: Manifest, around: Surroundings, notes: list[str]) -> dict[str, Manifest]:
-    """The classes to choose from, by name. Who may not read them gets a note, and a class that says nothing."""
+async def _classes(
+    client: Client, wished: Manifest, around: Surroundings, notes: list[str]
+) -> dict[str, Manifest] | None:
+    """The classes to choose from, by name. Who may not read them gets a note, and a class that says nothing.
+
+    None where not even its name is known.
+    """
     if around.class_ is not None:
         return {around.class_["metadata"]["name"]: around.class_}
     name = classes.named(wished)
@@ -144,7 +149,7 @@ async def _classes(client: Client, wished: Manifest, around: Surroundings, notes
         found_all, _ = await client.list_all(kinds.API_SERVICE_CLASS)
     except Forbidden as error:
         notes.append(f"{denial(error)}, or give --class FILE; what the class says is left out of this plan")
-        return {name: _SILENT_CLASS | {"metadata": {"name": name, "resourceVersion": ""}}} if name else {}
+        return {name: _SILENT_CLASS | {"metadata": {"name": name, "resourceVersion": ""}}} if name else None
     return {each["metadata"]["name"]: each for each in found_all}
 
 

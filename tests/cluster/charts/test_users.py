@@ -54,7 +54,7 @@ def test_who_edits_a_namespace_plans_there_without_reading_classes(
         [found] = json.loads(done.stdout)["resources"]
         return found, {each["kind"]: each for each in found["objects"]}
 
-    for spec, verb, class_name in (({}, "list", "built-in"), ({"className": "standard"}, "get", "standard")):
+    for spec, verb, class_name in (({}, "list", ""), ({"className": "standard"}, "get", "standard")):
         found, objects = planned(**spec)
         assert found["class"] == class_name
         assert found["notes"][0] == UNREAD.format(verb)
