@@ -27,7 +27,6 @@ begins with it.
 {{- if kindIs "invalid" $given }}
 {{- $_ := set $values $name $default }}
 {{- else if and (kindIs "map" $default) (not (has $name (list "labels" "requests" "limits"))) }}
-{{- include "fairlead.prune" .Values }}
 {{- include "fairlead.fill" (list $given $default) }}
 {{- end }}
 {{- end }}

@@ -76,6 +76,9 @@ VALUES_THAT_ARE_TEXT = [
 ]
 
 
+BEGINS_WITH_A_LETTER = {"fullnameOverride", "defaultClass.name"}
+
+
 @pytest.mark.parametrize("name", VALUES_THAT_ARE_TEXT)
 def test_no_value_is_taken_for_anything_but_its_text(helm: Helm, name: str, tmp_path: Path) -> None:
     def rendered(word: str) -> str:
@@ -84,7 +87,7 @@ def test_no_value_is_taken_for_anything_but_its_text(helm: Helm, name: str, tmp_
         )
 
     plain = [each for each in yaml.safe_load_all(rendered("aword")) if each]
-    for word in ("null", "true", "y") if name == "fullnameOverride" else ("1e3", "0x1f", "y"):
+    for word in ("null", "true", "y") if name in BEGINS_WITH_A_LETTER else ("1e3", "0x1f", "y"):
         wanted = without_checksums(renamed(plain, {"aword": word}))
         text = rendered(word)
         assert without_checksums([each for each in yaml.safe_load_all(text) if each]) == wanted
@@ -107,9 +110,11 @@ def test_names_that_a_service_cannot_bear_are_refused_with_the_way_out(helm: Hel
     assert service["metadata"]["name"] == "fairlead-metrics"
 
 
-@pytest.mark.parametrize("setting", ["fullnameOverride=1e3", "fullnameOverride=Fairlead", "nameOverride=Fair_lead"])
+@pytest.mark.parametrize(
+    "setting", ["fullnameOverride=1e3", "fullnameOverride=Fairlead", "nameOverride=Fair_lead", "defaultClass.name=1e3"]
+)
 def test_names_that_nothing_can_bear_are_refused(helm: Helm, setting: str) -> None:
-    with pytest.raises(HelmError, match=setting.partition("=")[0]):
+    with pytest.raises(HelmError, match=setting.partition("=")[0].replace(".", "/")):
         helm.template(OPERATOR, settings=[setting])
 
 
@@ -165,6 +170,10 @@ WITHOUT_A_DEFAULT = {
     "a kind of affinity": (OPERATOR, "affinity.nodeAffinity"),
     "a label of definitions": (DEFINITIONS, "labels.team"),
     "an annotation of definitions": (DEFINITIONS, "annotations.team"),
+    "what is shared by charts": (OPERATOR, "global"),
+    "what is shared by charts, of definitions": (DEFINITIONS, "global"),
+    "a condition": (OPERATOR, "enabled"),
+    "a condition of definitions": (DEFINITIONS, "enabled"),
 }
 
 
