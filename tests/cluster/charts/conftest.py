@@ -6,13 +6,14 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import yaml
 
 from ..binaries import binaries
 from ..client import Client
 from ..controlplane import ADMINS, Cluster
 from ..identity import LEASE_NAME, await_grant
 from ..waiting import eventually
-from .helm import OPERATOR, Helm
+from .helm import CHARTS, OPERATOR, Helm
 from .resources import PROTECTED, api_service, named, refused
 
 
@@ -20,6 +21,25 @@ from .resources import PROTECTED, api_service, named, refused
 def helm(tmp_path_factory: pytest.TempPathFactory) -> Helm:
     """helm without a cluster."""
     return Helm(binaries("helm")["helm"], tmp_path_factory.mktemp("helm"))
+
+
+@pytest.fixture(scope="session")
+def umbrella(helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A chart that depends on both of ours, one of them under another name too."""
+    folder = tmp_path_factory.mktemp("umbrella") / "platform"
+    folder.mkdir()
+    version = yaml.safe_load((OPERATOR / "Chart.yaml").read_text())["version"]
+    depends = [
+        {"name": chart, "version": version, "repository": f"file://{CHARTS / chart}", "condition": f"{name}.enabled"}
+        | ({"alias": name} if name != chart else {})
+        for chart, name in (("fairlead", "fairlead"), ("fairlead", "second"), ("fairlead-crds", "fairlead-crds"))
+    ]
+    head = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": depends}
+    (folder / "Chart.yaml").write_text(yaml.safe_dump(head))
+    values = {"global": {"region": "eu"}, "fairlead": {"replicas": 3}, "second": {"enabled": False}}
+    (folder / "values.yaml").write_text(yaml.safe_dump(values))
+    helm.run("dependency", "update", str(folder))
+    return folder
 
 
 @pytest.fixture(scope="session")

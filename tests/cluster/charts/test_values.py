@@ -11,7 +11,7 @@ import yaml
 
 from ... import kubectl_yaml
 from ..client import Manifest
-from .helm import CHARTS, DEFINITIONS, OPERATOR, VALUES, Helm, HelmError
+from .helm import DEFINITIONS, OPERATOR, VALUES, Helm, HelmError
 
 EVERYTHING = VALUES / "everything.yaml"
 CHARTS_AND_VALUES = [
@@ -245,25 +245,6 @@ def twice(node: yaml.Node | None) -> Iterator[str]:
     elif isinstance(node, yaml.SequenceNode):
         for value in node.value:
             yield from twice(value)
-
-
-@pytest.fixture(scope="module")
-def umbrella(helm: Helm, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A chart that depends on both of ours, one of them under another name too."""
-    folder = tmp_path_factory.mktemp("umbrella") / "platform"
-    folder.mkdir()
-    version = yaml.safe_load((OPERATOR / "Chart.yaml").read_text())["version"]
-    depends = [
-        {"name": chart, "version": version, "repository": f"file://{CHARTS / chart}", "condition": f"{name}.enabled"}
-        | ({"alias": name} if name != chart else {})
-        for chart, name in (("fairlead", "fairlead"), ("fairlead", "second"), ("fairlead-crds", "fairlead-crds"))
-    ]
-    head = {"apiVersion": "v2", "name": "platform", "version": "1.0.0", "dependencies": depends}
-    (folder / "Chart.yaml").write_text(yaml.safe_dump(head))
-    values = {"global": {"region": "eu"}, "fairlead": {"replicas": 3}, "second": {"enabled": False}}
-    (folder / "values.yaml").write_text(yaml.safe_dump(values))
-    helm.run("dependency", "update", str(folder))
-    return folder
 
 
 @pytest.mark.parametrize(
