@@ -195,7 +195,7 @@ def _understood(entry: Entry, kind: str, place: str) -> None:
             raise Unusable(f"{place} has {field}, which is not understood here; use another context, or leave it out")
         if not isinstance(value, FIELDS[kind][field]):
             raise Unusable(f"{field} of {place} is not {TYPES[FIELDS[kind][field]]}; mend it")
-        if field.endswith("-data") and not _is_base64(value):
+        if field.endswith("-data") and not _is_base64(str(value)):
             raise Unusable(f"{field} of {place} is not base64; mend it, or log in again")
 
 
