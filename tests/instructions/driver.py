@@ -16,7 +16,7 @@ import msgspec
 import uvloop
 from tests.instructions.sameness import lay_out_memory, replace_chance_and_time
 
-PLANTED_ROUNDS, WARM_ROUNDS = 4, 3
+PLANTED_ROUNDS, WARM_ROUNDS = 2, 2
 POLL_SECONDS = 0.01
 SERVICE = Path(__file__).with_name("orders.yaml").read_bytes()
 MARKS: list[str] = []

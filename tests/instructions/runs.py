@@ -12,7 +12,7 @@ from tests.instructions.ratios import Ratio, Verdict, judge, lowest, ratios
 from tests.instructions.records import Reference
 from tests.instructions.windows import SIZES
 
-LAYOUTS = 5
+LAYOUTS = 2
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Which record a run is compared with, and what comes of it."""
 
 import pytest
-from tests.instructions.ratios import BOUNDS, FOREIGN_BOUND, judge
+from tests.instructions.ratios import BOUND, FOREIGN_BOUND, judge
 from tests.instructions.records import Records, find
 
 RECORDS: Records = {
@@ -13,7 +13,7 @@ RECORDS: Records = {
 def test_the_record_of_the_same_surroundings_is_exact() -> None:
     found = find(RECORDS, "CPython 3.13.0, GCC 12.2.0")
     assert found.exact
-    assert judge("get", 3.0, found).bound == BOUNDS["get"]
+    assert judge("get", 3.0, found).bound == BOUND
 
 
 @pytest.mark.parametrize(
@@ -36,5 +36,5 @@ def test_other_surroundings_are_compared_with_the_nearest_version_more_widely(pr
     [(0.0, False, False), (0.9, False, False), (1.1, True, False), (-0.9, False, False), (-1.1, False, True)],
 )
 def test_only_beyond_the_bound_a_ratio_has_changed(bounds: float, grew: bool, shrank: bool) -> None:
-    verdict = judge("get", 2.0 * (1 + bounds * BOUNDS["get"]), find(RECORDS, "CPython 3.11.7, GCC 12.2.0"))
+    verdict = judge("get", 2.0 * (1 + bounds * BOUND), find(RECORDS, "CPython 3.11.7, GCC 12.2.0"))
     assert (verdict.grew, verdict.shrank) == (grew, shrank)

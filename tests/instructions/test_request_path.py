@@ -2,7 +2,7 @@
 
 import pytest
 from tests.instructions.conftest import RECORD
-from tests.instructions.ratios import BOUNDS, judge
+from tests.instructions.ratios import BOUND, CASES, judge
 from tests.instructions.runs import Run
 
 pytestmark = pytest.mark.xdist_group("instructions")  # counted once
@@ -25,7 +25,7 @@ def test_an_event_with_a_set_step_takes_no_more_instructions(run: Run) -> None:
     check("event", run)
 
 
-@pytest.mark.parametrize("case", BOUNDS)
+@pytest.mark.parametrize("case", CASES)
 def test_one_more_json_encode_would_be_noticed(case: str, run: Run) -> None:
     share = run.planted[case].value / run.first[case].value - 1
-    assert share > BOUNDS[case], f"{case}: one more JSON encode costs {share:.2%}, the bound is {BOUNDS[case]:.2%}"
+    assert share > BOUND, f"{case}: one more JSON encode costs {share:.2%}, the bound is {BOUND:.2%}"

@@ -18,7 +18,15 @@ GROUP = 32  # requests under way at a time
 SIZES = {"calibration": 400, "get": 256, "post": 64, "event": 64}  # turns, requests or events in a window
 
 PRODUCT = {"id": "p1", "name": "A thing to order", "price": 12.5}
-ORDER = {"customerId": "c1", "productId": "p1", "quantity": 2}
+# About 1 KB: an encode of it is well above what the layout of memory adds to a request.
+ORDER = {
+    "customerId": "c1",
+    "productId": "p1",
+    "quantity": 2,
+    "note": "Please ring twice, and leave it with the neighbours when nobody is in.",
+    "address": {"name": "A. Customer", "street": "Harbour Street 12", "city": "Port Example", "country": "Nowhere"},
+    "lines": [{"sku": f"sku-{n:04}", "name": f"Part number {n}", "price": n + 0.25} for n in range(12)],
+}
 STORED = {
     "id": "0190a0b0-0000-7000-8000-000000000000",
     **ORDER,
