@@ -1,7 +1,9 @@
 """`python -m fairlead_operator`: read the settings, run until a signal. The only place that wires."""
 
 import gc
+import logging
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import uvloop
@@ -12,6 +14,7 @@ from fairlead_operator.runtime import Operator
 from fairlead_operator.settings import Settings
 from fairlead_operator.supervisor import supervise
 
+LOG = logging.getLogger(__name__)
 # One answer of the API server makes more objects than Python's own threshold has (700), and passes leave few cycles.
 YOUNG_OBJECTS = 20_000
 
@@ -24,6 +27,7 @@ def main() -> None:
         sys.stderr.write(f"fairlead-operator: {error}\n")
         sys.exit(2)
 
+    LOG.info("the operator starts", extra={"version": version("fairlead"), "kopf": version("kopf")})
     gc.freeze()  # what the start made lives as long as the process
     gc.set_threshold(YOUNG_OBJECTS)
 

@@ -1,20 +1,22 @@
 """Which kinds are followed: ours and the children's always, optional ones while the cluster serves them.
 
-One informer for each kind keeps its store up to date. Of children only those are read that carry our label.
+One informer for each kind of child keeps its store up to date; only those are read that carry our label. ApiServices
+and their classes come by kopf (see `front`), and informers follow their metadata alone.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairlead_contract import names
 from fairlead_operator import kinds
 from fairlead_operator.cluster.client import Client
 from fairlead_operator.cluster.contact import Contact, Pulse
-from fairlead_operator.cluster.informer import Informer
-from fairlead_operator.cluster.store import Child, Store, Whole
+from fairlead_operator.cluster.informer import Informer, Turn
+from fairlead_operator.cluster.store import Child, Store
 from fairlead_operator.cluster.world import World
 from fairlead_operator.facts import OF_KIND
+from fairlead_operator.front.arrivals import Arrivals, Seen
 from fairlead_operator.kinds import Kind
 from fairlead_operator.plan import Capabilities
 
@@ -23,17 +25,22 @@ LOOK_SECONDS = 1.0
 # wait for, and of others, where nothing but somebody's edit would be news.
 GATHER_FACTS_SECONDS = 0.5
 GATHER_SECONDS = 2.0
-AnyInformer = Informer[Child] | Informer[Whole]
+AnyInformer = Informer[Child] | Informer[Seen]
 
 
 class Following:
-    """The informers. An empty `namespace` means all of them; times are in seconds, by `clock`."""
+    """The informers. An empty `namespace` means all of them; times are in seconds, by `clock`.
+
+    Those of `arrivals` share their `turn` with kopf.
+    """
 
     def __init__(
         self,
         client: Client,
         world: World,
+        arrivals: Sequence[Arrivals],
         *,
+        turn: Turn,
         namespace: str,
         watch_seconds: float,
         contact: Contact,
@@ -41,6 +48,8 @@ class Following:
     ) -> None:
         self._client = client
         self._world = world
+        self._arrivals = {each.kind: each for each in arrivals}
+        self._turn = turn
         self._namespace = namespace
         self._watch_seconds = watch_seconds
         self._contact = contact
@@ -48,13 +57,10 @@ class Following:
         self._informers: dict[Kind, AnyInformer] = {}
         self._running: dict[Kind, asyncio.Task[None]] = {}
 
-    def start(self, *, only_class: Whole | None) -> None:
-        """Follow what every cluster has. With an `only_class`, no class is read from the cluster."""
-        self._follow(kinds.API_SERVICE, self._world.services, Whole.read)
-        if only_class:
-            self._world.classes.put(only_class.owner, only_class)
-        else:
-            self._follow(kinds.API_SERVICE_CLASS, self._world.classes, Whole.read)
+    def start(self) -> None:
+        """Follow what every cluster has."""
+        for kind, arrivals in self._arrivals.items():
+            self._follow(kind, arrivals.seen, Seen.read, metadata_only=True)
         for kind in kinds.CHILDREN:
             if not kind.capability:
                 self._follow_child(kind)
@@ -72,9 +78,17 @@ class Following:
                 del self._informers[kind]
                 self._world.children[kind].clear()
 
+    def is_listed(self, kind: Kind) -> bool:
+        """Whether the kind has been listed once, or its metadata."""
+        return kind in self._informers and self._informers[kind].synced.is_set()
+
+    def is_served(self, kind: Kind) -> bool:
+        """Whether the server has the kind, as far as that is known."""
+        return kind in self._informers and self._informers[kind].is_served
+
     def is_read(self, kind: Kind) -> bool:
-        """Whether the kind has been listed once."""
-        return self._informers[kind].synced.is_set()
+        """Whether the kind has been read once, as a whole."""
+        return self._read(kind).is_set()
 
     def unread(self) -> list[str]:
         """The kinds that have not been."""
@@ -82,8 +96,8 @@ class Following:
 
     async def all_read(self) -> None:
         """Wait until every kind has been."""
-        while unread := [informer for informer in self._informers.values() if not informer.synced.is_set()]:
-            await unread[0].synced.wait()
+        while unread := [kind for kind in self._informers if not self.is_read(kind)]:
+            await self._read(unread[0]).wait()
 
     def pulses(self) -> dict[str, Pulse]:
         """When the server answered about each kind."""
@@ -102,6 +116,10 @@ class Following:
         for task in self._running.values():
             task.cancel()
         await asyncio.gather(*self._running.values(), return_exceptions=True)
+
+    def _read(self, kind: Kind) -> asyncio.Event:
+        arrivals = self._arrivals.get(kind)
+        return arrivals.complete if arrivals else self._informers[kind].synced
 
     def _follow_child(self, kind: Kind) -> None:
         facts = OF_KIND.get(kind.name)
@@ -122,6 +140,7 @@ class Following:
         *,
         selector: str = "",
         gather_seconds: float = 0.0,
+        metadata_only: bool = False,
     ) -> None:
         informer = Informer(
             self._client,
@@ -132,6 +151,8 @@ class Following:
             namespace=self._namespace if kind.namespaced else "",
             watch_seconds=self._watch_seconds,
             gather_seconds=gather_seconds,
+            metadata_only=metadata_only,
+            turn=self._turn if metadata_only else None,
             pulse=Pulse(self._contact),
             clock=self._clock,
         )

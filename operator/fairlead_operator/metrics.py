@@ -41,6 +41,9 @@ class Metrics:
         unfinished = gauge("workqueue_unfinished_work_seconds", "Seconds of passes under way.", per_queue)
         longest = gauge("workqueue_longest_running_processor_seconds", "Oldest pass under way.", per_queue)
         self._requests = counter("rest_client_requests_total", "Answers of the API server.", ("method", "code"))
+        restarts, missed = "fairlead_operator_kopf_restarts_total", "fairlead_operator_kopf_missed_events_total"
+        self._kopf_restarts = counter(restarts, "Restarts of kopf within the process.", ("reason",))
+        self._kopf_missed = counter(missed, "Objects fetched because kopf did not show their change.", ("kind",))
         maximum.labels(CONTROLLER).set(workers)
         unfinished.labels(CONTROLLER).set_function(lambda: sum(self._ages()))
         longest.labels(CONTROLLER).set_function(lambda: max(self._ages(), default=0.0))
@@ -64,6 +67,14 @@ class Metrics:
         """The API server answered. The path is no label: there are too many."""
         del path
         self._requests.labels(method, str(code)).inc()
+
+    def kopf_restarted(self, reason: str) -> None:
+        """kopf has ended, or had to."""
+        self._kopf_restarts.labels(reason).inc()
+
+    def kopf_missed(self, kind: str, objects: int) -> None:
+        """So many objects had to be fetched."""
+        self._kopf_missed.labels(kind).inc(objects)
 
     def added(self) -> None:
         """A pass is wanted."""

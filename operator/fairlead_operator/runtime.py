@@ -1,4 +1,4 @@
-"""The running operator: informers fill the stores, changes wake the queue, and workers reconcile under the lease."""
+"""The running operator: kopf and informers fill stores, changes wake the queue, workers reconcile under the lease."""
 
 import asyncio
 import datetime
@@ -20,6 +20,10 @@ from fairlead_operator.cluster.workqueue import Priority, Schedule, WorkQueue
 from fairlead_operator.cluster.world import Children, World
 from fairlead_operator.facts import JobEnd, Rollout, Scaler
 from fairlead_operator.following import Following
+from fairlead_operator.front.arrivals import Arrivals
+from fairlead_operator.front.catching_up import CatchingUp
+from fairlead_operator.front.front import Front
+from fairlead_operator.front.pacing import Pacing
 from fairlead_operator.metrics import Metrics
 from fairlead_operator.prepare import Preparer
 from fairlead_operator.reasons import Reason
@@ -48,18 +52,19 @@ class Operator:
         observe: Observer | None = None,
     ) -> None:
         self._settings = settings
-        self._only_class = only_class
         self._clock = clock = asyncio.get_running_loop().time
         self.metrics = Metrics(workers=settings.workers, clock=clock)
         self.queue = WorkQueue(Schedule(), clock=clock, added=self.metrics.added)
         self.metrics.depth(lambda: len(self.queue.schedule))
         self.contact = Contact(clock=clock)
         self.election = Election(_terms(settings), pulse=Pulse(self.contact), clock=clock)
+        credentials = credentials or Credentials(clock=clock)
+        observe = observe or self.metrics.answered
         self.client = Client(
-            credentials or Credentials(clock=clock),
+            credentials,
             in_flight=settings.requests_in_flight,
             may_write=self.election.may_write,
-            observe=observe or self.metrics.answered,
+            observe=observe,
         )
         self.world = World(
             services=Store(self._service_changed),
@@ -69,14 +74,27 @@ class Operator:
         self.rollouts = Rollouts(self.world, start=lambda name: self.queue.add(name, priority=Priority.RESYNC))
         every = settings.discovery_seconds
         self.discovery = Discovery(self.client, changed=self._capabilities_changed, every_seconds=every)
+        arrivals, pacing = self._arrivals(only_class), Pacing(clock=clock)
+        self.front = Front(
+            credentials,
+            arrivals,
+            namespace=settings.namespace,
+            pacing=pacing,
+            observe=observe,
+            restarted=self.metrics.kopf_restarted,
+            clock=clock,
+        )
         self.following = Following(
             self.client,
             self.world,
+            arrivals,
+            turn=pacing.turn,
             namespace=settings.namespace,
             watch_seconds=settings.watch_seconds,
             contact=self.contact,
             clock=clock,
         )
+        self._catching_up = [self._catch_up(each) for each in arrivals]
         app = health.application(
             pulses=self.pulses, contact=self.contact, unready=self.unready, metrics=self.metrics.render
         )
@@ -108,7 +126,7 @@ class Operator:
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._serve()
-            self.following.start(only_class=self._only_class)
+            self.following.start()
             tasks += [asyncio.create_task(each) for each in self._background()]
             # None of them ends by itself; if one does, that is a defect, and all are better started anew.
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -132,11 +150,31 @@ class Operator:
         """When the server answered about each kind, and the election."""
         return self.following.pulses() | {"Lease": self.election.pulse}
 
+    def _arrivals(self, only_class: Whole | None) -> list[Arrivals]:
+        """What comes by kopf. With an `only_class`, no class is read from the cluster."""
+        services = Arrivals(kinds.API_SERVICE, self.world.services, clock=self._clock)
+        if only_class:
+            self.world.classes.put(only_class.owner, only_class)
+            return [services]
+        return [services, Arrivals(kinds.API_SERVICE_CLASS, self.world.classes, clock=self._clock)]
+
+    def _catch_up(self, arrivals: Arrivals) -> CatchingUp:
+        return CatchingUp(
+            self.client,
+            arrivals,
+            self.front,
+            is_listed=lambda: self.following.is_listed(arrivals.kind),
+            is_served=lambda: self.following.is_served(arrivals.kind),
+            missed=self.metrics.kopf_missed,
+        )
+
     def _background(self) -> list[Coroutine[Any, Any, None]]:
         return [
             self.election.run(self.client),
             self.discovery.run(),
             self.following.watch_over(),
+            self.front.run(),
+            *(each.run() for each in self._catching_up),
             self._resync_for_ever(),
             *(self._workers.run() for _ in range(self._settings.workers)),
         ]

@@ -8,21 +8,24 @@ import asyncio
 import contextlib
 import logging
 import signal
+import threading
 from collections.abc import Awaitable, Callable
+from contextvars import ContextVar
 
 LOG = logging.getLogger(__name__)
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0
 SIGNALS = (signal.SIGTERM, signal.SIGINT)
+_STOP: ContextVar[asyncio.Event | None] = ContextVar("stop", default=None)
 
 
 async def supervise(run: Callable[[], Awaitable[None]]) -> None:
     """Run until SIGTERM or SIGINT; then `run` is cancelled and awaited."""
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
-    for each in SIGNALS:
-        loop.add_signal_handler(each, stop.set)
+    _STOP.set(stop)
+    hear_signals()
     keeper = asyncio.create_task(_keep(run))
     try:
         await stop.wait()
@@ -31,6 +34,18 @@ async def supervise(run: Callable[[], Awaitable[None]]) -> None:
         with contextlib.suppress(asyncio.CancelledError):
             await keeper
         for each in SIGNALS:
+            loop.remove_signal_handler(each)
+
+
+def hear_signals() -> None:
+    """Have signals come here, again if something else has taken them. Nobody hears them without a supervisor."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+    loop, stop = asyncio.get_running_loop(), _STOP.get()
+    for each in SIGNALS:
+        if stop is not None:
+            loop.add_signal_handler(each, stop.set)
+        else:
             loop.remove_signal_handler(each)
 
 

@@ -23,6 +23,9 @@ __all__ = ["Client", "Manifest", "Observer"]
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
+# What is asked for where the metadata of objects are enough.
+METADATA = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 WATCH_SECONDS = 300
 # Each ApiService has a ConfigMap of 70 KB and more: this many of the largest kind may be in memory at a time.
 PAGE_SIZE = 100
@@ -142,7 +145,14 @@ class Client:
         return await self.read_all(kind, _itself, namespace=namespace, selector=selector, fields=fields)
 
     async def read_all(
-        self, kind: Kind, read: Callable[[Manifest], T], *, namespace: str = "", selector: str = "", fields: str = ""
+        self,
+        kind: Kind,
+        read: Callable[[Manifest], T],
+        *,
+        namespace: str = "",
+        selector: str = "",
+        fields: str = "",
+        metadata_only: bool = False,
     ) -> tuple[list[T], str]:
         """What `read` makes of every object, and the resource version to watch from.
 
@@ -151,19 +161,21 @@ class Client:
         """
         given = {"labelSelector": selector, "fieldSelector": fields, "limit": str(PAGE_SIZE)}
         parameters = {key: value for key, value in given.items() if value}
-        path = kind.path(namespace=namespace)
+        path, accept = kind.path(namespace=namespace), METADATA_LIST if metadata_only else JSON
         try:
-            return await self._pages(path, parameters, read)
+            return await self._pages(path, parameters, read, accept)
         except Gone:
             del parameters["limit"]
-            return await self._pages(path, parameters, read)
+            return await self._pages(path, parameters, read, accept)
 
-    async def _pages(self, path: str, parameters: dict[str, str], read: Callable[[Manifest], T]) -> tuple[list[T], str]:
+    async def _pages(
+        self, path: str, parameters: dict[str, str], read: Callable[[Manifest], T], accept: str
+    ) -> tuple[list[T], str]:
         items: list[T] = []
         following = ""
         while True:
             more = {"continue": following} if following else {}
-            page = await self.request("GET", path, parameters=parameters | more)
+            page = await self.request("GET", path, parameters=parameters | more, accept=accept)
             items += map(read, page.get("items") or ())
             following = page["metadata"].get("continue", "")
             if not following:
@@ -179,6 +191,7 @@ class Client:
         gather_seconds: float = 0.0,
         namespace: str = "",
         selector: str = "",
+        metadata_only: bool = False,
         known: Callable[[bytes], Event | None] | None = None,
         ended: Callable[[], None] = lambda: None,
     ) -> AsyncIterator[Event]:
@@ -199,6 +212,7 @@ class Client:
         async for line in self._transport.lines(
             path,
             parameters=parameters,
+            accept=METADATA if metadata_only else JSON,
             seconds=seconds,
             quiet_seconds=quiet_seconds,
             gather_seconds=gather_seconds,
@@ -213,6 +227,7 @@ class Client:
         *,
         body: Manifest | list[Manifest] | None = None,
         content_type: str = JSON,
+        accept: str = JSON,
         parameters: dict[str, str] | None = None,
         guarded: bool = True,
     ) -> Manifest:
@@ -222,7 +237,7 @@ class Client:
         """
         data = orjson.dumps(body) if body is not None else None
         asked = (parameters or {}) | ({} if method == "GET" else self._for_writes)
-        headers = {"Content-Type": content_type} if data is not None else {}
+        headers = {"Accept": accept} | ({"Content-Type": content_type} if data is not None else {})
         for attempt in range(RETRIES + 1):
             try:
                 async with self._slots:

@@ -16,7 +16,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
-from typing import Any, Generic
+from typing import Any, Generic, Protocol
 
 from fairlead_operator.cluster.client import Client
 from fairlead_operator.cluster.contact import Pulse
@@ -37,10 +37,17 @@ NO_NEWS = "NO NEWS"
 FAILURES = 2
 
 
+class Turn(Protocol):
+    """Waits until a list or a watch of a path may begin, for a kind that others follow, too."""
+
+    def __call__(self, path: str, *, watch: bool) -> Awaitable[None]: ...
+
+
 class Informer(Generic[R]):
     """One kind. `read` makes the record of a live object; `pulse` is told of every answer.
 
-    While much happens, an event may wait for others up to `gather_seconds`.
+    While much happens, an event may wait for others up to `gather_seconds`. With `metadata_only`, `read` gets nothing
+    else of an object.
     """
 
     def __init__(
@@ -54,6 +61,8 @@ class Informer(Generic[R]):
         namespace: str = "",
         watch_seconds: float = WATCH_SECONDS,
         gather_seconds: float = 0.0,
+        metadata_only: bool = False,
+        turn: Turn | None = None,
         pulse: Pulse,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
@@ -61,6 +70,7 @@ class Informer(Generic[R]):
         self.kind = kind
         self.store = store
         self.synced = asyncio.Event()
+        self.is_served = False
         self.pulse = pulse
         self._client = client
         self._read = read
@@ -68,6 +78,8 @@ class Informer(Generic[R]):
         self._namespace = namespace
         self._watch_seconds = watch_seconds
         self._gather_seconds = gather_seconds
+        self._metadata_only = metadata_only
+        self._turn = turn
         self._clock = clock
         self._sleep = sleep
         self._place: Place | None = None
@@ -86,11 +98,17 @@ class Informer(Generic[R]):
             await self._sleep(self._pause_seconds(self._clock() - started))
 
     async def _list(self) -> Place:
+        await self._wait_for_turn(watch=False)
         try:
             records, version = await self._client.read_all(
-                self.kind, self._named, namespace=self._namespace, selector=self._selector
+                self.kind,
+                self._named,
+                namespace=self._namespace,
+                selector=self._selector,
+                metadata_only=self._metadata_only,
             )
         except NotFound:
+            self.is_served = False
             self.store.clear()
             self.synced.set()
             raise
@@ -100,8 +118,13 @@ class Informer(Generic[R]):
             raise
         self.store.replace(records, version=int(version))
         self.synced.set()
+        self.is_served = True
         self.pulse.heard()
         return Place.of_list(int(version), now=self._clock())
+
+    async def _wait_for_turn(self, *, watch: bool) -> None:
+        if self._turn is not None:
+            await self._turn(self.kind.path(namespace=self._namespace), watch=watch)
 
     def _named(self, item: dict[str, Any]) -> tuple[Name, R]:
         self.pulse.answered()
@@ -111,6 +134,7 @@ class Informer(Generic[R]):
 
     async def _window(self, place: Place) -> None:
         """Follow the events of one window; Unreachable, too, when it told of nothing and ended before its time."""
+        await self._wait_for_turn(watch=True)
         started, reached, news = self._clock(), 0, 0
         seconds = place.window_seconds(self._watch_seconds)
         events = self._client.watch(
@@ -121,6 +145,7 @@ class Informer(Generic[R]):
             gather_seconds=0.0 if place.repeats else self._gather_seconds,
             namespace=self._namespace,
             selector=self._selector,
+            metadata_only=self._metadata_only,
             known=self._known,
             ended=self.pulse.heard,
         )

@@ -14,6 +14,9 @@ import orjson
 DEEPEST = 200
 """Levels that are read. More than `prepare.DEEPEST`, so that what was cut is refused."""
 
+SURE = 800
+"""So many objects and lists lie within each other at most, where there are no more: Python's own parser reads that."""
+
 _CONTAINERS = (dict, list)
 _OF_LIVING = (b'{"type":"ADDED"', b'{"type":"MODIFIED"')
 _VERSION = b'"resourceVersion":"'
@@ -29,6 +32,21 @@ def loads(content: bytes) -> Any:
         if shallow == content:
             raise
         return orjson.loads(shallow)
+
+
+def dumps(value: Any) -> bytes:
+    """The text of a value that was read; what lies too deep for that is null."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return orjson.dumps(_shallow(value))
+
+
+def readable(content: bytes) -> bytes:
+    """`content` as any parser can read it, also one that does not go as deep as ours."""
+    if content.count(b"{") + content.count(b"[") <= SURE:
+        return content
+    return _cut(content)
 
 
 class Glance(NamedTuple):
@@ -51,6 +69,12 @@ def glance(event: bytes) -> Glance | None:
     return Glance(_after(event, b'"namespace":"'), _after(event, b'"name":"'), int(version))
 
 
+def version_in(event: bytes) -> int:
+    """The resource version that the text of a watch event tells of; 0 where it is not to be seen."""
+    version = _after(event, _VERSION)
+    return int(version) if version.isdigit() and event.count(_VERSION) == 1 else 0
+
+
 def depth(value: Any) -> int:
     """How many objects and lists lie within each other."""
     level, found = 0, [value]
@@ -66,6 +90,17 @@ def _after(content: bytes, key: bytes) -> str:
         return ""
     begin = at + len(key)
     return content[begin : content.find(b'"', begin)].decode(errors="replace")
+
+
+def _shallow(value: Any, level: int = 1) -> Any:
+    """`value` with None for each object and list below the deepest level."""
+    if not isinstance(value, _CONTAINERS):
+        return value
+    if level > DEEPEST:
+        return None
+    if isinstance(value, dict):
+        return {key: _shallow(inner, level + 1) for key, inner in value.items()}
+    return [_shallow(inner, level + 1) for inner in value]
 
 
 def _cut(content: bytes) -> bytes:

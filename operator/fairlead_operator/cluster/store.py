@@ -15,6 +15,7 @@ import orjson
 
 from fairlead_contract import names
 from fairlead_operator import intent
+from fairlead_operator.cluster.reading import dumps
 
 Name = tuple[str, str]
 """Namespace and name."""
@@ -110,7 +111,7 @@ class Whole:
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
             owner=name,
-            text=orjson.dumps(live | {"metadata": metadata}),
+            text=dumps(live | {"metadata": metadata}),
             asked=asked,
             meaning=asked + _digest([metadata.get("finalizers"), live.get("status")]),
         )
@@ -168,6 +169,10 @@ class Store(Generic[R]):
         """Whether an object of that version is no news, or has gone since."""
         known = self._records.get(name)
         return (known is not None and known.version >= version) or self._gone.get(name, -1) >= version
+
+    def gone_at(self, name: Name) -> int:
+        """The version at which an object of that name went last, as far as that is kept; 0 when it is not."""
+        return self._gone.get(name, 0)
 
     def is_doubted(self, name: Name) -> bool:
         """Whether neither a watch nor an answer about it alone has told of it since it was listed, or doubted."""

@@ -86,6 +86,7 @@ class Transport:
         path: str,
         *,
         parameters: dict[str, str],
+        accept: str,
         seconds: float,
         quiet_seconds: float | None,
         gather_seconds: float,
@@ -104,8 +105,9 @@ class Transport:
             ceil_threshold=float("inf"),
         )
         heard = False
+        opened = self._open("GET", path, parameters=parameters, headers={"Accept": accept}, timeout=timeout)
         try:
-            async with self._open("GET", path, parameters=parameters, timeout=timeout) as answer:
+            async with opened as answer:
                 self._observe("WATCH", path, answer.status)
                 await _raise_for(answer, request)
                 async for line in lines(answer, gather_seconds=gather_seconds):

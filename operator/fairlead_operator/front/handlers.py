@@ -1,0 +1,45 @@
+"""All that is registered with kopf: start-up, login, clean-up, and an event handler for each of our kinds."""
+
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any
+
+import kopf
+
+from fairlead_operator.front.arrivals import Arrivals
+
+LOGIN_AGAIN_SECONDS = 5.0
+
+
+def registry(
+    arrivals: Iterable[Arrivals],
+    *,
+    configure: Callable[[kopf.OperatorSettings], None],
+    login: Callable[[], kopf.AiohttpSession],
+    close: Callable[[], Awaitable[None]],
+) -> kopf.OperatorRegistry:
+    """A registry of its own: kopf's default one belongs to the process."""
+    made = kopf.OperatorRegistry()
+
+    @kopf.on.startup(registry=made)
+    async def start_up(settings: kopf.OperatorSettings, **_: Any) -> None:
+        configure(settings)
+
+    @kopf.on.login(registry=made, backoff=LOGIN_AGAIN_SECONDS)
+    async def log_in(**_: Any) -> kopf.AiohttpSession:
+        return login()
+
+    @kopf.on.cleanup(registry=made)
+    async def clean_up(**_: Any) -> None:
+        await close()
+
+    for each in arrivals:
+        _follow(made, each)
+    return made
+
+
+def _follow(registry: kopf.OperatorRegistry, arrivals: Arrivals) -> None:
+    kind = arrivals.kind
+
+    @kopf.on.event(group=kind.group, version=kind.version, plural=kind.plural, registry=registry)
+    async def take(event: kopf.RawEvent, **_: Any) -> None:
+        arrivals.take(event["type"], dict(event["object"]))
