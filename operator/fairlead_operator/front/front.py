@@ -154,13 +154,11 @@ class Front:
         return tasks
 
     async def _end(self, tasks: Collection[asyncio.Task[Any]], *, session: Session) -> None:
-        for task in tasks:
+        """Cancel all of kopf's. Root tasks cancel their own only where they do not fail themselves."""
+        ours = {*tasks, *session.tasks}
+        for task in ours:
             task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        left = [task for task in session.tasks if not task.done()]
-        for task in left:
-            task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*ours, return_exceptions=True)
         await session.close()
 
 

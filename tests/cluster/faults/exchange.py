@@ -82,6 +82,11 @@ class Exchange:
         self._upstream: aiohttp.ClientResponse | None = None
         self._reply: web.StreamResponse | None = None
 
+    @property
+    def accept(self) -> str:
+        """In which form the answer is wanted."""
+        return self._given.headers.get("Accept", "")
+
     async def forward(self) -> Answer:
         """Send it to the server and read the whole answer; the sender is told nothing yet."""
         async with await self._ask() as answer:

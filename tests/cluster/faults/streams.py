@@ -135,15 +135,15 @@ def in_chunks(pause_seconds: float) -> Action:
 
 
 class Frozen:
-    """Lists are answered as they were, and watches are accepted and stay silent; everything else goes through."""
+    """Lists are answered as they were, whole or of metadata, and watches are accepted and stay silent; everything else goes through."""
 
     def __init__(self) -> None:
-        self._answers: dict[str, Answer] = {}
+        self._answers: dict[tuple[str, str], Answer] = {}
 
     async def remember(self, exchange: Exchange) -> None:
         """Pass a list on, and keep it."""
         answer = await exchange.forward()
-        self._answers[exchange.request.resource] = answer
+        self._answers[exchange.request.resource, exchange.accept] = answer
         await exchange.reply(answer)
 
     async def act(self, exchange: Exchange) -> None:
@@ -151,4 +151,4 @@ class Frozen:
         if exchange.request.method == "WATCH":
             await silent(exchange)
         else:
-            await exchange.reply(self._answers[exchange.request.resource])
+            await exchange.reply(self._answers[exchange.request.resource, exchange.accept])

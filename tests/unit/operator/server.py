@@ -42,19 +42,24 @@ async def events(request: web.Request, *found: tuple[str, dict[str, Any]]) -> we
 
 
 @asynccontextmanager
-async def serving(answer: Answer, **options: Any) -> AsyncIterator[Client]:
-    """A client of a server where `answer` answers everything."""
+async def listening(answer: Answer) -> AsyncIterator[str]:
+    """The URL of a server where `answer` answers everything."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    port = runner.addresses[0][1]
-    source = lambda: kopf.ConnectionInfo(server=f"http://127.0.0.1:{port}", token="t")  # noqa: E731
-    credentials = options.pop("credentials", None) or Credentials(source, clock=asyncio.get_running_loop().time)
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
     try:
-        async with Client(credentials, **options) as client:
-            yield client
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
     finally:
         await runner.cleanup()
+
+
+@asynccontextmanager
+async def serving(answer: Answer, **options: Any) -> AsyncIterator[Client]:
+    """A client of a server where `answer` answers everything."""
+    async with listening(answer) as url:
+        source = lambda: kopf.ConnectionInfo(server=url, token="t")  # noqa: E731
+        credentials = options.pop("credentials", None) or Credentials(source, clock=asyncio.get_running_loop().time)
+        async with Client(credentials, **options) as client:
+            yield client
