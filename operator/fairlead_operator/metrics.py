@@ -6,6 +6,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from fairlead_operator import kinds
+from fairlead_operator.front.front import Why
+
 CONTROLLER = "apisvc"
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 
@@ -44,6 +47,10 @@ class Metrics:
         restarts, missed = "fairlead_operator_kopf_restarts_total", "fairlead_operator_kopf_missed_events_total"
         self._kopf_restarts = counter(restarts, "Restarts of kopf within the process.", ("reason",))
         self._kopf_missed = counter(missed, "Objects fetched because kopf did not show their change.", ("kind",))
+        for why in Why:
+            self._kopf_restarts.labels(why)
+        for kind in (kinds.API_SERVICE, kinds.API_SERVICE_CLASS):
+            self._kopf_missed.labels(kind.name)
         maximum.labels(CONTROLLER).set(workers)
         unfinished.labels(CONTROLLER).set_function(lambda: sum(self._ages()))
         longest.labels(CONTROLLER).set_function(lambda: max(self._ages(), default=0.0))
@@ -68,7 +75,7 @@ class Metrics:
         del path
         self._requests.labels(method, str(code)).inc()
 
-    def kopf_restarted(self, reason: str) -> None:
+    def kopf_restarted(self, reason: Why) -> None:
         """kopf has ended, or had to."""
         self._kopf_restarts.labels(reason).inc()
 

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from enum import StrEnum
 from functools import partial
 from typing import Any
 
@@ -37,6 +38,16 @@ UNFOUND_SECONDS = 3.0
 UNASKED_SECONDS = 45.0
 
 
+class Why(StrEnum):
+    """Reasons to start anew."""
+
+    ENDED = "ended"
+    MISSED = "missed"
+    STOPPED = "stopped watching"
+    FOUND = "kind found"
+    CREDENTIALS = "credentials"
+
+
 class Front:
     """Times are in seconds, by `clock`. `restarted` is told why, each time that kopf has to start anew."""
 
@@ -48,7 +59,7 @@ class Front:
         namespace: str,
         pacing: Pacing,
         observe: Observer,
-        restarted: Callable[[str], None],
+        restarted: Callable[[Why], None],
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -61,7 +72,7 @@ class Front:
         self._clock = clock
         self._sleep = sleep
         self._session: Session | None = None
-        self._again: asyncio.Future[str] | None = None
+        self._again: asyncio.Future[Why] | None = None
         self._missed = 0
         self._pages_get_lost = False
 
@@ -78,7 +89,7 @@ class Front:
             LOG.warning("kopf starts anew", extra={"why": why, "pause_seconds": pause})
             await self._sleep(pause)
 
-    def restart(self, why: str) -> None:
+    def restart(self, why: Why) -> None:
         """Have kopf start anew; nothing when it is about to."""
         if self._again is not None and not self._again.done():
             self._again.set_result(why)
@@ -87,7 +98,7 @@ class Front:
         """kopf has not brought so many events, though it watched."""
         self._missed += events
         if self._missed >= MOST_MISSED:
-            self.restart("missed")
+            self.restart(Why.MISSED)
 
     def watches(self, kind: Kind) -> bool:
         """Whether kopf runs, and has read the kind."""
@@ -106,11 +117,11 @@ class Front:
         asked_at, now = session.asked_at.get(kind), self._clock()
         if asked_at is not None:
             if now - asked_at > UNASKED_SECONDS:
-                self.restart("stopped watching")
+                self.restart(Why.STOPPED)
         elif session.discovered_at is not None and now - session.discovered_at > UNFOUND_SECONDS:
-            self.restart("kind found")
+            self.restart(Why.FOUND)
 
-    async def _run_once(self) -> str:
+    async def _run_once(self) -> Why:
         """Run until kopf ends, or is to start anew; the reason."""
         self._missed = 0
         self._again = again = asyncio.get_running_loop().create_future()
@@ -120,7 +131,7 @@ class Front:
             namespace=self._namespace,
             pacing=self._pacing,
             observe=self._observe,
-            outdated=partial(self.restart, "credentials"),
+            outdated=partial(self.restart, Why.CREDENTIALS),
             clock=self._clock,
         )
         for each in self._arrivals:
@@ -129,7 +140,7 @@ class Front:
         self._session = session
         try:
             await asyncio.wait({*tasks, again}, return_when=asyncio.FIRST_COMPLETED)
-            return again.result() if again.done() else "ended"
+            return again.result() if again.done() else Why.ENDED
         finally:
             self._session = None
             self._pages_get_lost = session.has_lost_a_page

@@ -21,6 +21,8 @@ WELL = {
     'workqueue_depth{pod="one"}': "3x60",
     'workqueue_depth{pod="two"}': "500x60",  # a standby keeps a queue, and does not work it off
     'fairlead_operator_watch_silence_seconds{pod="POD",kind="Deployment"}': "50x60",
+    'fairlead_operator_kopf_restarts_total{pod="one",reason="missed"}': "0x20 1x40",
+    'fairlead_operator_kopf_missed_events_total{pod="one",kind="ApiService"}': "0x20 2x40",
 }
 ILL: dict[str, dict[str, str]] = {
     "FairleadOperatorDown": {'up{pod="POD"}': "0x60"},
@@ -30,6 +32,9 @@ ILL: dict[str, dict[str, str]] = {
     # What fails /healthz is started anew, again and again.
     "FairleadOperatorEventLag": {
         'fairlead_operator_watch_silence_seconds{pod="POD",kind="Deployment"}': " ".join(["5 65 125 170"] * 15),
+    },
+    "FairleadOperatorMissesEvents": {
+        'fairlead_operator_kopf_restarts_total{pod="one",reason="missed"}': "0+0.5x60",
     },
 }
 

@@ -27,7 +27,7 @@ _RESET = struct.pack("ii", 1, 0)  # lingering for 0 s: closing sends a reset
 class Request:
     """One request. It came `at` and was `over`, in seconds of the monotonic clock; `code` is what the sender was told,
     `landed` what the server said: None when there was no answer, or is none yet. `resource` is the plural, with the
-    subresource (`apisvcs/status`).
+    subresource (`apisvcs/status`), and `accept` the form in which the answer is wanted.
     """
 
     at: float
@@ -41,6 +41,7 @@ class Request:
     code: int | None = None
     landed: int | None = None
     over: float | None = None
+    accept: str = ""
 
     @classmethod
     def read(cls, replica: str, given: web.Request) -> "Request":
@@ -50,7 +51,13 @@ class Request:
         resource = f"{part['plural']}/{part['sub']}" if part["sub"] else part["plural"]
         method = "WATCH" if given.query.get("watch") in {"true", "1"} else given.method
         at, query = time.monotonic(), dict(given.query)
-        return cls(at, replica, method, given.path, query, part["namespace"], resource, part["name"])
+        accept = given.headers.get("Accept", "")
+        return cls(at, replica, method, given.path, query, part["namespace"], resource, part["name"], accept=accept)
+
+    @property
+    def is_metadata(self) -> bool:
+        """Whether only the metadata of objects are wanted."""
+        return "as=PartialObjectMetadata" in self.accept
 
     @property
     def writes(self) -> bool:
@@ -81,11 +88,6 @@ class Exchange:
         self._server = server
         self._upstream: aiohttp.ClientResponse | None = None
         self._reply: web.StreamResponse | None = None
-
-    @property
-    def accept(self) -> str:
-        """In which form the answer is wanted."""
-        return self._given.headers.get("Accept", "")
 
     async def forward(self) -> Answer:
         """Send it to the server and read the whole answer; the sender is told nothing yet."""

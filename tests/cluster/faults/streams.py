@@ -135,7 +135,7 @@ def in_chunks(pause_seconds: float) -> Action:
 
 
 class Frozen:
-    """Lists are answered as they were, whole or of metadata, and watches are accepted and stay silent; everything else goes through."""
+    """Lists are answered as they were, of objects or of metadata; watches stay silent; everything else goes through."""
 
     def __init__(self) -> None:
         self._answers: dict[tuple[str, str], Answer] = {}
@@ -143,7 +143,7 @@ class Frozen:
     async def remember(self, exchange: Exchange) -> None:
         """Pass a list on, and keep it."""
         answer = await exchange.forward()
-        self._answers[exchange.request.resource, exchange.accept] = answer
+        self._answers[exchange.request.resource, exchange.request.accept] = answer
         await exchange.reply(answer)
 
     async def act(self, exchange: Exchange) -> None:
@@ -151,4 +151,4 @@ class Frozen:
         if exchange.request.method == "WATCH":
             await silent(exchange)
         else:
-            await exchange.reply(self._answers[exchange.request.resource, exchange.accept])
+            await exchange.reply(self._answers[exchange.request.resource, exchange.request.accept])
