@@ -1,4 +1,4 @@
-"""What of kopf we rely on beyond its documentation. When one of these fails after an upgrade, look at `front/` first."""
+"""What of kopf we rely on beyond its documentation. When one of them fails after an upgrade, read `front/` first."""
 
 import asyncio
 import dataclasses
