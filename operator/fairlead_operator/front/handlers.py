@@ -8,6 +8,7 @@ import kopf
 from fairlead_operator.front.arrivals import Arrivals
 
 LOGIN_AGAIN_SECONDS = 5.0
+BULKY = ("spec", "status")
 
 
 def registry(
@@ -42,4 +43,9 @@ def _follow(registry: kopf.OperatorRegistry, arrivals: Arrivals) -> None:
 
     @kopf.on.event(group=kind.group, version=kind.version, plural=kind.plural, registry=registry)
     async def take(event: kopf.RawEvent, **_: Any) -> None:
-        arrivals.take(event["type"], dict(event["object"]))
+        live: dict[str, Any] = event["object"]  # type: ignore[assignment]  # a plain dictionary
+        arrivals.take(event["type"], live)
+        # kopf keeps what it showed for a while, each object apart, and we have what we need of it.
+        for bulky in BULKY:
+            live.pop(bulky, None)
+        live["metadata"].pop("managedFields", None)

@@ -68,7 +68,7 @@ class Session:
             middlewares=[self._send],
             response_class=Answer,
         )
-        self._opened.append(made)
+        self._opened = [*(each for each in self._opened if not each.closed), made]
         return kopf.AiohttpSession(server=connection.server, aiohttp_session=made)
 
     async def close(self) -> None:
@@ -84,10 +84,10 @@ class Session:
         path, query = request.url.path, request.url.query
         is_watch = query.get("watch") == "true"
         arrivals = self._paths.get(path)
-        if "continue" not in query:
-            await self._pacing.turn(path, watch=is_watch)
         if arrivals is not None:
             self.asked_at[arrivals.kind] = self._clock()
+        if "continue" not in query:
+            await self._pacing.turn(path, watch=is_watch)
         self._authenticate(request, self._credentials.current())
         answer = await handler(request)
         self._observe("WATCH" if is_watch else request.method, path, answer.status)
