@@ -213,6 +213,23 @@ async def test_a_list_is_read_in_pages_and_anew_when_its_token_is_too_old() -> N
     assert all(each["labelSelector"] == "x" for each in asked)
 
 
+async def test_metadata_alone_are_asked_for_where_they_are_enough() -> None:
+    asked: list[str] = []
+
+    async def answer(request: web.Request) -> web.StreamResponse:
+        asked.append(request.headers["Accept"])
+        return await events(request) if "watch" in request.query else page(config_map("a", 1))
+
+    async with serving(answer) as client:
+        for metadata_only in (True, False):
+            await client.read_all(kinds.CONFIG_MAP, lambda item: item, metadata_only=metadata_only)
+            assert [
+                each async for each in client.watch(kinds.CONFIG_MAP, since="1", seconds=1, metadata_only=metadata_only)
+            ] == []
+    metadata = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
+    assert asked == [metadata.format("List"), metadata.format(""), "application/json", "application/json"]
+
+
 async def test_a_delete_is_about_one_object_and_a_missing_one_is_fine() -> None:
     bodies: list[dict[str, object]] = []
     answers = [fault(404), fault(409), web.json_response({})]

@@ -1,9 +1,11 @@
 """JSON of any depth is read, as far as there is sense in it."""
 
+import json
+
 import orjson
 import pytest
 
-from fairlead_operator.cluster.reading import DEEPEST, Glance, depth, glance, loads
+from fairlead_operator.cluster.reading import DEEPEST, Glance, depth, dumps, glance, loads, readable, version_in
 
 
 def nested(levels: int) -> bytes:
@@ -22,6 +24,33 @@ def test_what_lies_too_deep_is_null_and_its_neighbours_are_whole(levels: int) ->
     assert bad["name"] == "bad"
     assert good == {"name": "good", "n": [1, {"b": 2}]}
     assert depth(bad) == DEEPEST - 2
+
+
+@pytest.mark.parametrize("levels", [300, 960, 1_020, 9_000])
+def test_what_was_read_can_be_kept_and_what_any_parser_is_to_read_it_can(levels: int) -> None:
+    content = b'{"spec": ' + nested(levels) + b', "name": "orders"}'
+    kept = orjson.loads(dumps(loads(content)))
+    assert json.loads(readable(content))["name"] == kept["name"] == "orders"
+    assert depth(kept) == min(levels + 1, DEEPEST)
+
+
+@pytest.mark.parametrize("content", [b"{}", nested(100), b'{"a":[' + b"{}," * 2_000 + b"1]}"], ids=["", "deep", "wide"])
+def test_what_is_not_too_deep_stays_as_it_is(content: bytes) -> None:
+    assert readable(content) == content
+
+
+@pytest.mark.parametrize(
+    ("event", "version"),
+    [
+        (b'{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7"}}}', 7),
+        (b'{"type":"DELETED","object":{"metadata":{"name":"a","resourceVersion":"12"}}}', 12),
+        (b'{"type":"ERROR","object":{"code":410}}', 0),
+        (b'{"object":{"metadata":{"annotations":{"resourceVersion":"6"},"resourceVersion":"7"}}}', 0),
+    ],
+    ids=["a bookmark", "a deletion", "an error", "an annotation of that name"],
+)
+def test_the_version_of_any_event(event: bytes, version: int) -> None:
+    assert version_in(event) == version
 
 
 @pytest.mark.parametrize(

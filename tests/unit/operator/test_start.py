@@ -1,5 +1,6 @@
 """What a start needs is read before anything runs: what is wrong with it ends the process, and is told."""
 
+import json
 import logging
 from collections.abc import Iterator
 from importlib.metadata import version
@@ -53,3 +54,15 @@ def test_what_cannot_be_read_ends_the_start_with_2(
     error = capsys.readouterr().err
     assert error.startswith(f"fairlead-operator: {variable}: ")
     assert told in error
+
+
+def test_the_first_line_of_the_log_has_the_versions(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(entry.uvloop, "run", lambda work: work.close())
+    monkeypatch.setattr(entry.gc, "freeze", lambda: None)
+    monkeypatch.setattr(entry.gc, "set_threshold", lambda _: None)
+    entry.main()
+    first = json.loads(capsys.readouterr().err.splitlines()[0])
+    assert first["message"] == "the operator starts"
+    assert (first["version"], first["kopf"]) == (version("fairlead"), version("kopf"))
