@@ -200,7 +200,8 @@ def _property(node: Any, definitions: dict[str, Json], seen: tuple[str, ...] = (
     if "$ref" in node and (name := target(node["$ref"])) not in seen:
         found = _property(definitions[name], definitions, (*seen, name))
         rest = {word: value for word, value in node.items() if word != "$ref"}
-        if found.get("type") in SCALARS and not (rest.keys() & found.keys()) - _ANNOTATIONS:
+        scalar = isinstance(found.get("type"), str) and found["type"] in SCALARS
+        if scalar and not (rest.keys() & found.keys()) - _ANNOTATIONS:
             return found | rest
         branches.append(found)
     said = {word: branch[word] for word in _OF_PROPERTY for branch in branches if _says(branch, word)}

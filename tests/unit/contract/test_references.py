@@ -119,6 +119,19 @@ FORMS: dict[str, tuple[Any, Any, Any, Any]] = {
         "Rome",
         "rome",
     ),
+    "a scalar or null": (
+        {"$ref": "#/$defs/c"},
+        {"$defs": {"c": {"type": ["string", "null"], "pattern": "^[A-Z]"}}},
+        "Rome",
+        "rome",
+    ),
+    "a scalar of two types, narrowed": (
+        {"$ref": "#/$defs/c", "maxLength": 4},
+        {"$defs": {"c": {"type": ["string", "integer"]}}},
+        "Rome",
+        "Romes",
+    ),
+    "of no declared type": ({"$ref": "#/$defs/c"}, {"$defs": {"c": {"enum": ["Rome", 7]}}}, 7, "rome"),
     "recursion in a definition": (
         {"$ref": "#/$defs/tree"},
         {"$defs": {"tree": TREE}},
