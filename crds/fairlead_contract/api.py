@@ -210,9 +210,9 @@ class Resource(Model):
 
     def always_has(self, name: str) -> bool:
         """Whether every document has the property, unless a client takes a default away."""
-        schema = self.schema_.document()
+        schema = self.schema_.plain
         served = {self.key.partition, self.key.sort, self.timestamps.created, self.timestamps.updated}
-        return name in served or name in schema.get("required", ()) or "default" in schema["properties"].get(name, {})
+        return name in served or name in schema.root.get("required", ()) or "default" in schema.properties.get(name, {})
 
 
 class Api(Model):

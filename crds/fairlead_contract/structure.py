@@ -81,13 +81,16 @@ def _not_json(value: Any, place: Place) -> Iterator[Finding]:
         yield error(place[:3], f"is nested deeper than {_MAX_DEPTH} levels", "flatten it")
     elif isinstance(value, Mapping):
         for key, item in value.items():
-            yield from _bad_key(key, place) if not _is_text(key) else _not_json(item, (*place, key))
+            sound = _is_text(key) and "\0" not in key
+            yield from _not_json(item, (*place, key)) if sound else _bad_key(key, place)
     elif isinstance(value, list):
         for position, item in enumerate(value):
             yield from _not_json(item, (*place, position))
     elif isinstance(value, str):
         if not _is_text(value):
             yield error(place, "is not valid Unicode", "remove the lone surrogate")
+        elif "\0" in value:
+            yield error(place, "holds U+0000, which the rules of a cluster cannot read", "remove it")
     elif isinstance(value, datetime.date):
         yield error(place, "is a date, which JSON cannot say", "write it in quotes")
     elif isinstance(value, float) and not math.isfinite(value):
@@ -109,6 +112,8 @@ def _bad_key(key: Any, place: Place) -> Iterator[Finding]:
     if isinstance(key, bool):
         said = "YAML reads an unquoted yes, no, on, off, true or false as a boolean"
         yield error(place, f"has a name that is the boolean {str(key).lower()}: {said}", "write the name in quotes")
+    elif isinstance(key, str) and "\0" in key:
+        yield error(place, "has a name that holds U+0000", "rename it")
     else:
         yield error(place, "has a name that is not text", "write the name in quotes")
 

@@ -91,6 +91,8 @@ STEP_PATH = "spec.worker.handlers[0].steps[1]"
          "is a date, which JSON cannot say"),
         ("spec.scaling.api.min", float("nan"), "spec.scaling.api.min", "is nan, which JSON cannot say"),
         ("spec.api.title", "\ud800", "spec.api.title", "is not valid Unicode"),
+        ("spec.api.title", "a\0b", "spec.api.title", "holds U+0000, which the rules of a cluster cannot read"),
+        (f"{R1}.schema.properties", {"a\0b": {}}, f"{P1}.schema.properties", "has a name that holds U+0000"),
         ("spec.api.title", b"x", "spec.api.title", "is a bytes, which JSON cannot say"),
     ],
 )  # fmt: skip
@@ -301,6 +303,14 @@ ABSENT = "documents without `due` are in no list by this index, even one by `cus
         ([], True),
         ([(f"{R1}.schema.required", ["customerId", "due"])], False),
         ([(f"{R1}.schema.properties.due.default", "2026-01-31T09:05:00Z")], False),
+        ([(f"{R1}.schema.properties.due", {"$ref": "#/$defs/due"}), (f"{R1}.schema.$defs", {"due": DUE})], True),
+        (
+            [
+                (f"{R1}.schema.properties.due", {"$ref": "#/$defs/due"}),
+                (f"{R1}.schema.$defs", {"due": DUE | {"default": "2026-01-31T09:05:00Z"}}),
+            ],
+            False,
+        ),
         ([(f"{R1}.schema.properties.due.readOnly", True), (f"{R1}.timestamps", {"updated": "due"})], False),
         ([(f"{R1}.key", {"partition": "id", "sort": "due"})], False),
         ([(f"{R1}.indexes.0", {"name": "a", "partition": "customerId"})], False),
