@@ -309,9 +309,11 @@ LEDGER = {
 RESOURCES = (PRODUCTS, ORDERS, READINGS, REVIEWS, CARTS, LEDGER)
 
 
-def specification(*, queue: bool = True, security: Mapping[str, Any] | None = None) -> ApiService:
-    """An ApiService with every kind of resource."""
-    resources = [dict(resource) for resource in RESOURCES]
+def specification(
+    *, queue: bool = True, security: Mapping[str, Any] | None = None, others: Sequence[Mapping[str, Any]] = ()
+) -> ApiService:
+    """An ApiService with every kind of resource, and `others`."""
+    resources = [dict(resource) for resource in (*RESOURCES, *others)]
     if not queue:
         resources = [{**resource, "writes": "Sync"} for resource in resources if resource is not CARTS]
     spec: dict[str, Any] = {
@@ -352,9 +354,11 @@ def make_caches(
 
 
 @asynccontextmanager
-async def open_service(*, queue: bool = True, security: Mapping[str, Any] | None = None) -> AsyncIterator[Service]:
+async def open_service(
+    *, queue: bool = True, security: Mapping[str, Any] | None = None, others: Sequence[Mapping[str, Any]] = ()
+) -> AsyncIterator[Service]:
     """A service on a database of its own."""
-    document = derive(specification(queue=queue, security=security))
+    document = derive(specification(queue=queue, security=security, others=others))
     clock = Clock()
     async with open_database() as database:
         store = FaultyStore(SqliteStore(database, document.api.resources, clock=clock))

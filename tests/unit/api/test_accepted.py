@@ -8,7 +8,7 @@ from fairlead_workload.errors import DiskFull, Unavailable
 from fairlead_workload.model.operations import OperationIds, OperationRecord, encode_record
 from fairlead_workload.stores.base import OPERATIONS, RecordWrite, Unit
 
-from .stage import Answer, Service, outage
+from .stage import Answer, Service, open_service, outage
 
 PEN = {"id": "pen", "name": "Pen", "price": 2.5}
 ORDER = {"customerId": "c1", "productId": "pen", "quantity": 2}
@@ -126,6 +126,31 @@ async def test_a_missing_reference_is_refused_before_the_queue(service: Service)
         answer = await service.send(method, url, body)
         assert (answer.status, answer.problem) == (422, "reference-not-found")
     assert await service.queue.events() == []
+
+
+BOXES = {
+    "name": "boxes",
+    "key": {"partition": "id"},
+    "schema": {"type": "object", "properties": {"id": {"type": "integer"}}},
+}
+PARTS = {
+    "name": "parts",
+    "key": {"partition": "id"},
+    "schema": {"type": "object", "properties": {"id": {"type": "string"}, "box": {"type": "integer"}}},
+    "references": [{"field": "box", "resource": "boxes"}],
+}
+
+
+@pytest.mark.parametrize("writes", ["Accepted", "Sync"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH"])
+async def test_a_reference_by_an_integer_is_one_however_it_is_written(method: str, writes: str) -> None:
+    async with open_service(others=(BOXES, {**PARTS, "writes": writes})) as service:
+        await service.keep("boxes", {"id": 1})
+        await service.keep("parts", {"id": "b"})
+        url, body = ("/v1/parts", {"id": "a"}) if method == "POST" else ("/v1/parts/b", {})
+        assert (await service.send(method, url, {**body, "box": 1.0})).status < 300
+        for missing in (2.0, 2):
+            assert (await service.send(method, url, {**body, "box": missing})).problem == "reference-not-found"
 
 
 async def test_a_patch_checks_only_the_references_it_changes(service: Service) -> None:

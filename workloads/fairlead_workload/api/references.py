@@ -89,7 +89,9 @@ class References:
 
 def _key(value: Any, kind: str) -> Key | None:
     if not keys.fits(value, kind):
-        return None
+        if kind != "integer" or not isinstance(value, float) or not value.is_integer():
+            return None
+        value = int(value)  # as it will be stored: what travels through the queue is still as the client wrote it
     try:
         return (keys.check(value),)
     except keys.InvalidKey:
