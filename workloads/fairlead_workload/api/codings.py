@@ -20,11 +20,11 @@ _ZSTD_WINDOW_BITS = 23
 
 def content_coding(request: Request) -> str:
     """The coding of the body, empty for none. Raises Problem `unsupported-media-type` for what is not taken."""
-    coding = (request.header(HEADER) or "").strip(" \t").lower()
-    coding = _SAME.get(coding, coding)
-    if coding and coding not in ACCEPTED:
+    written = (coding.strip(" \t").lower() for coding in (request.header(HEADER) or "").split(","))
+    codings = [coding for name in written if (coding := _SAME.get(name, name))]  # empty elements mean nothing (5.6.1)
+    if len(codings) > 1 or not set(codings) <= set(ACCEPTED):
         raise problems.unsupported_coding(ACCEPTED)
-    return coding
+    return codings[0] if codings else ""
 
 
 def decoded(data: bytes, coding: str, *, limit: int) -> bytes:

@@ -7,6 +7,7 @@ all. The path is split raw and decoded once, segment by segment: a key may hold 
 
 import re
 from random import getrandbits
+from socket import AF_INET6, inet_pton
 from typing import Any
 from urllib.parse import quote, unquote_to_bytes
 
@@ -95,8 +96,8 @@ class Request:
         return found
 
     def _check_host(self, scope: Scope) -> None:
-        host = self.headers.get(b"host", b"")
-        if len(host) <= MAX_HOST_BYTES and _HOST.fullmatch(host):
+        host = self.headers.get(b"host", b"").strip(b" \t")
+        if len(host) <= MAX_HOST_BYTES and _is_host(host):
             if len(_HOSTS) >= MAX_KNOWN_HOSTS:
                 _HOSTS.clear()
             _HOSTS.add(host)
@@ -145,6 +146,16 @@ def _raw_path(scope: Scope) -> str:
     if raw is None:  # optional in ASGI
         return quote(scope["path"], safe="/%:@!$&'()*+,;=~")
     return raw.partition(b"?")[0].decode("latin-1") if b"?" in raw else raw.decode("latin-1")
+
+
+def _is_host(field: bytes) -> bool:
+    match = _HOST.fullmatch(field)
+    if match is None or not field.startswith(b"["):
+        return match is not None
+    try:
+        return bool(inet_pton(AF_INET6, match[1][1:-1].decode()))
+    except OSError:
+        return False
 
 
 def decode_segment(raw: str) -> str:
