@@ -32,6 +32,7 @@ SERVERS = {
 }
 LIMITS = HttpLimits(header_read_seconds=0.4, keep_alive_seconds=5, max_head_bytes=16_384)
 MAX_BODY = 1000
+LARGE = bytes(1 << 24)  # more than the buffers of both sides take
 PATIENCE_SECONDS = 10.0
 
 
@@ -59,11 +60,13 @@ class Application:
                 pass
             self.left.set()
             return None
+        if scope["path"] == "/large":
+            return await self.respond(scope, send, 200, LARGE)
         body = b""
         while True:
             message = await receive()
             if message["type"] == "http.disconnect":
-                return None
+                return await self.respond(scope, send, 400, b"incomplete")
             body += message.get("body", b"")
             if len(body) > MAX_BODY:
                 return await self.respond(scope, send, 413, b"too large")
@@ -101,6 +104,12 @@ class Client:
         except ConnectionError:
             return None
         return status, headers, body
+
+    async def response_to_next(self) -> tuple[int, dict[str, str], bytes] | None:
+        """The response to one request more, or None when the server closes instead."""
+        with contextlib.suppress(ConnectionError):
+            await self.send(b"GET /next HTTP/1.1\r\nHost: a\r\n\r\n")
+        return await self.response()
 
     async def body(self, headers: dict[str, str]) -> bytes:
         if headers.get("transfer-encoding") == "chunked":
@@ -273,6 +282,15 @@ async def test_answers_pipelined_requests_in_order(connect: Connect) -> None:
     await client.send(b"".join(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n%d" % n for n in range(5)))
     bodies = [response[2] if (response := await client.response()) else None for _ in range(5)]
     assert bodies == [b"POST %d" % n for n in range(5)]
+
+
+async def test_answers_more_pipelined_requests_than_are_read_at_a_time(connect: Connect) -> None:
+    client, count = await connect(), 2000
+    await client.send(b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n" + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * count)
+    for _ in range(1 + count):
+        response = await client.response()
+        assert response is not None
+        assert response[0] == 200
 
 
 async def test_answers_the_request_before_pipelined_garbage(connect: Connect) -> None:
@@ -494,6 +512,39 @@ async def test_as_many_silent_clients_as_may_connect_do_not_stop_the_next(
     for client in silent:
         assert await client.ended(), "the server closes what is silent"
     for client in (*silent, following):
+        client.writer.transport.abort()
+    await server.stop(2.0)
+
+
+ASK = b"GET /large HTTP/1.1\r\nHost: a\r\n\r\n"
+HTTP2_LARGE = HTTP2_REQUEST.replace(b"\x84\x41", b"\x04\x06/large\x41").replace(
+    b"\x00\x00\x06\x01", b"\x00\x00\x0d\x01"
+)
+UNREAD = {
+    "one answer": ASK,
+    "two answers": ASK * 2,
+    "an answer, and more requests than are taken at a time": ASK + b"GET / HTTP/1.1\r\nHost: a\r\n\r\n" * 10_000,
+    "an answer over HTTP/2": HTTP2_LARGE,
+}
+
+
+@pytest.mark.parametrize("case", UNREAD)
+@pytest.mark.parametrize("kind", SERVERS)
+async def test_as_many_clients_as_may_connect_that_read_nothing_do_not_stop_the_next(
+    case: str, kind: str, application: Application
+) -> None:
+    limits = HttpLimits(header_read_seconds=0.4, keep_alive_seconds=1, max_connections=4)
+    server = SERVERS[kind](application, bind("127.0.0.1", 0), limits=limits)
+    await server.start()
+    deaf = [Client(*await asyncio.open_connection(*server.address)) for _ in range(limits.max_connections)]
+    for client in deaf:
+        client.writer.write(UNREAD[case])
+    following = Client(*await asyncio.open_connection(*server.address))
+    while (response := await following.response_to_next()) is None:  # closed, because all others are busy
+        following.writer.transport.abort()
+        following = Client(*await asyncio.open_connection(*server.address))
+    assert response[0] == 200
+    for client in (*deaf, following):
         client.writer.transport.abort()
     await server.stop(2.0)
 

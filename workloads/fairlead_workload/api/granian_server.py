@@ -2,8 +2,8 @@
 
 Decided here: Granian gets our socket, no say over logging or signals, and no WebSockets. It drains by itself: stopped,
 it refuses connections, closes idle ones and finishes requests in flight. HTTP/2 only where it is asked for or TLS
-negotiates it: to tell the protocols apart, Granian waits for a client without end (hyperium/hyper#3962), so that silent
-ones have to be closed by us.
+negotiates it: to tell the protocols apart, Granian waits for a client without end (hyperium/hyper#3962), and in every
+protocol for one that does not read its answer (hyperium/hyper#1628), so that silent ones have to be closed by us.
 """
 
 import asyncio
@@ -81,7 +81,7 @@ class GranianServer:
         self._address: tuple[str, int] = listener.getsockname()[:2]
         self._task: asyncio.Task[None] | None = None
         host, port = self._address
-        self._silence = Silence(port, limits) if mode is HTTPModes.auto else None
+        self._silence = Silence(port, limits, closes_heads=mode is HTTPModes.http1)
         self._watch: asyncio.Task[None] | None = None
         settings = {"target": app, "address": host, "port": port, "http": mode} | _settings(limits) | _tls(tls)
         try:
@@ -101,8 +101,7 @@ class GranianServer:
             await asyncio.sleep(0)
         if self._task.done():
             raise Misconfigured("server", "the HTTP server did not start") from self._task.exception()
-        if self._silence is not None:
-            self._watch = asyncio.create_task(self._silence.run(), name="silent-connections")
+        self._watch = asyncio.create_task(self._silence.run(), name="silent-connections")
 
     async def stop(self, grace_seconds: float) -> None:
         if self._task is None:
@@ -131,7 +130,6 @@ def _settings(limits: HttpLimits) -> dict[str, Any]:
         "http1_settings": HTTP1Settings(
             header_read_timeout=int(limits.header_read_seconds * 1000),
             max_buffer_size=limits.max_head_bytes,
-            pipeline_flush=True,
         ),
         "http2_settings": HTTP2Settings(max_headers_size=limits.max_head_bytes),
     }

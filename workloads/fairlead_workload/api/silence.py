@@ -1,7 +1,8 @@
 """Connections on which nothing happens: closed after a while, for a server that does not do it by itself.
 
 Decided here: Linux is asked when each connection of a port last carried data (TCP_INFO), so that nothing is added to a
-request, and whatever protocol the silence is in, it ends. Elsewhere nothing is closed.
+request, and whatever protocol the silence is in, it ends, that of a client which does not read its answer too.
+Elsewhere nothing is closed.
 """
 
 import asyncio
@@ -24,17 +25,22 @@ _COUNT = struct.Struct("@i")
 
 
 class Silence:
-    """Closes the connections to `port`, of this process, that are silent for longer than `limits` allow."""
+    """Closes the connections to `port`, of this process, that are silent for longer than `limits` allow.
 
-    def __init__(self, port: int, limits: HttpLimits) -> None:
+    `closes_heads`: the server itself closes those that have not sent a request, so that there is less to look for.
+    """
+
+    def __init__(self, port: int, limits: HttpLimits, *, closes_heads: bool = False) -> None:
         self._port = port
         self._limits = limits
+        shortest_seconds = limits.keep_alive_seconds if closes_heads else limits.header_read_seconds
+        self._pause_seconds = shortest_seconds / _CHECKS
         self._seen: dict[int, float] = {}  # by inode: when each was first looked at
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
         while True:
-            await asyncio.sleep(self._limits.header_read_seconds / _CHECKS)
+            await asyncio.sleep(self._pause_seconds)
             with contextlib.suppress(OSError):  # no descriptor is free to look with; some will be by the next time
                 await asyncio.to_thread(self.close_silent)
 
@@ -79,6 +85,14 @@ class Silence:
 
 
 def _waits(connection: socket.socket) -> bool:
-    """Whether it has said something that the server has not read, because others take all places."""
-    unread = fcntl.ioctl(connection, termios.FIONREAD, bytes(_COUNT.size))
-    return bool(_COUNT.unpack(unread)[0])
+    """Whether it has said something that the server has not read, because others take all places.
+
+    Who has a place, and does not read the answer, may have said more; that one does not wait.
+    """
+    return _count(connection, termios.FIONREAD) > 0 and _count(connection, termios.TIOCOUTQ) == 0
+
+
+def _count(connection: socket.socket, queue: int) -> int:
+    """How many bytes are in a queue of the connection."""
+    counted: int = _COUNT.unpack(fcntl.ioctl(connection, queue, bytes(_COUNT.size)))[0]
+    return counted

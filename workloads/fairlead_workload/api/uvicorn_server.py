@@ -1,8 +1,9 @@
 """The second server: uvicorn (HTTP/1.1), for the admin listener, and for the public one where Granian is not wanted.
 
-Decided here: what uvicorn leaves open is closed by a protocol of ours: a request head has a deadline and a size, what
-cannot be parsed is answered by a problem document. A connection beyond the limit takes the place of the one on which
-nothing has been under way for longest, so that silent clients keep nobody out; when all are busy, it is closed.
+Decided here: what uvicorn leaves open is closed by a protocol of ours: a request head has a deadline and a size, an
+answer a time in which some of it is read, and what cannot be parsed is answered by a problem document. A connection
+beyond the limit takes the place of the one on which nothing has been under way for longest, so that silent clients keep
+nobody out; when all are busy, it is closed.
 """
 
 import asyncio
@@ -26,6 +27,7 @@ class _Bounded(HttpToolsProtocol):
 
     limits: HttpLimits
     _deadline: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None  # since the client stopped reading
     _in_head = True
     _head_bytes = 0
     _idle_since = 0.0  # seconds of the loop's clock
@@ -39,7 +41,18 @@ class _Bounded(HttpToolsProtocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._disarm()
+        self.resume_writing()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self._unread or self.loop.call_later(self.limits.keep_alive_seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
 
     def data_received(self, data: bytes) -> None:
         if self._in_head:
