@@ -23,6 +23,11 @@ UUID_V7 = {
     "pattern": "^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
 }
 _NULL = {"type": "null"}
+_MOMENTS = (
+    "date",
+    "date-time",
+    "time",
+)  # are no text to programs that make clients, and have the limits of a key anyway
 _NUMBERS = {"integer": "int64", "number": "double"}
 _BY_PROPERTY = ("type", "title", "description", "properties", "additionalProperties", "patternProperties",
                 "propertyNames", "required")  # fmt: skip
@@ -65,7 +70,7 @@ def key_schema(resource: Resource, name: str, *, in_path: bool = False) -> Json:
         return dict(UUID_V7)
     kept = {word: declared[word] for word in ("type", "format", "enum", "description") if word in declared}
     kept.setdefault("type", "string")
-    if kept["type"] == "string":
+    if kept["type"] == "string" and kept.get("format") not in _MOMENTS:
         return kept | _narrowed(KEY_TEXT, declared)
     return kept | _narrowed(INT64 if kept["type"] == "integer" else {}, declared)
 

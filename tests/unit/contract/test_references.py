@@ -294,3 +294,14 @@ def test_what_a_property_refers_to_says_what_it_is() -> None:
     assert resource.read_only == {"state", "home", "away"}
     created = resource.created({"time": "2026-01-31T10:00:00+01:00"}, (7,), at=0)
     assert created == {"key": 7, "state": "NEW", "time": "2026-01-31T09:00:00.000000Z"}
+
+
+@pytest.mark.parametrize(
+    ("format_", "limited"), [("date-time", False), ("date", False), ("time", False), ("uuid", True)]
+)
+def test_a_key_that_is_a_moment_has_no_limits_of_text(format_: str, limited: bool) -> None:
+    """Programs that make clients take it for a time, which has no length."""
+    written = {"type": "object", "properties": {"id": {"type": "string", "format": format_}}}
+    found = described(written)["parameters"]["Orders.id"]["schema"]
+    assert found["format"] == format_
+    assert ("maxLength" in found) is limited
