@@ -20,7 +20,7 @@ import dashboards
 import manifests
 import yaml
 
-from fairlead_contract.definitions import KINDS, custom_resource_definition
+from fairlead_contract.crd.definitions import KINDS, custom_resource_definition
 from fairlead_operator import kinds, logs, settings
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 
-from fairlead_contract.definitions import KINDS, custom_resource_definition
+from fairlead_contract.crd.definitions import KINDS, custom_resource_definition
 from fairlead_contract.names import GROUP
 
 FOLDER = Path(__file__).resolve().parent.parent / "crds"

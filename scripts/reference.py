@@ -10,8 +10,8 @@ from pathlib import Path
 import telemetry_pages
 
 from fairlead_cli import editors
-from fairlead_contract import field_reference
-from fairlead_contract.definitions import KINDS
+from fairlead_contract.crd import field_reference
+from fairlead_contract.crd.definitions import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
 

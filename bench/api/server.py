@@ -10,7 +10,7 @@ import uvloop
 import yaml
 
 from fairlead_cli.embedded import embed
-from fairlead_contract.resources import ApiService
+from fairlead_contract.spec.resources import ApiService
 from fairlead_workload import memory
 from fairlead_workload.service import Role, Service
 

@@ -10,8 +10,8 @@ from shlex import quote
 from typing import Any
 
 from fairlead_cli import samples
-from fairlead_contract.api import Operation, Writes
 from fairlead_contract.runtime import RuntimeDocument
+from fairlead_contract.spec.api import Operation, Writes
 from fairlead_workload.model import identifiers
 from fairlead_workload.model.resource import Resource
 

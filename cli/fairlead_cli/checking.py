@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from fairlead_cli import notices
 from fairlead_cli.documents import Document, Loaded
 from fairlead_cli.notices import Notice
-from fairlead_contract import rules
-from fairlead_contract.findings import Finding, Severity
-from fairlead_contract.resources import ApiService
-from fairlead_contract.rules import AnyResource
+from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.validation import rules
+from fairlead_contract.validation.findings import Finding, Severity
+from fairlead_contract.validation.rules import AnyResource
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ def unserved(services: Iterable[tuple[Document, ApiService]], *, severity: Sever
 def sizes(checked: Checked) -> list[Notice]:
     """What of sound resources does not fit on a cluster. A laptop takes it."""
     # Only `lint` asks, and the start of `run` has no time for it.
-    from fairlead_contract.published import apply_findings, size_findings
+    from fairlead_contract.validation.sizes import apply_findings, size_findings
 
     found = [document.notice(each) for document, _ in checked.resources for each in apply_findings(document.value)]
     found += [document.notice(each) for document, resource in checked.services for each in size_findings(resource)]

@@ -14,7 +14,7 @@ from typing import Any
 from fairlead_cli.changes import Action, Change, Outlook, compared
 from fairlead_cli.comparing import differences
 from fairlead_contract import names
-from fairlead_contract.resources import API_VERSION
+from fairlead_contract.spec.resources import API_VERSION
 from fairlead_operator import classes, intent, kinds, pruning
 from fairlead_operator.cluster.client import Client, Manifest
 from fairlead_operator.cluster.discovery import optional_kinds, serves

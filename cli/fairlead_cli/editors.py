@@ -3,8 +3,8 @@
 import json
 import sys
 
-from fairlead_contract.definitions import KINDS
-from fairlead_contract.editor_schema import editor_schema
+from fairlead_contract.crd.definitions import KINDS
+from fairlead_contract.crd.editor_schema import editor_schema
 
 
 def text(kind: str | None = None) -> str:

@@ -6,11 +6,11 @@ queue SQLite with the retries, order, dead letters and format that the resource 
 
 from pathlib import Path
 
-from fairlead_contract.bindings import Cache, CacheType, Datastore, DatastoreType, Queue, QueueType
-from fairlead_contract.findings import Finding, path
-from fairlead_contract.resources import ApiService
 from fairlead_contract.runtime import RuntimeDocument, derive
-from fairlead_contract.worker import Call, Handler
+from fairlead_contract.spec.bindings import Cache, CacheType, Datastore, DatastoreType, Queue, QueueType
+from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.worker import Call, Handler
+from fairlead_contract.validation.findings import Finding, path
 
 DATA_ROOT = Path(".fairlead")
 _BROKERS: dict[str, None] = dict.fromkeys(("sqs", "sns", "kinesis", "kafka", "sqlite"))

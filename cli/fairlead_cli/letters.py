@@ -15,9 +15,9 @@ from typing import Literal
 from fairlead_cli import checking, documents, embedded, letter_text, notices
 from fairlead_cli.documents import Document
 from fairlead_cli.notices import Notice
-from fairlead_contract.findings import Finding
-from fairlead_contract.resources import ApiService
-from fairlead_contract.write_only import write_only
+from fairlead_contract.json_schema.write_only import write_only
+from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.validation.findings import Finding
 from fairlead_workload.errors import DependencyError, Misconfigured
 from fairlead_workload.events.showing import Hidden
 from fairlead_workload.queues.base import DeadLetters, LetterFilter

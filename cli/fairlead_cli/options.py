@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from fairlead_contract.model import DURATION_PATTERN, seconds
+from fairlead_contract.spec.model import DURATION_PATTERN, seconds
 
 Files = Annotated[
     list[str],

@@ -19,7 +19,7 @@ from fairlead_cli.changes import Action, Outlook
 from fairlead_cli.documents import Document
 from fairlead_cli.dry_run import Surroundings
 from fairlead_cli.notices import Notice
-from fairlead_contract.findings import Finding
+from fairlead_contract.validation.findings import Finding
 from fairlead_operator.cluster.client import Client
 from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorError, Unauthorized, Unreachable

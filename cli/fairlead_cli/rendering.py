@@ -15,8 +15,8 @@ import yaml
 from fairlead_cli import checking, documents, notices
 from fairlead_cli.documents import Document
 from fairlead_cli.notices import Notice, has_errors
-from fairlead_contract.findings import Finding, Severity
-from fairlead_contract.resources import ApiServiceClass
+from fairlead_contract.spec.resources import ApiServiceClass
+from fairlead_contract.validation.findings import Finding, Severity
 from fairlead_operator import plan
 from fairlead_operator.plan import BUILT_IN_CLASS, Capabilities, Child, Plan, Violation
 

@@ -10,8 +10,8 @@ from fairlead_cli import checking, documents, embedded
 from fairlead_cli.checking import Checked
 from fairlead_cli.documents import Document
 from fairlead_cli.notices import Notice, has_errors
-from fairlead_contract.findings import Severity
-from fairlead_contract.resources import ApiService
+from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.validation.findings import Severity
 
 Services = Sequence[tuple[Document, ApiService]]
 

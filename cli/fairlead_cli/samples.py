@@ -6,7 +6,7 @@ serves the resource, and where it fails there is no sample.
 
 from typing import Any
 
-from fairlead_contract.references import target
+from fairlead_contract.json_schema.references import target
 from fairlead_workload.errors import Problem
 from fairlead_workload.model.resource import Resource
 

@@ -13,7 +13,7 @@ from typing import Literal
 
 from fairlead_cli import announcement, embedded
 from fairlead_cli.documents import Document
-from fairlead_contract.resources import ApiService
+from fairlead_contract.spec.resources import ApiService
 from fairlead_workload import process
 from fairlead_workload.process import NotServed, Workload
 from fairlead_workload.service import Service

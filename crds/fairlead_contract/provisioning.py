@@ -7,9 +7,9 @@ from typing import Literal
 
 from pydantic import Field
 
-from fairlead_contract.model import Model
 from fairlead_contract.names import TERMINATION_LOG_BYTES
-from fairlead_contract.resources import BindingStatus
+from fairlead_contract.spec.model import Model
+from fairlead_contract.spec.resources import BindingStatus
 
 RESULT_VERSION = 1
 NOT_SERVED = "NotServed"  # the image has no code for this type of binding

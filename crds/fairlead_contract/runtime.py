@@ -8,12 +8,12 @@ from typing import Literal
 
 from pydantic import Field
 
-from fairlead_contract.api import Api
-from fairlead_contract.bindings import Cache, Datastore, Queue
-from fairlead_contract.model import Model, seconds
-from fairlead_contract.resources import ApiService
-from fairlead_contract.security import Grpc, Security
-from fairlead_contract.worker import Worker
+from fairlead_contract.spec.api import Api
+from fairlead_contract.spec.bindings import Cache, Datastore, Queue
+from fairlead_contract.spec.model import Model, seconds
+from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.security import Grpc, Security
+from fairlead_contract.spec.worker import Worker
 
 RUNTIME_VERSION = 1
 REQUEST_SECONDS = 30.0  # longest that a request in flight may take once its process drains

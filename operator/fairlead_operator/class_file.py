@@ -8,8 +8,8 @@ from pathlib import Path
 
 import yaml
 
-from fairlead_contract.resources import ApiServiceClass
-from fairlead_contract.rules import check
+from fairlead_contract.spec.resources import ApiServiceClass
+from fairlead_contract.validation.rules import check
 from fairlead_operator.cluster.store import Whole
 
 VERSION = "1"

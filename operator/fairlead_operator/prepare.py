@@ -11,10 +11,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fairlead_contract.consistency import api_findings
-from fairlead_contract.findings import Severity
-from fairlead_contract.resources import ApiService, ApiServiceClass
-from fairlead_contract.rules import check
+from fairlead_contract.spec.resources import ApiService, ApiServiceClass
+from fairlead_contract.validation.consistency import api_findings
+from fairlead_contract.validation.findings import Severity
+from fairlead_contract.validation.rules import check
 from fairlead_operator import classes, plan
 from fairlead_operator.cluster.reading import depth
 from fairlead_operator.cluster.store import Name

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fairlead_contract.resources import ApiService, ApiServiceClass
+from fairlead_contract.spec.resources import ApiService, ApiServiceClass
 from fairlead_operator.plan import Capabilities, plan
 
 from ..kstatus import reading

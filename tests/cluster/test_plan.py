@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fairlead_contract.resources import ApiService, ApiServiceClass
+from fairlead_contract.spec.resources import ApiService, ApiServiceClass
 from fairlead_operator.plan import BUILT_IN_CLASS, Capabilities, Child, plan, teardown
 
 from .client import Client, Manifest

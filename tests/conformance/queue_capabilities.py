@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tests.embedded import open_database
 from tests.wrapped import WrappedQueue
 
-from fairlead_contract.bindings import Order
+from fairlead_contract.spec.bindings import Order
 from fairlead_workload.queues.base import Queue
 from fairlead_workload.queues.sqlite import SqliteQueue
 

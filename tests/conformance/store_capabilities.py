@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from tests.embedded import open_database
 from tests.wrapped import WrappedStore
 
-from fairlead_contract.api import Resource
+from fairlead_contract.spec.api import Resource
 from fairlead_workload.stores.base import Store
 from fairlead_workload.stores.sqlite import SqliteStore
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_contract.api import Resource
+from fairlead_contract.spec.api import Resource
 from fairlead_workload.errors import Conflict
 from fairlead_workload.stores.base import Expect, Mutation, Store, Unit
 

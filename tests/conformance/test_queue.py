@@ -9,7 +9,7 @@ from typing import Protocol, runtime_checkable
 
 import pytest
 
-from fairlead_contract.bindings import Order
+from fairlead_contract.spec.bindings import Order
 from fairlead_workload.errors import Unavailable
 from fairlead_workload.queues.base import DeadLetters, Delivery, Failure, LetterFilter, Message, Queue
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_contract.api import Resource
+from fairlead_contract.spec.api import Resource
 from fairlead_workload.errors import Refused
 from fairlead_workload.stores.base import Mutation, Query, Range, Scalar, Store, Unit
 

@@ -14,7 +14,6 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
-from fairlead_contract.findings import Finding
 from fairlead_contract.names import (
     ADMIN_PORT,
     DATA_DIR,
@@ -23,6 +22,7 @@ from fairlead_contract.names import (
     TERMINATION_LOG,
 )
 from fairlead_contract.runtime import RuntimeDocument
+from fairlead_contract.validation.findings import Finding
 from fairlead_workload import process, provisioning, runtime_file, termination
 from fairlead_workload.process import NotServed, Workload
 from fairlead_workload.runtime_file import Refused

@@ -16,8 +16,8 @@ from typing import Any
 
 import uvloop
 
-from fairlead_contract.findings import Finding
 from fairlead_contract.runtime import RuntimeDocument, drain_seconds
+from fairlead_contract.validation.findings import Finding
 from fairlead_workload import memory, open_files
 from fairlead_workload.errors import FairleadError, Misconfigured
 from fairlead_workload.service import EVERYTHING, Role, Service

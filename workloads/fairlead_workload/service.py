@@ -15,8 +15,8 @@ from typing import Any
 
 from prometheus_client.registry import CollectorRegistry
 
-from fairlead_contract.api import Protocol
 from fairlead_contract.runtime import RuntimeDocument
+from fairlead_contract.spec.api import Protocol
 from fairlead_workload import storage
 from fairlead_workload.api.admin import admin
 from fairlead_workload.api.app import application

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from fairlead_contract.api import Resource as ResourceSpec
-from fairlead_contract.bindings import CacheType, DatastoreType, QueueType
-from fairlead_contract.model import seconds
 from fairlead_contract.runtime import RuntimeDocument
+from fairlead_contract.spec.api import Resource as ResourceSpec
+from fairlead_contract.spec.bindings import CacheType, DatastoreType, QueueType
+from fairlead_contract.spec.model import seconds
 from fairlead_workload.api.fetching import fetcher
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.memory import MemoryCache

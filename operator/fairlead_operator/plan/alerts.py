@@ -8,11 +8,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fairlead_contract.bindings import CacheType, Queue
-from fairlead_contract.model import seconds
-from fairlead_contract.operation import Slo
-from fairlead_contract.security import FilterMode
-from fairlead_contract.worker import Worker
+from fairlead_contract.spec.bindings import CacheType, Queue
+from fairlead_contract.spec.hosting import Slo
+from fairlead_contract.spec.model import seconds
+from fairlead_contract.spec.security import FilterMode
+from fairlead_contract.spec.worker import Worker
 from fairlead_operator.plan import burn_rate
 from fairlead_operator.plan.children import Child, Manifest
 from fairlead_operator.plan.monitors import API_VERSION, LABEL

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from fairlead_contract.operation import ExposureType, IngressExposure
+from fairlead_contract.spec.hosting import ExposureType, IngressExposure
 from fairlead_operator.plan.alerts import prometheus_rule
 from fairlead_operator.plan.bindings import bindings
 from fairlead_operator.plan.certificate import certificates

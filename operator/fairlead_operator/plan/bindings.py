@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from fairlead_contract.bindings import CacheType, Datastore, DatastoreType, Queue, QueueType, Redis, RedisMode
+from fairlead_contract.spec.bindings import CacheType, Datastore, DatastoreType, Queue, QueueType, Redis, RedisMode
 from fairlead_operator.plan.children import Binding
 from fairlead_operator.plan.configuration import dead_letter_name, source_name
 from fairlead_operator.plan.request import Request

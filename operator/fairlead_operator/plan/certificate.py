@@ -5,8 +5,8 @@ them; the public host names have certificates of their own, on the Gateway or th
 renewal.
 """
 
-from fairlead_contract.model import SecretName
-from fairlead_contract.security import Issuer
+from fairlead_contract.spec.model import SecretName
+from fairlead_contract.spec.security import Issuer
 from fairlead_operator.plan.children import Child
 from fairlead_operator.plan.request import Request
 

@@ -6,8 +6,8 @@ because the API server refuses such a pod. A request above a limit of the same s
 
 from collections.abc import Iterable
 
-from fairlead_contract.operation import Compute, ComputeResources, Quantities
 from fairlead_contract.quantities import amount
+from fairlead_contract.spec.hosting import Compute, ComputeResources, Quantities
 from fairlead_operator.plan import quantities
 from fairlead_operator.plan.request import Request
 

@@ -4,11 +4,11 @@ Decided here: the runtime document is immutable and named by its hash, so that a
 own; the other two change in place. The dead letters' targets are named here and nowhere else.
 """
 
-from fairlead_contract.bindings import Queue, QueueType
-from fairlead_contract.model import seconds
 from fairlead_contract.names import DEAD_LETTER_FILE, RUNTIME_FILE
-from fairlead_contract.openapi import openapi
+from fairlead_contract.openapi.document import openapi
 from fairlead_contract.runtime import RuntimeDocument
+from fairlead_contract.spec.bindings import Queue, QueueType
+from fairlead_contract.spec.model import seconds
 from fairlead_operator.plan.children import Child, Manifest, Stage
 from fairlead_operator.plan.digest import canonical
 from fairlead_operator.plan.request import Request

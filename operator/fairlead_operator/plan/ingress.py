@@ -1,6 +1,6 @@
 """Exposure through an Ingress. Its annotations are the only ones that come from the resource; the class limits them."""
 
-from fairlead_contract.operation import IngressExposure
+from fairlead_contract.spec.hosting import IngressExposure
 from fairlead_operator.plan.children import Child, Manifest, Stage
 from fairlead_operator.plan.request import Request
 from fairlead_operator.plan.service import port

@@ -8,10 +8,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from fairlead_contract.bindings import Cache, Datastore, Queue
-from fairlead_contract.operation import GatewayRef, ScalingBackend
-from fairlead_contract.published import OPENAPI_DOCUMENT, REMEDY, RUNTIME_DOCUMENT, oversize
-from fairlead_contract.resources import ApiService, ApiServiceClass, ApiServiceSpec, ClassLimits
+from fairlead_contract.spec.bindings import Cache, Datastore, Queue
+from fairlead_contract.spec.hosting import GatewayRef, ScalingBackend
+from fairlead_contract.spec.resources import ApiService, ApiServiceClass, ApiServiceSpec, ClassLimits
+from fairlead_contract.validation.sizes import OPENAPI_DOCUMENT, REMEDY, RUNTIME_DOCUMENT, oversize
 from fairlead_operator.plan.children import Plan, Violation
 from fairlead_operator.plan.configuration import OPENAPI_KEY, RUNTIME_KEY
 

@@ -7,9 +7,9 @@ the Secrets it uses and no others.
 
 from collections.abc import Iterator
 
-from fairlead_contract.bindings import Tls
-from fairlead_contract.model import SecretName
 from fairlead_contract.names import DATA_DIR, DEAD_LETTER_FILE, RUNTIME_FILE, SECRETS_DIR, SecretFolder
+from fairlead_contract.spec.bindings import Tls
+from fairlead_contract.spec.model import SecretName
 from fairlead_operator.plan.children import Manifest
 from fairlead_operator.plan.request import Request
 

@@ -6,8 +6,8 @@ port, which the Service hides. The admin port is open to the cluster's pods, for
 """
 
 from fairlead_contract.names import ADMIN_PORT, GRPC_PORT, LABEL_APISVC, PUBLIC_PORT, PUBLIC_TLS_PORT
-from fairlead_contract.network import NetworkPeer
-from fairlead_contract.worker import Handler, Step, Worker
+from fairlead_contract.spec.network import NetworkPeer
+from fairlead_contract.spec.worker import Handler, Step, Worker
 from fairlead_operator.plan.bindings import egress_ports, url_port
 from fairlead_operator.plan.children import Child, Manifest
 from fairlead_operator.plan.request import COMPONENT, Request

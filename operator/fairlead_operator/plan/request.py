@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from fairlead_contract.bindings import DatastoreType
-from fairlead_contract.model import Model
 from fairlead_contract.names import LABEL_APISVC
-from fairlead_contract.resources import API_VERSION, ApiService, ApiServiceClass, ApiServiceSpec
 from fairlead_contract.runtime import RuntimeDocument, derive
+from fairlead_contract.spec.bindings import DatastoreType
+from fairlead_contract.spec.model import Model
+from fairlead_contract.spec.resources import API_VERSION, ApiService, ApiServiceClass, ApiServiceSpec
 from fairlead_operator.plan.children import Capabilities, Child, Manifest, Stage
 from fairlead_operator.plan.digest import canonical, digest
 

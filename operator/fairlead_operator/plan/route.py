@@ -4,8 +4,8 @@ Decided here: the whole of the API is behind the host names, and the gateway ver
 `ca.crt` of the very Secret that the pod serves with, under the Service's name.
 """
 
-from fairlead_contract.operation import GatewayExposure
-from fairlead_contract.security import ServerTls
+from fairlead_contract.spec.hosting import GatewayExposure
+from fairlead_contract.spec.security import ServerTls
 from fairlead_operator.plan.children import Child, Manifest, Stage
 from fairlead_operator.plan.request import Request
 from fairlead_operator.plan.service import host, port

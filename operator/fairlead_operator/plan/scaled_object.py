@@ -5,8 +5,8 @@ the age of what is read last, never by its number of shards. Credentials come fr
 the Secrets that the resource names; KEDA reads them, we do not.
 """
 
-from fairlead_contract.bindings import Kafka, Queue, QueueType, SaslMechanism, TlsMode
 from fairlead_contract.names import consumer_group
+from fairlead_contract.spec.bindings import Kafka, Queue, QueueType, SaslMechanism, TlsMode
 from fairlead_operator.plan.autoscaler import behavior
 from fairlead_operator.plan.children import Child, Manifest, Stage
 from fairlead_operator.plan.configuration import source_name

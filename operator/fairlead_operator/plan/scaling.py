@@ -1,7 +1,7 @@
 """Which autoscaler a Deployment gets, and what is said when it is not the one that was asked for."""
 
-from fairlead_contract.bindings import Queue
-from fairlead_contract.operation import ScalingBackend
+from fairlead_contract.spec.bindings import Queue
+from fairlead_contract.spec.hosting import ScalingBackend
 from fairlead_operator.plan.autoscaler import api_autoscaler, worker_autoscaler
 from fairlead_operator.plan.children import Child, LeftOut
 from fairlead_operator.plan.request import Request

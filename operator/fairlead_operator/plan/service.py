@@ -4,8 +4,8 @@ Decided here: target ports go by name. While TLS is switched on or off, a pod th
 endpoint, instead of one that answers with the wrong protocol. No Service has the admin port.
 """
 
-from fairlead_contract.api import Protocol
 from fairlead_contract.names import GRPC_PORT
+from fairlead_contract.spec.api import Protocol
 from fairlead_operator.plan.children import Child, Stage
 from fairlead_operator.plan.deployment import GRPC, HTTP, HTTPS
 from fairlead_operator.plan.request import Request

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead_contract.published import apply_findings
+from fairlead_contract.validation.sizes import apply_findings
 
 from ..client import Manifest
 from ..operator.apisvc import Resource

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from fairlead_contract.resources import ApiService, ApiServiceClass
+from fairlead_contract.spec.resources import ApiService, ApiServiceClass
 from fairlead_operator import intent
 from fairlead_operator.inventory import Ref
 from fairlead_operator.plan import Capabilities, Plan, plan

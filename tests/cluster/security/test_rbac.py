@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_contract.resources import ApiService
+from fairlead_contract.spec.resources import ApiService
 from fairlead_operator import kinds, plan
 from fairlead_operator.plan import Capabilities, Stage
 

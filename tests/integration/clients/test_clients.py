@@ -14,7 +14,7 @@ from tests.integration.process.server import EXAMPLES, running
 from tests.left_out import is_left_out
 
 from fairlead_cli import checking, documents, embedded
-from fairlead_contract.openapi import openapi
+from fairlead_contract.openapi.document import openapi
 
 from . import tools
 from .tools import HERE, run

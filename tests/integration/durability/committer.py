@@ -8,7 +8,7 @@ import itertools
 import sys
 from pathlib import Path
 
-from fairlead_contract.api import Resource
+from fairlead_contract.spec.api import Resource
 from fairlead_workload.queues.base import Message
 from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.sqlite import Database

@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from tests.wrapped import WrappedQueue, WrappedStore
 
-from fairlead_contract.bindings import Order
-from fairlead_contract.model import seconds
-from fairlead_contract.resources import ApiService
 from fairlead_contract.runtime import RuntimeDocument, derive
+from fairlead_contract.spec.bindings import Order
+from fairlead_contract.spec.model import seconds
+from fairlead_contract.spec.resources import ApiService
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import Fetched, policy_of

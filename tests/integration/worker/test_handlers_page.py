@@ -8,9 +8,9 @@ import yaml
 from tests import pages
 from tests.pages import Code, Table, words
 
-from fairlead_contract import expressions
-from fairlead_contract.expressions import ExpressionError
-from fairlead_contract.rules import check
+from fairlead_contract.cel import expressions
+from fairlead_contract.cel.expressions import ExpressionError
+from fairlead_contract.validation.rules import check
 from fairlead_workload.events.cloudevents import Event
 from fairlead_workload.model.effects import Action
 

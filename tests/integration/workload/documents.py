@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fairlead_contract.resources import ApiService
 from fairlead_contract.runtime import derive
+from fairlead_contract.spec.resources import ApiService
 
 Json = dict[str, Any]
 PRODUCTS: Json = {

@@ -11,8 +11,8 @@ from prometheus_client.registry import CollectorRegistry
 from tests.embedded import open_database
 from tests.wrapped import WrappedQueue, WrappedStore
 
-from fairlead_contract.resources import ApiService
 from fairlead_contract.runtime import RuntimeDocument, derive
+from fairlead_contract.spec.resources import ApiService
 from fairlead_workload.api.fetching import fetcher
 from fairlead_workload.api.kernel import Kernel
 from fairlead_workload.bindings import Bindings

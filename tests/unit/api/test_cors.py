@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fairlead_contract.runtime import derive
-from fairlead_contract.security import Cors as Settings
+from fairlead_contract.spec.security import Cors as Settings
 from fairlead_workload.api.app import application
 from fairlead_workload.api.cors import EXPOSED, Cors
 from fairlead_workload.api.health import Health

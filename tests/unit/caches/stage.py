@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from tests.wrapped import WrappedCache
 
-from fairlead_contract.api import CacheStrategy
+from fairlead_contract.spec.api import CacheStrategy
 from fairlead_workload.caches.base import Cache
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import Fetched, Lookup, Policy

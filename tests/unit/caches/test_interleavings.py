@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead_contract.api import CacheStrategy
+from fairlead_contract.spec.api import CacheStrategy
 from fairlead_workload.caches.base import Entry
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import Fetched, Lookup, Policy

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from fairlead_contract.api import CacheStrategy
+from fairlead_contract.spec.api import CacheStrategy
 from fairlead_workload.caches.policy import Policy, Status
 from fairlead_workload.caches.strategy import TOMBSTONE_SECONDS
 

@@ -5,7 +5,7 @@ from math import exp
 
 import pytest
 
-from fairlead_contract.api import CacheStrategy, ResourceCache
+from fairlead_contract.spec.api import CacheStrategy, ResourceCache
 from fairlead_workload.caches.base import State
 from fairlead_workload.caches.policy import Policy, Status, policy_of
 from fairlead_workload.caches.strategy import TOMBSTONE_SECONDS

@@ -6,7 +6,7 @@ import pytest
 from tests.unit.cli.resources import QUEUE, service
 
 from fairlead_cli import embedded
-from fairlead_contract.bindings import CacheType, DatastoreType, QueueType
+from fairlead_contract.spec.bindings import CacheType, DatastoreType, QueueType
 
 POSTGRESQL = {
     "type": "PostgreSQL",

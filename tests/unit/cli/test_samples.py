@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fairlead_cli.samples import sample
-from fairlead_contract.api import Resource as ResourceSpec
+from fairlead_contract.spec.api import Resource as ResourceSpec
 from fairlead_workload.model.resource import Resource
 
 

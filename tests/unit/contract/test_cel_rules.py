@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from fairlead_contract.definitions import KINDS, object_schema
-from fairlead_contract.rules import check
+from fairlead_contract.crd.definitions import KINDS, object_schema
+from fairlead_contract.validation.rules import check
 
 TABLES = Path(__file__).parents[2] / "data" / "cel"
 VALUES = yaml.safe_load((TABLES.parent / "values.yaml").read_text())

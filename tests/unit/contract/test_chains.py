@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from tests.unit.contract.test_findings import ORDERS
 
-from fairlead_contract.rules import check
+from fairlead_contract.validation.rules import check
 
 HANDLERS = "spec.worker.handlers"
 SET = {"name": "mark", "set": {"status": "'CONFIRMED'"}}

@@ -9,10 +9,10 @@ import jsonschema_rs
 import pytest
 import yaml
 
-from fairlead_contract.definitions import KINDS
-from fairlead_contract.editor_schema import editor_schema
-from fairlead_contract.resources import ApiService
-from fairlead_contract.structure import parse
+from fairlead_contract.crd.definitions import KINDS
+from fairlead_contract.crd.editor_schema import editor_schema
+from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.validation.structure import parse
 
 from .test_schema import nodes
 

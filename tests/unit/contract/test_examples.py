@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fairlead_contract.rules import Severity, check, unserved
+from fairlead_contract.validation.rules import Severity, check, unserved
 
 EXAMPLES = Path(__file__).parents[3] / "examples"
 INVALID = sorted((EXAMPLES / "invalid").glob("*.yaml"))

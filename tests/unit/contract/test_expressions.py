@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead_contract import expressions
-from fairlead_contract.expressions import ExpressionError, Program
+from fairlead_contract.cel import expressions
+from fairlead_contract.cel.expressions import ExpressionError, Program
 
 VARIABLES: dict[str, Any] = {
     "document": {"id": "o1", "quantity": 3, "tags": ["a", "b"], "note": None, "price": 1.5, "paid": True},

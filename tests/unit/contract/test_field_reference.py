@@ -5,9 +5,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from fairlead_contract.definitions import KINDS, Kind
-from fairlead_contract.field_reference import anchor, markdown
-from fairlead_contract.schema import Json, structural
+from fairlead_contract.crd.definitions import KINDS, Kind
+from fairlead_contract.crd.field_reference import anchor, markdown
+from fairlead_contract.crd.structural_schema import Json, structural
 
 ROW = re.compile(r"^\| `([^`]+)` \| (.+?) \| (.*?) \| (.+) \|$", re.MULTILINE)
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -11,10 +11,10 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead_contract import naming
-from fairlead_contract.definitions import KINDS, object_schema
-from fairlead_contract.findings import nearest, path
-from fairlead_contract.rules import Severity, check, is_ours
+from fairlead_contract.crd.definitions import KINDS, object_schema
+from fairlead_contract.validation import unknown_names
+from fairlead_contract.validation.findings import nearest, path
+from fairlead_contract.validation.rules import Severity, check, is_ours
 
 ORDERS = yaml.safe_load((Path(__file__).parents[3] / "examples" / "orders.yaml").read_text())
 DELETE = object()
@@ -159,7 +159,7 @@ def test_a_resource_that_is_not_there_is_told_beside_faults_of_shape() -> None:
 
 def test_what_is_told_by_name_is_a_rule_of_the_definition() -> None:
     written = json.dumps(object_schema(next(kind for kind in KINDS if kind.name == "ApiService")))
-    assert all(f'"message": "{rule}; ' in written for rule in naming.RULES)
+    assert all(f'"message": "{rule}; ' in written for rule in unknown_names.RULES)
 
 
 def test_one_wrong_item_is_one_finding() -> None:

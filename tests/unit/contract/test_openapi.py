@@ -9,7 +9,7 @@ from jsonschema_rs import Draft202012Validator, meta
 from schemathesis.specs.openapi.definitions import OPENAPI_31
 
 from fairlead_contract import problems
-from fairlead_contract.openapi import openapi
+from fairlead_contract.openapi.document import openapi
 from fairlead_contract.runtime import RuntimeDocument
 
 PROPERTIES: dict[str, Any] = {

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from fairlead_contract.openapi_examples import example, plainly_fits
-from fairlead_contract.openapi_schemas import INT64, KEY_TEXT, UUID_V7
+from fairlead_contract.openapi.examples import example, plainly_fits
+from fairlead_contract.openapi.schemas import INT64, KEY_TEXT, UUID_V7
 
 UUID = "01985a5e-7a2b-7c3d-8e4f-5a6b7c8d9e0f"
 WORDS: list[tuple[str, Any]] = [

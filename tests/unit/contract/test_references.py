@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from fairlead_contract.api import Resource as Spec
-from fairlead_contract.openapi import openapi
+from fairlead_contract.json_schema.compilation import schema_findings
+from fairlead_contract.openapi.document import openapi
 from fairlead_contract.runtime import RuntimeDocument
-from fairlead_contract.schemas import schema_findings
+from fairlead_contract.spec.api import Resource as Spec
 from fairlead_workload.errors import Problem
 from fairlead_workload.model.resource import Resource
 

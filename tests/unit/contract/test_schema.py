@@ -10,9 +10,9 @@ import pytest
 import yaml
 from pydantic import Field
 
-from fairlead_contract.definitions import KINDS, Kind, custom_resource_definition, object_schema
-from fairlead_contract.model import Model, Rule, map_list
-from fairlead_contract.schema import Unsayable, structural
+from fairlead_contract.crd.definitions import KINDS, Kind, custom_resource_definition, object_schema
+from fairlead_contract.crd.structural_schema import Unsayable, structural
+from fairlead_contract.spec.model import Model, Rule, map_list
 
 ROOT = Path(__file__).parents[3]
 YAML_BOOLEANS = {"y", "n", "yes", "no", "on", "off", "true", "false"}

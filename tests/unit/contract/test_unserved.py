@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from fairlead_contract.resources import ApiService
-from fairlead_contract.rules import Severity, check, unserved
 from fairlead_contract.runtime import derive
+from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.validation.rules import Severity, check, unserved
 
 ORDERS = yaml.safe_load((Path(__file__).parents[3] / "examples" / "orders.yaml").read_text())
 JWT = {"issuer": "https://id.example.com", "audiences": ["a"]}

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from jsonschema_rs import Draft202012Validator
 
-from fairlead_contract.openapi import openapi
-from fairlead_contract.rules import check
+from fairlead_contract.openapi.document import openapi
 from fairlead_contract.runtime import derive
+from fairlead_contract.validation.rules import check
 
 NESTED = {"type": "object", "properties": {"password": {"type": "string", "writeOnly": True}}}
 PROPERTIES: dict[str, Any] = {

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fairlead_contract.api import Resource as Spec
+from fairlead_contract.spec.api import Resource as Spec
 from fairlead_workload.model.resource import Resource
 
 PROPERTIES: dict[str, Any] = {

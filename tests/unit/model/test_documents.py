@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairlead_contract.api import Resource as ResourceSpec
+from fairlead_contract.spec.api import Resource as ResourceSpec
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.stores.base import Document
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead_contract.schemas import compile_schema
+from fairlead_contract.json_schema.compilation import compile_schema
 from fairlead_workload.model import keys
 from fairlead_workload.model.keys import InvalidKey
 

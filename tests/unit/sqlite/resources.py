@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fairlead_contract.api import Resource
+from fairlead_contract.spec.api import Resource
 from fairlead_workload.stores.base import Expect, Mutation, Unit
 
 

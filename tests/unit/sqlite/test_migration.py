@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_contract.api import Resource
+from fairlead_contract.spec.api import Resource
 from fairlead_workload.errors import Misconfigured
 from fairlead_workload.sqlite import Database
 from fairlead_workload.sqlite.database import DATABASE_FILE

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead_contract.bindings import Order
+from fairlead_contract.spec.bindings import Order
 from fairlead_workload.errors import Misconfigured
 from fairlead_workload.queues.base import LetterFilter, Message
 from fairlead_workload.queues.sqlite import SqliteQueue

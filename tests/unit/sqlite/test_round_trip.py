@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fairlead_contract.api import Resource
+from fairlead_contract.spec.api import Resource
 from fairlead_workload.stores.base import Key
 from fairlead_workload.stores.sqlite.layout import Layout
 from fairlead_workload.stores.sqlite.migration import migrate

@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from fairlead_contract.api import Resource as ResourceSpec
-from fairlead_contract.worker import ServiceTarget, Worker
+from fairlead_contract.spec.api import Resource as ResourceSpec
+from fairlead_contract.spec.worker import ServiceTarget, Worker
 from fairlead_workload.errors import Misconfigured
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.queues.base import Delivery, Message

@@ -2,8 +2,8 @@
 
 import pytest
 
-from fairlead_contract.bindings import Backoff, Retry
-from fairlead_contract.expressions import ExpressionError
+from fairlead_contract.cel.expressions import ExpressionError
+from fairlead_contract.spec.bindings import Backoff, Retry
 from fairlead_workload.errors import Conflict, ConflictKind, Refused, Unavailable
 from fairlead_workload.events.cloudevents import UndecodableEvent
 from fairlead_workload.model import problems

@@ -4,7 +4,7 @@ Decided here: 202 only after the queue has the command. Nothing is written to th
 Idempotency-Key, and nothing read unless it sent a condition or a reference is not in the cache.
 """
 
-from fairlead_contract.api import Writes
+from fairlead_contract.spec.api import Writes
 from fairlead_workload.api.conditions import prefers_async
 from fairlead_workload.api.idempotency import Claim, IdempotencyKeys
 from fairlead_workload.api.publishing import publish

@@ -54,6 +54,6 @@ async def _ready(health: Health, request: Request) -> Response:
 
 
 def _openapi(document: RuntimeDocument) -> tuple[Headers, bytes]:
-    from fairlead_contract.openapi import openapi  # most processes are never asked
+    from fairlead_contract.openapi.document import openapi  # most processes are never asked
 
     return [JSON], msgspec.json.encode(openapi(document))

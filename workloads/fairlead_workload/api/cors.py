@@ -7,9 +7,9 @@ cannot. The answer to an origin that is not allowed says nothing of CORS; the br
 
 import re
 
-from fairlead_contract import security
-from fairlead_contract.model import seconds
 from fairlead_contract.runtime import RuntimeDocument
+from fairlead_contract.spec import security
+from fairlead_contract.spec.model import seconds
 from fairlead_workload.api.request import Request
 from fairlead_workload.api.responses import Headers, Response
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 
-from fairlead_contract.api import Operation
+from fairlead_contract.spec.api import Operation
 from fairlead_workload.api.cors import cors_of
 from fairlead_workload.api.idempotency import IdempotencyKeys
 from fairlead_workload.api.lists import Lister

@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 
 import msgspec
 
-from fairlead_contract.api import Reads
+from fairlead_contract.spec.api import Reads
 from fairlead_workload.api import conditions, cursors
 from fairlead_workload.api.queries import ListIndex, ListQuery, QueryParser
 from fairlead_workload.api.request import Request

@@ -6,7 +6,7 @@ its event may still be retried, and gone after that. Succeeded is answered once 
 
 from typing import Any
 
-from fairlead_contract.model import seconds
+from fairlead_contract.spec.model import seconds
 from fairlead_workload.api import conditions
 from fairlead_workload.api.request import Request, decode_segment
 from fairlead_workload.api.responses import Response, json_response

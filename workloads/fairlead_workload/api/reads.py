@@ -6,7 +6,7 @@ is; `Cache-Control: no-cache` of the client reads through the cache, and so does
 
 from math import inf
 
-from fairlead_contract.api import Reads
+from fairlead_contract.spec.api import Reads
 from fairlead_workload.api import conditions
 from fairlead_workload.api.request import Request, decode_segment
 from fairlead_workload.api.responses import JSON, REVALIDATE, Headers, Response

@@ -5,7 +5,7 @@ the three ways it goes: at once (`sync`), through the queue (`accepted`), or thr
 one document take turns, unless they carry an ETag, which lets one of them succeed anyway, or go through the queue.
 """
 
-from fairlead_contract.api import CacheStrategy, Writes
+from fairlead_contract.spec.api import CacheStrategy, Writes
 from fairlead_workload.api import bodies, codings, conditions, media_types
 from fairlead_workload.api.accepted import AcceptedWrites
 from fairlead_workload.api.conditions import UNCONDITIONAL

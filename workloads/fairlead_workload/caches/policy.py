@@ -4,8 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from fairlead_contract.api import CacheStrategy, ResourceCache
-from fairlead_contract.model import seconds
+from fairlead_contract.spec.api import CacheStrategy, ResourceCache
+from fairlead_contract.spec.model import seconds
 from fairlead_workload.caches.base import Entry
 
 

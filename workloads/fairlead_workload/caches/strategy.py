@@ -18,7 +18,7 @@ from math import inf, log
 from random import random as uniform
 from typing import Literal, TypeVar
 
-from fairlead_contract.api import CacheStrategy
+from fairlead_contract.spec.api import CacheStrategy
 from fairlead_workload.caches.base import Cache, Entry, Peekable, State
 from fairlead_workload.caches.marks import Marks
 from fairlead_workload.caches.memory import MemoryCache

@@ -10,7 +10,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
-from fairlead_contract.schemas import INTEGER_MARK
+from fairlead_contract.json_schema.compilation import INTEGER_MARK
 from fairlead_workload.stores.base import Document
 
 

@@ -12,7 +12,7 @@ from math import isfinite
 from typing import Any
 from urllib.parse import quote
 
-from fairlead_contract.schemas import compile_schema
+from fairlead_contract.json_schema.compilation import compile_schema
 from fairlead_workload.model import instants
 from fairlead_workload.stores.base import Key, Scalar
 

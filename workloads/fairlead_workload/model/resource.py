@@ -14,10 +14,10 @@ from urllib.parse import unquote
 import msgspec
 from jsonschema_rs import Draft202012Validator, ValidationError
 
-from fairlead_contract.api import KeyGeneration
-from fairlead_contract.api import Resource as ResourceSpec
-from fairlead_contract.schemas import compile_schema, wanting_integers, with_64_bit_integers
-from fairlead_contract.write_only import write_only
+from fairlead_contract.json_schema.compilation import compile_schema, wanting_integers, with_64_bit_integers
+from fairlead_contract.json_schema.write_only import write_only
+from fairlead_contract.spec.api import KeyGeneration
+from fairlead_contract.spec.api import Resource as ResourceSpec
 from fairlead_workload.model import identifiers, instants, keys, problems
 from fairlead_workload.model.integers import as_integers
 from fairlead_workload.model.problems import FieldError

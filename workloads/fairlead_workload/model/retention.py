@@ -1,7 +1,7 @@
 """How long our own records live, in seconds. Expiry is compared in code, never left to the store's own deletion."""
 
-from fairlead_contract.bindings import Queue
-from fairlead_contract.model import seconds
+from fairlead_contract.spec.bindings import Queue
+from fairlead_contract.spec.model import seconds
 
 DAY = 86_400.0
 HOUR = 3_600.0

@@ -9,7 +9,7 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from fairlead_contract.expressions import ExpressionError
+from fairlead_contract.cel.expressions import ExpressionError
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Conflict, ConflictKind, DependencyError, FairleadError, Unavailable
 from fairlead_workload.model.operations import decode_record

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from fairlead_contract.worker import ServiceTarget
+from fairlead_contract.spec.worker import ServiceTarget
 from fairlead_workload.worker.outage import Outage
 from fairlead_workload.worker.plans import CallPlan
 from fairlead_workload.worker.retries import CallFailed, Kind, Verdict, classify, patience_seconds

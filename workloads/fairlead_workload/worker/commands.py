@@ -8,8 +8,8 @@ carries the version under which it was shown; when the store is already there, i
 from collections.abc import Collection
 from typing import Any
 
-from fairlead_contract.bindings import Order
-from fairlead_contract.bindings import Queue as QueueSpec
+from fairlead_contract.spec.bindings import Order
+from fairlead_contract.spec.bindings import Queue as QueueSpec
 from fairlead_workload.errors import Conflict, ConflictKind, Problem
 from fairlead_workload.events.facts import facts
 from fairlead_workload.model import problems, retention

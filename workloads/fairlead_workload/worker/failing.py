@@ -11,7 +11,7 @@ from importlib.metadata import version
 
 from msgspec import structs
 
-from fairlead_contract.bindings import Queue as QueueSpec
+from fairlead_contract.spec.bindings import Queue as QueueSpec
 from fairlead_workload.errors import Conflict, DependencyError, Unavailable
 from fairlead_workload.events.cloudevents import UndecodableEvent
 from fairlead_workload.model import problems, retention

@@ -15,8 +15,8 @@ from typing import Any
 
 from msgspec import structs
 
-from fairlead_contract.bindings import Queue as QueueSpec
-from fairlead_contract.expressions import ExpressionError
+from fairlead_contract.cel.expressions import ExpressionError
+from fairlead_contract.spec.bindings import Queue as QueueSpec
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Conflict, ConflictKind, FairleadError, Unavailable
 from fairlead_workload.model import retention

@@ -12,7 +12,7 @@ import random as randomness
 from collections.abc import Callable, Iterable, Sequence
 from uuid import uuid4
 
-from fairlead_contract.model import seconds
+from fairlead_contract.spec.model import seconds
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import DependencyError, Misconfigured
 from fairlead_workload.queues.base import Delivery, Queue

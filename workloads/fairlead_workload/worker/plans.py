@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 
-from fairlead_contract import expressions
-from fairlead_contract import worker as contract
-from fairlead_contract.expressions import ExpressionError, Program
-from fairlead_contract.model import seconds
-from fairlead_contract.worker import ServiceTarget
+from fairlead_contract.cel import expressions
+from fairlead_contract.cel.expressions import ExpressionError, Program
+from fairlead_contract.spec import worker as contract
+from fairlead_contract.spec.model import seconds
+from fairlead_contract.spec.worker import ServiceTarget
 from fairlead_workload.errors import Misconfigured
 from fairlead_workload.model.resource import Resource
 

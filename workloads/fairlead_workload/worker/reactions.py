@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 
-from fairlead_contract.bindings import Queue as QueueSpec
+from fairlead_contract.spec.bindings import Queue as QueueSpec
 from fairlead_workload.model import retention
 from fairlead_workload.stores.base import Record, Unit
 from fairlead_workload.worker import inbox, steps

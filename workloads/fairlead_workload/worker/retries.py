@@ -16,9 +16,9 @@ from enum import StrEnum
 
 import msgspec
 
-from fairlead_contract.bindings import Backoff, Retry
-from fairlead_contract.expressions import ExpressionError
-from fairlead_contract.model import seconds
+from fairlead_contract.cel.expressions import ExpressionError
+from fairlead_contract.spec.bindings import Backoff, Retry
+from fairlead_contract.spec.model import seconds
 from fairlead_workload.errors import Conflict, DependencyError, Problem, Refused
 from fairlead_workload.events.cloudevents import UndecodableEvent
 

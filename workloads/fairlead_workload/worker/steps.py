@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead_contract.expressions import ExpressionError, Program
+from fairlead_contract.cel.expressions import ExpressionError, Program
 from fairlead_workload.errors import FairleadError
 from fairlead_workload.events.cloudevents import Event
 from fairlead_workload.events.facts import document_event

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
-from fairlead_contract.bindings import Queue as QueueSpec
+from fairlead_contract.spec.bindings import Queue as QueueSpec
 from fairlead_workload.errors import DependencyError
 from fairlead_workload.model import retention
 from fairlead_workload.stores.base import Store, Unit

@@ -1,6 +1,6 @@
 """Telling the cache what a commit has made of a document. Encoded only for a cache that keeps it."""
 
-from fairlead_contract.api import CacheStrategy
+from fairlead_contract.spec.api import CacheStrategy
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.stores.base import Document, Key

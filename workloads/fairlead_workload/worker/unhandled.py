@@ -7,7 +7,7 @@ done, unless a handler has begun with it. The progress stays: redriven, it goes 
 
 from collections.abc import Callable
 
-from fairlead_contract.bindings import Queue as QueueSpec
+from fairlead_contract.spec.bindings import Queue as QueueSpec
 from fairlead_workload.errors import DependencyError
 from fairlead_workload.model import retention
 from fairlead_workload.stores.base import PROGRESS, RecordWrite, Store

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from fairlead_contract.names import RUNTIME_FILE
-from fairlead_contract.openapi import openapi
+from fairlead_contract.openapi.document import openapi
 from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_operator.plan import Capabilities, plan
 from fairlead_operator.plan.request import COMPONENT

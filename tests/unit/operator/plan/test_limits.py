@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairlead_contract.resources import ApiService, ApiServiceClass
+from fairlead_contract.spec.resources import ApiService, ApiServiceClass
 from fairlead_operator.plan import BUILT_IN_CLASS, Violation, violations
 from fairlead_operator.plan.limits import matches
 

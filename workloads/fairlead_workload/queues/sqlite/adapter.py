@@ -9,7 +9,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 
-from fairlead_contract.bindings import Order
+from fairlead_contract.spec.bindings import Order
 from fairlead_workload.errors import FairleadError, Unavailable
 from fairlead_workload.queues.base import DeadLetter, Delivery, Depth, Failure, LetterFilter, Message
 from fairlead_workload.queues.sqlite import letters

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead_contract.bindings import Order
+from fairlead_contract.spec.bindings import Order
 from fairlead_workload.errors import Refused
 from fairlead_workload.queues.base import Delivery, Depth, Message
 

@@ -10,7 +10,7 @@ With `order: Key` a message behind another of its key is `blocked` until that on
 
 import sqlite3
 
-from fairlead_contract.bindings import Order
+from fairlead_contract.spec.bindings import Order
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS _messages (

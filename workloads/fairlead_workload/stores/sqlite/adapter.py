@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from fairlead_contract.api import Resource
+from fairlead_contract.spec.api import Resource
 from fairlead_workload.errors import Conflict, FairleadError, Refused
 from fairlead_workload.sqlite import Database, Lane, Lookup
 from fairlead_workload.stores.base import (

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead_contract.api import Resource
+from fairlead_contract.spec.api import Resource
 from fairlead_workload.errors import Misconfigured
 
 

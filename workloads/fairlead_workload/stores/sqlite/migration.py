@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from fairlead_contract.api import Resource
+from fairlead_contract.spec.api import Resource
 from fairlead_workload.stores.base import LEASES
 from fairlead_workload.stores.sqlite.layout import OWN_COLUMNS, SQL_TYPES, Column, Index, Layout, plan, quoted
 from fairlead_workload.stores.sqlite.rows import RowCodec

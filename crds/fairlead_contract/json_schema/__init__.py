@@ -1,0 +1,1 @@
+"""The JSON Schemas that users write in `schema`: keywords, references inside one schema, compilation, `writeOnly`."""

@@ -1,0 +1,3 @@
+"""What users write: the three custom resources and their parts, as frozen pydantic models. The CRDs are generated from
+them.
+"""
