@@ -21,7 +21,8 @@ import manifests
 import yaml
 
 from fairlead_contract.crd.definitions import KINDS, custom_resource_definition
-from fairlead_operator import kinds, logs, settings
+from fairlead_operator import logs, settings
+from fairlead_operator.kube import kinds
 
 ROOT = Path(__file__).resolve().parent.parent
 CHARTS = ROOT / "charts"

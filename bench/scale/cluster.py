@@ -13,10 +13,10 @@ from bench.machine import cpu_seconds
 from bench.scale import resources
 from bench.scale.audit import Log
 from bench.scale.processes import Python
-from fairlead_operator import kinds
-from fairlead_operator.cluster.client import Client, Manifest
-from fairlead_operator.cluster.credentials import Credentials
-from fairlead_operator.kinds import Kind
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.kube.credentials import Credentials
+from fairlead_operator.kube.kinds import Kind
 
 NAMESPACE = Kind("", "v1", "namespaces", "Namespace", (), namespaced=False)
 OWN_DEFINITIONS = Path(__file__).resolve().parents[2] / "crds"

@@ -17,9 +17,9 @@ from typing import Any
 import orjson
 import uvloop
 
-from fairlead_operator import kinds
-from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.credentials import Credentials
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.client import Client
+from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.settings import Settings
 
 

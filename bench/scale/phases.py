@@ -14,7 +14,7 @@ from bench.scale import resources
 from bench.scale.audit import Call
 from bench.scale.cluster import Cluster
 from bench.scale.processes import Operator, Python
-from fairlead_operator import kinds
+from fairlead_operator.kube import kinds
 
 LOOK_SECONDS = 0.2
 EARLY = 10  # resources that are there before the many, and are edited while the many are made

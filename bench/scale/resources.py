@@ -7,11 +7,11 @@ from typing import Any
 import yaml
 
 from bench.errors import Failed
-from fairlead_operator import kinds
-from fairlead_operator.cluster.client import Client
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.client import Client
 from fairlead_operator.plan import Capabilities, Stage
-from fairlead_operator.prepare import Preparer
-from fairlead_operator.reasons import Trouble
+from fairlead_operator.reconcile.planner import Preparer
+from fairlead_operator.status.reasons import Trouble
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "orders.yaml"
 NAMESPACES = 5

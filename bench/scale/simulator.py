@@ -14,11 +14,11 @@ import uvloop
 from tests.cluster import autoscalers
 from tests.cluster.simulator import ended_status, provisioned, ready_status
 
-from fairlead_operator import kinds
-from fairlead_operator.cluster.client import MERGE, Client, Manifest
-from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.errors import ApiError, OperatorError
-from fairlead_operator.kinds import Kind
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.client import MERGE, Client, Manifest
+from fairlead_operator.kube.credentials import Credentials
+from fairlead_operator.kube.kinds import Kind
 
 IN_FLIGHT = 16
 ENDED = frozenset({"Succeeded", "Failed"})

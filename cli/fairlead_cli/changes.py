@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from fairlead_cli.comparing import Difference
-from fairlead_operator.inventory import Ref
+from fairlead_operator.drift.inventory import Ref
 
 
 class Action(StrEnum):

@@ -15,16 +15,18 @@ from fairlead_cli.changes import Action, Change, Outlook, compared
 from fairlead_cli.comparing import differences
 from fairlead_contract import names
 from fairlead_contract.spec.resources import API_VERSION
-from fairlead_operator import classes, intent, kinds, pruning
-from fairlead_operator.cluster.client import Client, Manifest
-from fairlead_operator.cluster.discovery import optional_kinds, serves
+from fairlead_operator.drift import desired, pruning
+from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
-from fairlead_operator.intent import Wanted
-from fairlead_operator.inventory import Ref
-from fairlead_operator.kinds import Kind
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.kube.discovery import optional_kinds, serves
+from fairlead_operator.kube.kinds import Kind
 from fairlead_operator.plan import RUNBOOKS, Capabilities, Plan, Stage
-from fairlead_operator.prepare import Prepared, Preparer
-from fairlead_operator.reasons import Trouble
+from fairlead_operator.reconcile import classes
+from fairlead_operator.reconcile.planner import Prepared, Preparer
+from fairlead_operator.status.reasons import Trouble
 
 _DENIED = re.compile(
     r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
@@ -232,7 +234,7 @@ async def _present(
 
 
 def _is_own(live: Manifest, uid: str) -> bool:
-    return intent.owner_uid(live) == uid and "deletionTimestamp" not in live["metadata"]
+    return desired.owner_uid(live) == uid and "deletionTimestamp" not in live["metadata"]
 
 
 async def _child(client: Client, wished: Manifest, wanted: Wanted, live: Manifest | None, *, is_once: bool) -> Change:
@@ -245,7 +247,7 @@ async def _child(client: Client, wished: Manifest, wanted: Wanted, live: Manifes
             return Change(Action.CREATE, ref)
         if not _is_own(live, uid):
             return Change(Action.REFUSED, ref, _GOING if _goes(live, wished) else _HELD)
-        if is_once or intent.live_digest(live) == wanted.digest:
+        if is_once or desired.live_digest(live) == wanted.digest:
             return Change(Action.UNCHANGED, ref)
         after = await client.apply_known(wanted.kind, wanted.manifest, uid=live["metadata"]["uid"])
     except NotFound:
@@ -257,6 +259,6 @@ async def _child(client: Client, wished: Manifest, wanted: Wanted, live: Manifes
 
 def _goes(live: Manifest, wished: Manifest) -> bool:
     """Whether it goes by itself: it is being deleted, or its ApiService was one of the same name that is gone."""
-    owner = intent.controller(live)
+    owner = desired.controller(live)
     name = wished["metadata"]["name"]
     return "deletionTimestamp" in live["metadata"] or (owner is not None and owner["name"] == name)

@@ -20,7 +20,7 @@ import yaml
 
 from fairlead_cli import exec_plugin
 from fairlead_cli.exec_plugin import PluginFailed
-from fairlead_operator.cluster.credentials import Login
+from fairlead_operator.kube.credentials import Login
 
 Entry = dict[str, Any]
 Entries = dict[tuple[str, str], Entry]

@@ -20,9 +20,9 @@ from fairlead_cli.documents import Document
 from fairlead_cli.dry_run import Surroundings
 from fairlead_cli.notices import Notice
 from fairlead_contract.validation.findings import Finding
-from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorError, Unauthorized, Unreachable
+from fairlead_operator.kube.client import Client
+from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.plan import Capabilities
 
 IN_FLIGHT = 8

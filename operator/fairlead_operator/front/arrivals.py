@@ -12,9 +12,9 @@ from typing import Any
 
 import orjson
 
-from fairlead_operator.cluster.reading import glance, version_in
-from fairlead_operator.cluster.store import Name, Store, Whole
-from fairlead_operator.kinds import Kind
+from fairlead_operator.cache.store import Name, Store, Whole
+from fairlead_operator.kube.decoding import glance, version_in
+from fairlead_operator.kube.kinds import Kind
 
 # kopf's connection has told of something later: what it has not told of by then is lost.
 PASSED_SECONDS = 1.0

@@ -7,11 +7,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.store import Name
+from fairlead_operator.cache.store import Name
 from fairlead_operator.errors import OperatorError
 from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.front import Front
+from fairlead_operator.kube.client import Client
 
 LOOK_SECONDS = 0.25
 ANSWER_SECONDS = 5.0

@@ -15,15 +15,15 @@ from typing import Any
 
 import kopf
 
-from fairlead_operator import supervisor
-from fairlead_operator.cluster import client
-from fairlead_operator.cluster.credentials import Credentials
-from fairlead_operator.cluster.transport import Observer
+from fairlead_operator.controller import supervisor
 from fairlead_operator.front import handlers, settings
 from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.pacing import Pacing
 from fairlead_operator.front.session import Session
-from fairlead_operator.kinds import Kind
+from fairlead_operator.kube import client
+from fairlead_operator.kube.credentials import Credentials
+from fairlead_operator.kube.kinds import Kind
+from fairlead_operator.kube.transport import Observer
 
 LOG = logging.getLogger(__name__)
 FIRST_PAUSE_SECONDS = 1.0

@@ -15,12 +15,12 @@ import aiohttp
 import kopf
 from aiohttp.typedefs import DEFAULT_JSON_DECODER, JSONDecoder
 
-from fairlead_operator.cluster import reading
-from fairlead_operator.cluster.credentials import Connection, Credentials
-from fairlead_operator.cluster.transport import JSON, Observer, watchful_socket
 from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.pacing import Pacing
-from fairlead_operator.kinds import Kind
+from fairlead_operator.kube import decoding
+from fairlead_operator.kube.credentials import Connection, Credentials
+from fairlead_operator.kube.kinds import Kind
+from fairlead_operator.kube.transport import JSON, Observer, watchful_socket
 
 READ_BYTES = 2**20
 
@@ -121,7 +121,7 @@ class Answer(aiohttp.ClientResponse):
     ) -> Any:
         """The body."""
         del encoding, loads, content_type
-        return reading.loads(await self.read())
+        return decoding.loads(await self.read())
 
 
 class Lines:
@@ -149,4 +149,4 @@ class Lines:
                 whole.append(b"".join(pending))
                 pending = [following]
             if whole:
-                yield b"".join(self._pass_on(reading.readable(line)) + b"\n" for line in whole if line)
+                yield b"".join(self._pass_on(decoding.readable(line)) + b"\n" for line in whole if line)

@@ -17,9 +17,9 @@ from fairlead_operator.plan.children import (
     Stage,
     Violation,
 )
-from fairlead_operator.plan.job import teardown_children
+from fairlead_operator.plan.context import RUNBOOKS, request
 from fairlead_operator.plan.limits import violations
-from fairlead_operator.plan.request import RUNBOOKS, request
+from fairlead_operator.plan.workload.job import teardown_children
 
 BUILT_IN_CLASS = ApiServiceClass(api_version=API_VERSION, kind="ApiServiceClass", metadata=Metadata(name="built-in"))
 """The class of those who have none: our defaults, and no limits."""

@@ -3,22 +3,22 @@
 from collections.abc import Iterator
 
 from fairlead_contract.spec.hosting import ExposureType, IngressExposure
-from fairlead_operator.plan.alerts import prometheus_rule
 from fairlead_operator.plan.bindings import bindings
-from fairlead_operator.plan.certificate import certificates
 from fairlead_operator.plan.children import Child, LeftOut, Plan, Stage
-from fairlead_operator.plan.configuration import contract_config, dead_letter_config, runtime_config
-from fairlead_operator.plan.deployment import api_deployment, worker_deployment
-from fairlead_operator.plan.disruption import disruption_budget
-from fairlead_operator.plan.identity import service_account
-from fairlead_operator.plan.ingress import ingress
-from fairlead_operator.plan.job import provision_job
-from fairlead_operator.plan.monitors import pod_monitor, service_monitor
-from fairlead_operator.plan.network_policy import network_policies
-from fairlead_operator.plan.request import Request
-from fairlead_operator.plan.route import backend_tls_policy, http_route
-from fairlead_operator.plan.scaling import scalers, scaling_left_out
-from fairlead_operator.plan.service import api_service, grpc_service, host
+from fairlead_operator.plan.context import Request
+from fairlead_operator.plan.monitoring.alerts import prometheus_rule
+from fairlead_operator.plan.monitoring.monitors import pod_monitor, service_monitor
+from fairlead_operator.plan.scaling.backend import scalers, scaling_left_out
+from fairlead_operator.plan.traffic.certificate import certificates
+from fairlead_operator.plan.traffic.http_route import backend_tls_policy, http_route
+from fairlead_operator.plan.traffic.ingress import ingress
+from fairlead_operator.plan.traffic.network_policy import network_policies
+from fairlead_operator.plan.traffic.service import api_service, grpc_service, host
+from fairlead_operator.plan.workload.config_maps import contract_config, dead_letter_config, runtime_config
+from fairlead_operator.plan.workload.deployment import api_deployment, worker_deployment
+from fairlead_operator.plan.workload.disruption_budget import disruption_budget
+from fairlead_operator.plan.workload.job import provision_job
+from fairlead_operator.plan.workload.service_account import service_account
 
 _ORDER = list(Stage)
 

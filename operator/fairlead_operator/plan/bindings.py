@@ -5,8 +5,8 @@ from urllib.parse import urlsplit
 
 from fairlead_contract.spec.bindings import CacheType, Datastore, DatastoreType, Queue, QueueType, Redis, RedisMode
 from fairlead_operator.plan.children import Binding
-from fairlead_operator.plan.configuration import dead_letter_name, source_name
-from fairlead_operator.plan.request import Request
+from fairlead_operator.plan.context import Request
+from fairlead_operator.plan.workload.config_maps import dead_letter_name, source_name
 
 HTTPS_PORT, HTTP_PORT = 443, 80
 REDIS_PORT = 6379

@@ -13,7 +13,7 @@ from fairlead_contract.spec.hosting import GatewayRef, ScalingBackend
 from fairlead_contract.spec.resources import ApiService, ApiServiceClass, ApiServiceSpec, ClassLimits
 from fairlead_contract.validation.sizes import OPENAPI_DOCUMENT, REMEDY, RUNTIME_DOCUMENT, oversize
 from fairlead_operator.plan.children import Plan, Violation
-from fairlead_operator.plan.configuration import OPENAPI_KEY, RUNTIME_KEY
+from fairlead_operator.plan.workload.config_maps import OPENAPI_KEY, RUNTIME_KEY
 
 
 def violations(resource: ApiService, class_: ApiServiceClass, made: Plan) -> tuple[Violation, ...]:

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 import yaml
 
-from fairlead_operator import kinds, plan
-from fairlead_operator.metrics import Metrics
+from fairlead_operator import plan
+from fairlead_operator.controller.metrics import Metrics
+from fairlead_operator.kube import kinds
 from fairlead_operator.settings import Settings
 
 from ..client import Manifest

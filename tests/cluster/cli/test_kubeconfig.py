@@ -14,9 +14,9 @@ from typer.testing import CliRunner
 
 from fairlead_cli import kubeconfig
 from fairlead_cli.__main__ import app
-from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.errors import Unreachable
+from fairlead_operator.kube.client import Client
+from fairlead_operator.kube.credentials import Credentials
 
 from ..client import Client as Admin
 from ..identity import Identity

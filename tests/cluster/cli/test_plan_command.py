@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from fairlead_cli.__main__ import app
 from fairlead_contract import names
-from fairlead_operator import kinds
-from fairlead_operator.cluster.transport import Transport
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.transport import Transport
 
 from ..client import ApiError, Client, Manifest
 from ..identity import Identity, await_grant

@@ -15,8 +15,8 @@ from typing import Any
 import aiohttp
 
 from fairlead_contract import names
-from fairlead_operator import kinds
-from fairlead_operator.kinds import Kind
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.kinds import Kind
 
 from ..client import Manifest
 from ..kubeconfig import Connection

@@ -13,7 +13,7 @@ from typing import Any
 
 import kopf
 
-from fairlead_operator import kinds
+from fairlead_operator.kube import kinds
 
 from ..client import Client
 from ..ground import Ground

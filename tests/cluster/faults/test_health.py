@@ -11,8 +11,8 @@ from http.client import HTTPConnection
 
 import pytest
 
-from fairlead_operator import health
-from fairlead_operator.cluster import contact
+from fairlead_operator.cache import liveness
+from fairlead_operator.controller import health
 
 from ..ground import Ground
 from ..operator.harness import side_by_side
@@ -116,6 +116,6 @@ def test_one_that_is_not_answered_is_a_fault_and_an_absent_server_is_none(
     ground: Ground, before_operators: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "SILENCE_SECONDS", STUCK_SECONDS)
-    monkeypatch.setattr(contact, "AWAY_SECONDS", AWAY_SECONDS)
+    monkeypatch.setattr(liveness, "AWAY_SECONDS", AWAY_SECONDS)
     with scene(ground, before_operators) as one, scene(ground, before_operators) as other:
         side_by_side(lambda: one_kind_is_stuck(one), lambda: the_server_is_away(other))

@@ -7,7 +7,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 
-from fairlead_operator.cluster import client as client_module
+from fairlead_operator.kube import client as client_module
 
 from ..client import Client, Manifest
 from ..ground import Ground

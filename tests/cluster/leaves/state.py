@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead_operator import intent, kinds
-from fairlead_operator.inventory import Ref
+from fairlead_operator.drift import desired
+from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.kube import kinds
 from fairlead_operator.plan import Capabilities
-from fairlead_operator.prepare import Prepared, Preparer
-from fairlead_operator.reasons import Trouble
+from fairlead_operator.reconcile.planner import Prepared, Preparer
+from fairlead_operator.status.reasons import Trouble
 
 from ...kstatus import kstatus_check
 from ..client import Client, Manifest
@@ -61,7 +62,7 @@ def states(client: Client, namespace: str) -> dict[str, State]:
     strays = []
     for kind in kinds.CHILDREN:
         for live in client.list(*_kind(kind), namespace=namespace):
-            owned = by_uid.get(intent.owner_uid(live))
+            owned = by_uid.get(desired.owner_uid(live))
             if owned is not None:
                 owned[Ref.of(live)] = live
             elif live["metadata"]["name"] not in {"default", "kube-root-ca.crt"}:
@@ -75,7 +76,7 @@ def prepare(image: str, state: State, classes: Mapping[str, Manifest]) -> Prepar
     return Preparer(image=image).prepare(state.resource, classes, EVERYTHING)
 
 
-def wanted(prepared: Prepared) -> dict[Ref, intent.Wanted]:
+def wanted(prepared: Prepared) -> dict[Ref, desired.Wanted]:
     """Every child that is meant to be."""
     return {each.ref: each for stage in prepared.wanted.values() for each in stage}
 
@@ -92,7 +93,7 @@ def faults(state: State, prepared: Prepared, *, stalled: str) -> Iterator[str]:
         yield from _drift(state, wanted(prepared))
 
 
-def _drift(state: State, meant: Mapping[Ref, intent.Wanted]) -> Iterator[str]:
+def _drift(state: State, meant: Mapping[Ref, desired.Wanted]) -> Iterator[str]:
     yield from (f"{ref} is missing" for ref in meant.keys() - state.children.keys())
     yield from (f"{ref} is left over" for ref in state.children.keys() - meant.keys() if RUNTIME not in ref.name)
     for ref in meant.keys() & state.children.keys():
@@ -100,9 +101,9 @@ def _drift(state: State, meant: Mapping[Ref, intent.Wanted]) -> Iterator[str]:
         if ref.kind == kinds.JOB.name:
             continue  # it is what it was made for: its template cannot change, and its name tells what it provisions
         yield from (f"{ref}{difference}" for difference in differences(meant[ref].manifest, live))
-        if intent.live_digest(live) != meant[ref].digest:
+        if desired.live_digest(live) != meant[ref].digest:
             yield f"{ref}: what we hold in it is not what is meant"
-        elif not intent.holds(live, meant[ref].manifest):
+        elif not desired.holds(live, meant[ref].manifest):
             yield f"{ref}: the digests are equal, and a value is not"
 
 

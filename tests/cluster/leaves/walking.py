@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairlead_operator.prepare import Prepared
-from fairlead_operator.reasons import Trouble
+from fairlead_operator.reconcile.planner import Prepared
+from fairlead_operator.status.reasons import Trouble
 
 from ..client import ApiError, Client, Manifest
 from ..operator.harness import Running, Sent

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead_operator import kinds
+from fairlead_operator.kube import kinds
 
 from ..client import ApiError, Client, Manifest
 from ..waiting import eventually

@@ -9,8 +9,8 @@ from typing import Any
 import yaml
 
 from fairlead_contract.spec.resources import ApiService, ApiServiceClass
-from fairlead_operator import intent
-from fairlead_operator.inventory import Ref
+from fairlead_operator.drift import desired
+from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.plan import Capabilities, Plan, plan
 
 from ..client import Manifest
@@ -39,4 +39,4 @@ def planned(live: Manifest) -> Plan:
 
 def intents(live: Manifest) -> dict[Ref, str]:
     """The digest of what each child is to be."""
-    return {Ref.of(child.manifest): intent.digest(child.manifest) for child in planned(live).children}
+    return {Ref.of(child.manifest): desired.digest(child.manifest) for child in planned(live).children}

@@ -5,7 +5,7 @@ from functools import partial
 
 import pytest
 
-from fairlead_operator import kinds
+from fairlead_operator.kube import kinds
 
 from .. import autoscalers
 from ..autoscalers import Conditions
@@ -27,7 +27,7 @@ LASTING = "missing request for cpu in container app of a pod after N"
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """An operator that tells of a fault after a second."""
-    monkeypatch.setattr("fairlead_operator.autoscaling.PATIENCE_SECONDS", PATIENCE_SECONDS)
+    monkeypatch.setattr("fairlead_operator.diagnosis.autoscaling.PATIENCE_SECONDS", PATIENCE_SECONDS)
 
 
 def autoscaling(resource: Resource) -> tuple[str, str, str]:

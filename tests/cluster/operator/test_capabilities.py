@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead_operator import kinds
+from fairlead_operator.kube import kinds
 
 from ..binaries import binaries
 from ..client import ApiError, Client, Manifest

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from fairlead_operator import kinds
+from fairlead_operator.kube import kinds
 from fairlead_operator.plan import Child, Stage
 
 from ..client import Client

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from fairlead_operator import kinds
-from fairlead_operator.plan.deployment import REVISIONS
+from fairlead_operator.kube import kinds
+from fairlead_operator.plan.workload.deployment import REVISIONS
 
 from ..client import Client, Manifest
 from ..waiting import eventually

@@ -11,7 +11,7 @@ from contextlib import contextmanager
 import pytest
 
 from fairlead_contract.names import FIELD_MANAGER
-from fairlead_operator import kinds
+from fairlead_operator.kube import kinds
 
 from ..client import ApiError, Client, Manifest
 from ..identity import Identity, lease_rules

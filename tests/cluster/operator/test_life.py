@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fairlead_operator.reporting import DETAIL_SECONDS
+from fairlead_operator.status.writer import DETAIL_SECONDS
 
 from ...kstatus import reading
 from ..client import Client, Manifest

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from fairlead_operator import kinds
-from fairlead_operator.cluster.client import Client as OperatorClient
-from fairlead_operator.cluster.credentials import Credentials
 from fairlead_operator.errors import ApiError, Forbidden, Invalid
-from fairlead_operator.kinds import Kind
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.client import Client as OperatorClient
+from fairlead_operator.kube.credentials import Credentials
+from fairlead_operator.kube.kinds import Kind
 
 from ..client import ApiError as Refusal
 from ..client import Client, Manifest

@@ -13,8 +13,8 @@ import pytest
 import yaml
 
 from fairlead_contract.names import FIELD_MANAGER
-from fairlead_operator import intent
-from fairlead_operator.inventory import Ref
+from fairlead_operator.drift import desired
+from fairlead_operator.drift.inventory import Ref
 
 from ..client import Client, Manifest
 from ..waiting import eventually
@@ -95,7 +95,7 @@ def entry(live: Manifest | None, child: Manifest) -> dict[str, Any]:
     assert live is not None
     ref = Ref.of(child)
     named = {"group": ref.group} if ref.group else {}
-    digest = intent.digest(child)
+    digest = desired.digest(child)
     return {**named, "kind": ref.kind, "name": ref.name, "uid": live["metadata"]["uid"], "hash": digest}
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fairlead_operator.workers import FINAL_FIRST_SECONDS
+from fairlead_operator.controller.workers import FINAL_FIRST_SECONDS
 
 from ..charts.resources import gateway, ingress, jwt, kafka, named, postgresql, redis, service_class
 from ..client import Client, Manifest

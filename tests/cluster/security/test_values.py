@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.cluster.reading import loads
+from fairlead_operator.kube.decoding import loads
 
 from ..charts.resources import api_service, gateway, ingress, jwt, kafka, named, over, postgresql, redis, service_class
 from ..charts.resources import refused as refusal

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from fairlead_operator import health
-from fairlead_operator.cluster.contact import Contact
+from fairlead_operator.cache.liveness import Contact
+from fairlead_operator.controller import health
 
 PATIENCE_SECONDS = 20.0
 Address = tuple[str, int]

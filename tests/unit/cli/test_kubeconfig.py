@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from fairlead_cli.kubeconfig import Access, Unusable, access
-from fairlead_operator.cluster.credentials import Login
+from fairlead_operator.kube.credentials import Login
 
 
 def config(path: Path, *names: str, current: str = "", user: dict[str, Any] | None = None, **cluster: Any) -> Path:

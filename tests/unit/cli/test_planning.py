@@ -18,8 +18,8 @@ from fairlead_cli.__main__ import app
 from fairlead_cli.changes import Action, Change, Outlook
 from fairlead_cli.comparing import ABSENT, Difference
 from fairlead_cli.dry_run import denial
+from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import Forbidden
-from fairlead_operator.inventory import Ref
 
 PRODUCTS = Path(__file__).parents[3] / "examples" / "products.yaml"
 ITSELF = Change(Action.UNCHANGED, Ref("fairlead.dev", "ApiService", "orders"))

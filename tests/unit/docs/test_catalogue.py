@@ -8,7 +8,7 @@ from types import ModuleType
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from fairlead_operator.metrics import Metrics
+from fairlead_operator.controller.metrics import Metrics
 
 ROOT = Path(__file__).parents[3]
 HEAD = """

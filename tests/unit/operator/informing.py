@@ -5,14 +5,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
 from typing import Any, cast
 
-from fairlead_operator import kinds
-from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.contact import Contact, Pulse
-from fairlead_operator.cluster.informer import Informer
-from fairlead_operator.cluster.store import Child, Name, Store
-from fairlead_operator.cluster.transport import GRACE_SECONDS
+from fairlead_operator.cache.informer import Informer
+from fairlead_operator.cache.liveness import Contact, Pulse
+from fairlead_operator.cache.store import Child, Name, Store
 from fairlead_operator.errors import OperatorError, Unreachable
-from fairlead_operator.kinds import Kind
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.client import Client
+from fairlead_operator.kube.kinds import Kind
+from fairlead_operator.kube.transport import GRACE_SECONDS
 
 GATHER_SECONDS = 0.01
 

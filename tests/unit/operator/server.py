@@ -9,8 +9,8 @@ import kopf
 import orjson
 from aiohttp import web
 
-from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.credentials import Credentials
+from fairlead_operator.kube.client import Client
+from fairlead_operator.kube.credentials import Credentials
 
 Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 

@@ -5,10 +5,10 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from fairlead_operator.apply import AT_ONCE, Applied, Applier
-from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.world import World
-from fairlead_operator.intent import Wanted
+from fairlead_operator.cache.cache import World
+from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.kube.client import Client
+from fairlead_operator.reconcile.applier import AT_ONCE, Applied, Applier
 
 from .server import fault, serving
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from fairlead_operator import class_file, classes
-from fairlead_operator.cluster.store import Whole
+from fairlead_operator.cache.store import Whole
+from fairlead_operator.reconcile import class_file, classes
 
 CLASS = """
 apiVersion: fairlead.dev/v1alpha1

@@ -7,9 +7,6 @@ from contextlib import nullcontext
 import pytest
 from aiohttp import web
 
-from fairlead_operator import kinds
-from fairlead_operator.cluster import client as client_module
-from fairlead_operator.cluster import transport
 from fairlead_operator.errors import (
     ApiError,
     Conflict,
@@ -23,6 +20,8 @@ from fairlead_operator.errors import (
     Unauthorized,
     Unreachable,
 )
+from fairlead_operator.kube import client as client_module
+from fairlead_operator.kube import kinds, transport
 
 from .server import config_map, events, fault, page, serving
 

@@ -3,13 +3,13 @@
 import pytest
 from aiohttp import web
 
-from fairlead_operator import kinds
-from fairlead_operator.apply import Applied, Applier
-from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.store import Child, Whole
-from fairlead_operator.cluster.world import World
+from fairlead_operator.cache.cache import World
+from fairlead_operator.cache.store import Child, Whole
+from fairlead_operator.drift.desired import Wanted
 from fairlead_operator.errors import Outdated
-from fairlead_operator.intent import Wanted
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.client import Client
+from fairlead_operator.reconcile.applier import Applied, Applier
 
 from .server import fault, serving
 

@@ -5,10 +5,10 @@ from typing import Any, cast
 
 import pytest
 
-from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.store import Child, Name, Store
+from fairlead_operator.cache.store import Child, Name, Store
 from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Unreachable
-from fairlead_operator.kinds import Kind
+from fairlead_operator.kube.client import Client
+from fairlead_operator.kube.kinds import Kind
 
 from .informing import NOTHING, SILENCE, Scripted, go, informer
 from .server import config_map

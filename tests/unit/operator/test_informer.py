@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fairlead_operator.cluster.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS
-from fairlead_operator.cluster.store import Child, Store
-from fairlead_operator.cluster.windows import FEW, MANY
+from fairlead_operator.cache.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS
+from fairlead_operator.cache.store import Child, Store
+from fairlead_operator.cache.watch_windows import FEW, MANY
 from fairlead_operator.errors import OperatorError, Unreachable
 
 from .informing import AT_ONCE, GATHER_SECONDS, NOTHING, SILENCE, Scripted, Times, follow, go, informer
@@ -112,7 +112,7 @@ async def test_a_stretch_of_many_events_goes_on_until_they_are_few() -> None:
 
 
 async def test_a_stretch_of_many_events_ends_after_some_minutes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fairlead_operator.cluster.windows.LONGEST_SECONDS", 2.5)
+    monkeypatch.setattr("fairlead_operator.cache.watch_windows.LONGEST_SECONDS", 2.5)
     since: list[int] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fairlead_operator.inventory import Ref, mounted, prune, prune_first
+from fairlead_operator.drift.inventory import Ref, mounted, prune, prune_first
 
 API = Ref("apps", "Deployment", "orders-api")
 OLD = Ref("", "ConfigMap", "orders-runtime-1")

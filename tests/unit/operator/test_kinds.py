@@ -2,8 +2,8 @@
 
 import pytest
 
-from fairlead_operator import kinds
-from fairlead_operator.cluster.discovery import Presence, optional_kinds
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.discovery import Presence, optional_kinds
 from fairlead_operator.plan import Capabilities
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.cluster.contact import Contact, Pulse
-from fairlead_operator.cluster.lease import Election, Terms
+from fairlead_operator.cache.liveness import Contact, Pulse
+from fairlead_operator.controller.leader_election import Election, Terms
 from fairlead_operator.errors import Conflict, NotLeading, Unreachable
 
 TIME = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)

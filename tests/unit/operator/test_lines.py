@@ -14,8 +14,8 @@ import uvloop
 from aiohttp import web
 from tests.cluster.certificates import Authority
 
-from fairlead_operator.cluster import lines as lines_module
-from fairlead_operator.cluster.lines import lines
+from fairlead_operator.kube import watch_stream as lines_module
+from fairlead_operator.kube.watch_stream import lines
 
 SENT = [b"line %d" % number for number in range(50)]
 TRANSPORT = web.ResponseKey("transport", asyncio.Transport)

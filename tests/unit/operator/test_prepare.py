@@ -7,8 +7,8 @@ import pytest
 
 from fairlead_operator import plan
 from fairlead_operator.plan import Stage
-from fairlead_operator.prepare import DEEPEST, Prepared, Preparer
-from fairlead_operator.reasons import Reason, Trouble
+from fairlead_operator.reconcile.planner import DEEPEST, Prepared, Preparer
+from fairlead_operator.status.reasons import Reason, Trouble
 
 from .plan.cases import EVERYTHING, IMAGE, service
 

@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fairlead_operator.apply import Applied, Applier
-from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.store import Child
-from fairlead_operator.cluster.world import World
-from fairlead_operator.examine import Examiner
-from fairlead_operator.facts import JobEnd
-from fairlead_operator.intent import Wanted
-from fairlead_operator.provisioning import Provisioner, Provisioning
-from fairlead_operator.results import MOST_BINDINGS, parse, words
-from fairlead_operator.status import View, assess
+from fairlead_operator.cache.cache import World
+from fairlead_operator.cache.store import Child
+from fairlead_operator.diagnosis.inspector import Examiner
+from fairlead_operator.diagnosis.job_result import MOST_BINDINGS, parse, words
+from fairlead_operator.diagnosis.workload_state import JobEnd
+from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.kube.client import Client
+from fairlead_operator.reconcile.applier import Applied, Applier
+from fairlead_operator.reconcile.provisioning import Provisioner, Provisioning
+from fairlead_operator.status.conditions import View, assess
 
 from .server import page, serving
 

@@ -5,7 +5,7 @@ import json
 import orjson
 import pytest
 
-from fairlead_operator.cluster.reading import DEEPEST, Glance, depth, dumps, glance, loads, readable, version_in
+from fairlead_operator.kube.decoding import DEEPEST, Glance, depth, dumps, glance, loads, readable, version_in
 
 
 def nested(levels: int) -> bytes:

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fairlead_operator.cluster.store import Name, Store, Whole
-from fairlead_operator.cluster.world import World
+from fairlead_operator.cache.cache import World
+from fairlead_operator.cache.store import Name, Store, Whole
 from fairlead_operator.plan import Capabilities
-from fairlead_operator.prepare import Preparer
-from fairlead_operator.reconcile import Reconciler
-from fairlead_operator.rollouts import Rollouts
+from fairlead_operator.reconcile.planner import Preparer
+from fairlead_operator.reconcile.reconciler import Reconciler
+from fairlead_operator.reconcile.rollout_gate import Rollouts
 
 from .server import serving
 

@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from fairlead_operator.redaction import redact
+from fairlead_operator.diagnosis.redaction import redact
 
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIE\nAB==\n-----END RSA PRIVATE KEY-----"
 HIDDEN = {
@@ -55,7 +55,7 @@ LENGTH = 200_000
 CPU_SECONDS = 5
 REDACT = f"""
 import resource, sys
-from fairlead_operator.redaction import redact
+from fairlead_operator.diagnosis.redaction import redact
 resource.setrlimit(resource.RLIMIT_CPU, ({CPU_SECONDS}, {CPU_SECONDS}))
 redact((sys.argv[1] * {LENGTH})[:{LENGTH}])
 """

@@ -8,13 +8,13 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from fairlead_operator.cluster.client import Client
-from fairlead_operator.cluster.store import Whole
-from fairlead_operator.cluster.world import World
+from fairlead_operator.cache.cache import World
+from fairlead_operator.cache.store import Whole
 from fairlead_operator.errors import ApiError, Outdated
-from fairlead_operator.reasons import Reason, Trouble
-from fairlead_operator.reporting import BUSY_SECONDS, DETAIL_SECONDS, Reporter
-from fairlead_operator.status import View
+from fairlead_operator.kube.client import Client
+from fairlead_operator.status.conditions import View
+from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.writer import BUSY_SECONDS, DETAIL_SECONDS, Reporter
 
 from .server import fault, serving
 

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator import kinds
-from fairlead_operator.cluster.store import Child, Name, Whole
-from fairlead_operator.cluster.world import World
-from fairlead_operator.facts import Rollout
-from fairlead_operator.intent import Wanted
-from fairlead_operator.rollouts import Rollouts, is_own, is_repair, is_switch, may_start
+from fairlead_operator.cache.cache import World
+from fairlead_operator.cache.store import Child, Name, Whole
+from fairlead_operator.diagnosis.workload_state import Rollout
+from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.kube import kinds
+from fairlead_operator.reconcile.rollout_gate import Rollouts, is_own, is_repair, is_switch, may_start
 
 DONE = Rollout("api", complete=True, failed="", available=True, replicas="1/1", refused="")
 ROLLING = replace(DONE, complete=False)

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.facts import Rollout
-from fairlead_operator.reasons import Reason, Trouble
-from fairlead_operator.status import Part, View, assess, progresses, step, told, transitions
+from fairlead_operator.diagnosis.workload_state import Rollout
+from fairlead_operator.status.conditions import Part, View, assess, progresses, step, told, transitions
+from fairlead_operator.status.reasons import Reason, Trouble
 
 from ...kstatus import kstatus_check, reading
 

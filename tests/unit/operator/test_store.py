@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from fairlead_operator.cluster.store import Name, Store
+from fairlead_operator.cache.store import Name, Store
 
 A: Name = ("shop", "a")
 OWNER: Name = ("shop", "orders")

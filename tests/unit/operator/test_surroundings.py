@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from fairlead_operator import health, logs, supervisor
-from fairlead_operator.announcements import BURST, REFILL_SECONDS, Announcer
-from fairlead_operator.cluster.contact import Contact, Pulse
+from fairlead_operator import logs
+from fairlead_operator.cache.liveness import Contact, Pulse
+from fairlead_operator.controller import health, supervisor
+from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorError, Terminating, Unreachable
-from fairlead_operator.metrics import Metrics
 from fairlead_operator.settings import Settings
+from fairlead_operator.status.recorder import BURST, REFILL_SECONDS, Announcer
 
 RESOURCE: dict[str, Any] = {"metadata": {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "1"}}
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairlead_operator.cluster.windows import FEW, LONGER, LONGEST_SECONDS, MANY, Place
+from fairlead_operator.cache.watch_windows import FEW, LONGER, LONGEST_SECONDS, MANY, Place
 
 NOW = 1000.0
 

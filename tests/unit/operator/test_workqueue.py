@@ -5,8 +5,8 @@ import itertools
 
 import pytest
 
-from fairlead_operator.cluster.store import Name
-from fairlead_operator.cluster.workqueue import BACKOFF_MAX_SECONDS, Priority, Schedule, WorkQueue
+from fairlead_operator.cache.store import Name
+from fairlead_operator.controller.workqueue import BACKOFF_MAX_SECONDS, Priority, Schedule, WorkQueue
 
 A, B, C = ("shop", "a"), ("shop", "b"), ("shop", "c")
 

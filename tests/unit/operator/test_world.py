@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from fairlead_operator import kinds
-from fairlead_operator.cluster.store import Child
-from fairlead_operator.cluster.world import MANY_JOBS, MANY_ROLLOUTS, World
-from fairlead_operator.facts import JobEnd, Rollout
-from fairlead_operator.inventory import Ref
+from fairlead_operator.cache.cache import MANY_JOBS, MANY_ROLLOUTS, World
+from fairlead_operator.cache.store import Child
+from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout
+from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.kube import kinds
 
 A, B = ("shop", "a"), ("shop", "b")
 

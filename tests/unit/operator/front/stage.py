@@ -12,13 +12,13 @@ import kopf
 import orjson
 from aiohttp import web
 
-from fairlead_operator import kinds
-from fairlead_operator.cluster.credentials import Credentials
-from fairlead_operator.cluster.store import Name, Store, Whole
+from fairlead_operator.cache.store import Name, Store, Whole
 from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.front import Front
 from fairlead_operator.front.pacing import Pacing
-from fairlead_operator.kinds import Kind
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.credentials import Credentials
+from fairlead_operator.kube.kinds import Kind
 
 from ..server import fault, listening, page
 

@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from fairlead_operator import kinds
-from fairlead_operator.cluster.store import Name, Store, Whole
+from fairlead_operator.cache.store import Name, Store, Whole
 from fairlead_operator.front import arrivals as module
 from fairlead_operator.front.arrivals import Arrivals, Seen
+from fairlead_operator.kube import kinds
 
 ORDERS = ("shop", "orders")
 PATIENCE = 2.0

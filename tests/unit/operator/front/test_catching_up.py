@@ -7,11 +7,11 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
-from fairlead_operator import kinds
-from fairlead_operator.cluster.store import Store, Whole
+from fairlead_operator.cache.store import Store, Whole
 from fairlead_operator.front.arrivals import Arrivals, Seen
 from fairlead_operator.front.catching_up import CatchingUp
 from fairlead_operator.front.front import Front
+from fairlead_operator.kube import kinds
 
 from ..server import fault, serving
 from .stage import live

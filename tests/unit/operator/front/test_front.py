@@ -9,9 +9,9 @@ import time
 import pytest
 from aiohttp import web
 
-from fairlead_operator import kinds
+from fairlead_operator.controller.supervisor import supervise
 from fairlead_operator.front import front as module
-from fairlead_operator.supervisor import supervise
+from fairlead_operator.kube import kinds
 
 from ..server import listening
 from .stage import (

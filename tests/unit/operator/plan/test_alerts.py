@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.plan import RUNBOOKS, burn_rate
+from fairlead_operator.plan import RUNBOOKS
+from fairlead_operator.plan.monitoring import burn_rate
 
 from .cases import CASES, child, golden, planned
 

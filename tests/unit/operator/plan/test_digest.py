@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.plan.digest import canonical
+from fairlead_operator.plan.hashing import canonical
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from fairlead_contract.names import RUNTIME_FILE
 from fairlead_contract.openapi.document import openapi
 from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_operator.plan import Capabilities, plan
-from fairlead_operator.plan.request import COMPONENT
+from fairlead_operator.plan.context import COMPONENT
 
 from .cases import CASES, EVERYTHING, NOTHING, WORKLOADS, child, class_of, golden, golden_inputs, planned, service
 

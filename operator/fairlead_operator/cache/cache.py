@@ -1,0 +1,84 @@
+"""Everything the operator knows of the cluster: one store per kind."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import Any
+
+from fairlead_operator.cache.store import Child, Name, Store, Whole
+from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout
+from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.kinds import Kind
+
+MANY_ROLLOUTS = 20
+MANY_JOBS = 20
+
+
+class Children(dict[Kind, Store[Child]]):
+    """A store for each kind of child, and the families: all that carries the label of one ApiService.
+
+    Deployments whose newest pods have not replaced all others are marked. So are Jobs that run.
+    """
+
+    def __init__(self, changed: Callable[[Name, Child | None, Child | None], None] | None = None) -> None:
+        super().__init__(
+            (kind, Store(changed, marks=_is_unfinished, moved=partial(self._moved, kind))) for kind in kinds.CHILDREN
+        )
+        self._families: dict[Name, dict[Ref, Child]] = {}
+
+    def of(self, owner: Name) -> dict[Ref, Child]:
+        """One family. What was given out once never changes: a family with a change is another dictionary."""
+        return self._families.get(owner, {})
+
+    def _moved(self, kind: Kind, name: Name, before: Child | None, after: Child | None) -> None:
+        ref = Ref(kind.group, kind.name, name[1])
+        if before is not None and (after is None or after.owner != before.owner):
+            rest = {other: child for other, child in self._families.pop(before.owner).items() if other != ref}
+            if rest:
+                self._families[before.owner] = rest
+        if after is not None:
+            self._families[after.owner] = {**self.of(after.owner), ref: after}
+
+
+def _is_unfinished(child: Child) -> bool:
+    if isinstance(child.facts, JobEnd):
+        return child.facts.state == "Running"
+    return isinstance(child.facts, Rollout) and not child.facts.complete
+
+
+@dataclass(frozen=True)
+class World:
+    """Stores that informers and our own writes keep up to date."""
+
+    services: Store[Whole] = field(default_factory=Store[Whole])
+    classes: Store[Whole] = field(default_factory=Store[Whole])
+    children: Children = field(default_factory=Children)
+
+    def of(self, owner: Name) -> dict[Ref, Child]:
+        """Every object that carries the label of one ApiService, ours or not, at this moment; not to be changed."""
+        return self.children.of(owner)
+
+    def learn(self, answer: dict[str, Any]) -> Whole:
+        """Take in, as a record, what the server answered to a write of an ApiService.
+
+        It may be the first to tell of an edit: whoever waits for those has to know.
+        """
+        record = Whole.read(answer)
+        known = self.services.get(record.owner)
+        self.services.put(record.owner, record, silent=known is None or known.asked == record.asked)
+        return record
+
+    def is_rolling_out_many(self) -> bool:
+        """Whether so many Deployments roll out that each of them is slow. One that is out of time does not count."""
+        unfinished = self.children[kinds.DEPLOYMENT].marked.values()
+        return len(list(islice((each for each in unfinished if not each.facts.failed), MANY_ROLLOUTS))) == MANY_ROLLOUTS
+
+    def is_running_many_jobs(self) -> bool:
+        """Whether so many Jobs run that each of them may be slow."""
+        return len(self.children[kinds.JOB].marked) >= MANY_JOBS
+
+    def unfinished(self) -> list[Child]:
+        """Deployments that roll out; it costs as much as there are of these."""
+        return list(self.children[kinds.DEPLOYMENT].marked.values())

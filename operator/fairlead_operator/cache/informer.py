@@ -1,0 +1,214 @@
+"""Keep a store true to the server: list once, then follow it through watch windows that overlap.
+
+A window is a watch of a few seconds that starts where the window before it *began*, so two connections tell of each
+event: what one of them loses, the next one brings, and a connection that has gone silent is given up at its window's
+end. What is known already costs a comparison of versions. While much happens, each event is told once only, and all of
+them once more as soon as it is calm, or after some minutes: by a window that starts where that stretch began, or by a
+list where that is less.
+
+After an error that the server tells of, or two windows in a row that failed, it lists anew; a list is taken in as the
+difference to what is known, so a deletion that no watch told of is noticed. Connections are made at most once a second,
+after failures more and more rarely, never more than five seconds apart; a kind that the server does not serve is an
+empty list.
+"""
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable
+from typing import Any, Generic, Protocol
+
+from fairlead_operator.cache.liveness import Pulse
+from fairlead_operator.cache.store import Name, R, Store
+from fairlead_operator.cache.watch_windows import Place
+from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Unreachable
+from fairlead_operator.kube.client import Client
+from fairlead_operator.kube.decoding import glance
+from fairlead_operator.kube.kinds import Kind
+
+LOG = logging.getLogger(__name__)
+MIN_PAUSE_SECONDS = 1.0
+MAX_PAUSE_SECONDS = 5.0
+WATCH_SECONDS = 6.0
+# A window that ends so much before its time, and told of nothing, was no watch.
+EARLY_SECONDS = 1.0
+NO_NEWS = "NO NEWS"
+# Watches that fail twice in a row may do so for ever, such as behind a proxy that breaks them: lists do instead.
+FAILURES = 2
+
+
+class Turn(Protocol):
+    """Waits until a list or a watch of a path may begin, for a kind that others follow, too."""
+
+    def __call__(self, path: str, *, watch: bool) -> Awaitable[None]: ...
+
+
+class Informer(Generic[R]):
+    """One kind. `read` makes the record of a live object; `pulse` is told of every answer.
+
+    While much happens, an event may wait for others up to `gather_seconds`. With `metadata_only`, `read` gets nothing
+    else of an object.
+    """
+
+    def __init__(
+        self,
+        client: Client,
+        kind: Kind,
+        store: Store[R],
+        *,
+        read: Callable[[dict[str, Any]], R],
+        selector: str = "",
+        namespace: str = "",
+        watch_seconds: float = WATCH_SECONDS,
+        gather_seconds: float = 0.0,
+        metadata_only: bool = False,
+        turn: Turn | None = None,
+        pulse: Pulse,
+        clock: Callable[[], float],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.kind = kind
+        self.store = store
+        self.synced = asyncio.Event()
+        self.is_served = False
+        self.pulse = pulse
+        self._client = client
+        self._read = read
+        self._selector = selector
+        self._namespace = namespace
+        self._watch_seconds = watch_seconds
+        self._gather_seconds = gather_seconds
+        self._metadata_only = metadata_only
+        self._turn = turn
+        self._clock = clock
+        self._sleep = sleep
+        self._place: Place | None = None
+        self._failures = 0
+
+    async def run(self) -> None:
+        """Run until cancelled. Nothing that the server does ends it."""
+        while True:
+            started = self._clock()
+            try:
+                place = self._place or await self._list()
+                await self._window(place)
+                self._failures = 0
+            except OperatorError as error:
+                self._failed(error)
+            await self._sleep(self._pause_seconds(self._clock() - started))
+
+    async def _list(self) -> Place:
+        await self._wait_for_turn(watch=False)
+        try:
+            records, version = await self._client.read_all(
+                self.kind,
+                self._named,
+                namespace=self._namespace,
+                selector=self._selector,
+                metadata_only=self._metadata_only,
+            )
+        except NotFound:
+            self.is_served = False
+            self.store.clear()
+            self.synced.set()
+            raise
+        except Forbidden:
+            # One kind that may not be read must not keep the others waiting; a create over what is there is refused.
+            self.synced.set()
+            raise
+        self.store.replace(records, version=int(version))
+        self.synced.set()
+        self.is_served = True
+        self.pulse.heard()
+        return Place.of_list(int(version), now=self._clock())
+
+    async def _wait_for_turn(self, *, watch: bool) -> None:
+        if self._turn is not None:
+            await self._turn(self.kind.path(namespace=self._namespace), watch=watch)
+
+    def _named(self, item: dict[str, Any]) -> tuple[Name, R]:
+        self.pulse.answered()
+        name = _name(item)
+        known = self.store.get(name)
+        return name, known if known is not None and known.version == _version(item) else self._read(item)
+
+    async def _window(self, place: Place) -> None:
+        """Follow the events of one window; Unreachable, too, when it told of nothing and ended before its time."""
+        await self._wait_for_turn(watch=True)
+        started, reached, news = self._clock(), 0, 0
+        seconds = place.window_seconds(self._watch_seconds)
+        events = self._client.watch(
+            self.kind,
+            since=str(place.start),
+            seconds=seconds,
+            quiet_seconds=None if place.repeats else self._watch_seconds,
+            gather_seconds=0.0 if place.repeats else self._gather_seconds,
+            namespace=self._namespace,
+            selector=self._selector,
+            metadata_only=self._metadata_only,
+            known=self._known,
+            ended=self.pulse.heard,
+        )
+        try:
+            async for event, live in events:
+                self.pulse.heard()
+                self._failures = 0
+                self._take(event, live)
+                version = _version(live)
+                news += version > place.known and event != "BOOKMARK"
+                reached = max(reached, version)
+        finally:
+            ended = self._clock()
+            quiet = ended - max(self.pulse.heard_at, started) >= self._watch_seconds
+            self._go_on(place, max(reached, place.start), news=news, seconds=ended - started, quiet=quiet)
+        if not reached and not quiet and ended - started < seconds - EARLY_SECONDS:
+            raise Unreachable(f"the watch from {place.start} ended at once")
+
+    def _go_on(self, place: Place, reached: int, *, news: int, seconds: float, quiet: bool) -> None:
+        """Decide where the next window starts, or that a list is due."""
+        windows = seconds / self._watch_seconds
+        is_calm = (quiet and not place.repeats) or place.is_calm(news, windows=windows)
+        self._place = place.after(reached, news=news, is_calm=is_calm, now=self._clock())
+        self.store.forget_gone(before=self._place.settled)
+        if self._place.is_dear(len(self.store)):
+            self._place = None
+
+    def _known(self, line: bytes) -> tuple[str, dict[str, Any]] | None:
+        """Of an event that tells what the store has already, as most do, the version only."""
+        seen = glance(line)
+        record = self.store.get((seen.namespace, seen.name)) if seen else None
+        if seen is None or record is None or record.version != seen.version or record.uid.encode() not in line:
+            return None
+        return NO_NEWS, {"metadata": {"resourceVersion": str(seen.version)}}
+
+    def _take(self, event: str, live: dict[str, Any]) -> None:
+        if event in {"BOOKMARK", NO_NEWS}:
+            return
+        name, version = _name(live), _version(live)
+        if event == "DELETED":
+            self.store.remove(name, version=version)
+        elif not self.store.knows(name, version=version):
+            self.store.put(name, self._read(live))
+
+    def _failed(self, error: OperatorError) -> None:
+        self.pulse.failed(error)
+        self._failures += 1
+        # Where no answer came, the old place is still a place to go on from.
+        if isinstance(error, ApiError) or self._failures >= FAILURES:
+            self._place = None
+        if not isinstance(error, Gone | NotFound):
+            LOG.warning("watching failed", extra={"kind": self.kind.name, "error": str(error)})
+
+    def _pause_seconds(self, elapsed_seconds: float) -> float:
+        """What is left of the time that lies between two connections."""
+        wanted = min(MIN_PAUSE_SECONDS * 2 ** min(self._failures, 8), MAX_PAUSE_SECONDS) if self._failures else 0.0
+        jittered = wanted * random.uniform(0.6, 1.0)  # noqa: S311  # no secret hangs on it
+        return max(max(jittered, MIN_PAUSE_SECONDS) - elapsed_seconds, 0.0)
+
+
+def _name(live: dict[str, Any]) -> Name:
+    return live["metadata"].get("namespace", ""), live["metadata"]["name"]
+
+
+def _version(live: dict[str, Any]) -> int:
+    return int(live["metadata"]["resourceVersion"])

@@ -1,0 +1,97 @@
+"""What ails a Deployment or a Job that does not get on: read from pods, and from Events where pods cannot tell.
+
+Nobody is examined who may just be slow, for most who wait are healthy, and to read pods for each of their steps would
+cost more than all the rest.
+"""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from fairlead_operator.cache.cache import World
+from fairlead_operator.cache.store import Child
+from fairlead_operator.diagnosis import causes
+from fairlead_operator.diagnosis.times import seconds_between
+from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout
+from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.status.reasons import Reason, Trouble
+
+PATIENCE_SECONDS = 3.0
+# No Job tells how far it is, and one that is well may take as long.
+JOB_PATIENCE_SECONDS = 8.0
+# With many at a time, all are slow, and none ails from that.
+BUSY_PATIENCE_SECONDS = 30.0
+_POD_WARNINGS = "involvedObject.kind=Pod,type=Warning"
+
+
+class Examiner:
+    """`busy` says whether the cluster is slow from much work, `now` gives the time as RFC 3339."""
+
+    def __init__(self, client: Client, world: World, *, busy: Callable[[], bool], now: Callable[[], str]) -> None:
+        self._client = client
+        self._world = world
+        self._busy = busy
+        self._now = now
+
+    def is_busy(self, *, jobs: bool) -> bool:
+        """Whether those who wait may just be slow; for Jobs also when many of them run."""
+        return self._busy() or (jobs and self._world.is_running_many_jobs())
+
+    def is_past(self, time: str, *, seconds: float) -> bool:
+        """Whether so much time has gone by since. A time that nobody has told is not past."""
+        return bool(time) and seconds_between(time, self._now()) >= seconds
+
+    def goes_on(self, seen: Rollout) -> bool:
+        """Whether a rollout makes progress, or may do so soon."""
+        patience_seconds = BUSY_PATIENCE_SECONDS if self.is_busy(jobs=False) else PATIENCE_SECONDS
+        return progresses(seen, now=self._now(), patience_seconds=patience_seconds)
+
+    async def deployment(self, ref: Ref, seen: Rollout, *, namespace: str, selector: str) -> Trouble | None:
+        """What ails a Deployment."""
+        if seen.refused:
+            return Trouble(Reason.QUOTA_EXCEEDED, f"{ref}: {seen.refused[:300]}")
+        return _about(ref, await self._deepest(namespace, await self.pods(namespace, selector)))
+
+    async def job(self, ref: Ref, child: Child, *, namespace: str, told: Trouble | None) -> Trouble | None:
+        """What keeps a Job from its end, once it takes longer than most; nothing is read before.
+
+        Without a pod, as when the Job is about to fail, it is what a condition has `told` of the Job already.
+        """
+        end: JobEnd = child.facts
+        patience_seconds = BUSY_PATIENCE_SECONDS if self.is_busy(jobs=True) else JOB_PATIENCE_SECONDS
+        if not self.is_past(end.started_at, seconds=patience_seconds):
+            return None
+        pods = await self.pods_of_job(child, namespace=namespace)
+        if all("deletionTimestamp" in pod["metadata"] for pod in pods):
+            fields = f"involvedObject.uid={child.uid},type=Warning"
+            events, _ = await self._client.list_all(kinds.EVENT, namespace=namespace, fields=fields)
+            return _about(ref, causes.refused(events)) or (told if causes.known(told, ref) else None)
+        found = await self._deepest(namespace, causes.latest(pods))
+        return None if found and found.reason == Reason.NOT_READY else _about(ref, found)
+
+    async def pods_of_job(self, child: Child, *, namespace: str) -> list[Manifest]:
+        """The pods of this very Job, not of one of the same name before it."""
+        return await self.pods(namespace, f"batch.kubernetes.io/controller-uid={child.uid}")
+
+    async def pods(self, namespace: str, selector: str) -> list[Manifest]:
+        """The pods that carry these labels."""
+        found, _ = await self._client.list_all(kinds.POD, namespace=namespace, selector=selector)
+        return found
+
+    async def _deepest(self, namespace: str, pods: list[Manifest]) -> Trouble | None:
+        events: list[Manifest] = []
+        if causes.may_lack_volumes(pods):
+            events, _ = await self._client.list_all(kinds.EVENT, namespace=namespace, fields=_POD_WARNINGS)
+        return causes.deepest(pods, events)
+
+
+def progresses(seen: Rollout, *, now: str, patience_seconds: float = PATIENCE_SECONDS) -> bool:
+    """Whether the controller saw the rollout go on a moment ago, or has not looked at it yet."""
+    if seen.failed or seen.refused:
+        return False
+    return not seen.progressed_at or seconds_between(seen.progressed_at, now) < patience_seconds
+
+
+def _about(ref: Ref, found: Trouble | None) -> Trouble | None:
+    return replace(found, message=f"{ref}: {found.message}") if found else None

@@ -1,0 +1,173 @@
+"""What is planned for: one ApiService in its class, on a cluster with certain kinds, with everything derived from it.
+
+Decided here: names and labels of children, who owns them, and the two hashes. Every builder takes a `Request` and
+nothing else.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from typing import Any
+
+from fairlead_contract.names import LABEL_APISVC
+from fairlead_contract.runtime import RuntimeDocument, derive
+from fairlead_contract.spec.bindings import DatastoreType
+from fairlead_contract.spec.model import Model
+from fairlead_contract.spec.resources import API_VERSION, ApiService, ApiServiceClass, ApiServiceSpec
+from fairlead_operator.plan.children import Capabilities, Child, Manifest, Stage
+from fairlead_operator.plan.hashing import canonical, digest
+
+APPLICATION = "apisvc"
+MANAGER = "fairlead"
+RUNBOOKS = f"https://fairlead.dev/docs/v{version('fairlead')}/alerts.md"
+"""Where alerts lead when nobody said otherwise: to the docs of this version."""
+COMPONENT = "app.kubernetes.io/component"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One ApiService to plan for. Made by `request`."""
+
+    resource: ApiService
+    class_: ApiServiceClass
+    capabilities: Capabilities
+    image: str
+    runbooks: str
+    uid: str
+    document: RuntimeDocument
+    runtime_text: str
+    runtime_hash: str
+    provision_hash: str | None
+
+    @property
+    def name(self) -> str:
+        return self.resource.metadata.name
+
+    @property
+    def namespace(self) -> str:
+        return self.resource.metadata.namespace
+
+    @property
+    def spec(self) -> ApiServiceSpec:
+        return self.resource.spec
+
+    @property
+    def development(self) -> bool:
+        """Whether everything runs in one pod on an embedded store."""
+        return self.spec.datastore.type is DatastoreType.SQLITE
+
+    @property
+    def has_worker(self) -> bool:
+        """Whether a Deployment of workers runs beside the API."""
+        return self.spec.queue is not None and not self.development
+
+    @property
+    def serves_tls(self) -> bool:
+        return self.document.security.tls is not None
+
+    def named(self, suffix: str) -> str:
+        """The name of a child; `suffix` without its dash."""
+        return f"{self.name}-{suffix}"
+
+    def labels(self, component: str) -> dict[str, str]:
+        """The labels that every child carries."""
+        return {
+            "app.kubernetes.io/name": APPLICATION,
+            "app.kubernetes.io/instance": self.name,
+            COMPONENT: component,
+            "app.kubernetes.io/part-of": self.name,
+            "app.kubernetes.io/managed-by": MANAGER,
+            LABEL_APISVC: self.name,
+        }
+
+    def selector(self, component: str) -> dict[str, str]:
+        """The labels that select the pods of a component. They can never change: selectors are immutable."""
+        return {LABEL_APISVC: self.name, COMPONENT: component}
+
+    def child(
+        self,
+        api_version: str,
+        kind: str,
+        suffix: str,
+        body: Mapping[str, Any],
+        *,
+        component: str,
+        stage: Stage = Stage.BASE,
+        labels: Mapping[str, str] | None = None,
+        annotations: Mapping[str, str] | None = None,
+        owned: bool = True,
+    ) -> Child:
+        """A child with its metadata. Labels of our own win over `labels`."""
+        metadata: Manifest = {
+            "name": self.named(suffix),
+            "namespace": self.namespace,
+            "labels": {**(labels or {}), **self.labels(component)},
+        }
+        if annotations:
+            metadata["annotations"] = dict(annotations)
+        if owned and self.uid:
+            metadata["ownerReferences"] = [self._owner()]
+        return Child({"apiVersion": api_version, "kind": kind, "metadata": metadata, **body}, stage)
+
+    def _owner(self) -> Manifest:
+        return {
+            "apiVersion": API_VERSION,
+            "kind": "ApiService",
+            "name": self.name,
+            "uid": self.uid,
+            "controller": True,
+            "blockOwnerDeletion": True,
+        }
+
+
+def request(
+    resource: ApiService,
+    class_: ApiServiceClass,
+    *,
+    capabilities: Capabilities,
+    image: str,
+    runbooks: str = RUNBOOKS,
+    uid: str = "",
+) -> Request:
+    """Derive everything that the builders share. `image` is used where neither resource nor class names one."""
+    document = derive(resource)
+    plain = _plain(document)
+    text = canonical(plain)
+    asked = resource.spec.runtime.image if resource.spec.runtime else None
+    return Request(
+        resource=resource,
+        class_=class_,
+        capabilities=capabilities,
+        image=asked or class_.spec.runtime.image or image,
+        runbooks=runbooks,
+        uid=uid,
+        document=document,
+        runtime_text=text,
+        runtime_hash=digest(text),
+        provision_hash=None if document.datastore.type is DatastoreType.SQLITE else _provision_hash(plain, class_),
+    )
+
+
+def _plain(model: Model) -> Manifest:
+    """`model` as JSON. What is not set is not there, so a new optional field of the contract changes no hash."""
+    plain: Manifest = model.model_dump(mode="json", by_alias=True, exclude_none=True)
+    return plain
+
+
+def _provision_hash(document: Manifest, class_: ApiServiceClass) -> str:
+    """A hash of all that provisioning reads: bindings, keys, indexes and schemas, but not what only a pod needs."""
+    server = ("postgresql", "mysql")
+    datastore = {
+        name: _without(value, "pool") if name in server else value for name, value in document["datastore"].items()
+    }
+    bindings = {"datastore": datastore, "cache": document["cache"]}
+    if "queue" in document:
+        dead_letter = _without(document["queue"]["deadLetter"], "alertAfter")
+        bindings["queue"] = _without(document["queue"], "retry") | {"deadLetter": dead_letter}
+    shape = ("name", "key", "schema", "indexes", "timestamps")
+    resources = [{word: each[word] for word in shape if word in each} for each in document["api"]["resources"]]
+    return digest(canonical({"bindings": bindings, "resources": resources, "aws": _plain(class_.spec.aws)}))
+
+
+def _without(value: Manifest, name: str) -> Manifest:
+    return {key: inner for key, inner in value.items() if key != name}

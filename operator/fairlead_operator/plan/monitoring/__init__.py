@@ -1,0 +1,1 @@
+"""What Prometheus scrapes, and when it alerts."""

@@ -1,0 +1,41 @@
+"""How Prometheus finds the pods: a ServiceMonitor for the API, a PodMonitor for the worker.
+
+Decided here: both scrape the pods' admin port by its name, though no Service has it: a ServiceMonitor may name a port
+of the pods behind a Service. Every series gets the label `apisvc`, which alerts and dashboards select by.
+"""
+
+from fairlead_operator.plan.children import Child, Manifest, Stage
+from fairlead_operator.plan.context import Request
+from fairlead_operator.plan.workload.deployment import ADMIN
+
+API_VERSION = "monitoring.coreos.com/v1"
+LABEL = "apisvc"
+_INTERVAL, _TIMEOUT = "30s", "10s"
+
+
+def service_monitor(asked: Request) -> Child:
+    """The API's pods, or the one pod of a development service."""
+    spec = {
+        "selector": {"matchLabels": asked.selector("api")},
+        "endpoints": [{"targetPort": ADMIN, **_endpoint(asked)}],
+    }
+    return _monitor(asked, "ServiceMonitor", "api", spec)
+
+
+def pod_monitor(asked: Request) -> Child:
+    """The worker's pods, which have no Service."""
+    spec = {
+        "selector": {"matchLabels": asked.selector("worker")},
+        "podMetricsEndpoints": [{"port": ADMIN, **_endpoint(asked)}],
+    }
+    return _monitor(asked, "PodMonitor", "worker", spec)
+
+
+def _endpoint(asked: Request) -> Manifest:
+    named = {"action": "replace", "targetLabel": LABEL, "replacement": asked.name}
+    return {"path": "/metrics", "interval": _INTERVAL, "scrapeTimeout": _TIMEOUT, "relabelings": [named]}
+
+
+def _monitor(asked: Request, kind: str, role: str, spec: Manifest) -> Child:
+    labels = asked.class_.spec.monitoring.labels
+    return asked.child(API_VERSION, kind, role, {"spec": spec}, component=role, stage=Stage.TRAFFIC, labels=labels)

@@ -1,0 +1,1 @@
+"""Which autoscaler a Deployment gets: HorizontalPodAutoscaler, or KEDA's ScaledObject."""

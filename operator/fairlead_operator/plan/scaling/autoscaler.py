@@ -1,0 +1,42 @@
+"""HorizontalPodAutoscalers, by CPU.
+
+Decided here: min = max still gets one, because nobody else sets the replicas; growing is fast and shrinking slow, so
+that a short lull does not throw away warm pods.
+"""
+
+from fairlead_operator.plan.children import Child, Manifest, Stage
+from fairlead_operator.plan.context import Request
+
+
+def behavior() -> Manifest:
+    """Doubles, or adds four, every 15 s; halves at most every minute after five quiet ones."""
+    grow = [{"type": "Percent", "value": 100, "periodSeconds": 15}, {"type": "Pods", "value": 4, "periodSeconds": 15}]
+    shrink = [{"type": "Percent", "value": 50, "periodSeconds": 60}]
+    return {
+        "scaleUp": {"stabilizationWindowSeconds": 0, "selectPolicy": "Max", "policies": grow},
+        "scaleDown": {"stabilizationWindowSeconds": 300, "selectPolicy": "Max", "policies": shrink},
+    }
+
+
+def api_autoscaler(asked: Request) -> Child:
+    scaling = asked.spec.scaling.api
+    return _autoscaler(asked, "api", scaling.min, scaling.max, scaling.cpu_percent)
+
+
+def worker_autoscaler(asked: Request) -> Child:
+    """For workers without KEDA. No replica at all would never come back: there is no CPU to measure."""
+    scaling = asked.spec.scaling.worker
+    return _autoscaler(asked, "worker", max(1, scaling.min), scaling.max, scaling.cpu_percent)
+
+
+def _autoscaler(asked: Request, role: str, least: int, most: int, cpu_percent: int) -> Child:
+    target = {"type": "Utilization", "averageUtilization": cpu_percent}
+    spec = {
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": asked.named(role)},
+        "minReplicas": least,
+        "maxReplicas": most,
+        "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
+        "behavior": behavior(),
+    }
+    body = {"spec": spec}
+    return asked.child("autoscaling/v2", "HorizontalPodAutoscaler", role, body, component=role, stage=Stage.ROLLOUT)

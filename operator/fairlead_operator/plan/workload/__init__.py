@@ -1,0 +1,1 @@
+"""Pods and what they need: Deployments, Jobs, ConfigMaps, ServiceAccount, disruption budget."""

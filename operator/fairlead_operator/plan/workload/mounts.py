@@ -1,0 +1,112 @@
+"""The files of a container: runtime document, dead letters' settings, Secrets, and where it may write.
+
+Decided here: Secrets come as one projected volume of exactly the keys that are documented, each in the folder of its
+role. They are mounted whole, never by `subPath`, so that a rotated Secret arrives without a restart. A component gets
+the Secrets it uses and no others.
+"""
+
+from collections.abc import Iterator
+
+from fairlead_contract.names import DATA_DIR, DEAD_LETTER_FILE, RUNTIME_FILE, SECRETS_DIR, SecretFolder
+from fairlead_contract.spec.bindings import Tls
+from fairlead_contract.spec.model import SecretName
+from fairlead_operator.plan.children import Manifest
+from fairlead_operator.plan.context import Request
+
+READ_ONLY_MODE = 0o440  # the group is fsGroup
+SCRATCH_SIZE, DATA_SIZE = "64Mi", "1Gi"
+_LOGIN = ("username", "password")
+_CA = ("ca.crt",)
+_PAIR = ("tls.crt", "tls.key")
+
+
+def volumes(asked: Request, *, serves: bool) -> list[Manifest]:
+    """The volumes of a pod. `serves`: it has the API's listener; then dead letters concern it only in development."""
+    found: list[Manifest] = [{"name": "runtime", "configMap": {"name": asked.named(f"runtime-{asked.runtime_hash}")}}]
+    if asked.spec.queue is not None and (asked.development or not serves):
+        found.append({"name": "dead-letter", "configMap": {"name": asked.named("dead-letter")}})
+    return _volumes(asked, found, serves=serves)
+
+
+def teardown_volumes(asked: Request) -> list[Manifest]:
+    """The volumes of the teardown Job, which outlives every other ConfigMap."""
+    name = asked.named("teardown")
+    found: list[Manifest] = [{"name": "runtime", "configMap": {"name": name, "items": [_item(RUNTIME_FILE)]}}]
+    if asked.spec.queue is not None:
+        found.append({"name": "dead-letter", "configMap": {"name": name, "items": [_item(DEAD_LETTER_FILE)]}})
+    return _volumes(asked, found, serves=False)
+
+
+def _item(path: str) -> Manifest:
+    file = path.rpartition("/")[2]
+    return {"key": file, "path": file}
+
+
+def _volumes(asked: Request, found: list[Manifest], *, serves: bool) -> list[Manifest]:
+    sources = [_source(*each) for each in _secrets(asked, serves=serves)]
+    if sources:
+        found.append({"name": "secrets", "projected": {"defaultMode": READ_ONLY_MODE, "sources": sources}})
+    found.append({"name": "tmp", "emptyDir": {"sizeLimit": SCRATCH_SIZE}})
+    if asked.development:
+        found.append({"name": "data", "emptyDir": {"sizeLimit": DATA_SIZE}})
+    return found
+
+
+def mounts(volumes_of_pod: list[Manifest]) -> list[Manifest]:
+    """Where the container finds each volume."""
+    places = {
+        "runtime": RUNTIME_FILE.rpartition("/")[0],
+        "dead-letter": DEAD_LETTER_FILE.rpartition("/")[0],
+        "secrets": SECRETS_DIR,
+        "tmp": "/tmp",  # noqa: S108 - a place in the container, of its own
+        "data": DATA_DIR,
+    }
+    writable = ("tmp", "data")
+    return [
+        {"name": volume["name"], "mountPath": places[volume["name"]]}
+        | ({} if volume["name"] in writable else {"readOnly": True})
+        for volume in volumes_of_pod
+    ]
+
+
+def _source(folder: SecretFolder, secret: SecretName, keys: tuple[str, ...]) -> Manifest:
+    items = [{"key": key, "path": f"{folder}/{key}"} for key in keys]
+    return {"secret": {"name": secret.name, "items": items}}
+
+
+_Secret = tuple[SecretFolder, SecretName, tuple[str, ...]]
+
+
+def _secrets(asked: Request, *, serves: bool) -> Iterator[_Secret]:
+    server = asked.spec.datastore.postgresql or asked.spec.datastore.mysql
+    if server is not None:
+        yield SecretFolder.DATASTORE, server.credentials_secret, _LOGIN
+        yield from _ca(SecretFolder.DATASTORE_CA, server.tls)
+    redis = asked.spec.cache.redis
+    if redis is not None:
+        if redis.credentials_secret is not None:
+            yield SecretFolder.CACHE, redis.credentials_secret, _LOGIN
+        yield from _ca(SecretFolder.CACHE_CA, redis.tls)
+    kafka = asked.spec.queue.kafka if asked.spec.queue is not None else None
+    if kafka is not None:
+        if kafka.sasl is not None:
+            yield SecretFolder.QUEUE, kafka.sasl.credentials_secret, _LOGIN
+        yield from _ca(SecretFolder.QUEUE_CA, kafka.tls)
+    if serves:
+        yield from _served(asked)
+
+
+def _served(asked: Request) -> Iterator[_Secret]:
+    security = asked.document.security
+    if security.authentication is not None and security.authentication.api_keys is not None:
+        yield SecretFolder.API_KEYS, security.authentication.api_keys.secret, ("keys",)
+    if security.tls is not None:
+        yield SecretFolder.TLS, security.tls.secret, _PAIR
+    grpc = asked.document.grpc
+    if grpc.enabled and grpc.mtls is not None:
+        yield SecretFolder.GRPC, grpc.mtls.secret, (*_PAIR, *_CA)
+
+
+def _ca(folder: SecretFolder, tls: Tls | None) -> Iterator[_Secret]:
+    if tls is not None and tls.ca_secret is not None:
+        yield folder, tls.ca_secret, _CA

@@ -1,0 +1,88 @@
+"""The pod of every workload: one container of the workload image, as the Pod Security level "restricted" wants it.
+
+Decided here: user, root file system, environment, that no token of the API server is in the pod, and that pods are made
+anew when what their ServiceAccount stands for changes. The probes and the time that a pod takes to end are in
+`deployment.py`, where the roles differ.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+from fairlead_contract.names import ANNOTATION_IDENTITY_HASH, WORKLOAD_USER_ID
+from fairlead_operator.plan.bindings import uses_aws
+from fairlead_operator.plan.children import Manifest
+from fairlead_operator.plan.context import Request
+from fairlead_operator.plan.hashing import canonical, digest
+from fairlead_operator.plan.workload.compute import resources
+from fairlead_operator.plan.workload.mounts import mounts
+
+
+def pod_template(
+    asked: Request,
+    component: str,
+    *,
+    arguments: list[str],
+    account: str,
+    compute: str,
+    volumes: list[Manifest],
+    container: Mapping[str, Any],
+    pod: Mapping[str, Any],
+) -> Manifest:
+    """A pod template. `arguments` tell the image what to do; `container` and `pod` add what differs by role."""
+    environment = [{"name": name, "value": value} for name, value in _aws(asked).items()]
+    pull_secrets = [{"name": secret.name} for secret in asked.class_.spec.runtime.pull_secrets]
+    main: Manifest = {
+        "name": component,
+        "image": asked.image,
+        "imagePullPolicy": "IfNotPresent",
+        "args": arguments,
+        **({"env": environment} if environment else {}),
+        "resources": resources(asked, compute),
+        "securityContext": _container_security(),
+        "volumeMounts": mounts(volumes),
+        **container,
+    }
+    spec: Manifest = {
+        "serviceAccountName": asked.named(account),
+        "automountServiceAccountToken": False,
+        "enableServiceLinks": False,
+        "securityContext": _pod_security(),
+        **({"imagePullSecrets": pull_secrets} if pull_secrets else {}),
+        "containers": [main],
+        "volumes": volumes,
+        **pod,
+    }
+    return {"metadata": {"labels": asked.labels(component), **_identity(asked)}, "spec": spec}
+
+
+def _identity(asked: Request) -> Manifest:
+    """What makes pods new when their account changes: a cloud looks at its annotations only when a pod starts."""
+    annotations = asked.class_.spec.service_account.annotations
+    return {"annotations": {ANNOTATION_IDENTITY_HASH: digest(canonical(annotations))}} if annotations else {}
+
+
+def _aws(asked: Request) -> dict[str, str]:
+    """Where AWS is, under the names that every AWS SDK reads."""
+    if not uses_aws(asked):
+        return {}
+    aws = asked.class_.spec.aws
+    values = {"AWS_REGION": aws.region, "AWS_ENDPOINT_URL": aws.endpoint}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _pod_security() -> Manifest:
+    return {
+        "runAsNonRoot": True,
+        "runAsUser": WORKLOAD_USER_ID,
+        "runAsGroup": WORKLOAD_USER_ID,
+        "fsGroup": WORKLOAD_USER_ID,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }
+
+
+def _container_security() -> Manifest:
+    return {
+        "allowPrivilegeEscalation": False,
+        "readOnlyRootFilesystem": True,
+        "capabilities": {"drop": ["ALL"]},
+    }

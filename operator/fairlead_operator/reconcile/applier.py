@@ -1,0 +1,189 @@
+"""Bring children to what they are meant to be, and nothing else.
+
+Nothing is sent for a child that already is what it is meant to be. An object that has no owner reference to the
+resource is never touched: the API server itself refuses a create over it, and whose it is is read before anything else
+is sent.
+"""
+
+import asyncio
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from operator import itemgetter
+
+from fairlead_operator.cache.cache import World
+from fairlead_operator.cache.store import Child, Name
+from fairlead_operator.diagnosis.workload_state import OF_KIND
+from fairlead_operator.drift.desired import Wanted, holds
+from fairlead_operator.drift.fresh_read import confirm, confirm_create
+from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.errors import Conflict, Forbidden, Invalid, NotLeading, OperatorError, Outdated, Terminating
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.status.reasons import Reason, Trouble
+
+LOG = logging.getLogger(__name__)
+# Of one resource. All at once would gain it little, and while many are made, an edit of another would wait for them.
+AT_ONCE = 4
+# How many refused children a status tells of: each brings the server's own words.
+NAMED = 5
+
+
+Refusal = Invalid | Forbidden
+
+
+@dataclass
+class Applied:
+    """What came of one round: what was written, what a person has to clear, what is tried again."""
+
+    written: list[Ref] = field(default_factory=list)
+    strangers: list[Ref] = field(default_factory=list)
+    refused: dict[Ref, Refusal] = field(default_factory=dict)
+    waiting: list[Ref] = field(default_factory=list)
+    errors: list[OperatorError] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every child is now what it is meant to be."""
+        return not (self.stalled or self.waiting or self.errors)
+
+    @property
+    def is_final(self) -> bool:
+        """Whether a child is refused for what it is, so that only another ApiService, or another class, mends it."""
+        return any(isinstance(error, Invalid) for error in self.refused.values())
+
+    @property
+    def stalled(self) -> Trouble | None:
+        """What a person has to clear, all of one reason; the same text in whatever order the answers came."""
+        if self.strangers:
+            return conflict(self.strangers)
+        if self.refused:
+            said = "; ".join(
+                f"{ref}: {error.message[:500]}"
+                for ref, error in sorted(self.refused.items(), key=itemgetter(0))[:NAMED]
+            )
+            return Trouble(Reason.REFUSED, f"the API server refuses {said}")
+        return None
+
+
+def conflict(strangers: Iterable[Ref]) -> Trouble:
+    """Objects that are not ours have the names of ours."""
+    text = ", ".join(str(ref) for ref in sorted(strangers))
+    return Trouble(
+        Reason.CONFLICT, f"there already, and not this ApiService's: {text}; delete or rename them, or this ApiService"
+    )
+
+
+class Applier:
+    """Writes for one resource at a time; the work queue sees to that."""
+
+    def __init__(self, client: Client, world: World) -> None:
+        self._client = client
+        self._world = world
+        self._settled: dict[Name, dict[Ref, tuple[str, str]]] = {}
+
+    async def bring(
+        self, owner: Name, uid: str, wanted: Sequence[Wanted], *, applied: Applied, force: bool = False
+    ) -> None:
+        """Apply what differs, a few at a time in the order given; the outcome goes into `applied`. `force`: all."""
+        live = self._world.of(owner)
+        changed = {each.ref for each in wanted if force or self.differs(owner, each, live)}
+        todo = [each for each in wanted if each.ref in changed or not _is_steady(live[each.ref], uid)]
+        if changed:
+            is_new = changed.isdisjoint(live)
+            await (confirm_create if is_new else confirm)(self._client, self._world, owner)
+        for first in range(0, len(todo), AT_ONCE):
+            some = todo[first : first + AT_ONCE]
+            ends = (self._one(owner, uid, each, live, applied, force) for each in some)
+            for end in await asyncio.gather(*ends, return_exceptions=True):
+                if end is not None:
+                    raise end
+
+    def differs(self, owner: Name, wanted: Wanted, live: Mapping[Ref, Child]) -> bool:
+        """Whether the child is absent or not what it is meant to be."""
+        child = live.get(wanted.ref)
+        if child is None:
+            return True
+        settled = self._settled.get(owner, {}).get(wanted.ref)
+        return child.digest != wanted.digest and settled != (wanted.digest, child.digest)
+
+    async def delete(self, owner: Name, ref: Ref, child: Child) -> None:
+        """Delete one object of ours."""
+        await confirm(self._client, self._world, owner)
+        kind = kinds.find(ref.group, ref.kind)
+        await self._client.delete(kind, namespace=owner[0], name=ref.name, uid=child.uid)
+        self._settled.get(owner, {}).pop(ref, None)
+
+    def forget(self, owner: Name) -> None:
+        """The resource is gone."""
+        self._settled.pop(owner, None)
+
+    async def _one(
+        self, owner: Name, uid: str, wanted: Wanted, live: Mapping[Ref, Child], applied: Applied, force: bool
+    ) -> None:
+        ref = wanted.ref
+        try:
+            if await self._bring(owner, uid, wanted, live.get(ref), applied, force=force):
+                applied.written.append(ref)
+        except (NotLeading, Outdated):
+            raise
+        except Terminating:
+            applied.waiting.append(ref)
+        except (Invalid, Forbidden) as error:
+            applied.refused[ref] = error
+        except OperatorError as error:
+            LOG.warning("a child could not be written", extra={"child": str(ref), "error": str(error)})
+            applied.errors.append(error)
+
+    async def _bring(
+        self, owner: Name, uid: str, wanted: Wanted, child: Child | None, applied: Applied, *, force: bool
+    ) -> bool:
+        ref, kind = wanted.ref, wanted.kind
+        if child is None:
+            try:
+                manifest = wanted.manifest
+                self._learn(owner, wanted, manifest, await self._client.apply_new(kind, manifest))
+                return True
+            except Conflict:
+                found = await self._client.get(kind, namespace=owner[0], name=ref.name)
+                if found is None:
+                    applied.waiting.append(ref)
+                    return False
+                # Its label may be gone, so that no watch tells of it. What it holds is not what we applied just now.
+                child = Child.read(found, OF_KIND.get(ref.kind))
+        if child.owner_uid != uid:
+            return self._stranger(ref, child, owner, applied)
+        if child.deleting:
+            applied.waiting.append(ref)
+            return False
+        if not force and not self.differs(owner, wanted, {ref: child}):
+            return False
+        await confirm(self._client, self._world, owner)
+        manifest = wanted.manifest
+        self._learn(owner, wanted, manifest, await self._client.apply_known(kind, manifest, uid=child.uid))
+        return True
+
+    def _stranger(self, ref: Ref, child: Child, owner: Name, applied: Applied) -> bool:
+        if child.owner_uid and child.owner == owner:
+            # The last ApiService of this name is gone, and the garbage collector is about to take its child.
+            applied.waiting.append(ref)
+        else:
+            applied.strangers.append(ref)
+        return False
+
+    def _learn(self, owner: Name, wanted: Wanted, manifest: Manifest, answer: Manifest) -> None:
+        """Take the server's answer in. What it made of the intent is what drift is measured against.
+
+        Mostly it made just that of it, and to see so costs less than a digest.
+        """
+        digest = wanted.digest if holds(answer, manifest) else ""
+        ref, child = wanted.ref, Child.read(answer, OF_KIND.get(wanted.kind.name), digest=digest)
+        self._world.children[wanted.kind].put((owner[0], ref.name), child, silent=True)
+        if child.digest and child.digest != wanted.digest:
+            LOG.debug("the server changed what was applied", extra={"child": str(ref)})
+            self._settled.setdefault(owner, {})[ref] = (wanted.digest, child.digest)
+
+
+def _is_steady(child: Child, uid: str) -> bool:
+    """Whether it belongs to the ApiService of that uid, and stays."""
+    return child.owner_uid == uid and not child.deleting

@@ -1,0 +1,66 @@
+"""One pass over one resource: what it found, and how far it has come."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from fairlead_contract import names
+from fairlead_operator.cache.store import Child, Name
+from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.kube.client import Manifest
+from fairlead_operator.plan import Plan, Stage
+from fairlead_operator.reconcile.applier import Applied
+from fairlead_operator.reconcile.planner import Prepared
+from fairlead_operator.reconcile.provisioning import Provisioning
+from fairlead_operator.status.reasons import Trouble
+
+
+@dataclass
+class Pass:
+    """One pass over one resource, as far as it has come."""
+
+    resource: Manifest
+    prepared: Prepared
+    applied: Applied = field(default_factory=Applied)
+    provisioning: Provisioning = field(default_factory=lambda: Provisioning(None))
+    held: bool = False
+    queued: Trouble | None = None
+    pruned: set[Ref] = field(default_factory=set)
+
+    @property
+    def plan(self) -> Plan:
+        return self.prepared.plan
+
+    @property
+    def previous(self) -> Mapping[str, Any]:
+        found: Mapping[str, Any] = self.resource.get("status", {})
+        return found
+
+    @property
+    def uid(self) -> str:
+        return str(self.resource["metadata"]["uid"])
+
+    @property
+    def owner(self) -> Name:
+        return self.resource["metadata"]["namespace"], self.resource["metadata"]["name"]
+
+    @property
+    def token(self) -> str:
+        """The reconcile request that has not been handled yet, or empty."""
+        wanted = annotation(self.resource, names.ANNOTATION_RECONCILE_REQUESTED_AT)
+        return wanted if wanted != self.previous.get("lastHandledReconcileAt", "") else ""
+
+    def wanted(self, *stages: Stage) -> list[Wanted]:
+        """What the plan has in these stages; without any, in all."""
+        return [each for stage in stages or Stage for each in self.prepared.wanted[stage]]
+
+
+def annotation(resource: Manifest, name: str) -> str:
+    """The value of an annotation, or empty."""
+    return str(resource["metadata"].get("annotations", {}).get(name, ""))
+
+
+def mine(live: Mapping[Ref, Child], uid: str) -> dict[Ref, Child]:
+    """Those that belong to the ApiService of that uid."""
+    return {ref: child for ref, child in live.items() if child.owner_uid == uid}

@@ -1,0 +1,129 @@
+"""Deleting what is outside the cluster, for `deletionPolicy: Delete`: a finalizer, and a Job that outlives all.
+
+The Job, its ServiceAccount and its ConfigMap have no owner, so that a foreground deletion does not take them first;
+they are known by their name and label. They are cleared after the finalizer is gone, so a Job that succeeded is there
+for as long as anybody may ask; whatever ends the operator in between, they are found again as left over. In a namespace
+that is being deleted no Job can start: what is outside stays.
+"""
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from fairlead_contract import names
+from fairlead_operator.cache.cache import World
+from fairlead_operator.cache.store import Child, Name
+from fairlead_operator.diagnosis import causes
+from fairlead_operator.diagnosis.inspector import Examiner
+from fairlead_operator.diagnosis.workload_state import OF_KIND
+from fairlead_operator.drift import desired
+from fairlead_operator.drift.fresh_read import confirm
+from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.errors import Conflict, Forbidden, Invalid, Refused, Terminating
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.status.conditions import told
+from fairlead_operator.status.reasons import Reason, Trouble
+
+LOG = logging.getLogger(__name__)
+FINALIZER = f"{names.GROUP}/teardown"
+
+
+def has_finalizer(resource: Mapping[str, Any]) -> bool:
+    """Whether the resource waits for us before it goes."""
+    return FINALIZER in resource["metadata"].get("finalizers", ())
+
+
+def is_left_over(name: Name, child: Child) -> bool:
+    """Whether the object is one that a teardown needed, and ours."""
+    return name[1] == f"{child.owner[1]}-teardown" and not child.owner_uid and bool(child.digest)
+
+
+class Teardown:
+    """One step at a time; the Job's end brings us back."""
+
+    def __init__(self, client: Client, world: World, examiner: Examiner) -> None:
+        self._client = client
+        self._world = world
+        self._examiner = examiner
+
+    async def advance(
+        self, owner: Name, manifests: Iterable[Manifest], *, previous: Mapping[str, Any]
+    ) -> Trouble | None:
+        """None when everything outside is gone; else what is waited for. TeardownSkipped: nothing can be done.
+
+        Refused when the API server does not take what the teardown needs.
+        `previous` is the status: when the Job's time is over, it knows what the Job waited for.
+        """
+        live = self._world.of(owner)
+        job: Child | None = None
+        for manifest in manifests:
+            try:
+                child = await self._bring(owner, manifest, live.get(Ref.of(manifest)))
+            except Terminating:
+                text = "the namespace is being deleted, so tables, queues and topics stay"
+                return Trouble(Reason.TEARDOWN_SKIPPED, text)
+            except (Invalid, Forbidden) as error:
+                text = f"the API server refuses {Ref.of(manifest)}: {error.message[:500]}"
+                raise Refused(text, is_final=isinstance(error, Invalid)) from error
+            if child is None:
+                return self._conflict(manifest)
+            if manifest["kind"] == kinds.JOB.name:
+                job = child
+        if job is None or job.facts.state == "Succeeded":
+            return None
+        ref = Ref(kinds.JOB.group, kinds.JOB.name, f"{owner[1]}-teardown")
+        said = told(previous, "Ready")
+        if job.facts.state == "Failed":
+            return await self._failure(owner, ref, job, said)
+        cause = await self._examiner.job(ref, job, namespace=owner[0], told=said)
+        return Trouble(Reason.DELETING, cause.message if cause else "the teardown Job runs")
+
+    async def clear(self, owner: Name) -> None:
+        """Remove the Job and what it needed: the resource is gone, or not being deleted at all."""
+        for ref, child in self._world.of(owner).items():
+            name = (owner[0], ref.name)
+            if is_left_over(name, child) and not child.deleting:
+                await confirm(self._client, self._world, owner)
+                kind = kinds.find(ref.group, ref.kind)
+                await self._client.delete(kind, namespace=owner[0], name=ref.name, uid=child.uid)
+                self._world.children[kind].remove(name, version=child.version)
+
+    async def _bring(self, owner: Name, manifest: Manifest, child: Child | None) -> Child | None:
+        """The object as it is to be; None when it is a stranger's."""
+        child = child or await self._create(owner, manifest)
+        if child is None or not child.digest:
+            return None
+        if child.digest != desired.digest(manifest) and manifest["kind"] == kinds.CONFIG_MAP.name:
+            # It says which tables go. Whoever wrote it, they are those of this resource.
+            self._learn(owner, manifest, await self._client.apply_known(kinds.CONFIG_MAP, manifest, uid=child.uid))
+        return child
+
+    async def _create(self, owner: Name, manifest: Manifest) -> Child | None:
+        """The object, whoever made it; None when it is a stranger's."""
+        kind, name = kinds.of(manifest), manifest["metadata"]["name"]
+        try:
+            answer = await self._client.apply_new(kind, manifest)
+        except Conflict:
+            found = await self._client.get(kind, namespace=owner[0], name=name)
+            if found is None:
+                raise
+            if found["metadata"].get("labels", {}).get(names.LABEL_APISVC) != owner[1]:
+                return None
+            answer = found
+        return self._learn(owner, manifest, answer)
+
+    def _learn(self, owner: Name, manifest: Manifest, answer: Manifest) -> Child:
+        kind = kinds.of(manifest)
+        child = Child.read(answer, OF_KIND.get(kind.name))
+        self._world.children[kind].put((owner[0], manifest["metadata"]["name"]), child, silent=True)
+        return child
+
+    def _conflict(self, manifest: Manifest) -> Trouble:
+        text = f"{Ref.of(manifest)}, which the teardown needs, is there already and not this ApiService's"
+        return Trouble(Reason.CONFLICT, f"{text}; delete or rename it, or set {names.ANNOTATION_SKIP_TEARDOWN}")
+
+    async def _failure(self, owner: Name, ref: Ref, job: Child, said: Trouble | None) -> Trouble:
+        pods = await self._examiner.pods_of_job(job, namespace=owner[0])
+        remedy = f"mend it and delete the Job to try again, or set {names.ANNOTATION_SKIP_TEARDOWN}"
+        return causes.failure(ref, job.facts, pods, told=said, reason=Reason.TEARDOWN_FAILED, remedy=remedy)

@@ -1,0 +1,1 @@
+"""The status of an ApiService: its conditions and reasons, when it is written, and the Events beside it."""

@@ -1,0 +1,102 @@
+"""Kubernetes Events about ApiServices: only what is new, and never many.
+
+Each resource may cause five at once and then one every five minutes; what was said last is not said again. An Event
+that cannot be written is not worth a retry: the status has it.
+"""
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from fairlead_operator.errors import OperatorError, Terminating
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.client import Client, Manifest
+
+LOG = logging.getLogger(__name__)
+BURST = 5.0
+REFILL_SECONDS = 300.0
+COMPONENT = "fairlead.dev/operator"
+
+
+@dataclass(slots=True)
+class _Budget:
+    tokens: float
+    at: float
+    last: tuple[str, str] = ("", "")
+
+
+class Announcer:
+    """`clock` in seconds for the limit; `now` as RFC 3339 for the Event."""
+
+    def __init__(self, client: Client, *, identity: str, clock: Callable[[], float], now: Callable[[], str]) -> None:
+        self._client = client
+        self._identity = identity
+        self._clock = clock
+        self._now = now
+        self._budgets: dict[str, _Budget] = {}
+
+    async def announce(self, resource: Manifest, kind: str, reason: str, message: str) -> None:
+        """Write one Event, `kind` Normal or Warning, unless the resource had its share."""
+        if not self._take(resource["metadata"]["uid"], reason, message):
+            return
+        event = self._event(resource, kind, reason, message)
+        try:
+            try:
+                await self._client.create(kinds.EVENT, event)
+            except Terminating:
+                # What is said of a resource that goes with its namespace are the last words about it.
+                if "deletionTimestamp" in resource["metadata"]:
+                    await self._client.create(kinds.EVENT, _about_namespace(event))
+        except OperatorError as error:
+            LOG.info("an Event was not written", extra={"error": str(error)})
+
+    def forget(self, uid: str) -> None:
+        """The resource is gone."""
+        self._budgets.pop(uid, None)
+
+    def _take(self, uid: str, reason: str, message: str) -> bool:
+        now = self._clock()
+        budget = self._budgets.setdefault(uid, _Budget(BURST, now))
+        budget.tokens = min(BURST, budget.tokens + (now - budget.at) / REFILL_SECONDS)
+        budget.at = now
+        if budget.tokens < 1.0 or budget.last == (reason, message):
+            return False
+        budget.tokens -= 1.0
+        budget.last = (reason, message)
+        return True
+
+    def _event(self, resource: Manifest, kind: str, reason: str, message: str) -> Manifest:
+        metadata, now = resource["metadata"], self._now()
+        about = {
+            "apiVersion": kinds.API_SERVICE.api_version,
+            "kind": kinds.API_SERVICE.name,
+            "name": metadata["name"],
+            "namespace": metadata["namespace"],
+            "uid": metadata["uid"],
+            "resourceVersion": metadata["resourceVersion"],
+        }
+        return {
+            "apiVersion": "v1",
+            "kind": "Event",
+            "metadata": {"generateName": f"{metadata['name']}.", "namespace": metadata["namespace"]},
+            "involvedObject": about,
+            "type": kind,
+            "reason": reason,
+            "message": message[:1000],
+            "count": 1,
+            "firstTimestamp": now,
+            "lastTimestamp": now,
+            "source": {"component": COMPONENT},
+            "reportingComponent": COMPONENT,
+            "reportingInstance": self._identity,
+        }
+
+
+def _about_namespace(event: Manifest) -> Manifest:
+    """The same words, about the namespace; Events about what is in none are kept in "default"."""
+    about, namespace = event["involvedObject"], event["metadata"]["namespace"]
+    return event | {
+        "metadata": {"generateName": f"{namespace}.", "namespace": "default"},
+        "involvedObject": {"apiVersion": "v1", "kind": "Namespace", "name": namespace},
+        "message": f"{about['kind']} {about['name']}: {event['message']}"[:1000],
+    }

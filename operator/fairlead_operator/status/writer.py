@@ -1,0 +1,115 @@
+"""When a status is written, and the write.
+
+An end is written at once, good or bad, and so is the first word that a resource is not what it was, the answer to a
+request, and which default class a resource stays in. What lies between is progress: each step is written as it is
+taken, what only gives details of a step some seconds later, with all that came meanwhile. While the cluster is slow
+because many wait for children and pods, steps wait too, but not for long: a status costs the API server as much as
+several children.
+"""
+
+import math
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+from fairlead_operator.cache.cache import World
+from fairlead_operator.cache.store import Name
+from fairlead_operator.drift.fresh_read import confirm
+from fairlead_operator.errors import Invalid, OperatorError
+from fairlead_operator.kube import kinds
+from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.reconcile import classes
+from fairlead_operator.status import conditions
+from fairlead_operator.status.conditions import View
+
+DETAIL_SECONDS = 5.0
+BUSY_SECONDS = 30.0
+# What was to be written once, and could not be, is not held back again.
+DUE = -math.inf
+Announce = Callable[[Manifest, str, str, str], Awaitable[None]]
+
+
+class Reporter:
+    """`busy` says whether the cluster is slow from much work, `now` gives the time as RFC 3339, `clock` in seconds."""
+
+    def __init__(
+        self,
+        client: Client,
+        world: World,
+        *,
+        announce: Announce,
+        busy: Callable[[], bool],
+        now: Callable[[], str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._client = client
+        self._world = world
+        self._announce = announce
+        self._busy = busy
+        self._now = now
+        self._clock = clock
+        self._held_since: dict[Name, float] = {}
+
+    async def report(self, resource: Manifest, view: View) -> float | None:
+        """Write the status that follows from `view`, if it is another one; the seconds until it may be, if not now."""
+        resource = self._latest(resource)
+        before = resource.get("status", {})
+        after = conditions.assess(view, before, now=self._now())
+        owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
+        held = 0.0 if before == after or _gives_class(resource, after) else self._hold_seconds(owner, before, after)
+        if held > 0:
+            return held
+        self._held_since[owner] = DUE
+        if before != after and await self._write(resource, owner, after):
+            for kind, reason, message in conditions.transitions(before, after):
+                await self._announce(resource, kind, reason, message)
+        self.forget(owner)
+        return None
+
+    def _latest(self, resource: Manifest) -> Manifest:
+        """The resource by now: a write whose answer got lost may have been told of since the pass began."""
+        metadata = resource["metadata"]
+        known = self._world.services.get((metadata["namespace"], metadata["name"]))
+        if known is None or known.uid != metadata["uid"] or known.version <= int(metadata["resourceVersion"]):
+            return resource
+        return known.content
+
+    def forget(self, owner: Name) -> None:
+        """Nothing is held back for it any more."""
+        self._held_since.pop(owner, None)
+
+    def _hold_seconds(self, owner: Name, before: Mapping[str, Any], after: Mapping[str, Any]) -> float:
+        if not conditions.progresses(before, after):
+            return 0.0
+        is_step = conditions.step(before) != conditions.step(after)
+        longest = BUSY_SECONDS if self._busy() else (0.0 if is_step else DETAIL_SECONDS)
+        now = self._clock()
+        return self._held_since.setdefault(owner, now) + longest - now
+
+    async def _write(self, resource: Manifest, owner: Name, after: conditions.Status) -> bool:
+        """Whether the resource is still there."""
+        uid, version = resource["metadata"]["uid"], int(resource["metadata"]["resourceVersion"])
+        is_doubted = self._world.services.is_doubted(owner)
+        try:
+            answer = await self._client.replace_status(
+                kinds.API_SERVICE,
+                after,
+                namespace=owner[0],
+                name=owner[1],
+                uid=uid,
+                version=version if is_doubted else None,
+            )
+        except Invalid:
+            await confirm(self._client, self._world, owner)
+            raise
+        except OperatorError:
+            # It may be written all the same, and the next one is to go on from there.
+            self._world.services.doubt(owner)
+            raise
+        if answer is not None:
+            self._world.learn(answer)
+        return answer is not None
+
+
+def _gives_class(resource: Manifest, after: Mapping[str, Any]) -> bool:
+    """Whether the status is to keep the resource in a class that is the default one only for now."""
+    return after.get("className", classes.BUILT_IN) not in (classes.BUILT_IN, classes.named(resource))
