@@ -9,7 +9,7 @@ from pathlib import Path
 import uvloop
 import yaml
 
-from fairlead_cli.embedded import embed
+from fairlead_cli.run.embedded import embed
 from fairlead_contract.spec.resources import ApiService
 from fairlead_workload import memory
 from fairlead_workload.service import Role, Service

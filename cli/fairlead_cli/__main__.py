@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from fairlead_cli import dlq
+from fairlead_cli.dlq import commands
 from fairlead_cli.options import DataDir, Files, Recursive
 
 app = typer.Typer(
@@ -21,7 +21,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.add_typer(dlq.app, name="dlq")
+app.add_typer(commands.app, name="dlq")
 
 Port = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Port of the API; 0: any free one.")]
 AdminPort = Annotated[
@@ -65,13 +65,13 @@ def run(
     API and worker run in one process, on an embedded datastore, cache and queue, whatever the resource binds. Several
     ApiServices take consecutive ports. Ctrl-C finishes what is under way and exits; a second one exits at once.
     """
-    from fairlead_cli import running
+    from fairlead_cli.run import checks
 
     services = _services(service or [])
-    admitted = running.admit(files, recursive=recursive, mapped=frozenset(services))
+    admitted = checks.admit(files, recursive=recursive, mapped=frozenset(services))
     if admitted is None:
         raise typer.Exit(1)
-    from fairlead_cli import serving
+    from fairlead_cli.run import serving
 
     options = serving.Options(
         host=host, port=port, admin_port=admin_port, data_dir=data_dir, services=services, log_format=log_format
@@ -186,13 +186,14 @@ def plan(
     """
     from importlib.metadata import version
 
-    from fairlead_cli import planning, rendering
+    from fairlead_cli import rendering
+    from fairlead_cli.plan import command
 
     try:
         present = None if capabilities is None else rendering.capabilities(capabilities)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--capabilities") from None
-    options = planning.Options(
+    options = command.Options(
         sources=files,
         recursive=recursive,
         class_file=class_file,
@@ -205,7 +206,7 @@ def plan(
         output=output,
         tell_changes=exit_code,
     )
-    raise typer.Exit(planning.plan(options))
+    raise typer.Exit(command.plan(options))
 
 
 def _services(given: list[str]) -> dict[str, str]:

@@ -4,8 +4,8 @@ import json
 from collections.abc import Sequence
 from typing import Literal
 
-from fairlead_cli import checking, documents
-from fairlead_cli.notices import Notice, has_errors
+from fairlead_cli.input import checking, documents
+from fairlead_cli.input.notices import Notice, has_errors
 from fairlead_contract.validation.findings import Severity
 
 Output = Literal["text", "json"]

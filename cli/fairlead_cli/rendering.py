@@ -12,9 +12,9 @@ from typing import Any
 
 import yaml
 
-from fairlead_cli import checking, documents, notices
-from fairlead_cli.documents import Document
-from fairlead_cli.notices import Notice, has_errors
+from fairlead_cli.input import checking, documents, notices
+from fairlead_cli.input.documents import Document
+from fairlead_cli.input.notices import Notice, has_errors
 from fairlead_contract.spec.resources import ApiServiceClass
 from fairlead_contract.validation.findings import Finding, Severity
 from fairlead_operator import plan

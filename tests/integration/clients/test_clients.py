@@ -13,7 +13,8 @@ import pytest
 from tests.integration.process.server import EXAMPLES, running
 from tests.left_out import is_left_out
 
-from fairlead_cli import checking, documents, embedded
+from fairlead_cli.input import checking, documents
+from fairlead_cli.run import embedded
 from fairlead_contract.openapi.document import openapi
 
 from . import tools

@@ -7,8 +7,8 @@ import shlex
 import pytest
 from tests.unit.cli.resources import QUEUE, resource, service
 
-from fairlead_cli import embedded
-from fairlead_cli.announcement import announce, requests
+from fairlead_cli.run import embedded
+from fairlead_cli.run.announcement import announce, requests
 from fairlead_workload.model import identifiers
 
 BASE = "http://127.0.0.1:8080/v1"

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_cli.comparing import ABSENT, Difference, differences
+from fairlead_cli.plan.comparison import ABSENT, Difference, differences
 
 
 def config(**content: Any) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead_cli import documents
+from fairlead_cli.input import documents
 
 SERVICE = "apiVersion: fairlead.dev/v1alpha1\nkind: ApiService\nmetadata: {name: shop}\n"
 CONFIG = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n"

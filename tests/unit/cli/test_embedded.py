@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.unit.cli.resources import QUEUE, service
 
-from fairlead_cli import embedded
+from fairlead_cli.run import embedded
 from fairlead_contract.spec.bindings import CacheType, DatastoreType, QueueType
 
 POSTGRESQL = {

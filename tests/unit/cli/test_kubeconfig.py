@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from fairlead_cli.kubeconfig import Access, Unusable, access
+from fairlead_cli.plan.kubeconfig import Access, Unusable, access
 from fairlead_operator.kube.credentials import Login
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from tests.unit.cli.resources import QUEUE, service
 
-from fairlead_cli import dlq, embedded, letters
-from fairlead_cli.letters import Target, carry_out
+from fairlead_cli.dlq import commands, dead_letters
+from fairlead_cli.dlq.dead_letters import Target, carry_out
+from fairlead_cli.run import embedded
 from fairlead_workload.events.showing import Hidden
 from fairlead_workload.queues.base import DeadLetters, Failure, LetterFilter, Message
 from fairlead_workload.storage import open_storage
@@ -51,7 +52,7 @@ async def buried(tmp_path: Path, **codes: str) -> Target:
 def listed(target: Target, capsys: pytest.CaptureFixture[str], match: LetterFilter | None = None) -> list[str]:
     capsys.readouterr()
     asked = match or LetterFilter()
-    assert carry_out(target, lambda q, hidden: letters.show_list(q, asked, hidden, most=100, output="json")) == 0
+    assert carry_out(target, lambda q, hidden: dead_letters.show_list(q, asked, hidden, most=100, output="json")) == 0
     return [item["key"] for item in json.loads(capsys.readouterr().out)["items"]]
 
 
@@ -63,7 +64,8 @@ def test_letters_are_listed_by_filter(target: Target, capsys: pytest.CaptureFixt
 
 def test_a_table_for_programs_is_not_cut(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
     assert (
-        carry_out(target, lambda q, hidden: letters.show_list(q, LetterFilter(), hidden, most=1, output="table")) == 0
+        carry_out(target, lambda q, hidden: dead_letters.show_list(q, LetterFilter(), hidden, most=1, output="table"))
+        == 0
     )
     printed = capsys.readouterr()
     assert len(printed.out.splitlines()) == 2
@@ -73,7 +75,10 @@ def test_a_table_for_programs_is_not_cut(target: Target, capsys: pytest.CaptureF
 
 def test_a_dry_run_changes_nothing(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
     every = LetterFilter()
-    assert carry_out(target, lambda q, _: letters.redrive(q, every, most=None, rate_per_second=1000, dry_run=True)) == 0
+    assert (
+        carry_out(target, lambda q, _: dead_letters.redrive(q, every, most=None, rate_per_second=1000, dry_run=True))
+        == 0
+    )
     assert "2 dead letters would be redriven" in capsys.readouterr().err
     assert listed(target, capsys) == ["things/a", "things/b"]
 
@@ -81,7 +86,8 @@ def test_a_dry_run_changes_nothing(target: Target, capsys: pytest.CaptureFixture
 def test_redriven_letters_are_gone(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
     asked = LetterFilter(error_code="http-402")
     assert (
-        carry_out(target, lambda q, _: letters.redrive(q, asked, most=None, rate_per_second=1000, dry_run=False)) == 0
+        carry_out(target, lambda q, _: dead_letters.redrive(q, asked, most=None, rate_per_second=1000, dry_run=False))
+        == 0
     )
     assert "1 dead letter redriven" in capsys.readouterr().err
     assert listed(target, capsys) == ["things/b"]
@@ -89,23 +95,23 @@ def test_redriven_letters_are_gone(target: Target, capsys: pytest.CaptureFixture
 
 def test_nothing_is_purged_without_yes(target: Target, capsys: pytest.CaptureFixture[str]) -> None:
     every = LetterFilter()
-    assert carry_out(target, lambda q, _: letters.purge(q, every, most=1, dry_run=False, sure=False)) == 1
+    assert carry_out(target, lambda q, _: dead_letters.purge(q, every, most=1, dry_run=False, sure=False)) == 1
     assert "1 dead letter would be purged; nothing is without --yes" in capsys.readouterr().err
-    assert carry_out(target, lambda q, _: letters.purge(q, every, most=1, dry_run=False, sure=True)) == 0
+    assert carry_out(target, lambda q, _: dead_letters.purge(q, every, most=1, dry_run=False, sure=True)) == 0
     assert listed(target, capsys) == ["things/b"]
 
 
 Work = Callable[[DeadLetters, LetterFilter, Hidden], Awaitable[int]]
 BY_ID: dict[str, Work] = {
-    "list": lambda queue, match, hidden: letters.show_list(queue, match, hidden, most=1, output="table"),
-    "show": lambda queue, match, hidden: letters.show_in_full(queue, match, hidden, output="table"),
-    "redrive": lambda queue, match, _: letters.redrive(queue, match, most=1, rate_per_second=1000, dry_run=False),
-    "redrive --dry-run": lambda queue, match, _: letters.redrive(
+    "list": lambda queue, match, hidden: dead_letters.show_list(queue, match, hidden, most=1, output="table"),
+    "show": lambda queue, match, hidden: dead_letters.show_in_full(queue, match, hidden, output="table"),
+    "redrive": lambda queue, match, _: dead_letters.redrive(queue, match, most=1, rate_per_second=1000, dry_run=False),
+    "redrive --dry-run": lambda queue, match, _: dead_letters.redrive(
         queue, match, most=1, rate_per_second=1000, dry_run=True
     ),
-    "purge --yes": lambda queue, match, _: letters.purge(queue, match, most=1, dry_run=False, sure=True),
-    "purge --dry-run": lambda queue, match, _: letters.purge(queue, match, most=1, dry_run=True, sure=False),
-    "purge": lambda queue, match, _: letters.purge(queue, match, most=1, dry_run=False, sure=False),
+    "purge --yes": lambda queue, match, _: dead_letters.purge(queue, match, most=1, dry_run=False, sure=True),
+    "purge --dry-run": lambda queue, match, _: dead_letters.purge(queue, match, most=1, dry_run=True, sure=False),
+    "purge": lambda queue, match, _: dead_letters.purge(queue, match, most=1, dry_run=False, sure=False),
 }
 
 
@@ -116,7 +122,7 @@ async def test_a_key_is_taken_plain_and_as_it_is_listed(
     await buried(tmp_path, **{"a%2Fb": "schema", "b": "schema"})
     where = ["-f", str(tmp_path / "a.yaml"), "--data-dir", str(tmp_path / "data")]
     arguments = ["list", *where, "--key", key, "--output", "json"]
-    assert await asyncio.to_thread(dlq.app, arguments, standalone_mode=False) == 0
+    assert await asyncio.to_thread(commands.app, arguments, standalone_mode=False) == 0
     assert [item["key"] for item in json.loads(capsys.readouterr().out)["items"]] == ["things/a%2Fb"]
 
 
@@ -156,7 +162,7 @@ def test_one_in_full_shows_the_event_and_a_missing_one_is_named(
     target: Target, capsys: pytest.CaptureFixture[str]
 ) -> None:
     none = LetterFilter(ids=("none",))
-    assert carry_out(target, lambda q, hidden: letters.show_in_full(q, none, hidden, output="table")) == 1
+    assert carry_out(target, lambda q, hidden: dead_letters.show_in_full(q, none, hidden, output="table")) == 1
     assert "there is no dead letter none that matches" in capsys.readouterr().err
 
 
@@ -175,7 +181,9 @@ EVENTS = {
 
 @pytest.mark.parametrize("case", EVENTS)
 @pytest.mark.parametrize("output", ["table", "json"])
-async def test_what_is_write_only_is_not_shown(case: str, output: letters.Output, capsys: Any, tmp_path: Path) -> None:
+async def test_what_is_write_only_is_not_shown(
+    case: str, output: dead_letters.Output, capsys: Any, tmp_path: Path
+) -> None:
     type_, data, told = EVENTS[case]
     body = json.dumps({"id": "1", "type": type_, "specversion": "1.0", "data": data}).encode()
     storage = open_storage(embedded.embed(service(queue=QUEUE)), data_dir=tmp_path)
@@ -184,8 +192,8 @@ async def test_what_is_write_only_is_not_shown(case: str, output: letters.Output
     (delivery,) = await storage.queue.receive(1, wait_seconds=1)
     await storage.queue.dead_letter(delivery, Failure("Rejected", "no", "no", 1, 0, 0, "1.0"))
     hidden = {"users": frozenset({"password"})}
-    await letters.show_in_full(storage.queue, LetterFilter(), hidden, output=output)
-    await letters.show_list(storage.queue, LetterFilter(), hidden, most=9, output=output)
+    await dead_letters.show_in_full(storage.queue, LetterFilter(), hidden, output=output)
+    await dead_letters.show_list(storage.queue, LetterFilter(), hidden, most=9, output=output)
     assert (SECRET in capsys.readouterr().out) is told
     (letter,) = await storage.queue.letters(LetterFilter(), limit=9)
     assert letter.message.body == body, "what is stored keeps what it needs"
@@ -206,6 +214,7 @@ def test_what_is_meant_must_be_clear(
     (tmp_path / "a.yaml").write_text("---".join(YAML.replace("NAME", each) for each in names))
     target = Target([str(tmp_path / "a.yaml")], False, name, tmp_path / "data")
     assert (
-        carry_out(target, lambda q, hidden: letters.show_list(q, LetterFilter(), hidden, most=1, output="table")) == 1
+        carry_out(target, lambda q, hidden: dead_letters.show_list(q, LetterFilter(), hidden, most=1, output="table"))
+        == 1
     )
     assert said in capsys.readouterr().err

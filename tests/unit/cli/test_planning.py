@@ -13,11 +13,11 @@ import yaml
 from rich.console import Console
 from typer.testing import CliRunner
 
-from fairlead_cli import plan_text
 from fairlead_cli.__main__ import app
-from fairlead_cli.changes import Action, Change, Outlook
-from fairlead_cli.comparing import ABSENT, Difference
-from fairlead_cli.dry_run import denial
+from fairlead_cli.plan import text as plan_text
+from fairlead_cli.plan.changes import Action, Change, Outlook
+from fairlead_cli.plan.comparison import ABSENT, Difference
+from fairlead_cli.plan.dry_run import denial
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import Forbidden
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_cli.samples import sample
+from fairlead_cli.run.samples import sample
 from fairlead_contract.spec.api import Resource as ResourceSpec
 from fairlead_workload.model.resource import Resource
 

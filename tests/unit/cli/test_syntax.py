@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairlead_cli.syntax import MAX_DEPTH, SyntaxFault, parse
+from fairlead_cli.input.syntax import MAX_DEPTH, SyntaxFault, parse
 from fairlead_contract.validation.findings import Severity
 
 

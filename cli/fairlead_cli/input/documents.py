@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from fairlead_cli import notices, syntax
-from fairlead_cli.notices import Notice
+from fairlead_cli.input import notices, syntax
+from fairlead_cli.input.notices import Notice
 from fairlead_contract.validation import rules
 from fairlead_contract.validation.findings import Finding
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
-from fairlead_cli.comparing import Difference
+from fairlead_cli.plan.comparison import Difference
 from fairlead_operator.drift.inventory import Ref
 
 

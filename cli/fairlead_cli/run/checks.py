@@ -6,10 +6,11 @@ Kept apart from serving, so that a resource with a fault is refused without load
 import sys
 from collections.abc import Sequence
 
-from fairlead_cli import checking, documents, embedded
-from fairlead_cli.checking import Checked
-from fairlead_cli.documents import Document
-from fairlead_cli.notices import Notice, has_errors
+from fairlead_cli.input import checking, documents
+from fairlead_cli.input.checking import Checked
+from fairlead_cli.input.documents import Document
+from fairlead_cli.input.notices import Notice, has_errors
+from fairlead_cli.run import embedded
 from fairlead_contract.spec.resources import ApiService
 from fairlead_contract.validation.findings import Severity
 

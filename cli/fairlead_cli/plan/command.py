@@ -14,11 +14,13 @@ from typing import Any, Literal
 import aiohttp
 from rich.console import Console
 
-from fairlead_cli import changes, checking, documents, dry_run, kubeconfig, notices, plan_text, rendering
-from fairlead_cli.changes import Action, Outlook
-from fairlead_cli.documents import Document
-from fairlead_cli.dry_run import Surroundings
-from fairlead_cli.notices import Notice
+from fairlead_cli import rendering
+from fairlead_cli.input import checking, documents, notices
+from fairlead_cli.input.documents import Document
+from fairlead_cli.input.notices import Notice
+from fairlead_cli.plan import changes, dry_run, kubeconfig, text
+from fairlead_cli.plan.changes import Action, Outlook
+from fairlead_cli.plan.dry_run import Surroundings
 from fairlead_contract.validation.findings import Finding
 from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorError, Unauthorized, Unreachable
 from fairlead_operator.kube.client import Client
@@ -137,7 +139,7 @@ def _explained(error: OperatorError, server: str) -> str:
 
 def _show(outlooks: Sequence[Outlook], output: Literal["text", "json"]) -> None:
     if output == "text":
-        plan_text.show(outlooks, Console(highlight=False, markup=False))
+        text.show(outlooks, Console(highlight=False, markup=False))
         return
     found = changes.count(outlooks)
     content = {

@@ -48,11 +48,13 @@ def list_(
 ) -> None:
     """List dead letters, oldest failure first."""
     match = _match(event_type, error_code, since, until, key, ids)
-    from fairlead_cli import letters
+    from fairlead_cli.dlq import dead_letters
 
-    target = letters.Target(files, recursive, name, data_dir)
+    target = dead_letters.Target(files, recursive, name, data_dir)
     raise typer.Exit(
-        letters.carry_out(target, lambda q, hidden: letters.show_list(q, match, hidden, most=most, output=output))
+        dead_letters.carry_out(
+            target, lambda q, hidden: dead_letters.show_list(q, match, hidden, most=most, output=output)
+        )
     )
 
 
@@ -67,10 +69,12 @@ def show(
 ) -> None:
     """Show dead letters in full: why, when, and the event itself."""
     match = _match(None, None, None, None, None, ids)
-    from fairlead_cli import letters
+    from fairlead_cli.dlq import dead_letters
 
-    target = letters.Target(files, recursive, name, data_dir)
-    raise typer.Exit(letters.carry_out(target, lambda q, hidden: letters.show_in_full(q, match, hidden, output=output)))
+    target = dead_letters.Target(files, recursive, name, data_dir)
+    raise typer.Exit(
+        dead_letters.carry_out(target, lambda q, hidden: dead_letters.show_in_full(q, match, hidden, output=output))
+    )
 
 
 @app.command()
@@ -91,12 +95,12 @@ def redrive(
 ) -> None:
     """Send dead letters back to the queue, to be handled again."""
     match = _match(event_type, error_code, since, until, key, ids)
-    from fairlead_cli import letters
+    from fairlead_cli.dlq import dead_letters
 
-    target = letters.Target(files, recursive, name, data_dir)
+    target = dead_letters.Target(files, recursive, name, data_dir)
     raise typer.Exit(
-        letters.carry_out(
-            target, lambda q, _: letters.redrive(q, match, most=most, rate_per_second=rate, dry_run=dry_run)
+        dead_letters.carry_out(
+            target, lambda q, _: dead_letters.redrive(q, match, most=most, rate_per_second=rate, dry_run=dry_run)
         )
     )
 
@@ -119,11 +123,11 @@ def purge(
 ) -> None:
     """Remove dead letters for good."""
     match = _match(event_type, error_code, since, until, key, ids)
-    from fairlead_cli import letters
+    from fairlead_cli.dlq import dead_letters
 
-    target = letters.Target(files, recursive, name, data_dir)
+    target = dead_letters.Target(files, recursive, name, data_dir)
     raise typer.Exit(
-        letters.carry_out(target, lambda q, _: letters.purge(q, match, most=most, dry_run=dry_run, sure=yes))
+        dead_letters.carry_out(target, lambda q, _: dead_letters.purge(q, match, most=most, dry_run=dry_run, sure=yes))
     )
 
 

@@ -10,9 +10,9 @@ from typing import Any
 from rich.console import Console
 from rich.text import Text
 
-from fairlead_cli import changes
-from fairlead_cli.changes import Action, Change, Outlook
-from fairlead_cli.comparing import ABSENT, Difference
+from fairlead_cli.plan import changes
+from fairlead_cli.plan.changes import Action, Change, Outlook
+from fairlead_cli.plan.comparison import ABSENT, Difference
 
 SIGNS = {
     Action.CREATE: ("+", "green"),

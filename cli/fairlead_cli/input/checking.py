@@ -3,9 +3,9 @@
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from fairlead_cli import notices
-from fairlead_cli.documents import Document, Loaded
-from fairlead_cli.notices import Notice
+from fairlead_cli.input import notices
+from fairlead_cli.input.documents import Document, Loaded
+from fairlead_cli.input.notices import Notice
 from fairlead_contract.spec.resources import ApiService
 from fairlead_contract.validation import rules
 from fairlead_contract.validation.findings import Finding, Severity

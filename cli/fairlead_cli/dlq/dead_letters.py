@@ -12,9 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fairlead_cli import checking, documents, embedded, letter_text, notices
-from fairlead_cli.documents import Document
-from fairlead_cli.notices import Notice
+from fairlead_cli.dlq import text
+from fairlead_cli.input import checking, documents, notices
+from fairlead_cli.input.documents import Document
+from fairlead_cli.input.notices import Notice
+from fairlead_cli.run import embedded
 from fairlead_contract.json_schema.write_only import write_only
 from fairlead_contract.spec.resources import ApiService
 from fairlead_contract.validation.findings import Finding
@@ -112,9 +114,9 @@ async def show_list(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, 
     found = [letter async for letter in letters.matching(queue, match, most=most + 1)]
     shown = found[:most]
     if output == "json":
-        _print_json([letter_text.as_json(letter, hidden) for letter in shown])
+        _print_json([text.as_json(letter, hidden) for letter in shown])
     elif shown:
-        _print_table([letter_text.row(letter) for letter in shown])
+        _print_table([text.row(letter) for letter in shown])
     else:
         _say("no dead letters match")
     if len(found) > most:
@@ -126,9 +128,9 @@ async def show_in_full(queue: DeadLetters, match: LetterFilter, hidden: Hidden, 
     """Print the letters named by id in full. Exit code 1 when one is not there."""
     found = [letter async for letter in letters.matching(queue, match)]
     if output == "json":
-        _print_json([letter_text.as_json(letter, hidden) for letter in found])
+        _print_json([text.as_json(letter, hidden) for letter in found])
     elif found:
-        print("\n\n".join(letter_text.in_full(letter, hidden) for letter in found))  # noqa: T201
+        print("\n\n".join(text.in_full(letter, hidden) for letter in found))  # noqa: T201
     return _exit_code(await letters.absent(queue, match))
 
 
@@ -180,12 +182,12 @@ def _print_json(found: list[dict[str, object]]) -> None:
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:
     if not sys.stdout.isatty():
-        print(letter_text.plain_table(rows))  # noqa: T201
+        print(text.plain_table(rows))  # noqa: T201
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table(*letter_text.COLUMNS, box=None, header_style="bold", pad_edge=False)
+    table = Table(*text.COLUMNS, box=None, header_style="bold", pad_edge=False)
     for cells in rows:
         table.add_row(*cells)
     Console().print(table)

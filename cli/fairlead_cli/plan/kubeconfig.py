@@ -18,8 +18,8 @@ from urllib.parse import quote, urlsplit
 import kopf
 import yaml
 
-from fairlead_cli import exec_plugin
-from fairlead_cli.exec_plugin import PluginFailed
+from fairlead_cli.plan import exec_plugin
+from fairlead_cli.plan.exec_plugin import PluginFailed
 from fairlead_operator.kube.credentials import Login
 
 Entry = dict[str, Any]

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fairlead_cli import announcement, embedded
-from fairlead_cli.documents import Document
+from fairlead_cli.input.documents import Document
+from fairlead_cli.run import announcement, embedded
 from fairlead_contract.spec.resources import ApiService
 from fairlead_workload import process
 from fairlead_workload.process import NotServed, Workload

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead_cli.changes import Action, Change, Outlook, compared
-from fairlead_cli.comparing import differences
+from fairlead_cli.plan.changes import Action, Change, Outlook, compared
+from fairlead_cli.plan.comparison import differences
 from fairlead_contract import names
 from fairlead_contract.spec.resources import API_VERSION
 from fairlead_operator.drift import desired, pruning

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from shlex import quote
 from typing import Any
 
-from fairlead_cli import samples
+from fairlead_cli.run import samples
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.api import Operation, Writes
 from fairlead_workload.model import identifiers

@@ -1,0 +1,1 @@
+"""`fairlead dlq`: list, show, redrive and purge dead letters."""

@@ -1,0 +1,1 @@
+"""`fairlead plan`: what would change on a cluster, by server-side dry run."""
