@@ -13,9 +13,9 @@ from pathlib import Path
 
 import uvloop
 
-from fairlead_workload import memory
-from fairlead_workload.api.granian_server import GranianServer
-from fairlead_workload.api.server import Application, Receive, Scope, Send, bind
+from fairlead_workload.api.servers.base import Application, Receive, Scope, Send, bind
+from fairlead_workload.api.servers.granian import GranianServer
+from fairlead_workload.process import garbage
 
 METHODS = ["GET", "POST", "PUT", "PATCH"]
 
@@ -71,7 +71,7 @@ def asgi(answer: Answer) -> Application:
 async def serve(application: Application, port: int) -> None:
     server = GranianServer(application, bind("127.0.0.1", port))
     await server.start()
-    memory.settle()
+    garbage.settle()
     await asyncio.Event().wait()
 
 

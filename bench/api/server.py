@@ -11,7 +11,7 @@ import yaml
 
 from fairlead_cli.run.embedded import embed
 from fairlead_contract.spec.resources import ApiService
-from fairlead_workload import memory
+from fairlead_workload.process import garbage
 from fairlead_workload.service import Role, Service
 
 
@@ -21,7 +21,7 @@ async def serve(file: Path, data_dir: Path, port: int, admin_port: int, roles: f
         document, data_dir=data_dir, port=port, admin_port=admin_port, log_format="json", roles=roles
     )
     await service.start()
-    memory.settle()
+    garbage.settle()
     await service.wait()
 
 

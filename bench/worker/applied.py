@@ -23,21 +23,21 @@ from bench.worker import kinds
 from bench.worker.kinds import KINDS
 from bench.worker.result import Result
 from fairlead_contract.runtime import RuntimeDocument
-from fairlead_workload import memory
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import Fetched, policy_of
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.model.operations import OperationIds, decode_record
 from fairlead_workload.model.resource import Resource
+from fairlead_workload.process import garbage
 from fairlead_workload.queues.base import LetterFilter, Message
 from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.sqlite import Database
 from fairlead_workload.stores.base import OPERATIONS
 from fairlead_workload.stores.sqlite import SqliteStore
 from fairlead_workload.telemetry import logs
+from fairlead_workload.worker.failures.retries import Kind
 from fairlead_workload.worker.loop import Worker
-from fairlead_workload.worker.retries import Kind
 from fairlead_workload.worker.stats import WorkerStats
 
 PAGE = 500
@@ -70,7 +70,7 @@ class Bench:
         """Publish, then run a worker until nothing is left. Raises Failed."""
         await self.publish(messages)
         worker = Worker(self._bindings)
-        memory.settle()  # as `fairlead run` does when it has started
+        garbage.settle()  # as `fairlead run` does when it has started
         began, cpu = time.perf_counter(), time.process_time()
         running = asyncio.create_task(worker.run())
         try:

@@ -19,7 +19,7 @@ import msgspec
 from bench.worker import kinds
 from bench.worker.kinds import KINDS, Kind
 from bench.worker.result import Result
-from fairlead_workload import memory
+from fairlead_workload.process import garbage
 from fairlead_workload.queues.base import Message
 from fairlead_workload.worker.loop import BATCH
 
@@ -44,7 +44,7 @@ def measure(kind: Kind, count: int, folder: Path) -> Result:
         messages = kinds.written(kind, count)
         for _ in range(kind.events_each):
             _publish(connection, messages)
-        memory.settle()
+        garbage.settle()
         began, cpu = time.perf_counter(), time.process_time()
         _apply_all(connection)
         return Result(count * kind.events_each, time.perf_counter() - began, time.process_time() - cpu)

@@ -19,10 +19,10 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
-from fairlead_workload.api.granian_server import GranianServer
-from fairlead_workload.api.request import Request
-from fairlead_workload.api.server import HttpLimits, Server, TlsFiles, bind
-from fairlead_workload.api.uvicorn_server import UvicornServer
+from fairlead_workload.api.messages.request import Request
+from fairlead_workload.api.servers.base import HttpLimits, Server, TlsFiles, bind
+from fairlead_workload.api.servers.granian import GranianServer
+from fairlead_workload.api.servers.uvicorn import UvicornServer
 from fairlead_workload.errors import Misconfigured
 
 SERVERS = {

@@ -42,14 +42,14 @@ async def count(data_dir: Path) -> None:
     from tests.instructions.service import open_service
     from tests.instructions.windows import Windows
 
-    from fairlead_workload import memory
+    from fairlead_workload.process import garbage
 
     service = await open_service(SERVICE, data_dir)
     windows = Windows(service, mark)
     await windows.prepare()
     for _ in range(WARM_ROUNDS):
         await windows.round("warm")
-    memory.settle()
+    garbage.settle()
     gc.disable()
     MARKS.clear()
     wait_for_a_line()

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fairlead_workload.api.server import Application
+from fairlead_workload.api.servers.base import Application
 
 _HEADERS = ((b"host", b"127.0.0.1:8080"), (b"user-agent", b"wrk"), (b"accept", b"*/*"))
 _BODY_HEADERS = (*_HEADERS, (b"content-type", b"application/json"))

@@ -17,7 +17,7 @@ from fairlead_workload import storage
 from fairlead_workload.api.app import application
 from fairlead_workload.api.health import Health, checks
 from fairlead_workload.api.kernel import Kernel
-from fairlead_workload.api.server import Application
+from fairlead_workload.api.servers.base import Application
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.queues.base import Queue
 from fairlead_workload.telemetry import access

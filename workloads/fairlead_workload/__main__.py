@@ -23,9 +23,10 @@ from fairlead_contract.names import (
 )
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.validation.findings import Finding
-from fairlead_workload import process, provisioning, runtime_file, termination
-from fairlead_workload.process import NotServed, Workload
-from fairlead_workload.runtime_file import Refused
+from fairlead_workload import provisioning
+from fairlead_workload.process import lifecycle, runtime_file, termination_message
+from fairlead_workload.process.lifecycle import NotServed, Workload
+from fairlead_workload.process.runtime_file import Refused
 from fairlead_workload.service import EVERYTHING, Role, Service
 from fairlead_workload.telemetry import logs
 
@@ -49,7 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refuse([error.finding], options.termination_log)
     except Exception as error:  # noqa: BLE001 - the outermost line: who looks at the pod has to find something
         _log.exception("the workload ended unexpectedly")
-        termination.leave(f"unexpected {type(error).__name__}; the container's log has more", options.termination_log)
+        termination_message.leave(
+            f"unexpected {type(error).__name__}; the container's log has more", options.termination_log
+        )
         return 1
 
 
@@ -68,7 +71,7 @@ def _do(options: argparse.Namespace) -> int:
         admin_port=options.admin_port,
         roles=roles,
     )
-    process.run([workload], on_started=_tell_started)
+    lifecycle.run([workload], on_started=_tell_started)
     _log.info("drained")
     return 0
 
@@ -79,7 +82,7 @@ def _run_job(document: RuntimeDocument, options: argparse.Namespace) -> int:
         level = logging.INFO if binding.state == "Ready" else logging.ERROR
         state = {"role": binding.role, "type": binding.type, "state": binding.state}
         _log.log(level, "binding", extra=state | {"reason": binding.reason, "detail": binding.message})
-    termination.leave(result.text(), options.termination_log)
+    termination_message.leave(result.text(), options.termination_log)
     return 0 if result.succeeded else 1
 
 
@@ -87,7 +90,7 @@ def _refuse(findings: Sequence[Finding], termination_log: Path) -> int:
     for finding in findings:
         facts = {"path": finding.path, "reason": finding.message, "remedy": finding.remedy}
         _log.error("cannot be served", extra=facts)
-    termination.leave(termination.lines(findings), termination_log)
+    termination_message.leave(termination_message.lines(findings), termination_log)
     return 1
 
 

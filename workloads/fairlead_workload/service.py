@@ -18,20 +18,20 @@ from prometheus_client.registry import CollectorRegistry
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.api import Protocol
 from fairlead_workload import storage
-from fairlead_workload.api.admin import admin
 from fairlead_workload.api.app import application
-from fairlead_workload.api.granian_server import GranianServer
 from fairlead_workload.api.health import Health, checks
 from fairlead_workload.api.kernel import Kernel
-from fairlead_workload.api.server import MAX_CONNECTIONS, HttpLimits, Server, bind
-from fairlead_workload.api.uvicorn_server import UvicornServer
+from fairlead_workload.api.pages.admin import admin
+from fairlead_workload.api.servers.base import MAX_CONNECTIONS, HttpLimits, Server, bind
+from fairlead_workload.api.servers.granian import GranianServer
+from fairlead_workload.api.servers.uvicorn import UvicornServer
 from fairlead_workload.bindings import Bindings
-from fairlead_workload.open_files import ADMIN_CONNECTIONS
+from fairlead_workload.process.open_files import ADMIN_CONNECTIONS
 from fairlead_workload.telemetry import logs, metrics
 from fairlead_workload.telemetry.access import AccessLog
 from fairlead_workload.telemetry.http import HttpTelemetry
 from fairlead_workload.telemetry.metrics import ConnectionMetrics, Depths, ProcessMetrics
-from fairlead_workload.worker.calls import ServiceMap
+from fairlead_workload.worker.calls.client import ServiceMap
 from fairlead_workload.worker.loop import Worker
 
 LISTENER_SHARE = 0.5  # of the grace period at most, for requests in flight, where a worker has to end after them

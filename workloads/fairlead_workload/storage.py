@@ -14,15 +14,15 @@ from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.api import Resource as ResourceSpec
 from fairlead_contract.spec.bindings import CacheType, DatastoreType, QueueType
 from fairlead_contract.spec.model import seconds
-from fairlead_workload.api.fetching import fetcher
+from fairlead_workload.api.reads.fetching import fetcher
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import policy_of
 from fairlead_workload.caches.strategy import DocumentCache
-from fairlead_workload.disk import Disk
 from fairlead_workload.errors import Conflict, Misconfigured
 from fairlead_workload.model.operations import OperationIds
 from fairlead_workload.model.resource import Resource
+from fairlead_workload.process.disk import Disk
 from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.sqlite import Database
 from fairlead_workload.stores.base import SECRETS, Expect, RecordWrite, Store, Unit

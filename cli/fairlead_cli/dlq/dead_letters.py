@@ -24,7 +24,7 @@ from fairlead_workload.errors import DependencyError, Misconfigured
 from fairlead_workload.events.showing import Hidden
 from fairlead_workload.queues.base import DeadLetters, LetterFilter
 from fairlead_workload.storage import open_storage
-from fairlead_workload.worker import letters
+from fairlead_workload.worker.failures import dead_letters
 
 Work = Callable[[DeadLetters, Hidden], Awaitable[int]]
 Output = Literal["table", "json"]
@@ -111,7 +111,7 @@ async def _open(origin: Document, resource: ApiService, folder: Path) -> AsyncIt
 
 async def show_list(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, most: int, output: Output) -> int:
     """Print the letters that match, oldest failure first. Exit code 1 when one that is named by id is not there."""
-    found = [letter async for letter in letters.matching(queue, match, most=most + 1)]
+    found = [letter async for letter in dead_letters.matching(queue, match, most=most + 1)]
     shown = found[:most]
     if output == "json":
         _print_json([text.as_json(letter, hidden) for letter in shown])
@@ -121,28 +121,28 @@ async def show_list(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, 
         _say("no dead letters match")
     if len(found) > most:
         _say(f"there are more than {most}; see more with --max")
-    return _exit_code(await letters.absent(queue, match))
+    return _exit_code(await dead_letters.absent(queue, match))
 
 
 async def show_in_full(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, output: Output) -> int:
     """Print the letters named by id in full. Exit code 1 when one is not there."""
-    found = [letter async for letter in letters.matching(queue, match)]
+    found = [letter async for letter in dead_letters.matching(queue, match)]
     if output == "json":
         _print_json([text.as_json(letter, hidden) for letter in found])
     elif found:
         print("\n\n".join(text.in_full(letter, hidden) for letter in found))  # noqa: T201
-    return _exit_code(await letters.absent(queue, match))
+    return _exit_code(await dead_letters.absent(queue, match))
 
 
 async def redrive(
     queue: DeadLetters, match: LetterFilter, *, most: int | None, rate_per_second: float, dry_run: bool
 ) -> int:
     """Send the letters that match back to the queue, evenly over time. Exit code 1 when an id is not there."""
-    absent = await letters.absent(queue, match)
+    absent = await dead_letters.absent(queue, match)
     if dry_run:
-        _say(f"{_letters(await letters.count(queue, match, most=most))} would be redriven")
+        _say(f"{_letters(await dead_letters.count(queue, match, most=most))} would be redriven")
     else:
-        _say(_outcome(await letters.redrive(queue, match, most=most, rate_per_second=rate_per_second), "redriven"))
+        _say(_outcome(await dead_letters.redrive(queue, match, most=most, rate_per_second=rate_per_second), "redriven"))
     return _exit_code(absent)
 
 
@@ -151,11 +151,11 @@ async def purge(queue: DeadLetters, match: LetterFilter, *, most: int | None, dr
 
     So it is when one named by id is not there.
     """
-    absent = await letters.absent(queue, match)
+    absent = await dead_letters.absent(queue, match)
     if sure and not dry_run:
-        _say(_outcome(await letters.purge(queue, match, most=most), "purged"))
+        _say(_outcome(await dead_letters.purge(queue, match, most=most), "purged"))
         return _exit_code(absent)
-    counted = _letters(await letters.count(queue, match, most=most))
+    counted = _letters(await dead_letters.count(queue, match, most=most))
     _say(f"{counted} would be purged" + ("" if dry_run else "; nothing is without --yes"))
     return max(_exit_code(absent), not dry_run)
 
@@ -167,7 +167,7 @@ def _exit_code(absent: Sequence[str]) -> int:
     return 1 if absent else 0
 
 
-def _outcome(result: letters.Moved, done: str) -> str:
+def _outcome(result: dead_letters.Moved, done: str) -> str:
     gone = f"; {_letters(result.failed)} left before its turn" if result.failed else ""
     return f"{_letters(result.moved)} {done}{gone}"
 

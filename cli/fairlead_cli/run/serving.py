@@ -14,8 +14,8 @@ from typing import Literal
 from fairlead_cli.input.documents import Document
 from fairlead_cli.run import announcement, embedded
 from fairlead_contract.spec.resources import ApiService
-from fairlead_workload import process
-from fairlead_workload.process import NotServed, Workload
+from fairlead_workload.process import lifecycle
+from fairlead_workload.process.lifecycle import NotServed, Workload
 from fairlead_workload.service import Service
 from fairlead_workload.telemetry import logs
 
@@ -73,7 +73,7 @@ def serve(plans: Sequence[Plan], options: Options) -> int:
             _announce(workload, service)
 
     try:
-        process.run(workloads, on_started=on_started)
+        lifecycle.run(workloads, on_started=on_started)
     except NotServed as error:
         origin = next(each.origin for each in plans if each.workload is error.workload)
         print(origin.notice(error.finding), file=sys.stderr)  # noqa: T201

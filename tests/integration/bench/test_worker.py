@@ -9,7 +9,7 @@ from bench.errors import Failed
 from bench.worker import applied, bare, kinds
 from bench.worker.kinds import KINDS
 
-from fairlead_workload import memory
+from fairlead_workload.process import garbage
 
 COUNT = 300
 
@@ -17,7 +17,7 @@ COUNT = 300
 @pytest.fixture(autouse=True)
 def garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the garbage collector of the tests alone."""
-    monkeypatch.setattr(memory, "settle", lambda: None)
+    monkeypatch.setattr(garbage, "settle", lambda: None)
 
 
 @pytest.mark.parametrize("name", ["creates", "creates-set", "updates", "updates-set"])

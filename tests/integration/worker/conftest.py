@@ -29,7 +29,7 @@ from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.sqlite import Database
 from fairlead_workload.stores.base import OPERATIONS, Expect
 from fairlead_workload.stores.sqlite import SqliteStore
-from fairlead_workload.worker.calls import Caller, ServiceMap
+from fairlead_workload.worker.calls.client import Caller, ServiceMap
 from fairlead_workload.worker.loop import Worker
 
 START = 1_800_000_000.0

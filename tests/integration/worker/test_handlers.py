@@ -6,7 +6,7 @@ import pytest
 
 from fairlead_workload.model.effects import Action
 from fairlead_workload.stores.base import FAILURES, INBOX, PROGRESS
-from fairlead_workload.worker import handlers, steps
+from fairlead_workload.worker.handlers import execution, steps
 
 SERVICE = {"name": "payments", "port": 8080}
 
@@ -320,7 +320,7 @@ async def test_a_defect_in_a_step_without_a_call_undoes_what_was_done(lab, payme
 async def test_records_that_cannot_be_read_end_in_a_dead_letter(lab, payments, monkeypatch):
     lab.queue_spec["retry"] = {"maxAttempts": 2}
     handling(lab, CHARGE)
-    Defect(monkeypatch, handlers, "Course")
+    Defect(monkeypatch, execution, "Course")
     await lab.create("a")
     await lab.settle()
     (letter,) = await lab.letters()

@@ -3,8 +3,8 @@
 import pytest
 
 from fairlead_workload.queues.base import LetterFilter, Message
-from fairlead_workload.worker import letters
-from fairlead_workload.worker.letters import Moved
+from fairlead_workload.worker.failures import dead_letters
+from fairlead_workload.worker.failures.dead_letters import Moved
 
 BROKEN = {"name": "spoil", "set": {"quantity": "0"}}
 ALL = LetterFilter()
@@ -23,7 +23,7 @@ async def buried(lab):
 
 
 async def keys(queue, match, most=None):
-    return [letter.message.key async for letter in letters.matching(queue, match, most=most)]
+    return [letter.message.key async for letter in dead_letters.matching(queue, match, most=most)]
 
 
 async def test_letters_are_found_in_the_order_of_their_failure(buried):
@@ -37,14 +37,14 @@ async def test_letters_are_found_in_the_order_of_their_failure(buried):
 
 
 async def test_letters_are_found_beyond_one_page(buried, monkeypatch):
-    monkeypatch.setattr(letters, "PAGE", 2)
+    monkeypatch.setattr(dead_letters, "PAGE", 2)
     assert len(await keys(buried.real_queue, ALL)) == 4
     assert len(await keys(buried.real_queue, ALL, most=3)) == 3
 
 
 async def test_counting_moves_nothing(buried):
-    assert await letters.count(buried.real_queue, ALL) == 4
-    assert await letters.count(buried.real_queue, ALL, most=2) == 2
+    assert await dead_letters.count(buried.real_queue, ALL) == 4
+    assert await dead_letters.count(buried.real_queue, ALL, most=2) == 2
     assert len(await buried.letters()) == 4
 
 
@@ -54,7 +54,9 @@ async def test_a_redrive_keeps_its_rate_and_its_bound(buried):
     async def sleep(seconds):
         pauses.append(seconds)
 
-    result = await letters.redrive(buried.real_queue, ALL, rate_per_second=4, most=3, clock=buried.clock, sleep=sleep)
+    result = await dead_letters.redrive(
+        buried.real_queue, ALL, rate_per_second=4, most=3, clock=buried.clock, sleep=sleep
+    )
     assert result == Moved(matched=3, moved=3)
     assert pauses == [0.25, 0.25]
 
@@ -64,7 +66,7 @@ async def test_what_is_redriven_is_handled_again(buried):
     await lab.close()
     lab.worker_spec = {"handlers": [{"event": "orders.created", "steps": [{"name": "ok", "set": {"status": "'OK'"}}]}]}
     lab.open()
-    await letters.redrive(lab.real_queue, LetterFilter(keys=("orders/a",)), rate_per_second=1000, clock=lab.clock)
+    await dead_letters.redrive(lab.real_queue, LetterFilter(keys=("orders/a",)), rate_per_second=1000, clock=lab.clock)
     await lab.settle()
     assert (await lab.document_of("a"))["status"] == "OK"
     assert (await lab.document_of("b"))["status"] == "PENDING"
@@ -73,7 +75,7 @@ async def test_what_is_redriven_is_handled_again(buried):
 
 async def test_what_fails_again_is_a_letter_again_with_a_higher_count(buried):
     lab = buried
-    await letters.redrive(lab.real_queue, LetterFilter(keys=("orders/a",)), rate_per_second=1000, clock=lab.clock)
+    await dead_letters.redrive(lab.real_queue, LetterFilter(keys=("orders/a",)), rate_per_second=1000, clock=lab.clock)
     await lab.settle()
     (again,) = [letter for letter in await lab.letters() if letter.message.key == "orders/a"]
     assert again.redrives == 1
@@ -89,14 +91,14 @@ async def test_what_fails_again_meanwhile_is_not_sent_in_circles(buried):
         await lab.settle()
 
     chosen = LetterFilter(error_code="schema")
-    result = await letters.redrive(lab.real_queue, chosen, clock=lab.clock, sleep=handle_meanwhile)
+    result = await dead_letters.redrive(lab.real_queue, chosen, clock=lab.clock, sleep=handle_meanwhile)
     await lab.settle()
     assert (result, rounds) == (Moved(matched=3, moved=3), 2)
     assert sorted(letter.redrives for letter in await lab.letters()) == [0, 1, 1, 1]
 
 
 async def test_purged_letters_are_gone(buried):
-    assert await letters.purge(buried.real_queue, LetterFilter(error_code="schema"), clock=buried.clock) == Moved(
+    assert await dead_letters.purge(buried.real_queue, LetterFilter(error_code="schema"), clock=buried.clock) == Moved(
         matched=3, moved=3
     )
     (left,) = await buried.letters()

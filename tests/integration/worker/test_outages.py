@@ -9,7 +9,7 @@ from tests.wrapped import WrappedStore
 from fairlead_workload.errors import Conflict, ConflictKind, Unavailable
 from fairlead_workload.model.effects import Action
 from fairlead_workload.stores.base import LEASES, OPERATIONS, PROGRESS
-from fairlead_workload.worker.outage import THRESHOLD
+from fairlead_workload.worker.failures.outage import THRESHOLD
 from fairlead_workload.worker.relay import LEASE_ID, LEASE_SECONDS, Relay
 from fairlead_workload.worker.stats import WorkerStats
 

@@ -5,7 +5,7 @@ import random
 
 from fairlead_workload.model.effects import Action
 from fairlead_workload.stores.base import INBOX, OPERATIONS
-from fairlead_workload.worker.sweep import Housekeeping
+from fairlead_workload.worker.housekeeping import Housekeeping
 
 COUNT = {"event": "orders.updated", "steps": [{"name": "note", "publish": {"type": "orders.noted"}}]}
 

@@ -13,8 +13,8 @@ from tests.wrapped import WrappedQueue, WrappedStore
 
 from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_contract.spec.resources import ApiService
-from fairlead_workload.api.fetching import fetcher
 from fairlead_workload.api.kernel import Kernel
+from fairlead_workload.api.reads.fetching import fetcher
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import policy_of

@@ -11,9 +11,9 @@ from prometheus_client.registry import CollectorRegistry
 
 from fairlead_contract.problems import BY_SLUG
 from fairlead_contract.runtime import RuntimeDocument
-from fairlead_workload.api.admin import admin
 from fairlead_workload.api.app import application
 from fairlead_workload.api.health import Health
+from fairlead_workload.api.pages.admin import admin
 from fairlead_workload.errors import Unavailable
 from fairlead_workload.telemetry.access import AccessLog
 from fairlead_workload.telemetry.http import HttpTelemetry

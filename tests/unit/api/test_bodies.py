@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fairlead_workload.api import bodies
+from fairlead_workload.api.messages import bodies
 from fairlead_workload.errors import Problem
 
 from .stage import Service, one_service, open_service

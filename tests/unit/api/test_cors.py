@@ -8,10 +8,10 @@ import pytest
 from fairlead_contract.runtime import derive
 from fairlead_contract.spec.security import Cors as Settings
 from fairlead_workload.api.app import application
-from fairlead_workload.api.cors import EXPOSED, Cors
 from fairlead_workload.api.health import Health
-from fairlead_workload.api.request import Request
-from fairlead_workload.api.responses import Response
+from fairlead_workload.api.messages.cors import EXPOSED, Cors
+from fairlead_workload.api.messages.request import Request
+from fairlead_workload.api.messages.responses import Response
 
 from .stage import Answer, Service, open_service, outage, specification
 

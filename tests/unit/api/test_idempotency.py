@@ -7,7 +7,7 @@ import pytest
 from tests.embedded import open_database
 
 from fairlead_contract.runtime import derive
-from fairlead_workload.api.idempotency import parse_key
+from fairlead_workload.api.writes.idempotency import parse_key
 from fairlead_workload.errors import Problem, Unavailable
 from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.stores.sqlite import SqliteStore

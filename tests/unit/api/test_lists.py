@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.model.specs import resource
 
-from fairlead_workload.api.queries import QueryParser
+from fairlead_workload.api.reads.queries import QueryParser
 from fairlead_workload.stores.base import Document
 
 from .stage import Service, one_service

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fairlead_workload.api.patience import Patience
+from fairlead_workload.api.shared_timeout import Patience
 
 
 async def answer() -> str:

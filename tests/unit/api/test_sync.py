@@ -219,7 +219,7 @@ async def test_a_failed_condition_says_what_is_there(
 
 
 async def test_a_document_that_never_stands_still_is_409(stocked: Service, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("fairlead_workload.api.write.PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr("fairlead_workload.api.writes.write.PATIENCE_SECONDS", 0.01)
 
     async def change() -> None:
         await stocked.keep("products", PEN, version=None)

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from fairlead_workload.disk import ROOM_BYTES, Disk
 from fairlead_workload.errors import DiskFull, Unavailable
+from fairlead_workload.process.disk import ROOM_BYTES, Disk
 from fairlead_workload.sqlite import faults
 
 

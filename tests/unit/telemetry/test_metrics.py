@@ -12,8 +12,8 @@ from tests.wrapped import WrappedCache, WrappedQueue, WrappedStore
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import Fetched, Policy
 from fairlead_workload.caches.strategy import DocumentCache
-from fairlead_workload.disk import Disk
 from fairlead_workload.errors import Unavailable
+from fairlead_workload.process.disk import Disk
 from fairlead_workload.queues.base import Failure, Message
 from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.stores.base import OutboxEvent, Unit

@@ -9,10 +9,10 @@ from fairlead_workload.errors import Misconfigured
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.queues.base import Delivery, Message
 from fairlead_workload.stores.base import Record
-from fairlead_workload.worker import steps
-from fairlead_workload.worker.calls import ServiceMap
+from fairlead_workload.worker.calls.client import ServiceMap
 from fairlead_workload.worker.dispatch import CommandItem, Dispatch, FactItem, Refusal, UnhandledItem
-from fairlead_workload.worker.plans import build_plans
+from fairlead_workload.worker.handlers import steps
+from fairlead_workload.worker.handlers.plans import build_plans
 
 ORDERS = Resource(
     ResourceSpec.model_validate(

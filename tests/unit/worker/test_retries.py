@@ -7,8 +7,8 @@ from fairlead_contract.spec.bindings import Backoff, Retry
 from fairlead_workload.errors import Conflict, ConflictKind, Refused, Unavailable
 from fairlead_workload.events.cloudevents import UndecodableEvent
 from fairlead_workload.model import problems
-from fairlead_workload.worker.outage import MAX_PAUSE_SECONDS, THRESHOLD, Outage
-from fairlead_workload.worker.retries import (
+from fairlead_workload.worker.failures.outage import MAX_PAUSE_SECONDS, THRESHOLD, Outage
+from fairlead_workload.worker.failures.retries import (
     Again,
     CallFailed,
     ErrorClass,

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fairlead_workload.worker.slots import Slots
+from fairlead_workload.worker.handlers.slots import Slots
 
 
 class Events:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from fairlead_workload.worker.standing import Standing
+from fairlead_workload.worker.calls.availability import Standing
 
 
 class Clock:

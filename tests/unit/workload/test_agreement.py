@@ -10,7 +10,7 @@ import yaml
 
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload.__main__ import ROLES, parser
-from fairlead_workload.process import Workload
+from fairlead_workload.process.lifecycle import Workload
 
 CASES = Path(__file__).parents[2] / "golden" / "plan"
 # What draining may take beyond its own time: outbox, admin listener, closing of the store.

@@ -7,7 +7,7 @@ import pytest
 from tests.integration.workload.documents import PRODUCTS, runtime
 
 from fairlead_contract.runtime import RuntimeDocument
-from fairlead_workload.process import COMMIT_SECONDS, Workload
+from fairlead_workload.process.lifecycle import COMMIT_SECONDS, Workload
 from fairlead_workload.service import EVERYTHING, Role
 
 API, WORKER = frozenset({Role.API}), frozenset({Role.WORKER})

@@ -8,8 +8,8 @@ import pytest
 from tests.integration.workload.documents import POSTGRESQL, runtime
 
 from fairlead_contract.runtime import RuntimeDocument
-from fairlead_workload import runtime_file
-from fairlead_workload.runtime_file import MAX_BYTES, Refused
+from fairlead_workload.process import runtime_file
+from fairlead_workload.process.runtime_file import MAX_BYTES, Refused
 from fairlead_workload.service import EVERYTHING
 
 

@@ -8,14 +8,14 @@ from functools import partial
 import msgspec
 
 from fairlead_contract.runtime import RuntimeDocument
-from fairlead_workload.api import docs_page
-from fairlead_workload.api.cors import cors_of
 from fairlead_workload.api.health import Health, Status
-from fairlead_workload.api.pages import Page, cached_page, pages
-from fairlead_workload.api.problem_pages import problem_pages
-from fairlead_workload.api.request import Request
-from fairlead_workload.api.responses import JSON, Headers, Response, json_response
-from fairlead_workload.api.server import Application, Receive, Scope, Send
+from fairlead_workload.api.messages.cors import cors_of
+from fairlead_workload.api.messages.request import Request
+from fairlead_workload.api.messages.responses import JSON, Headers, Response, json_response
+from fairlead_workload.api.pages import docs
+from fairlead_workload.api.pages.problems import problem_pages
+from fairlead_workload.api.pages.public import Page, cached_page, pages
+from fairlead_workload.api.servers.base import Application, Receive, Scope, Send
 from fairlead_workload.telemetry.http import HttpTelemetry
 
 
@@ -25,7 +25,7 @@ def application(
     """Serve the service that `document` describes on its public port; `http` counts and logs the pages."""
     paths: dict[str, Page] = {
         "/openapi.json": cached_page(partial(_openapi, document)),
-        "/docs": cached_page(docs_page.render),
+        "/docs": cached_page(docs.render),
         "/health": alive,
         "/ready": partial(_ready, health),
         **problem_pages(),

@@ -11,15 +11,15 @@ from collections.abc import Awaitable, Callable, Mapping
 from time import perf_counter
 
 from fairlead_contract.spec.api import Operation
-from fairlead_workload.api.cors import cors_of
-from fairlead_workload.api.idempotency import IdempotencyKeys
-from fairlead_workload.api.lists import Lister
-from fairlead_workload.api.operations import OperationReader
-from fairlead_workload.api.reads import DocumentReader
-from fairlead_workload.api.request import Disconnected, Request, decode_segment
-from fairlead_workload.api.responses import Response, options, problem_response
-from fairlead_workload.api.server import Receive, Scope, Send
-from fairlead_workload.api.writes import Writer
+from fairlead_workload.api.messages.cors import cors_of
+from fairlead_workload.api.messages.request import Disconnected, Request, decode_segment
+from fairlead_workload.api.messages.responses import Response, options, problem_response
+from fairlead_workload.api.reads.documents import DocumentReader
+from fairlead_workload.api.reads.lists import Lister
+from fairlead_workload.api.reads.operations import OperationReader
+from fairlead_workload.api.servers.base import Receive, Scope, Send
+from fairlead_workload.api.writes.idempotency import IdempotencyKeys
+from fairlead_workload.api.writes.writer import Writer
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import DiskFull, Problem, Refused, Unavailable
 from fairlead_workload.model import problems

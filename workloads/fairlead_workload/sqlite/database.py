@@ -11,8 +11,8 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeVar
 
-from fairlead_workload.disk import Disk
 from fairlead_workload.errors import Misconfigured
+from fairlead_workload.process.disk import Disk
 from fairlead_workload.sqlite import faults
 from fairlead_workload.sqlite.batches import Batcher, Lane
 from fairlead_workload.sqlite.lock import ServerLock

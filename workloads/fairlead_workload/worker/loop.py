@@ -16,25 +16,25 @@ from fairlead_contract.spec.model import seconds
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import DependencyError, Misconfigured
 from fairlead_workload.queues.base import Delivery, Queue
-from fairlead_workload.worker.batch import Batches
-from fairlead_workload.worker.calls import Caller, ServiceMap
-from fairlead_workload.worker.commands import CommandRules
+from fairlead_workload.worker.acknowledgement import Ended, Endings
+from fairlead_workload.worker.batches.batch import Batches
+from fairlead_workload.worker.batches.commands import CommandRules
+from fairlead_workload.worker.calls.client import Caller, ServiceMap
 from fairlead_workload.worker.decisions import BY_STEP, ByStep, Ending
 from fairlead_workload.worker.dispatch import Dispatch, FactItem, Item, Refusal, UnhandledItem
-from fairlead_workload.worker.endings import Ended, Endings
-from fairlead_workload.worker.failing import Failing
-from fairlead_workload.worker.handlers import Handlers
-from fairlead_workload.worker.holding import Holding
-from fairlead_workload.worker.outage import Outage
-from fairlead_workload.worker.plans import build_plans
-from fairlead_workload.worker.reactions import FactRules
+from fairlead_workload.worker.failures.outage import Outage
+from fairlead_workload.worker.failures.policy import Failing
+from fairlead_workload.worker.failures.retries import Policy, WorkerDied, classify
+from fairlead_workload.worker.failures.suspects import Suspects, death
+from fairlead_workload.worker.handlers.execution import Handlers
+from fairlead_workload.worker.handlers.plans import build_plans
+from fairlead_workload.worker.handlers.reactions import FactRules
+from fairlead_workload.worker.handlers.slots import Slots, limits
+from fairlead_workload.worker.handlers.unhandled import Unhandled
+from fairlead_workload.worker.housekeeping import Housekeeping
+from fairlead_workload.worker.lease_renewal import Holding
 from fairlead_workload.worker.relay import OutboxStore, Relay
-from fairlead_workload.worker.retries import Policy, WorkerDied, classify
-from fairlead_workload.worker.slots import Slots, limits
 from fairlead_workload.worker.stats import WorkerStats
-from fairlead_workload.worker.suspects import Suspects, death
-from fairlead_workload.worker.sweep import Housekeeping
-from fairlead_workload.worker.unhandled import Unhandled
 
 BATCH = 256
 FETCHERS = 2

@@ -1,0 +1,1 @@
+"""What is served beside the resources: OpenAPI, documentation, problem types, and the admin listener."""

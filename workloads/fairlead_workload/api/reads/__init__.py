@@ -1,0 +1,1 @@
+"""GET: one document, a list, an operation."""

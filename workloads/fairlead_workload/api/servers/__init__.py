@@ -1,0 +1,1 @@
+"""The seam to HTTP servers (`base`) and one module for each."""

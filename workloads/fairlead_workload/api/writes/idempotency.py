@@ -1,0 +1,196 @@
+"""Idempotency-Key: one request, however often it is sent, is carried out once and answered alike.
+
+Decided here: a key belongs to principal, method and path; its record holds a fingerprint of the request and, once there
+is one, the answer. A synchronous write commits the record with the document. An accepted one reserves it first, with
+the very message it will publish: whoever takes over publishes it again, under the same ids. That may be done as soon as
+the holder is gone, which the end of its lease says: it runs out, and a store that one process has for itself ends those
+it finds at its start. A holder that lives on but has lost its way is not waited for beyond the deadline.
+Kept are answers of what was carried out, never a refusal: it changed nothing, so it is decided again. What the request
+alone decides is refused alike then; what the state decided may have become possible.
+"""
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from uuid import uuid4
+
+import msgspec
+
+from fairlead_workload.api.messages.request import Request
+from fairlead_workload.api.messages.responses import Response
+from fairlead_workload.errors import Conflict, ConflictKind, DependencyError
+from fairlead_workload.model import problems
+from fairlead_workload.model.retention import (
+    IDEMPOTENCY_LEASE_SECONDS,
+    IDEMPOTENCY_SECONDS,
+    IDEMPOTENCY_TAKEOVER_SECONDS,
+)
+from fairlead_workload.queues.base import Message
+from fairlead_workload.stores.base import IDEMPOTENCY, LEASES, Expect, RecordWrite, Store, Unit
+
+HEADER = b"idempotency-key"
+REPLAYED = (b"idempotency-replayed", b"true")
+_QUOTED = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\])+)"')
+_BARE = re.compile(r"[!#-~][!-~]*")
+_ESCAPE = re.compile(r"\\(.)")
+MAX_KEY_LENGTH = 255
+_FINGERPRINTED = (b"content-type", b"if-match", b"if-none-match", b"prefer")
+
+
+class _Record(msgspec.Struct, frozen=True, array_like=True):
+    """What is stored. Unless `done`, it is a reservation of `holder` until `deadline` (unix seconds)."""
+
+    fingerprint: bytes
+    deadline: float
+    status: int = 0
+    headers: list[tuple[bytes, bytes]] = []
+    body: bytes = b""
+    done: bool = False
+    message: tuple[str, str, bytes] | None = None  # id, key and body of what is published
+    holder: str = ""  # id of its lease
+
+
+_encode = msgspec.msgpack.Encoder().encode
+_decode = msgspec.msgpack.Decoder(_Record).decode
+
+
+@dataclass(slots=True)
+class Claim:
+    """A request's hold on its key. `answer` is set when it was answered before; `message` when it is taken over."""
+
+    id: str
+    fingerprint: bytes
+    answer: Response | None = None
+    message: Message | None = None
+
+
+class IdempotencyKeys:
+    """The records of one process. Raises `Unavailable` when the store is down: no keyed request is taken then."""
+
+    def __init__(self, store: Store, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._holder = f"{IDEMPOTENCY}/{uuid4().hex}"
+        self._lease_until = 0.0
+
+    async def claim(self, request: Request, body: bytes) -> Claim:
+        """The claim of a request that has the header. Raises Problem: 400, 409 in progress, 422 other request."""
+        key = parse_key(request.header(HEADER) or "")
+        claim = Claim(_record_id(request, key), _fingerprint(request, body))
+        (stored,) = await self._store.records([(IDEMPOTENCY, claim.id)])
+        if stored is None:
+            return claim
+        record = _decode(stored.value)
+        if record.fingerprint != claim.fingerprint:
+            raise problems.idempotency_mismatch()
+        answer = Response(record.status, [*record.headers, REPLAYED], record.body)
+        if record.done:
+            claim.answer = answer
+            return claim
+        if record.message is None or await self._is_held(record):
+            raise problems.idempotency_in_progress()
+        await self._take_over(claim, record, stored.revision)
+        claim.message = Message(*record.message)
+        claim.answer = answer
+        return claim
+
+    async def _is_held(self, record: _Record) -> bool:
+        if not 0 < record.deadline - self._clock() <= IDEMPOTENCY_TAKEOVER_SECONDS:  # or the clock was set back
+            return False
+        (lease,) = await self._store.records([(LEASES, record.holder)])
+        return lease is not None
+
+    async def _take_over(self, claim: Claim, record: _Record, revision: int) -> None:
+        try:
+            await self._hold(claim, record, revision)
+        except Conflict:
+            raise problems.idempotency_in_progress() from None
+
+    def answered(self, claim: Claim, response: Response, expect: Expect = Expect.ABSENT) -> RecordWrite:
+        """The record of a final answer, to be committed with what it answers for."""
+        record = _Record(claim.fingerprint, 0.0, response.status, response.headers, response.body, done=True)
+        return self._write(claim, record, expect)
+
+    async def reserve(self, claim: Claim, message: Message, response: Response) -> None:
+        """Hold the key, with what will be published and answered. Raises Conflict RECORD when somebody else has it."""
+        await self._hold(claim, self._reservation(claim, message, response), Expect.ABSENT)
+
+    async def finish(self, claim: Claim, response: Response) -> None:
+        """The message is published: the answer is final. Should the store be down, a repetition publishes it again."""
+        try:
+            await self._store.commit(Unit(records=(self.answered(claim, response, Expect.ANY),)))
+        except DependencyError:
+            return
+
+    async def release(self, claim: Claim, message: Message, response: Response, *, keep: bool) -> None:
+        """Publishing failed. `keep`: it may have happened all the same, so a repetition publishes the same message."""
+        try:
+            if keep:
+                record = self._reservation(claim, message, response)
+                await self._store.commit(Unit(records=(self._write(claim, record, Expect.PRESENT),)))
+            else:
+                await self._store.commit(Unit(records=(RecordWrite(IDEMPOTENCY, claim.id, None),)))
+        except (Conflict, DependencyError):
+            return  # the reservation runs out by itself
+
+    async def _hold(self, claim: Claim, record: _Record, expect: Expect | int) -> None:
+        """Store the reservation as ours, and with it that we live, where that is not known for long enough."""
+        now = self._clock()
+        held = msgspec.structs.replace(record, deadline=now + IDEMPOTENCY_TAKEOVER_SECONDS, holder=self._holder)
+        records: tuple[RecordWrite, ...] = (self._write(claim, held, expect),)
+        until = now + IDEMPOTENCY_LEASE_SECONDS
+        renews = self._lease_until - now < IDEMPOTENCY_LEASE_SECONDS / 2
+        if renews:
+            records += (RecordWrite(LEASES, self._holder, b"", until),)
+        await self._store.commit(Unit(records=records))
+        if renews:
+            self._lease_until = until
+
+    @staticmethod
+    def _reservation(claim: Claim, message: Message, response: Response) -> _Record:
+        """A reservation that nobody holds."""
+        return _Record(
+            claim.fingerprint,
+            0.0,
+            response.status,
+            response.headers,
+            response.body,
+            message=(message.id, message.key, message.body),
+        )
+
+    def _write(self, claim: Claim, record: _Record, expect: Expect | int) -> RecordWrite:
+        return RecordWrite(IDEMPOTENCY, claim.id, _encode(record), self._clock() + IDEMPOTENCY_SECONDS, expect)
+
+
+def is_taken(conflict: Conflict) -> bool:
+    """Whether a commit failed because somebody else holds the key."""
+    return conflict.kind is ConflictKind.RECORD
+
+
+def parse_key(field: str) -> str:
+    """The key in the header field: a structured-field string, or bare. Raises Problem `bad-request`."""
+    field = field.strip(" \t")
+    if match := _QUOTED.fullmatch(field):
+        key = _ESCAPE.sub(r"\1", match[1])
+    elif _BARE.fullmatch(field):
+        key = field
+    else:
+        key = ""
+    if not 1 <= len(key) <= MAX_KEY_LENGTH:
+        raise problems.bad_request(
+            'Idempotency-Key takes 1 to 255 printable ASCII characters, such as "8e03978e-40d5".'
+        )
+    return key
+
+
+def _record_id(request: Request, key: str) -> str:
+    return _digest([request.principal, request.method, request.raw_path, key]).hex()
+
+
+def _fingerprint(request: Request, body: bytes) -> bytes:
+    return _digest([request.headers.get(name) for name in _FINGERPRINTED] + [body])
+
+
+def _digest(parts: list[str | bytes | None] | list[str] | list[bytes | None]) -> bytes:
+    return blake2b(_encode(parts), digest_size=24).digest()

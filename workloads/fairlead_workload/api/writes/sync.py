@@ -1,0 +1,114 @@
+"""Sync writes: read, decide, commit; answered when the document is stored.
+
+Decided here: document, facts and idempotency record are one unit, and what another writer changed in between is decided
+again, for a while. The caches hear of it after the commit.
+"""
+
+from dataclasses import replace
+
+from fairlead_workload.api.messages.conditions import etag
+from fairlead_workload.api.messages.responses import Response
+from fairlead_workload.api.writes.idempotency import Claim, IdempotencyKeys
+from fairlead_workload.api.writes.references import References
+from fairlead_workload.api.writes.write import Write, attempts, deleted, written
+from fairlead_workload.bindings import Bindings
+from fairlead_workload.errors import Conflict, ConflictKind
+from fairlead_workload.events.facts import facts
+from fairlead_workload.model import problems
+from fairlead_workload.model.effects import Action, Command, Effect, Fact, effect
+from fairlead_workload.model.resource import Resource
+from fairlead_workload.stores.base import Mutation, Record, RecordWrite, Unit
+
+
+class SyncWrites:
+    """Carries out the writes of one resource at once."""
+
+    def __init__(self, resource: Resource, bindings: Bindings, keys: IdempotencyKeys) -> None:
+        self._resource = resource
+        self._store = bindings.store
+        self._cache = bindings.caches[resource.name]
+        self._clock = bindings.clock
+        self._source = bindings.source
+        self._wanted = bindings.wanted
+        self._keys = keys
+        self._references = References(resource, bindings)
+        self._base = f"/{bindings.document.api.version}/"
+
+    async def apply(self, write: Write, claim: Claim | None) -> Response:
+        floor = 0  # the version a new document must be above
+        for _ in attempts():
+            decided = self._decide(write, await self._current(write))
+            try:
+                return await self._commit(write, decided, claim, floor)
+            except Conflict as conflict:
+                if conflict.kind is ConflictKind.RECORD:
+                    raise
+                if conflict.kind is ConflictKind.REFERENCE:
+                    await self._references.lost(decided.document or {})
+                elif write.action is Action.CREATE and conflict.kind is ConflictKind.EXISTS:
+                    raise problems.already_exists() from None
+                floor = max(floor, conflict.version or 0)
+        raise problems.conflict()
+
+    async def resume(self, claim: Claim) -> Response:  # noqa: ARG002 - the seam's
+        raise problems.idempotency_in_progress()  # a write that goes another way holds the key
+
+    async def _current(self, write: Write) -> Record | None:
+        if write.action is Action.CREATE:
+            return None  # the commit finds out whether it exists
+        (record,) = await self._store.get(self._resource.name, [write.key], strong=True)
+        return record
+
+    def _decide(self, write: Write, current: Record | None) -> Effect:
+        expect = write.expectation(None if current is None else current.version)
+        return effect(
+            self._resource,
+            Command(self._resource.name, write.action, write.key, write.body, expect, write.at),
+            current,
+        )
+
+    async def _commit(self, write: Write, decided: Effect, claim: Claim | None, floor: int) -> Response:
+        document = decided.document
+        requires = () if document is None else await self._references.check(document)
+        body = b"" if document is None else self._resource.encode(document)
+        mutation = decided.mutation
+        records: tuple[RecordWrite, ...] = ()
+        if claim is not None:
+            # The record holds the answer, and with it the version, so the version must be known before the commit.
+            mutation = self._numbered(decided, floor)
+            records = (self._keys.answered(claim, self._response(write, decided, mutation.version or 0, body)),)
+        outbox = facts(
+            decided,
+            self._resource,
+            wanted=self._wanted,
+            source=self._source,
+            at=write.at,
+            traceparent=write.request.trace_context(),
+        )
+        committed = await self._store.commit(
+            Unit(mutations=(mutation,), requires=requires, records=records, outbox=outbox)
+        )
+        (version,) = committed.versions
+        await self._tell(write, version, body, gone=document is None)
+        return self._response(write, decided, version, body)
+
+    def _numbered(self, decided: Effect, floor: int) -> Mutation:
+        mutation = decided.mutation
+        if decided.fact is Fact.DELETED:
+            return mutation
+        if isinstance(mutation.expect, int):
+            return replace(mutation, version=mutation.expect + 1)
+        return replace(mutation, version=max(int(self._clock() * 1_000_000), floor + 1))
+
+    async def _tell(self, write: Write, version: int, body: bytes, *, gone: bool) -> None:
+        path = self._resource.path(write.key)
+        if gone:
+            await self._cache.deleted(path, version)
+        else:
+            await self._cache.written(path, version, body, etag(version))
+
+    def _response(self, write: Write, decided: Effect, version: int, body: bytes) -> Response:
+        if decided.fact is Fact.DELETED:
+            return deleted()
+        status = 201 if decided.fact is Fact.CREATED else 200
+        return written(status, location=self._base + self._resource.path(write.key), etag=etag(version), body=body)

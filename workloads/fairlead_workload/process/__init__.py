@@ -1,0 +1,3 @@
+"""One process of the image: its lifecycle and signals, runtime document, open files, disk, garbage collection,
+termination message.
+"""

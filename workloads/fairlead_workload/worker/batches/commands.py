@@ -1,0 +1,134 @@
+"""Applying accepted writes: command + stored document -> one unit of effect, inbox, operation and fact. Pure.
+
+A client's mistake that is found only now ends the operation as Failed: no retry, no dead letter. With `order: None` an
+update of an absent document waits a minute first, for another worker may still be creating it. A write-back command
+carries the version under which it was shown; when the store is already there, it was applied before or overtaken.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from fairlead_contract.spec.bindings import Order
+from fairlead_contract.spec.bindings import Queue as QueueSpec
+from fairlead_workload.errors import Conflict, ConflictKind, Problem
+from fairlead_workload.events.facts import facts
+from fairlead_workload.model import problems, retention
+from fairlead_workload.model.effects import Effect, effect
+from fairlead_workload.model.operations import OperationRecord, encode_record
+from fairlead_workload.model.resource import Resource, pointer
+from fairlead_workload.stores.base import OPERATIONS, Document, Key, Mutation, Record, RecordWrite, Unit
+from fairlead_workload.worker import inbox
+from fairlead_workload.worker.decisions import Decision, Later
+from fairlead_workload.worker.dispatch import CommandItem
+from fairlead_workload.worker.failures.retries import Kind, Rejected, Verdict, problem_text
+
+EARLY_SECONDS = 60.0
+EARLY = Later(1.0, Verdict(Kind.DEPENDENCY, "not-found", "the document is not there yet"))
+
+
+class CommandRules:
+    """Decides on commands of one service."""
+
+    def __init__(self, queue: QueueSpec, *, source: str, wanted: Collection[str]) -> None:
+        self._waits = queue.order is Order.NONE
+        self._source = source
+        self._wanted = wanted
+        self._inbox_seconds = retention.inbox_seconds(queue)
+        self._operation_seconds = retention.operation_seconds(queue)
+        self._dead_letter_seconds = retention.dead_letter_seconds(queue)
+
+    def decide(self, item: CommandItem, record: Record | None, *, now: float) -> Decision | Later:
+        """What the command does to `record`. Raises Rejected for a write-back command that can never be applied."""
+        staged = item.command.version
+        if staged is not None and (item.floor > staged or (record is not None and record.version >= staged)):
+            return Decision(Unit(records=self._records(item, None, now)), settles=staged)
+        try:
+            found = effect(item.resource, item.command, record)
+            if item.missing is not None:
+                raise _reference_missing(item.resource, item.missing, found.document)
+        except Problem as problem:
+            return self._mistake(item, problem, now)
+        return self._apply(item, found, record, now)
+
+    def _mistake(self, item: CommandItem, problem: Problem, now: float) -> Decision | Later:
+        if item.command.version is not None:
+            raise Rejected(problem.type, problem_text(problem))
+        age_seconds = item.delivery.age_seconds(now)
+        if problem.type == "not-found" and self._waits and item.delivery.redrives == 0 and age_seconds < EARLY_SECONDS:
+            return EARLY
+        failed = self._operation(item, "Failed", now, error=problems.body(problem))
+        return Decision(Unit(records=self._records(item, failed, now)), mistake=True)
+
+    def _apply(self, item: CommandItem, found: Effect, record: Record | None, now: float) -> Decision:
+        command = item.command
+        version = command.version or next_version(record, item.floor, now)
+        mutation = found.mutation
+        mutation = Mutation(mutation.resource, mutation.key, mutation.document, mutation.expect, version)
+        succeeded = self._operation(item, "Succeeded", now, version=version)
+        unit = Unit(
+            (mutation,),
+            required(item.resource, found.document),
+            self._records(item, succeeded, now),
+            facts(
+                found,
+                item.resource,
+                wanted=self._wanted,
+                source=self._source,
+                at=command.at,
+                traceparent=item.event.traceparent,
+            ),
+        )
+        return Decision(unit, found.document, True, settles=command.version)
+
+    def _records(self, item: CommandItem, operation: RecordWrite | None, now: float) -> tuple[RecordWrite, ...]:
+        records = inbox.processed(item.id, item.history, expires_at=now + self._inbox_seconds)
+        return records if operation is None else (*records, operation)
+
+    def _operation(
+        self,
+        item: CommandItem,
+        status: str,
+        now: float,
+        *,
+        version: int | None = None,
+        error: dict[str, Any] | None = None,
+    ) -> RecordWrite | None:
+        if not item.data.operation:
+            return None
+        record = OperationRecord(status, error, version, item.command.at, item.event.subject)
+        return RecordWrite(OPERATIONS, item.event.id, encode_record(record), now + self._operation_seconds)
+
+    def dead_operation(self, event_id: str, path: str, created_at: float, problem: Problem, now: float) -> RecordWrite:
+        """The record of an operation whose command is a dead letter; a redrive may still make it Succeeded."""
+        record = OperationRecord("Failed", problems.body(problem), None, created_at, path, True)
+        return RecordWrite(OPERATIONS, event_id, encode_record(record), now + self._dead_letter_seconds)
+
+
+def next_version(record: Record | None, floor: int, now: float) -> int:
+    """The version that the store would give; named here because the operation's record, in the same unit, has it."""
+    return record.version + 1 if record is not None else max(int(now * 1_000_000), floor)
+
+
+def required(resource: Resource, document: Document | None) -> tuple[tuple[str, Key], ...]:
+    """The documents that `document` refers to, in the order of the resource's references."""
+    if document is None:
+        return ()
+    return tuple(
+        (reference.resource, (document[reference.field],))
+        for reference in resource.spec.references
+        if document.get(reference.field) is not None
+    )
+
+
+def _reference_missing(resource: Resource, position: int, document: Document | None) -> Problem:
+    present = [ref for ref in resource.spec.references if document and document.get(ref.field) is not None]
+    field = present[position].field if position < len(present) else ""
+    return problems.reference_not_found(({"pointer": pointer([field]), "detail": "there is no such document"},))
+
+
+def learn(item: CommandItem, conflict: Conflict) -> None:
+    """Remember what a conflict told, for the next decision."""
+    if conflict.kind is ConflictKind.REFERENCE:
+        item.missing = conflict.position
+    elif conflict.kind is ConflictKind.VERSION and conflict.version is not None:
+        item.floor = max(item.floor, conflict.version + 1)

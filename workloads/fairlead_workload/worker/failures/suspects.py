@@ -1,0 +1,63 @@
+"""Events that may end the worker's process: found by deliveries that nobody ended, tried alone, noted before they run.
+
+The queue says how many leases of a message in a row were neither acknowledged nor given back (`lost`). One such
+death is nobody's fault. After two the event is a suspect: it runs alone, so that no other pays for it, and a record is
+committed before it begins. When the next delivery finds that record, the worker died of this event: a failure of
+the event as any other, with backoff, limits, undoing and the dead letter. Those on nobody's record go first.
+"""
+
+from collections.abc import Callable, Sequence
+
+from msgspec import structs
+
+from fairlead_contract.spec.bindings import Queue as QueueSpec
+from fairlead_workload.errors import DependencyError
+from fairlead_workload.model import retention
+from fairlead_workload.stores.base import Store, Unit
+from fairlead_workload.worker import inbox
+from fairlead_workload.worker.dispatch import Item
+from fairlead_workload.worker.failures.retries import Failures, WorkerDied
+
+SUSPICIOUS_DEATHS = 2
+
+
+class Suspects:
+    """Knows which events are tried alone."""
+
+    def __init__(self, store: Store, queue: QueueSpec, *, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._clock = clock
+        self._keep_seconds = retention.inbox_seconds(queue)
+
+    async def among(self, items: Sequence[Item]) -> list[Item]:
+        """Those of `items` to be tried alone, in that order. Reads what is on record about the items."""
+        try:
+            histories = await inbox.read_histories(self._store, [item.id for item in items])
+        except DependencyError:
+            return [item for item in items if item.delivery.lost >= SUSPICIOUS_DEATHS]
+        for item, history in zip(items, histories, strict=True):
+            item.history = history
+        return sorted(filter(_suspicious, items), key=lambda item: _failures(item).counted)
+
+    async def begin(self, item: Item) -> None:
+        """Note that the event is tried alone now. Raises what the store raises."""
+        if item.history.ended(item.delivery.redrives) is not None:
+            return
+        now = self._clock()
+        failures = item.history.failures or Failures(first_failed_at=now, redrives=item.delivery.redrives)
+        begun = structs.replace(failures, alone=True, begun=True)
+        await self._store.commit(Unit(records=(inbox.failed(item.id, begun, expires_at=now + self._keep_seconds),)))
+
+
+def death(item: Item) -> WorkerDied | None:
+    """The death of the worker that tried this event alone at its last delivery."""
+    lost = item.delivery.lost
+    return WorkerDied(lost) if lost and _failures(item).begun else None
+
+
+def _suspicious(item: Item) -> bool:
+    return item.delivery.lost >= SUSPICIOUS_DEATHS or _failures(item).alone
+
+
+def _failures(item: Item) -> Failures:
+    return item.history.failures or Failures()

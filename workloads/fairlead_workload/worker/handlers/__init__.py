@@ -1,0 +1,1 @@
+"""Handlers of events: compiled plans, steps, progress, compensation, and the slots in which they run."""

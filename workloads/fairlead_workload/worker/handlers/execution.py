@@ -1,0 +1,331 @@
+"""Handling an event step by step: calls, progress after each, compensation in reverse, `onFailure`, the dead letter.
+
+Finished steps are not repeated. Consecutive steps without a call share a commit, the last of them with the inbox entry.
+When the handler has failed for good, finished steps and one of unknown outcome are undone in reverse, then `onFailure`
+runs, and the event becomes a dead letter with the reason of the failure. Undoing has retries of its own; when it fails
+for good the dead letter says CompensationFailed, and a redrive resumes it.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable, Collection, Iterable, Mapping
+from dataclasses import replace
+from itertools import takewhile
+from typing import Any
+
+from msgspec import structs
+
+from fairlead_contract.cel.expressions import ExpressionError
+from fairlead_contract.spec.bindings import Queue as QueueSpec
+from fairlead_workload.caches.strategy import DocumentCache
+from fairlead_workload.errors import Conflict, ConflictKind, FairleadError, Unavailable
+from fairlead_workload.model import retention
+from fairlead_workload.queues.base import Failure
+from fairlead_workload.stores.base import FAILURES, Committed, Record, RecordWrite, Store, Unit
+from fairlead_workload.worker import inbox
+from fairlead_workload.worker.batches.cache_update import tell
+from fairlead_workload.worker.calls.client import Caller
+from fairlead_workload.worker.decisions import DONE, Dead, Done, Ending, Later
+from fairlead_workload.worker.dispatch import FactItem
+from fairlead_workload.worker.failures.policy import Failing
+from fairlead_workload.worker.failures.retries import (
+    MAX_MESSAGE,
+    CallFailed,
+    ErrorClass,
+    GiveUp,
+    Kind,
+    Rejected,
+    Verdict,
+    WorkerDied,
+    bounded,
+    classify,
+)
+from fairlead_workload.worker.handlers import steps
+from fairlead_workload.worker.handlers.plans import CallPlan, StepPlan
+from fairlead_workload.worker.handlers.progress import Course, Phase, Progress, Superseded
+from fairlead_workload.worker.handlers.steps import StepFailed
+from fairlead_workload.worker.stats import WorkerStats
+
+MAX_DECISIONS = 10
+SUPERSEDED = Later(1.0, Verdict(Kind.DEPENDENCY, "superseded", "another worker has moved the event on"))
+_FORESEEN = (FairleadError, ExpressionError, Rejected, TimeoutError, WorkerDied)
+
+_log = logging.getLogger(__name__)
+
+
+class Handlers:
+    """Runs the steps of one service's events. Each call of `handle` is one attempt, within `timeout_seconds`."""
+
+    def __init__(
+        self,
+        store: Store,
+        caches: Mapping[str, DocumentCache],
+        caller: Caller,
+        failing: Failing,
+        queue: QueueSpec,
+        *,
+        source: str,
+        wanted: Collection[str],
+        timeout_seconds: float,
+        stats: WorkerStats,
+        clock: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._caches = caches
+        self._caller = caller
+        self._failing = failing
+        self._source = source
+        self._wanted = wanted
+        self._timeout_seconds = timeout_seconds
+        self._stats = stats
+        self._clock = clock
+        self._inbox_seconds = retention.inbox_seconds(queue)
+        self._progress_seconds = retention.dead_letter_seconds(queue)
+
+    async def handle(self, item: FactItem, death: WorkerDied | None = None) -> Ending:
+        """One attempt. An attempt that finds the handler failed for good goes on with undoing it.
+
+        With a `death` it is the attempt of the worker that died, which is only counted now.
+        """
+        course: Course | None = None
+        while True:
+            try:
+                async with asyncio.timeout(self._timeout_seconds):
+                    if course is None:
+                        (item.history,) = await inbox.read_histories(self._store, [item.id])
+                        ended = item.history.ended(item.delivery.redrives)
+                        if ended is not None:
+                            return self._before(item, ended)
+                        course = Course(item)
+                        if death is not None:
+                            raise death
+                    return await self._attempt(course)
+            except Superseded:
+                return SUPERSEDED
+            except Exception as error:  # noqa: BLE001 - outermost for what has begun: a defect of ours undoes it too
+                if course is None:
+                    return await self._not_begun(item, error)
+                if not isinstance(error, _FORESEEN):
+                    _log.exception("unforeseen error", extra={"event_type": item.event.type, "event_id": item.id})
+                ending = await self._failed(course, error)
+                if ending is not None:
+                    return ending
+
+    async def _not_begun(self, item: FactItem, error: Exception) -> Ending:
+        """The records of the event could not be read: an outage is waited out, anything else is counted."""
+        if isinstance(error, Unavailable | TimeoutError):
+            return await self._failing.fact(item, error)
+        raise error
+
+    def _before(self, item: FactItem, ended: inbox.InboxEntry) -> Done | Dead:
+        if ended.dead is not None and not ended.moved and item.history.inbox is not None:
+            return Dead(ended.dead, inbox.moved_at_last(item.history.inbox))
+        self._stats.duplicates[self._stats.label(item.event.type)] += 1
+        return DONE
+
+    # The course
+
+    async def _attempt(self, course: Course) -> Ending:
+        plan = course.item.plan
+        if course.progress.phase is Phase.FORWARD:
+            await self._run(course, plan.steps)
+            self._stats.succeeded[self._stats.label(course.item.event.type)] += 1
+            return DONE
+        if course.progress.phase is Phase.UNDOING:
+            await self._run(course, _undoing(course))
+            await self._enter(course, Phase.AFTERWARDS)
+        await self._run(course, plan.on_failure)
+        return await self._bury(course)
+
+    async def _run(self, course: Course, plan: tuple[StepPlan, ...]) -> None:
+        """Run what is left of `plan`. Forward, the last commit ends the event."""
+        forward = course.progress.phase is Phase.FORWARD
+        left = _left(course, plan)
+        if forward and not left:  # the handler has fewer steps than when the event began
+            await self._commit(course, course.progress, last=True)
+        while left:
+            span = _span(left)
+            course.step, course.called = span[0].id, ""
+            last = forward and len(span) == len(left)
+            if span[0].call is not None:
+                await self._call_step(course, span[0], span[0].call, last=last)
+            else:
+                await self._commit_span(course, span, last=last)
+            left = _left(course, plan)
+        course.step = course.called = ""
+
+    async def _call_step(self, course: Course, step: StepPlan, call: CallPlan, *, last: bool) -> None:
+        item, progress = course.item, course.progress
+        record = await self._document(item) if step.when or call.body else None
+        seen = steps.variables(item.event, None if record is None else record.document, progress.results)
+        if not steps.applies(step, seen):
+            await self._commit(course, _passing(progress, skipped=(step.id,)), last=last)
+            return
+        body = item.event.data if call.body is None else call.body(seen)
+        if progress.phase is Phase.FORWARD:  # from here until its answer is on record, nobody knows what was done
+            course.progress = structs.replace(progress, unknown=step.id)
+        course.called = call.service.name
+        try:
+            result = await self._caller.call(call, body, headers=self._headers(course, step))
+        except CallFailed as error:
+            if not error.unknown:
+                course.progress = progress
+            raise
+        course.called = ""
+        results = {**progress.results, step.id: result}
+        await self._commit(course, _passing(progress, done=(step.id,), results=results), last=last)
+
+    def _headers(self, course: Course, step: StepPlan) -> dict[str, str]:
+        item = course.item
+        headers = {
+            "idempotency-key": f"{item.event.id}/{course.progress.run}/{step.id}",
+            "x-request-id": item.delivery.message.headers.get("x-request-id", item.event.id),
+        }
+        if item.event.traceparent:
+            headers["traceparent"] = item.event.traceparent
+        return headers
+
+    async def _commit_span(self, course: Course, span: tuple[StepPlan, ...], *, last: bool) -> None:
+        """Evaluate and commit steps without a call; once more when the document changed meanwhile."""
+        item = course.item
+        lenient = course.progress.phase is not Phase.FORWARD
+        for decision in range(MAX_DECISIONS):
+            record = await self._document(item)
+            try:
+                result = steps.draft(span, item, record, course.progress.results, lenient=lenient)
+            except StepFailed as failed:
+                course.step = failed.step
+                raise failed.cause from failed
+            unit = Unit(
+                steps.mutations(item, record, result),
+                outbox=steps.outbox(
+                    item, record, result, wanted=self._wanted, source=self._source, run=course.progress.run
+                ),
+            )
+            progress = _passing(course.progress, done=result.done, skipped=result.skipped)
+            try:
+                committed = await self._commit(course, progress, last=last, unit=unit)
+            except Conflict:
+                if decision == MAX_DECISIONS - 1:
+                    raise
+                continue
+            if result.changed:
+                cache = self._caches[item.resource.name]
+                await tell(cache, item.resource, item.key, result.document, committed.versions[0])
+            return
+
+    async def _commit(
+        self,
+        course: Course,
+        progress: Progress,
+        *,
+        last: bool = False,
+        unit: Unit | None = None,
+        others: tuple[RecordWrite, ...] = (),
+    ) -> Committed:
+        """Commit `unit` with the event's progress, or with its end. Raises Superseded when another worker was first."""
+        unit = unit or Unit()
+        item, now = course.item, self._clock()
+        if last:
+            records = inbox.processed(item.id, item.history, expires_at=now + self._inbox_seconds) + course.ended()
+        else:
+            records = course.moved(progress, expires_at=now + self._progress_seconds)
+        try:
+            committed = await self._store.commit(replace(unit, records=(*records, *others)))
+        except Conflict as conflict:
+            if conflict.kind is ConflictKind.RECORD:
+                raise Superseded(conflict.subject) from None
+            raise
+        course.accept(progress)
+        return committed
+
+    async def _document(self, item: FactItem) -> Record | None:
+        (record,) = await self._store.get(item.resource.name, [item.key], strong=True)
+        return record
+
+    # Failure
+
+    async def _failed(self, course: Course, error: BaseException) -> Ending | None:
+        """What follows a failed attempt; None: the handler has failed for good, and this attempt goes on to undo it."""
+        item = course.item
+        forward = course.progress.phase is Phase.FORWARD
+        if forward:
+            course.progress = _presumed(course)
+        failures, decision = self._failing.weigh(item, error, step=course.step, called=course.called, anew=not forward)
+        try:
+            if isinstance(decision, Later):
+                fenced = course.moved(course.progress, expires_at=self._clock() + self._progress_seconds)
+                await self._failing.remember(item, failures, *(fenced if course.progress.unknown else ()))
+                return decision
+            failure = self._failing.failure(item, failures, decision)
+            if not forward:
+                failure = self._failing.failure(item, failures, _stuck(decision, course.progress.failure))
+                return await self._failing.bury(item, failure)
+            await self._enter(course, Phase.UNDOING, structs.replace(course.progress, failure=failure))
+        except Superseded:
+            return SUPERSEDED
+        except FairleadError as unwritten:  # the store cannot be written now; the next attempt comes to the same end
+            return self._failing.uncounted(item, classify(unwritten))
+        return None
+
+    async def _enter(self, course: Course, phase: Phase, progress: Progress | None = None) -> None:
+        """Begin a phase, with attempts of its own."""
+        forget = RecordWrite(FAILURES, course.item.id, None)
+        await self._commit(course, structs.replace(progress or course.progress, phase=phase), others=(forget,))
+        course.item.history = replace(course.item.history, failures=None)
+
+    async def _bury(self, course: Course) -> Ending:
+        item, failure = course.item, course.progress.failure
+        assert failure is not None  # noqa: S101 - entering UNDOING sets it
+        over = Progress(run=course.progress.run, phase=Phase.OVER)
+        record = course.moved(over, expires_at=self._clock() + self._progress_seconds)[0]
+        return await self._failing.bury(item, failure, record)
+
+
+def _stuck(decision: GiveUp, first: Failure | None) -> GiveUp:
+    """Undoing has failed for good: why, and why there was something to undo."""
+    message = decision.message
+    if first is not None:
+        message = f"{bounded(message, MAX_MESSAGE // 2)}; undone because of {first.error_code}: {first.error_message}"
+    return GiveUp(ErrorClass.COMPENSATION_FAILED, decision.code, bounded(message))
+
+
+def _presumed(course: Course) -> Progress:
+    """The progress; after a death of the worker with the call that it may have made."""
+    progress = course.progress
+    if not course.worker_died or progress.unknown:
+        return progress
+    began = next((step for step in course.item.plan.steps if not progress.passed(step.id)), None)
+    return structs.replace(progress, unknown=began.id) if began is not None and began.call is not None else progress
+
+
+def _undoing(course: Course) -> tuple[StepPlan, ...]:
+    """What undoes the steps that are done or may be, the last one first."""
+    done = {*course.progress.done, course.progress.unknown}
+    plan = course.item.plan
+    return tuple(
+        plan.compensations[step.id] for step in reversed(plan.steps) if step.id in done & plan.compensations.keys()
+    )
+
+
+def _left(course: Course, plan: tuple[StepPlan, ...]) -> list[StepPlan]:
+    return [step for step in plan if not course.progress.passed(step.id)]
+
+
+def _span(left: list[StepPlan]) -> tuple[StepPlan, ...]:
+    """What is done next: one call, or the steps up to the next call."""
+    return (left[0],) if left[0].call is not None else tuple(takewhile(lambda step: step.call is None, left))
+
+
+def _passing(
+    progress: Progress, *, done: Iterable[str] = (), skipped: Iterable[str] = (), results: dict[str, Any] | None = None
+) -> Progress:
+    """`progress` with more steps behind it; one that has its answer is not unknown any more."""
+    done = (*progress.done, *done)
+    return structs.replace(
+        progress,
+        done=done,
+        skipped=(*progress.skipped, *skipped),
+        results=progress.results if results is None else results,
+        unknown="" if progress.unknown in done else progress.unknown,
+    )

@@ -1,0 +1,69 @@
+"""What becomes of an event that no handler takes: nothing that was meant for a handler is acknowledged in silence.
+
+A fact is published only where a handler wants it, so there was one, or another worker has it already (a rollout): the
+fact is given back a few times, then it is a dead letter `NoHandler`. What a step announces is for whoever listens, and
+done, unless a handler has begun with it. The progress stays: redriven, it goes on where it stopped.
+"""
+
+from collections.abc import Callable
+
+from fairlead_contract.spec.bindings import Queue as QueueSpec
+from fairlead_workload.errors import DependencyError
+from fairlead_workload.model import retention
+from fairlead_workload.stores.base import PROGRESS, RecordWrite, Store
+from fairlead_workload.worker import inbox
+from fairlead_workload.worker.decisions import DONE, Dead, Done, Later
+from fairlead_workload.worker.dispatch import UnhandledItem
+from fairlead_workload.worker.failures.policy import Failing
+from fairlead_workload.worker.failures.retries import ErrorClass, GiveUp, NoHandler
+from fairlead_workload.worker.stats import WorkerStats
+
+
+class Unhandled:
+    """Ends the events that no handler of one service takes."""
+
+    def __init__(
+        self, store: Store, failing: Failing, queue: QueueSpec, *, stats: WorkerStats, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._failing = failing
+        self._stats = stats
+        self._clock = clock
+        self._progress_seconds = retention.dead_letter_seconds(queue)
+
+    async def end(self, item: UnhandledItem) -> Done | Later | Dead:
+        """What becomes of the event."""
+        if item.announced and item.fresh:
+            return DONE
+        try:
+            (item.history,) = await inbox.read_histories(self._store, [item.id])
+        except DependencyError as error:
+            return await self._failing.fact(item, error)
+        ended = item.history.ended(item.delivery.redrives)
+        if ended is not None:
+            return self._before(item, ended)
+        if item.announced and not item.history.begun:
+            return DONE
+        return await self._give_up(item)
+
+    def _before(self, item: UnhandledItem, ended: inbox.InboxEntry) -> Done | Dead:
+        if ended.dead is not None and not ended.moved and item.history.inbox is not None:
+            return Dead(ended.dead, inbox.moved_at_last(item.history.inbox))
+        self._stats.duplicates[self._stats.label(item.event.type)] += 1
+        return DONE
+
+    async def _give_up(self, item: UnhandledItem) -> Later | Dead:
+        error = NoHandler(item.event.type)
+        failures, decision = self._failing.weigh(item, error)
+        if isinstance(decision, Later):
+            await self._failing.remember(item, failures)
+            return decision
+        failure = self._failing.failure(item, failures, GiveUp(ErrorClass.NO_HANDLER, "no-handler", str(error)))
+        return await self._failing.bury(item, failure, *self._progress(item))
+
+    def _progress(self, item: UnhandledItem) -> tuple[RecordWrite, ...]:
+        """How far the event is, kept for as long as its dead letter."""
+        stored = item.history.progress
+        if stored is None:
+            return ()
+        return (RecordWrite(PROGRESS, item.id, stored.value, self._clock() + self._progress_seconds, stored.revision),)
