@@ -16,7 +16,7 @@ _SCRIPT = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
 def render() -> tuple[Headers, bytes]:
     """Header fields and bytes of the page."""
-    text = (files("fairlead_workload.api") / "docs.html").read_text(encoding="utf-8")
+    text = (files("fairlead_workload.api.pages") / "docs.html").read_text(encoding="utf-8")
     headers: Headers = [
         (b"content-type", b"text/html; charset=utf-8"),
         (b"content-security-policy", _policy(text).encode()),

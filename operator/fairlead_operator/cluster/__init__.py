@@ -1,1 +1,0 @@
-"""Speaking to the API server: the client, informers, the work queue, the lease and discovery."""
