@@ -17,7 +17,8 @@ from fairlead_cli import rendering
 from fairlead_contract import problems
 from fairlead_contract.openapi.document import openapi
 from fairlead_contract.runtime import derive
-from fairlead_contract.spec.resources import ApiService, ApiServiceClass
+from fairlead_contract.spec.apiservice import ApiService
+from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_operator.plan import BUILT_IN_CLASS, Child, plan, teardown, violations
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,7 @@ import uvloop
 import yaml
 
 from fairlead_cli.run.embedded import embed
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_workload.process import garbage
 from fairlead_workload.service import Role, Service
 

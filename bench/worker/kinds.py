@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 
 from fairlead_contract.runtime import RuntimeDocument, derive
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_workload.events import cloudevents
 from fairlead_workload.events.commands import command_event
 from fairlead_workload.model import identifiers

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from fairlead_contract.names import TERMINATION_LOG_BYTES
 from fairlead_contract.spec.model import Model
-from fairlead_contract.spec.resources import BindingStatus
+from fairlead_contract.spec.status import BindingStatus
 
 RESULT_VERSION = 1
 NOT_SERVED = "NotServed"  # the image has no code for this type of binding

@@ -9,9 +9,9 @@ from typing import Literal
 from pydantic import Field
 
 from fairlead_contract.spec.api import Api
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.spec.bindings import Cache, Datastore, Queue
 from fairlead_contract.spec.model import Model, seconds
-from fairlead_contract.spec.resources import ApiService
 from fairlead_contract.spec.security import Grpc, Security
 from fairlead_contract.spec.worker import Worker
 

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from typing import Any
 
 from fairlead_contract.runtime import RuntimeDocument
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.spec.bindings import Format
-from fairlead_contract.spec.resources import ApiService
 from fairlead_contract.spec.security import Anonymous, FilterMode
 from fairlead_contract.validation.findings import Finding, Severity
 

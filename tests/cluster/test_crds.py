@@ -14,7 +14,8 @@ from typing import Any
 import pytest
 import yaml
 
-from fairlead_contract.spec.resources import ApiService, ApiServiceClass
+from fairlead_contract.spec.apiservice import ApiService
+from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_operator.plan import Capabilities, plan
 
 from ..kstatus import reading

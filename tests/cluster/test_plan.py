@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from fairlead_contract.spec.resources import ApiService, ApiServiceClass
+from fairlead_contract.spec.apiservice import ApiService
+from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_operator.plan import BUILT_IN_CLASS, Capabilities, Child, plan, teardown
 
 from .client import Client, Manifest

@@ -12,7 +12,7 @@ import yaml
 from prometheus_client.registry import CollectorRegistry
 
 from fairlead_contract.runtime import RuntimeDocument, derive
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_workload import storage
 from fairlead_workload.api.app import application
 from fairlead_workload.api.health import Health, checks

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from fairlead_contract.provisioning import EMBEDDED, NOT_SERVED, RESULT_VERSION, ProvisionResult
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.bindings import CacheType
-from fairlead_contract.spec.resources import BindingStatus
+from fairlead_contract.spec.status import BindingStatus
 from fairlead_workload import storage
 from fairlead_workload.errors import Misconfigured
 

@@ -18,7 +18,7 @@ from fairlead_cli.input.documents import Document
 from fairlead_cli.input.notices import Notice
 from fairlead_cli.run import embedded
 from fairlead_contract.json_schema.write_only import write_only
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.validation.findings import Finding
 from fairlead_workload.errors import DependencyError, Misconfigured
 from fairlead_workload.events.showing import Hidden

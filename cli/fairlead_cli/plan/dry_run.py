@@ -14,7 +14,7 @@ from typing import Any
 from fairlead_cli.plan.changes import Action, Change, Outlook, compared
 from fairlead_cli.plan.comparison import differences
 from fairlead_contract import names
-from fairlead_contract.spec.resources import API_VERSION
+from fairlead_contract.spec.metadata import API_VERSION
 from fairlead_operator.drift import desired, pruning
 from fairlead_operator.drift.desired import Wanted
 from fairlead_operator.drift.inventory import Ref

@@ -7,8 +7,8 @@ queue SQLite with the retries, order, dead letters and format that the resource 
 from pathlib import Path
 
 from fairlead_contract.runtime import RuntimeDocument, derive
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.spec.bindings import Cache, CacheType, Datastore, DatastoreType, Queue, QueueType
-from fairlead_contract.spec.resources import ApiService
 from fairlead_contract.spec.worker import Call, Handler
 from fairlead_contract.validation.findings import Finding, path
 

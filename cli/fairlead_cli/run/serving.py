@@ -13,7 +13,7 @@ from typing import Literal
 
 from fairlead_cli.input.documents import Document
 from fairlead_cli.run import announcement, embedded
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_workload.process import lifecycle
 from fairlead_workload.process.lifecycle import NotServed, Workload
 from fairlead_workload.service import Service

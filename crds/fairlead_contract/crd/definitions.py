@@ -9,8 +9,10 @@ from functools import cache
 
 from fairlead_contract.crd.structural_schema import Json, structural
 from fairlead_contract.names import GROUP, VERSION
+from fairlead_contract.spec.apiservice import ApiService
+from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_contract.spec.model import Model
-from fairlead_contract.spec.resources import ApiService, ApiServiceClass, DeadLetterRedrive
+from fairlead_contract.spec.redrive import DeadLetterRedrive
 
 API_VERSION_TEXT = (
     "APIVersion defines the versioned schema of this representation of an object. Servers should convert recognized "

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from fairlead_contract.crd.definitions import API_VERSION_TEXT, KIND_TEXT, KINDS, Kind
 from fairlead_contract.crd.structural_schema import Json, structural
 from fairlead_contract.names import GROUP, VERSION
+from fairlead_contract.spec.metadata import Metadata
 from fairlead_contract.spec.model import NAMESPACE_PATTERN, OBJECT_NAME_PATTERN
-from fairlead_contract.spec.resources import Metadata
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 _NAME_RULE = re.compile(r"self\.metadata\.name\.matches\('(.*)'\)")

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from fairlead_contract.crd.definitions import Kind
 from fairlead_contract.crd.structural_schema import Json, structural
 from fairlead_contract.names import GROUP, VERSION
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.unserved import UNSERVED
 from fairlead_contract.validation.structure import PATTERNS
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from fairlead_contract.cel import expressions
 from fairlead_contract.cel.expressions import ExpressionError, Program
 from fairlead_contract.spec.api import Resource
-from fairlead_contract.spec.resources import ApiServiceSpec
+from fairlead_contract.spec.apiservice import ApiServiceSpec
 from fairlead_contract.spec.worker import Compensation, Handler, Step
 from fairlead_contract.validation.chains import chain_findings
 from fairlead_contract.validation.findings import Finding, Place, did_you_mean, error, warning

@@ -12,8 +12,10 @@ from typing import Any
 from fairlead_contract.crd.definitions import KINDS, Kind, object_schema
 from fairlead_contract.crd.structural_schema import Json
 from fairlead_contract.names import GROUP
+from fairlead_contract.spec.apiservice import ApiService
+from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_contract.spec.model import Model
-from fairlead_contract.spec.resources import ApiService, ApiServiceClass, DeadLetterRedrive
+from fairlead_contract.spec.redrive import DeadLetterRedrive
 from fairlead_contract.unserved import unserved
 from fairlead_contract.validation.admission import violations
 from fairlead_contract.validation.consistency import api_findings

@@ -9,7 +9,7 @@ from typing import Any
 
 from fairlead_contract.openapi.document import openapi
 from fairlead_contract.runtime import derive
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.validation.findings import Finding, error, warning
 
 RUNTIME_DOCUMENT, OPENAPI_DOCUMENT = "runtime document", "OpenAPI document"

@@ -4,7 +4,9 @@ One file for each kind of child; `assembly.py` says which there are. Equal argum
 API server gives them back: whatever differs in a live object is drift. A reader never changes a manifest.
 """
 
-from fairlead_contract.spec.resources import API_VERSION, ApiService, ApiServiceClass, Metadata
+from fairlead_contract.spec.apiservice import ApiService
+from fairlead_contract.spec.apiserviceclass import ApiServiceClass
+from fairlead_contract.spec.metadata import API_VERSION, Metadata
 from fairlead_operator.plan.assembly import assemble
 from fairlead_operator.plan.children import (
     Binding,

@@ -11,9 +11,11 @@ from typing import Any
 
 from fairlead_contract.names import LABEL_APISVC
 from fairlead_contract.runtime import RuntimeDocument, derive
+from fairlead_contract.spec.apiservice import ApiService, ApiServiceSpec
+from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_contract.spec.bindings import DatastoreType
+from fairlead_contract.spec.metadata import API_VERSION
 from fairlead_contract.spec.model import Model
-from fairlead_contract.spec.resources import API_VERSION, ApiService, ApiServiceClass, ApiServiceSpec
 from fairlead_operator.plan.children import Capabilities, Child, Manifest, Stage
 from fairlead_operator.plan.hashing import canonical, digest
 

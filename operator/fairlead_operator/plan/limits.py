@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
+from fairlead_contract.spec.apiservice import ApiService, ApiServiceSpec
+from fairlead_contract.spec.apiserviceclass import ApiServiceClass, ClassLimits
 from fairlead_contract.spec.bindings import Cache, Datastore, Queue
 from fairlead_contract.spec.hosting import GatewayRef, ScalingBackend
-from fairlead_contract.spec.resources import ApiService, ApiServiceClass, ApiServiceSpec, ClassLimits
 from fairlead_contract.validation.sizes import OPENAPI_DOCUMENT, REMEDY, RUNTIME_DOCUMENT, oversize
 from fairlead_operator.plan.children import Plan, Violation
 from fairlead_operator.plan.workload.config_maps import OPENAPI_KEY, RUNTIME_KEY

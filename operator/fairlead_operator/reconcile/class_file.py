@@ -8,7 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from fairlead_contract.spec.resources import ApiServiceClass
+from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_contract.validation.rules import check
 from fairlead_operator.cache.store import Whole
 

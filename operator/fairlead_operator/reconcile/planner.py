@@ -11,7 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from fairlead_contract.spec.resources import ApiService, ApiServiceClass
+from fairlead_contract.spec.apiservice import ApiService
+from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_contract.validation.consistency import api_findings
 from fairlead_contract.validation.findings import Severity
 from fairlead_contract.validation.rules import check

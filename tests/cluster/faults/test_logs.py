@@ -66,7 +66,7 @@ def test_every_line_about_a_resource_has_its_name(ground: Ground, before_operato
         assert [len(rule.hits) for rule in faults] == [FAULTS, FAULTS, 1, 1]
         expected = {name: f"{here.name}/{name}" for name in NAMES}
     for line in found:
-        is_of_all = line["logger"].startswith_OF_ALL)
+        is_of_all = line["logger"].startswith(_OF_ALL)
         assert is_of_all or line.get("resource") in expected.values(), line
         said = " ".join(str(line.get(part, "")) for part in ("child", "error"))
         about = {expected[name] for name in NAMES if f"{name}-" in said}

@@ -8,7 +8,8 @@ from typing import Any
 
 import yaml
 
-from fairlead_contract.spec.resources import ApiService, ApiServiceClass
+from fairlead_contract.spec.apiservice import ApiService
+from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_operator.drift import desired
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.plan import Capabilities, Plan, plan

@@ -1,6 +1,6 @@
 """Texts that mean harm, and what is planned for an ApiService that has them."""
 
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_operator import plan
 from fairlead_operator.plan import Capabilities
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_operator import plan
 from fairlead_operator.kube import kinds
 from fairlead_operator.plan import Capabilities, Stage

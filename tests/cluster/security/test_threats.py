@@ -15,7 +15,7 @@ import pytest
 import yaml
 
 import fairlead_operator
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_operator import plan
 
 from ..charts.resources import api_service, ingress, named, over, postgresql

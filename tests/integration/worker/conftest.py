@@ -11,9 +11,9 @@ import pytest
 from tests.wrapped import WrappedQueue, WrappedStore
 
 from fairlead_contract.runtime import RuntimeDocument, derive
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.spec.bindings import Order
 from fairlead_contract.spec.model import seconds
-from fairlead_contract.spec.resources import ApiService
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import Fetched, policy_of

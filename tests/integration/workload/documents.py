@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fairlead_contract.runtime import derive
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 
 Json = dict[str, Any]
 PRODUCTS: Json = {

@@ -12,7 +12,7 @@ from tests.embedded import open_database
 from tests.wrapped import WrappedQueue, WrappedStore
 
 from fairlead_contract.runtime import RuntimeDocument, derive
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_workload.api.kernel import Kernel
 from fairlead_workload.api.reads.fetching import fetcher
 from fairlead_workload.bindings import Bindings

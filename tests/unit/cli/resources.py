@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 
 QUEUE = {"type": "SQLite"}
 

@@ -11,7 +11,7 @@ import yaml
 
 from fairlead_contract.crd.definitions import KINDS
 from fairlead_contract.crd.editor_schema import editor_schema
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.validation.structure import parse
 
 from .test_schema import nodes

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from fairlead_contract.runtime import derive
-from fairlead_contract.spec.resources import ApiService
+from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.validation.rules import Severity, check, unserved
 
 ORDERS = yaml.safe_load((Path(__file__).parents[3] / "examples" / "orders.yaml").read_text())

@@ -4,7 +4,7 @@ from tests.integration.workload.documents import POSTGRESQL, runtime
 
 from fairlead_contract.provisioning import ProvisionResult
 from fairlead_contract.runtime import RuntimeDocument
-from fairlead_contract.spec.resources import BindingStatus
+from fairlead_contract.spec.status import BindingStatus
 from fairlead_operator.diagnosis.job_result import parse
 from fairlead_workload import provisioning
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import yaml
 
-from fairlead_contract.spec.resources import ApiService, ApiServiceClass
+from fairlead_contract.spec.apiservice import ApiService
+from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_operator.plan import BUILT_IN_CLASS, Capabilities, Child, Plan, plan
 
 GOLDEN = Path(__file__).parents[3] / "golden" / "plan"

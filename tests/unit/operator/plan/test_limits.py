@@ -2,7 +2,8 @@
 
 import pytest
 
-from fairlead_contract.spec.resources import ApiService, ApiServiceClass
+from fairlead_contract.spec.apiservice import ApiService
+from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_operator.plan import BUILT_IN_CLASS, Violation, violations
 from fairlead_operator.plan.limits import matches
 
