@@ -20,6 +20,7 @@ run: $(READY) ## Serve examples/orders.yaml with its payments service; ARGS="--p
 test: $(READY) ## Run the tests, with a third of the long matrices; ARGS="--help" for options
 	@scripts/tool.sh promtool prometheus
 	@scripts/tool.sh wrk wrk
+	@scripts/tool.sh jq jq
 	@$(if $(filter instructions,$(FAIRLEAD_SKIP)),:,scripts/tool.sh valgrind valgrind)
 	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh java default-jre-headless)
 	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh go golang-go)

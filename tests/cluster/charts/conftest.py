@@ -1,5 +1,7 @@
 """The tools for charts: helm, kubeconform and kube-score, built as the control plane is."""
 
+import os
+import subprocess
 import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -118,3 +120,20 @@ def account(cluster: Cluster, system: str) -> Callable[[str], Path]:
         return config
 
     return write
+
+
+@pytest.fixture
+def shell(
+    cluster: Cluster, tools: dict[str, Path], tmp_path: Path
+) -> Callable[[str], subprocess.CompletedProcess[str]]:
+    """Run commands as an administrator, with kubectl."""
+    path = f"{tools['kubectl'].parent}:{os.environ['PATH']}"
+    # kubectl keeps what it found out about servers in its home.
+    config = cluster.kubeconfig("admin", groups=ADMINS)
+    environment = {"PATH": path, "KUBECONFIG": str(config), "HOME": str(tmp_path)}
+
+    def run(commands: str) -> subprocess.CompletedProcess[str]:
+        command = ["bash", "-euc", commands]
+        return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
+
+    return run

@@ -1,6 +1,5 @@
 """What the chart's notes and docs/install.md tell people to type, typed into a shell with a real kubectl."""
 
-import os
 import re
 import subprocess
 from collections.abc import Callable, Iterator
@@ -21,23 +20,6 @@ from .resources import named
 INSTALL = ROOT / "docs" / "install.md"
 FIRST = re.compile(r"^kubectl .*?--timeout=5m$", re.MULTILINE | re.DOTALL)
 HEREDOC = re.compile(r"-f - <<'EOF'\n(.*?)\nEOF\n", re.DOTALL)
-
-
-@pytest.fixture
-def shell(
-    cluster: Cluster, tools: dict[str, Path], tmp_path: Path
-) -> Callable[[str], subprocess.CompletedProcess[str]]:
-    """Run commands as an administrator, with kubectl."""
-    path = f"{tools['kubectl'].parent}:{os.environ['PATH']}"
-    # kubectl keeps what it found out about servers in its home.
-    config = cluster.kubeconfig("admin", groups=ADMINS)
-    environment = {"PATH": path, "KUBECONFIG": str(config), "HOME": str(tmp_path)}
-
-    def run(commands: str) -> subprocess.CompletedProcess[str]:
-        command = ["bash", "-euc", commands]
-        return subprocess.run(command, capture_output=True, text=True, timeout=120, env=environment)
-
-    return run
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -23,9 +24,11 @@ log = logging.getLogger(__name__)
 
 
 @pytest.fixture
-def catalogue(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+def catalogue(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
     monkeypatch.syspath_prepend(ROOT / "scripts")
-    return importlib.import_module("catalogue")
+    module = importlib.import_module("catalogue")
+    yield module
+    module.sources.cache_clear()  # its trees would make every later collection of garbage slow
 
 
 @pytest.fixture
