@@ -46,7 +46,8 @@ def until(server: Running, message: str) -> list[dict[str, object]]:
     """The log, as soon as it has a line with the message."""
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline:
-        lines = [json.loads(line) for line in server.out.splitlines() if line.startswith("{")]
+        whole = server.out.rpartition("\n")[0]
+        lines = [json.loads(line) for line in whole.splitlines() if line.startswith("{")]
         if any(line["message"] == message for line in lines):
             return lines
         time.sleep(0.05)
