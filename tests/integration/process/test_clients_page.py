@@ -222,7 +222,7 @@ def test_a_browser_may_send_and_read_what_the_program_needs(server: Running) -> 
 def test_the_problems_of_the_page_are_those_that_there_are() -> None:
     known = {problem.slug: problem.status for problem in PROBLEMS}
     [rules] = [piece for piece in pieces(PAGE) if piece.heading == "The rules"]
-    told = [re.fullmatch(r"(\d{3}) `([a-z-]+)`", row["What comes back"]) for row in getattr(rules, "rows", ())]
-    named = {match[2]: int(match[1]) for match in told if match}
+    rows = [re.fullmatch(r"(\d{3}) `([a-z-]+)`", row["What comes back"]) for row in getattr(rules, "rows", ())]
+    named = {match[2]: int(match[1]) for match in rows if match}
     assert named == {slug: known.get(slug) for slug in named}
     assert named.keys() >= {slug for slug, status in known.items() if status in {409, 412}}

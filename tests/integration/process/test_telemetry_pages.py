@@ -91,11 +91,11 @@ def test_what_an_example_shows_and_logs_is_on_the_pages(tmp_path: Path) -> None:
 
 def test_a_line_of_a_request_has_the_fields_of_the_page(tmp_path: Path) -> None:
     page = event_page()
-    [told] = re.findall(r"Its fields:\n(.*)\.\n", page)
+    [names] = re.findall(r"Its fields:\n(.*)\.\n", page)
     with running(EXAMPLES / "products.yaml", tmp_path / "data") as server:
         http.get(f"{server.url}/v1/products/p", headers={"traceparent": f"00-{'1' * 32}-{'2' * 16}-01"})
         lines = [line for line in until(server, "request") if line["message"] == "request"]
-    fields = set(re.findall(r"`(\w+)`", told))
+    fields = set(re.findall(r"`(\w+)`", names))
     assert lines[-1].keys() - {"time", "level", "message"} == fields - {"principal"}  # nobody is known by name yet
 
 

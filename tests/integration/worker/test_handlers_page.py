@@ -35,7 +35,7 @@ CASES = [
     for number, (code, table) in enumerate(EXAMPLES)
     for place, row in enumerate(table.rows if isinstance(table, Table) else ())
 ]
-TOLD = {"Order", "Answers", "Calls", "Dead letter"}
+NOT_PROPERTIES = {"Order", "Answers", "Calls", "Dead letter"}
 
 
 def test_every_block_of_the_page_is_of_a_kind_that_is_tested() -> None:
@@ -87,7 +87,7 @@ async def test_an_example_does_what_its_table_says(
 
     assert [f"{request.method} {request.path}" for request in payments.requests] == words(row["Calls"])
     document: dict[str, Any] = await lab.document_of("a") or {}
-    for name in row.keys() - TOLD:
+    for name in row.keys() - NOT_PROPERTIES:
         assert document.get(name) == (words(row[name]) or [None])[0], name
     letters = [f"`{letter.failure.error_class}` `{letter.failure.error_code}`" for letter in await lab.letters()]
     assert letters == ([] if row["Dead letter"] == "none" else [row["Dead letter"]])

@@ -125,10 +125,10 @@ def test_no_message_of_a_log_line_means_two_things(catalogue: ModuleType) -> Non
 
 def test_every_alert_is_of_metrics_that_the_page_has() -> None:
     page = (ROOT / "docs" / "metrics.md").read_text()
-    told = set(
+    named = set(
         re.findall(
             r"\b(?:fairlead|http_server|controller_runtime|workqueue)_\w+", (ROOT / "docs" / "alerts.md").read_text()
         )
     )
-    bare = {re.sub(r"_(count|bucket|sum)$", "", name) for name in told}
+    bare = {re.sub(r"_(count|bucket|sum)$", "", name) for name in named}
     assert {name for name in bare if f"`{name}`" not in page} == set()
