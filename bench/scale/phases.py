@@ -46,6 +46,8 @@ class Cold(Ascent):
     other_writes: int
     refused: int
     passes: int
+    kopf_restarts: int
+    kopf_missed: int
     peak_mib: float
     edit_seconds: list[float]
 
@@ -138,6 +140,8 @@ def _cold(calls: list[Call], operator: Operator, cpu_seconds: float, plane_cpu_s
         other_writes=len([call for call in about_new if call.code < 300]) - len(written) - len(status),
         refused=len([call for call in ours if call.code >= 300]),
         passes=operator.passes(),
+        kopf_restarts=operator.kopf_restarts(),
+        kopf_missed=operator.kopf_missed(),
         peak_mib=operator.memory_mib("VmHWM"),
         edit_seconds=latencies(calls),
     )

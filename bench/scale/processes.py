@@ -82,4 +82,15 @@ class Operator(Python):
 
     def passes(self) -> int:
         """How often it reconciled."""
-        return int(metrics.sums(f"http://127.0.0.1:{self._port}").get("controller_runtime_reconcile_total", 0))
+        return self._counted("controller_runtime_reconcile_total")
+
+    def kopf_restarts(self) -> int:
+        """How often it started kopf anew."""
+        return self._counted("fairlead_operator_kopf_restarts_total")
+
+    def kopf_missed(self) -> int:
+        """How many objects it fetched because kopf had not shown them."""
+        return self._counted("fairlead_operator_kopf_missed_events_total")
+
+    def _counted(self, name: str) -> int:
+        return int(metrics.sums(f"http://127.0.0.1:{self._port}").get(name, 0))

@@ -76,6 +76,7 @@ def _ascent(size: int, ours: Cold) -> None:
     written = f"{ours.writes / size:.2f} children + {ours.status_writes / size:.2f} status"
     _line("writes per resource", f"{written} + {ours.other_writes / size:.2f} other; {ours.refused} refused")
     _line("passes per resource", f"{ours.passes / size:.2f}")
+    _line("kopf", f"{ours.kopf_restarts} restarts, {ours.kopf_missed} changes that it did not show")
 
 
 def _rest(size: int, ours: Cold, rest: Rest) -> None:
