@@ -26,6 +26,7 @@ from fairlead_operator.kube.kinds import Kind
 from fairlead_operator.kube.transport import Observer
 
 LOG = logging.getLogger(__name__)
+IDENTITY = "fairlead-operator"
 FIRST_PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 30.0
 STEADY_SECONDS = 60.0
@@ -156,7 +157,8 @@ class Front:
                 close=session.close,
             ),
             settings=kopf.OperatorSettings(),
-            identity=None,
+            # Of use to peerings alone. kopf would look for the names of user and machine, and in a pod there may be none.
+            identity=IDENTITY,  # type: ignore[arg-type]  # a text of a type of its own
             standalone=True,
             **({"namespaces": [self._namespace]} if self._namespace else {"clusterwide": True}),
         )

@@ -4,7 +4,6 @@ import asyncio
 import logging
 import signal
 import threading
-import time
 
 import pytest
 from aiohttp import web
@@ -69,6 +68,18 @@ async def test_what_ends_kopf_is_the_end_of_one_run(bad: bytes) -> None:
     bystander.cancel()
 
 
+async def test_a_user_and_a_machine_without_a_name_can_run_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    def nameless(*_: object) -> str:
+        raise KeyError("getpwuid(): uid not found: 65532")
+
+    monkeypatch.setattr("getpass.getuser", nameless)
+    monkeypatch.setattr("socket.gethostbyaddr", nameless)
+    script = Script()
+    script.items = [live("orders", 5)]
+    async with playing(script) as stage:
+        await until(lambda: stage.version("orders") == 5, what="it is listed")
+
+
 async def test_pauses_between_starts_grow() -> None:
     script = Script()
     script.endless = error(500)
@@ -93,8 +104,9 @@ async def test_watches_that_end_at_once_are_opened_once_a_second() -> None:
     script = Script()
     script.endless = b""
     async with playing(script) as stage:
-        await asyncio.sleep(3.5)
-        assert script.asked(SERVICES, watch=True) <= 6
+        await until(lambda: script.asked(SERVICES, watch=True) > 4, what="it is watched again and again")
+        times = [at for at, path, query, _ in script.requests if path == SERVICES and "watch" in query]
+        assert times[-1] - times[0] > len(times) - 3
         assert stage.restarts == []
 
 
@@ -238,10 +250,8 @@ async def test_a_signal_comes_to_the_supervisor_and_the_end_is_clean() -> None:
             await asyncio.Event().wait()
 
     assert threading.current_thread() is threading.main_thread()
-    start = time.monotonic()
     await asyncio.wait_for(supervise(run), timeout=20)
     assert [stage.restarts for stage in ended] == [["missed"]]
-    assert time.monotonic() - start < 15
 
 
 async def test_it_can_be_cancelled_at_any_moment(caplog: pytest.LogCaptureFixture) -> None:

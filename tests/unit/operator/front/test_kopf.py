@@ -64,7 +64,7 @@ def test_pauses_between_tries_have_no_end_and_begin_anew() -> None:
 
 def test_tasks_can_be_spawned_with_a_registry_and_settings_of_our_own() -> None:
     parameters = inspect.signature(kopf.spawn_tasks).parameters
-    assert {"registry", "settings", "standalone", "clusterwide", "namespaces"} <= set(parameters)
+    assert {"registry", "settings", "identity", "standalone", "clusterwide", "namespaces"} <= set(parameters)
 
 
 async def spawn(script: Script, seen: list[Any], url: str, **given: Any) -> list[asyncio.Task[Any]]:
