@@ -157,7 +157,7 @@ class Front:
                 close=session.close,
             ),
             settings=kopf.OperatorSettings(),
-            # Of use to peerings alone. kopf would look for the names of user and machine, and in a pod there may be none.
+            # For peerings alone. kopf would look for the names of user and machine, and in a pod there may be none.
             identity=IDENTITY,  # type: ignore[arg-type]  # a text of a type of its own
             standalone=True,
             **({"namespaces": [self._namespace]} if self._namespace else {"clusterwide": True}),
