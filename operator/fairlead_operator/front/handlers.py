@@ -21,15 +21,15 @@ def registry(
     """A registry of its own: kopf's default one belongs to the process."""
     made = kopf.OperatorRegistry()
 
-    @kopf.on.startup(registry=made)
+    @kopf.on.startup(registry=made, id="start-up")
     async def start_up(settings: kopf.OperatorSettings, **_: Any) -> None:
         configure(settings)
 
-    @kopf.on.login(registry=made, backoff=LOGIN_AGAIN_SECONDS)
+    @kopf.on.login(registry=made, id="login", backoff=LOGIN_AGAIN_SECONDS)
     async def log_in(**_: Any) -> kopf.AiohttpSession:
         return login()
 
-    @kopf.on.cleanup(registry=made)
+    @kopf.on.cleanup(registry=made, id="clean-up")
     async def clean_up(**_: Any) -> None:
         await close()
 
@@ -41,7 +41,7 @@ def registry(
 def _follow(registry: kopf.OperatorRegistry, arrivals: Arrivals) -> None:
     kind = arrivals.kind
 
-    @kopf.on.event(group=kind.group, version=kind.version, plural=kind.plural, registry=registry)
+    @kopf.on.event(group=kind.group, version=kind.version, plural=kind.plural, id=kind.name, registry=registry)
     async def take(event: kopf.RawEvent, **_: Any) -> None:
         live: dict[str, Any] = event["object"]  # type: ignore[assignment]  # a plain dictionary
         arrivals.take(event["type"], live)
