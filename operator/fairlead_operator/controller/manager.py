@@ -4,6 +4,7 @@ import asyncio
 import datetime
 import random
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from aiohttp import web
@@ -91,7 +92,7 @@ class Operator:
             self.client,
             self.world,
             arrivals,
-            turn=pacing.turn,
+            turn=partial(pacing.turn, yielding=True),
             namespace=settings.namespace,
             watch_seconds=settings.watch_seconds,
             contact=self.contact,

@@ -1,6 +1,7 @@
 """How often connections are made: a list and a watch of a collection begin at most once a second, whoever asks.
 
-kopf and the informer of metadata follow the same collections, so they take turns. Two may begin at once.
+kopf and the informer of metadata follow the same collections, so they take turns. kopf need not wait for a turn of the
+informer's, so two may begin at once; the informer yields, and lets kopf begin.
 """
 
 import asyncio
@@ -21,11 +22,13 @@ class Pacing:
         # When a turn would be free if none was ever taken early.
         self._free_at: dict[tuple[str, bool], float] = {}
 
-    async def turn(self, path: str, *, watch: bool) -> None:
+    async def turn(self, path: str, *, watch: bool, yielding: bool = False) -> None:
         """Wait for the next turn of this path."""
         now = self._clock()
-        free_at = max(self._free_at.get((path, watch), now), now)
+        first_at = now + PERIOD_SECONDS if yielding else now
+        free_at = max(self._free_at.get((path, watch), first_at), now)
         self._free_at[path, watch] = free_at + PERIOD_SECONDS
-        pause = free_at - (AT_ONCE - 1) * PERIOD_SECONDS - now
+        early_seconds = 0.0 if yielding else (AT_ONCE - 1) * PERIOD_SECONDS
+        pause = free_at - early_seconds - now
         if pause > 0:
             await self._sleep(pause)

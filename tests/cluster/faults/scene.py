@@ -102,7 +102,8 @@ class Scene:
         count = len(self.operator.writes())
         self.operator.resync()
         self.operator.resync()
-        assert self.operator.writes()[count:] == []
+        more = self.operator.writes()[count:]
+        assert more == [], more
         assert [each.error for each in self.operators if each.error] == []
         assert self.proxy.forbidden(self.name) == []
         for (method, resource), times in self.connections().items():

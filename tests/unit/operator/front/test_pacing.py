@@ -37,3 +37,19 @@ async def test_lists_and_watches_and_other_paths_do_not_wait_for_each_other() ->
     pacing = Pacing(clock=lambda: times.now, sleep=times.sleep)
     turns = [(path, watch) for path in ("/apisvcs", "/apisvcclasses") for watch in (True, False)]
     assert await take(times, pacing, *turns, *turns) == []
+
+
+async def test_who_yields_lets_the_other_begin_and_never_follows_at_once() -> None:
+    times = Times()
+    pacing = Pacing(clock=lambda: times.now, sleep=times.sleep)
+    await pacing.turn("/apisvcs", watch=False, yielding=True)
+    await pacing.turn("/apisvcs", watch=False)
+    assert times.pauses == [1.0], "the first turn of the other waits for nobody"
+    times.now += 60.0
+    await pacing.turn("/apisvcs", watch=False)
+    await pacing.turn("/apisvcs", watch=False, yielding=True)
+    assert times.pauses == [1.0, 1.0]
+    times.now += 60.0
+    await pacing.turn("/apisvcs", watch=False, yielding=True)
+    await pacing.turn("/apisvcs", watch=False)
+    assert times.pauses == [1.0, 1.0]
