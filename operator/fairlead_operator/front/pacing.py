@@ -24,9 +24,10 @@ class Pacing:
 
     async def turn(self, path: str, *, watch: bool, yielding: bool = False) -> None:
         """Wait for the next turn of this path."""
+        if yielding and (path, watch) not in self._free_at:
+            await self._sleep(PERIOD_SECONDS)
         now = self._clock()
-        first_at = now + PERIOD_SECONDS if yielding else now
-        free_at = max(self._free_at.get((path, watch), first_at), now)
+        free_at = max(self._free_at.get((path, watch), now), now)
         self._free_at[path, watch] = free_at + PERIOD_SECONDS
         early_seconds = 0.0 if yielding else (AT_ONCE - 1) * PERIOD_SECONDS
         pause = free_at - early_seconds - now
