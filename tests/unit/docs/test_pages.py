@@ -4,9 +4,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tests.pages import Table, pieces
-
 from fairlead_contract.field_reference import anchor
+from tests.pages import Table, pieces
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("README.md")])
