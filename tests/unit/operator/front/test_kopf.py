@@ -92,10 +92,14 @@ async def spawn(script: Script, seen: list[Any], url: str, **given: Any) -> list
 
 
 async def end(tasks: list[asyncio.Task[Any]]) -> None:
+    """Cancel what kopf runs, and its schedulers last: whoever uses one waits for it to end."""
     for task in asyncio.all_tasks() - {asyncio.current_task()}:
-        if task in tasks or "fairlead.dev" in task.get_name() or "scheduler" in task.get_name().lower():
+        if task in tasks or "fairlead.dev" in task.get_name():
             task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        if "scheduler" in task.get_name().lower():
+            task.cancel()
     await asyncio.sleep(0.1)
 
 
