@@ -1,11 +1,13 @@
 """Which problems each operation may answer, and how they stand in the OpenAPI document.
 
-Decided here: one shared response for each combination of types under one status.
+Each combination of types under one status has one shared response.
 """
 
 from functools import lru_cache
 from typing import Any
 
+from fairlead_contract.openapi.headers import header_references
+from fairlead_contract.openapi.schemas import reference
 from fairlead_contract.problems import BY_SLUG, ProblemType
 
 Json = dict[str, Any]
@@ -84,10 +86,17 @@ def group(slugs: tuple[str, ...]) -> dict[int, tuple[str, ...]]:
     return {status: tuple(names) for status, names in found.items()}
 
 
-def response(slugs: tuple[str, ...], *, extra_headers: Json) -> Json:
-    """The response for problems of one status."""
+@lru_cache(maxsize=256)
+def responses(slugs: tuple[str, ...]) -> Json:
+    """References to the shared responses for `slugs`, by status."""
+    return {str(status): reference("responses", component_name(names)) for status, names in group(slugs).items()}
+
+
+@lru_cache(maxsize=256)  # no document has problems of its own
+def response(slugs: tuple[str, ...]) -> Json:
+    """The shared response for problems of one status."""
     types = [BY_SLUG[slug] for slug in slugs]
-    headers = dict(extra_headers)
+    headers = dict(header_references("X-Request-ID"))
     for problem in types:
         headers |= {name: _header(name, always=len(types) == 1) for name in problem.headers}
         headers |= {name: _header(name, always=False) for name in problem.alternatives}
