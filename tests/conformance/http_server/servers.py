@@ -20,7 +20,7 @@ PATIENCE_SECONDS = 10.0
 
 
 class Application:
-    """An echo that behaves like the API: it refuses bad heads, and large bodies unread. `/gate` waits until it is opened."""
+    """An echo that behaves like the API: it refuses bad heads, and large bodies unread. `/gate` waits for `gate`."""
 
     def __init__(self) -> None:
         self.gate = asyncio.Event()
