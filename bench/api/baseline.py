@@ -71,7 +71,7 @@ def asgi(answer: Answer) -> Application:
 async def serve(application: Application, port: int) -> None:
     server = GranianServer(application, bind("127.0.0.1", port))
     await server.start()
-    garbage.settle()
+    garbage.freeze_gc()
     await asyncio.Event().wait()
 
 

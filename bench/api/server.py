@@ -21,11 +21,11 @@ async def serve(file: Path, data_dir: Path, port: int, admin_port: int, roles: f
         document, data_dir=data_dir, port=port, admin_port=admin_port, log_format="json", roles=roles
     )
     await service.start()
-    garbage.settle()
+    garbage.freeze_gc()
     await service.wait()
 
 
 if __name__ == "__main__":
-    wanted = frozenset(Role) if "--worker" in sys.argv else frozenset({Role.API})
+    roles = frozenset(Role) if "--worker" in sys.argv else frozenset({Role.API})
     file, data_dir, port, admin_port = sys.argv[1:5]
-    uvloop.run(serve(Path(file), Path(data_dir), int(port), int(admin_port), wanted))
+    uvloop.run(serve(Path(file), Path(data_dir), int(port), int(admin_port), roles))

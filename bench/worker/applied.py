@@ -36,7 +36,7 @@ from fairlead_workload.sqlite import Database
 from fairlead_workload.stores.base import OPERATIONS
 from fairlead_workload.stores.sqlite import SqliteStore
 from fairlead_workload.telemetry import logs
-from fairlead_workload.worker.failures.retries import Kind
+from fairlead_workload.worker.failures.retries import ErrorKind
 from fairlead_workload.worker.loop import Worker
 from fairlead_workload.worker.stats import WorkerStats
 
@@ -70,7 +70,7 @@ class Bench:
         """Publish, then run a worker until nothing is left. Raises Failed."""
         await self.publish(messages)
         worker = Worker(self._bindings)
-        garbage.settle()  # as `fairlead run` does when it has started
+        garbage.freeze_gc()  # as `fairlead run` does when it has started
         began, cpu = time.perf_counter(), time.process_time()
         running = asyncio.create_task(worker.run())
         try:
@@ -102,8 +102,8 @@ class Bench:
         for letter in await self._queue.letters(LetterFilter(), limit=1):
             return f"{counts}\nthe first dead letter: {letter.message.key}: {letter.failure}"
         for start in range(0, len(messages), PAGE):
-            wanted = [(OPERATIONS, message.id) for message in messages[start : start + PAGE]]
-            for stored in await self._store.records(wanted):
+            keys = [(OPERATIONS, message.id) for message in messages[start : start + PAGE]]
+            for stored in await self._store.records(keys):
                 if stored is not None and (record := decode_record(stored.value)).error is not None:
                     return f"{counts}\nthe first operation that failed: {record.path}: {record.error}"
         return counts
@@ -111,7 +111,7 @@ class Bench:
 
 def failures(stats: WorkerStats) -> dict[str, int]:
     """How many events of each type have failed for good, or will sooner or later, by kind of failure."""
-    lost = {f"{type_} ({kind})": count for (type_, kind), count in stats.failed.items() if kind != Kind.DEPENDENCY}
+    lost = {f"{type_} ({kind})": count for (type_, kind), count in stats.failed.items() if kind != ErrorKind.DEPENDENCY}
     return lost | {f"{type_} (dead letter, {class_})": count for (type_, class_), count in stats.dead_lettered.items()}
 
 

@@ -51,10 +51,10 @@ def render(
         planned = plan.plan(resource, class_, capabilities=capabilities, image=image)
         plans.append((origin, planned))
         found += _notices(origin, plan.violations(resource, class_, planned))
-    tell(found)
+    print_notices(found)
     if has_errors(found):
         return 1
-    tell(notice for origin, planned in plans for notice in left_out(origin, planned))
+    print_notices(notice for origin, planned in plans for notice in left_out(origin, planned))
     sys.stdout.write(text(child for _, planned in plans for child in planned.children))
     return 0
 
@@ -118,7 +118,7 @@ def left_out(origin: Document, planned: Plan) -> list[Notice]:
     ]
 
 
-def tell(found: Iterable[Notice]) -> None:
+def print_notices(found: Iterable[Notice]) -> None:
     """Print findings on standard error."""
     for notice in found:
         print(notice, file=sys.stderr)  # noqa: T201

@@ -49,7 +49,7 @@ async def count(data_dir: Path) -> None:
     await windows.prepare()
     for _ in range(WARM_ROUNDS):
         await windows.round("warm")
-    garbage.settle()
+    garbage.freeze_gc()
     gc.disable()
     MARKS.clear()
     wait_for_a_line()

@@ -26,7 +26,7 @@ from fairlead_contract.validation.findings import Finding
 from fairlead_workload import provisioning
 from fairlead_workload.process import lifecycle, runtime_file, termination_message
 from fairlead_workload.process.lifecycle import NotServed, Workload
-from fairlead_workload.process.runtime_file import Refused
+from fairlead_workload.process.runtime_file import InvalidRuntimeDocument
 from fairlead_workload.service import EVERYTHING, Role, Service
 from fairlead_workload.telemetry import logs
 
@@ -40,14 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Do what the arguments say. Returns the exit code."""
     options = parser().parse_args(arguments)
     # The first process of a container ignores signals that it has no handler for.
-    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGTERM, _exit)
     logs.configure("json")
     try:
-        return _do(options)
-    except Refused as error:
-        return _refuse(error.findings, options.termination_log)
+        return _run_task(options)
+    except InvalidRuntimeDocument as error:
+        return _report(error.findings, options.termination_log)
     except NotServed as error:
-        return _refuse([error.finding], options.termination_log)
+        return _report([error.finding], options.termination_log)
     except Exception as error:  # noqa: BLE001 - the outermost line: who looks at the pod has to find something
         _log.exception("the workload ended unexpectedly")
         termination_message.leave(
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
 
 
-def _do(options: argparse.Namespace) -> int:
+def _run_task(options: argparse.Namespace) -> int:
     document = runtime_file.read(options.runtime)
     logs.configure("json", service=document.name, namespace=document.namespace)
     if options.task in _JOBS:
@@ -71,7 +71,7 @@ def _do(options: argparse.Namespace) -> int:
         admin_port=options.admin_port,
         roles=roles,
     )
-    lifecycle.run([workload], on_started=_tell_started)
+    lifecycle.run([workload], on_started=_log_started)
     _log.info("drained")
     return 0
 
@@ -86,42 +86,42 @@ def _run_job(document: RuntimeDocument, options: argparse.Namespace) -> int:
     return 0 if result.succeeded else 1
 
 
-def _refuse(findings: Sequence[Finding], termination_log: Path) -> int:
+def _report(findings: Sequence[Finding], termination_log: Path) -> int:
     for finding in findings:
-        facts = {"path": finding.path, "reason": finding.message, "remedy": finding.remedy}
-        _log.error("cannot be served", extra=facts)
+        fields = {"path": finding.path, "reason": finding.message, "remedy": finding.remedy}
+        _log.error("cannot be served", extra=fields)
     termination_message.leave(termination_message.lines(findings), termination_log)
     return 1
 
 
-def _tell_started(services: Sequence[Service]) -> None:
+def _log_started(services: Sequence[Service]) -> None:
     for service in services:
-        facts = {"url": service.url, "admin_url": service.admin_url, "version": version("fairlead")}
-        _log.info("started", extra=facts)
+        fields = {"url": service.url, "admin_url": service.admin_url, "version": version("fairlead")}
+        _log.info("started", extra=fields)
 
 
-def _end(number: int, _: FrameType | None) -> None:
+def _exit(number: int, _: FrameType | None) -> None:
     sys.exit(128 + number)
 
 
 def parser() -> argparse.ArgumentParser:
     """What the image understands; the plan writes such arguments into pods."""
-    made = argparse.ArgumentParser(prog="fairlead_workload", description="Runs one ApiService in a container.")
-    made.add_argument("task", choices=[*ROLES, *_JOBS])
-    made.add_argument("--runtime", type=Path, default=RUNTIME_FILE, metavar="FILE", help="the runtime document")
-    made.add_argument("--data-dir", type=Path, default=DATA_DIR, metavar="DIR", help="data of embedded bindings")
-    made.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - the pod's own
-    made.add_argument("--port", type=int, default=PUBLIC_PORT)
-    made.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="port of probes and metrics")
-    made.add_argument("--hash", default="", help="what a Job's result is to be known by")
-    made.add_argument(
+    parser_ = argparse.ArgumentParser(prog="fairlead_workload", description="Runs one ApiService in a container.")
+    parser_.add_argument("task", choices=[*ROLES, *_JOBS])
+    parser_.add_argument("--runtime", type=Path, default=RUNTIME_FILE, metavar="FILE", help="the runtime document")
+    parser_.add_argument("--data-dir", type=Path, default=DATA_DIR, metavar="DIR", help="data of embedded bindings")
+    parser_.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - the pod's own
+    parser_.add_argument("--port", type=int, default=PUBLIC_PORT)
+    parser_.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="port of probes and metrics")
+    parser_.add_argument("--hash", default="", help="what a Job's result is to be known by")
+    parser_.add_argument(
         "--termination-log",
         type=Path,
         default=os.environ.get(TERMINATION_LOG_VARIABLE, TERMINATION_LOG),
         metavar="FILE",
         help=f"where the reason of the end goes (default: ${TERMINATION_LOG_VARIABLE}, else {TERMINATION_LOG})",
     )
-    return made
+    return parser_
 
 
 if __name__ == "__main__":

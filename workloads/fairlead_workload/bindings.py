@@ -37,7 +37,7 @@ class Bindings:
         return f"/{self.document.namespace}/{self.document.name}"
 
     @property
-    def wanted(self) -> frozenset[str]:
+    def handled_event_types(self) -> frozenset[str]:
         """Event types that a handler takes; facts of other types are not queued."""
         worker = self.document.worker
         return frozenset(handler.event for handler in worker.handlers) if worker else frozenset()

@@ -21,7 +21,7 @@ from fairlead_contract.json_schema.write_only import write_only
 from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.validation.findings import Finding
 from fairlead_workload.errors import DependencyError, Misconfigured
-from fairlead_workload.events.showing import Hidden
+from fairlead_workload.events.redaction import Hidden
 from fairlead_workload.queues.base import DeadLetters, LetterFilter
 from fairlead_workload.storage import open_storage
 from fairlead_workload.worker.failures import dead_letters
@@ -167,7 +167,7 @@ def _exit_code(absent: Sequence[str]) -> int:
     return 1 if absent else 0
 
 
-def _outcome(result: dead_letters.Moved, done: str) -> str:
+def _outcome(result: dead_letters.MoveResult, done: str) -> str:
     gone = f"; {_letters(result.failed)} left before its turn" if result.failed else ""
     return f"{_letters(result.moved)} {done}{gone}"
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from fairlead_workload.events.showing import Hidden, shown
+from fairlead_workload.events.redaction import Hidden, redacted
 from fairlead_workload.queues.base import DeadLetter
 
 COLUMNS = ("ID", "EVENT", "KEY", "CLASS", "CODE", "ATTEMPTS", "REDRIVES", "LAST FAILED")
@@ -16,7 +16,7 @@ def row(letter: DeadLetter) -> tuple[str, ...]:
     """The cells of `letter` below COLUMNS."""
     failure = letter.failure
     counts = (str(failure.attempts), str(letter.redrives))
-    last = moment(failure.last_failed_at)
+    last = timestamp_text(failure.last_failed_at)
     return (
         letter.id,
         failure.event_type or "?",
@@ -36,18 +36,18 @@ def as_json(letter: DeadLetter, hidden: Hidden) -> dict[str, Any]:
         "eventType": failure.event_type,
         "key": letter.message.key,
         "origin": letter.origin,
-        "enqueuedAt": moment(letter.enqueued_at),
+        "enqueuedAt": timestamp_text(letter.enqueued_at),
         "redrives": letter.redrives,
         "error": {"class": failure.error_class, "code": failure.error_code, "message": failure.error_message},
         "attempts": failure.attempts,
-        "firstFailedAt": moment(failure.first_failed_at),
-        "lastFailedAt": moment(failure.last_failed_at),
+        "firstFailedAt": timestamp_text(failure.first_failed_at),
+        "lastFailedAt": timestamp_text(failure.last_failed_at),
         "workerVersion": failure.worker_version,
         "traceparent": failure.traceparent,
         "operation": failure.operation,
         "messageId": letter.message.id,
         "headers": letter.message.headers,
-        **_body(shown(letter.message.body, hidden)),
+        **_body(redacted(letter.message.body, hidden)),
     }
 
 
@@ -75,7 +75,7 @@ def _indented(body: str) -> str:
         return body
 
 
-def moment(unix_seconds: float) -> str:
+def timestamp_text(unix_seconds: float) -> str:
     """UTC, to the second."""
     return datetime.fromtimestamp(unix_seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 

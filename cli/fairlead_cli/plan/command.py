@@ -62,7 +62,7 @@ def plan(options: Options) -> int:
     class_, class_notices = rendering.read_class(options.class_file)
     found += class_notices
     found += _elsewhere(checked, options.namespace)
-    rendering.tell(found)
+    rendering.print_notices(found)
     if notices.has_errors(found):
         return FAILED
     given = class_.model_dump(mode="json", by_alias=True, exclude_none=True) if options.class_file else None
@@ -120,7 +120,7 @@ async def _look(client: Client, origin: Document, namespace: str, around: Surrou
         where = manifest["metadata"]["namespace"]
         raise NotPossible(f"{error.message}; kubectl create namespace {where}, or choose another") from error
     if planned is not None:
-        rendering.tell(rendering.left_out(origin, planned))
+        rendering.print_notices(rendering.left_out(origin, planned))
     return outlook
 
 

@@ -8,7 +8,7 @@ from fairlead_contract.spec.api import LIST_PARAMETERS, Resource
 Json = dict[str, Any]
 
 _COMPARISONS = {"gt": "greater than", "gte": "at least", "lt": "less than", "lte": "at most"}
-_MOMENTS = ("date", "date-time", "time")  # formats that a filter has to have, as documents do
+_TIME_FORMATS = ("date", "date-time", "time")  # formats that a filter has to have, as documents do
 
 
 def filter_parameters(resource: Resource) -> list[Json]:
@@ -50,7 +50,7 @@ def _indexes(resource: Resource) -> list[tuple[str, str | None]]:
 def _filter(resource: Resource, property_: str, name: str, description: str) -> Json:
     declared = resource.schema_.plain.properties[property_]
     schema: Json = {"type": declared.get("type", "string")}
-    if schema["type"] == "string" and declared.get("format") in _MOMENTS:
+    if schema["type"] == "string" and declared.get("format") in _TIME_FORMATS:
         schema["format"] = declared["format"]
     elif schema["type"] == "integer":
         schema |= schemas.INT64

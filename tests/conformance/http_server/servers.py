@@ -29,8 +29,8 @@ class Application:
 
     async def __call__(self, scope, receive, send) -> None:
         assert scope["type"] == "http"
-        if (refusal := Request(scope, receive).refusal) is not None:
-            return await self.respond(scope, send, refusal.status, refusal.type.encode())
+        if (problem := Request(scope, receive).head_problem) is not None:
+            return await self.respond(scope, send, problem.status, problem.type.encode())
         headers = dict(scope["headers"])
         if int(headers.get(b"content-length", b"0")) > MAX_BODY:
             return await self.respond(scope, send, 413, b"too large")

@@ -78,7 +78,7 @@ async def test_a_clients_mistake_ends_the_operation_without_retry_or_dead_letter
     assert await lab.version_of("a") == before
     assert await lab.letters() == []
     assert not lab.worker.stats.retried
-    assert [kind for _, kind in lab.worker.stats.failed] == ["mistake"]
+    assert [kind for _, kind in lab.worker.stats.failed] == ["client_error"]
 
 
 async def test_a_missing_reference_is_named(opened):

@@ -4,7 +4,7 @@ import pytest
 
 from fairlead_workload.queues.base import LetterFilter, Message
 from fairlead_workload.worker.failures import dead_letters
-from fairlead_workload.worker.failures.dead_letters import Moved
+from fairlead_workload.worker.failures.dead_letters import MoveResult
 
 BROKEN = {"name": "spoil", "set": {"quantity": "0"}}
 ALL = LetterFilter()
@@ -57,7 +57,7 @@ async def test_a_redrive_keeps_its_rate_and_its_bound(buried):
     result = await dead_letters.redrive(
         buried.real_queue, ALL, rate_per_second=4, most=3, clock=buried.clock, sleep=sleep
     )
-    assert result == Moved(matched=3, moved=3)
+    assert result == MoveResult(matched=3, moved=3)
     assert pauses == [0.25, 0.25]
 
 
@@ -93,13 +93,13 @@ async def test_what_fails_again_meanwhile_is_not_sent_in_circles(buried):
     chosen = LetterFilter(error_code="schema")
     result = await dead_letters.redrive(lab.real_queue, chosen, clock=lab.clock, sleep=handle_meanwhile)
     await lab.settle()
-    assert (result, rounds) == (Moved(matched=3, moved=3), 2)
+    assert (result, rounds) == (MoveResult(matched=3, moved=3), 2)
     assert sorted(letter.redrives for letter in await lab.letters()) == [0, 1, 1, 1]
 
 
 async def test_purged_letters_are_gone(buried):
-    assert await dead_letters.purge(buried.real_queue, LetterFilter(error_code="schema"), clock=buried.clock) == Moved(
-        matched=3, moved=3
-    )
+    assert await dead_letters.purge(
+        buried.real_queue, LetterFilter(error_code="schema"), clock=buried.clock
+    ) == MoveResult(matched=3, moved=3)
     (left,) = await buried.letters()
     assert left.message.id == "junk"

@@ -13,7 +13,7 @@ from tests.unit.cli.resources import QUEUE, service
 from fairlead_cli.dlq import commands, dead_letters
 from fairlead_cli.dlq.dead_letters import Target, carry_out
 from fairlead_cli.run import embedded
-from fairlead_workload.events.showing import Hidden
+from fairlead_workload.events.redaction import Hidden
 from fairlead_workload.queues.base import DeadLetters, Failure, LetterFilter, Message
 from fairlead_workload.storage import open_storage
 

@@ -113,7 +113,7 @@ def test_a_problem_of_a_patch_does_not_repeat_it(value: Any) -> None:
 @pytest.mark.parametrize("action", [Action.REPLACE, Action.PATCH, Action.DELETE])
 def test_a_fact_is_without_it(action: Action) -> None:
     decided = decide(action, None if action is Action.DELETE else {"name": "Eve"})
-    wanted = {"users.updated", "users.deleted"}
-    (event,) = facts(decided, USERS, wanted=wanted, source="/shop", at=0.0)
+    handled_event_types = {"users.updated", "users.deleted"}
+    (event,) = facts(decided, USERS, handled_event_types=handled_event_types, source="/shop", at=0.0)
     assert SECRET not in event.body.decode()
     assert json.loads(event.body)["data"]["name"] in {"Eve", "Ada"}

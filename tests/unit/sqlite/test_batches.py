@@ -11,7 +11,7 @@ import pytest
 from fairlead_workload.errors import DiskFull, Refused, Unavailable
 from fairlead_workload.queues.base import Message
 from fairlead_workload.queues.sqlite import SqliteQueue
-from fairlead_workload.sqlite import Batcher, Database, Lane
+from fairlead_workload.sqlite import Batcher, BatchOperation, Database
 from fairlead_workload.sqlite.batches import BATCH_LIMIT
 from fairlead_workload.stores.base import Query
 from fairlead_workload.stores.sqlite import SqliteStore
@@ -84,11 +84,11 @@ async def test_after_an_outage_the_check_tries_to_write(database: Database, disk
 
 
 class Numbers:
-    """A lane that writes numbers, and that SQLite stops at what is no number."""
+    """An operation that writes numbers, and that SQLite stops at what is no number."""
 
     def __init__(self, database: Database) -> None:
         database.migrate(lambda connection: connection.execute("CREATE TABLE numbers (n INTEGER) STRICT"))
-        self.lane = Lane("datastore", self.run)
+        self.operation = BatchOperation("datastore", self.run)
         self.sizes: list[int] = []
 
     def run(self, connection: sqlite3.Connection, requests: list[Any]) -> list[Any]:
@@ -100,7 +100,9 @@ class Numbers:
 async def test_what_sqlite_refuses_fails_alone(database: Database) -> None:
     numbers = Numbers(database)
     wanted = [1, "two", 3, 2**70, 5]
-    results = await asyncio.gather(*(database.writer.submit(numbers.lane, n) for n in wanted), return_exceptions=True)
+    results = await asyncio.gather(
+        *(database.writer.submit(numbers.operation, n) for n in wanted), return_exceptions=True
+    )
     assert [type(result) for result in results] == [int, Refused, int, Refused, int]
     rows = database.migrate(lambda connection: connection.execute("SELECT n FROM numbers ORDER BY n").fetchall())
     assert rows == [(1,), (3,), (5,)]
@@ -109,7 +111,7 @@ async def test_what_sqlite_refuses_fails_alone(database: Database) -> None:
 async def test_of_two_the_one_that_sqlite_refuses_fails_alone(database: Database) -> None:
     numbers = Numbers(database)
     results = await asyncio.gather(
-        *(database.writer.submit(numbers.lane, n) for n in (1, "two")), return_exceptions=True
+        *(database.writer.submit(numbers.operation, n) for n in (1, "two")), return_exceptions=True
     )
     assert [type(result) for result in results] == [int, Refused]
 
@@ -118,21 +120,23 @@ async def test_a_defect_reaches_its_caller_and_nobody_else(database: Database) -
     def divide(_: sqlite3.Connection, requests: list[int]) -> list[float]:
         return [1 / request for request in requests]
 
-    lane = Lane("datastore", divide)
-    results = await asyncio.gather(*(database.writer.submit(lane, n) for n in (1, 0, 2)), return_exceptions=True)
+    operation = BatchOperation("datastore", divide)
+    results = await asyncio.gather(*(database.writer.submit(operation, n) for n in (1, 0, 2)), return_exceptions=True)
     assert [type(result) for result in results] == [float, ZeroDivisionError, float]
 
 
 async def test_operations_of_one_moment_share_a_transaction_of_bounded_size(database: Database) -> None:
     numbers = Numbers(database)
     count = BATCH_LIMIT * 2 + 1
-    assert await asyncio.gather(*(database.writer.submit(numbers.lane, n) for n in range(count))) == list(range(count))
+    assert await asyncio.gather(*(database.writer.submit(numbers.operation, n) for n in range(count))) == list(
+        range(count)
+    )
     assert numbers.sizes == [BATCH_LIMIT, BATCH_LIMIT, 1]
 
 
 async def test_an_operation_whose_caller_left_is_carried_out_all_the_same(database: Database) -> None:
     numbers = Numbers(database)
-    first, second = (database.writer.submit(numbers.lane, n) for n in (1, 2))
+    first, second = (database.writer.submit(numbers.operation, n) for n in (1, 2))
     first.cancel()
     assert await second == 2
     assert numbers.sizes == [2]

@@ -87,7 +87,7 @@ def test_worker_counters() -> None:
     stats.succeeded[stats.label("made.up")] += 1
     stats.failed["orders.created", "dependency"] += 5
     stats.dead_lettered["orders.created", "Exhausted"] += 1
-    stats.took("orders.created", 0.5)
+    stats.observe_duration("orders.created", 0.5)
     found = registry(WorkerMetrics(stats))
     events = "fairlead_worker_events_total"
     assert found.get_sample_value(events, {"type": "orders.created", "outcome": "succeeded"}) == 2

@@ -10,7 +10,7 @@ from fairlead_workload.model.resource import Resource
 from fairlead_workload.queues.base import Delivery, Message
 from fairlead_workload.stores.base import Record
 from fairlead_workload.worker.calls.client import ServiceMap
-from fairlead_workload.worker.dispatch import CommandItem, Dispatch, FactItem, Refusal, UnhandledItem
+from fairlead_workload.worker.dispatch import CommandItem, Dispatch, FactItem, RejectedDelivery, UnhandledItem
 from fairlead_workload.worker.handlers import steps
 from fairlead_workload.worker.handlers.plans import build_plans
 
@@ -60,9 +60,9 @@ def delivery(**attributes):
 COMMAND = {"key": ["a", 1], "at": 1.0, "body": {}}
 DELIVERIES = {
     "a command": ({"type": "orders.create", "data": COMMAND}, CommandItem),
-    "a command with half a key": ({"type": "orders.create", "data": {**COMMAND, "key": ["a"]}}, Refusal),
-    "a deletion with a body": ({"type": "orders.delete", "data": COMMAND}, Refusal),
-    "an unknown condition": ({"type": "orders.create", "data": {**COMMAND, "expect": "maybe"}}, Refusal),
+    "a command with half a key": ({"type": "orders.create", "data": {**COMMAND, "key": ["a"]}}, RejectedDelivery),
+    "a deletion with a body": ({"type": "orders.delete", "data": COMMAND}, RejectedDelivery),
+    "an unknown condition": ({"type": "orders.create", "data": {**COMMAND, "expect": "maybe"}}, RejectedDelivery),
     "an event with a handler": ({"type": "orders.created", "subject": "orders/a%20b/1"}, FactItem),
     "a fact without a handler": ({"type": "orders.deleted", "subject": "orders/a/1"}, UnhandledItem),
     "a published event without a handler": ({"type": "orders.counted", "subject": "orders/a/1"}, UnhandledItem),
@@ -71,12 +71,12 @@ DELIVERIES = {
         UnhandledItem,
     ),
     "a published event of another name": ({"type": "stock.asked", "subject": "orders/a/1"}, UnhandledItem),
-    "an unknown type": ({"type": "orders.eaten"}, Refusal),
-    "the wrong subject": ({"type": "orders.created", "subject": "parcels/a/1"}, Refusal),
-    "a subject with a bad key": ({"type": "orders.created", "subject": "orders/a/x"}, Refusal),
-    "too many hops": ({"type": "orders.created", "subject": "orders/a/1", "hops": 9}, Refusal),
+    "an unknown type": ({"type": "orders.eaten"}, RejectedDelivery),
+    "the wrong subject": ({"type": "orders.created", "subject": "parcels/a/1"}, RejectedDelivery),
+    "a subject with a bad key": ({"type": "orders.created", "subject": "orders/a/x"}, RejectedDelivery),
+    "too many hops": ({"type": "orders.created", "subject": "orders/a/1", "hops": 9}, RejectedDelivery),
     "just enough hops": ({"type": "orders.created", "subject": "orders/a/1", "hops": 8}, FactItem),
-    "another specversion": ({"type": "orders.created", "specversion": "0.3"}, Refusal),
+    "another specversion": ({"type": "orders.created", "specversion": "0.3"}, RejectedDelivery),
 }
 
 
@@ -172,7 +172,7 @@ def test_a_repetition_gives_the_same_events():
 
     def events(run):
         result = steps.draft(PLANS["orders.created"].steps, fact(), record, {})
-        return steps.outbox(fact(), record, result, wanted={"orders.updated"}, source="/lab/shop", run=run)
+        return steps.outbox(fact(), record, result, handled_event_types={"orders.updated"}, source="/lab/shop", run=run)
 
     assert events(1) == events(1)
     assert len(events(1)) == 2

@@ -11,13 +11,13 @@ from fairlead_workload.worker.failures.outage import MAX_PAUSE_SECONDS, THRESHOL
 from fairlead_workload.worker.failures.retries import (
     Again,
     CallFailed,
+    ClassifiedError,
     ErrorClass,
+    ErrorKind,
     Failures,
     GiveUp,
-    Kind,
-    Policy,
     Rejected,
-    Verdict,
+    RetryPolicy,
     classify,
     count,
 )
@@ -28,34 +28,34 @@ def middle():
 
 
 def policy(random=middle, **retry):
-    return Policy(Retry(**retry), random=random)
+    return RetryPolicy(Retry(**retry), random=random)
 
 
 CLASSES = {
-    "a store that is down": (Unavailable("datastore", "gone"), Kind.DEPENDENCY, "unavailable"),
-    "a store that says no": (Refused("datastore", "constraint"), Kind.REJECTED, "refused"),
-    "writers that are faster": (Conflict(ConflictKind.VERSION, "orders/a"), Kind.DEPENDENCY, "contention"),
-    "an event that takes too long": (TimeoutError(), Kind.DEPENDENCY, "timeout"),
-    "bytes that are no event": (UndecodableEvent("x"), Kind.REJECTED, "decode"),
-    "a document outside its schema": (problems.invalid_document(()), Kind.REJECTED, "schema"),
-    "another problem": (problems.not_found(), Kind.REJECTED, "not-found"),
-    "an expression without a value": (ExpressionError("no such key"), Kind.COUNTED, "expression"),
-    "a document that is gone": (Rejected("document-gone", "gone"), Kind.REJECTED, "document-gone"),
+    "a store that is down": (Unavailable("datastore", "gone"), ErrorKind.DEPENDENCY, "unavailable"),
+    "a store that says no": (Refused("datastore", "constraint"), ErrorKind.REJECTED, "refused"),
+    "writers that are faster": (Conflict(ConflictKind.VERSION, "orders/a"), ErrorKind.DEPENDENCY, "contention"),
+    "an event that takes too long": (TimeoutError(), ErrorKind.DEPENDENCY, "timeout"),
+    "bytes that are no event": (UndecodableEvent("x"), ErrorKind.REJECTED, "decode"),
+    "a document outside its schema": (problems.invalid_document(()), ErrorKind.REJECTED, "schema"),
+    "another problem": (problems.not_found(), ErrorKind.REJECTED, "not-found"),
+    "an expression without a value": (ExpressionError("no such key"), ErrorKind.LIMITED_RETRY, "expression"),
+    "a document that is gone": (Rejected("document-gone", "gone"), ErrorKind.REJECTED, "document-gone"),
     "a service that is busy": (
-        CallFailed("payments", "http-503", "busy", kind=Kind.DEPENDENCY, unknown=True),
-        Kind.DEPENDENCY,
+        CallFailed("payments", "http-503", "busy", kind=ErrorKind.DEPENDENCY, unknown=True),
+        ErrorKind.DEPENDENCY,
         "http-503",
     ),
-    "a defect": (KeyError("secret-in-a-key"), Kind.COUNTED, "internal"),
+    "a defect": (KeyError("secret-in-a-key"), ErrorKind.LIMITED_RETRY, "internal"),
 }
 
 
 @pytest.mark.parametrize("case", CLASSES)
 def test_failures_are_classified(case):
     error, kind, code = CLASSES[case]
-    verdict = classify(error)
-    assert (verdict.kind, verdict.code) == (kind, code)
-    assert "secret" not in verdict.message
+    cause = classify(error)
+    assert (cause.kind, cause.code) == (kind, code)
+    assert "secret" not in cause.message
 
 
 def test_messages_are_bounded_and_do_not_repeat_the_clients_data():
@@ -77,17 +77,22 @@ def test_the_jitter_is_a_share_of_the_delay(drawn, delay):
 
 
 DECISIONS = {
-    "rejected at once": (Kind.REJECTED, Failures(counted=1, total=1), 0, GiveUp(ErrorClass.REJECTED, "code", "why")),
-    "attempts left": (Kind.COUNTED, Failures(counted=4, total=4), 0, Again(8)),
+    "rejected at once": (
+        ErrorKind.REJECTED,
+        Failures(counted=1, total=1),
+        0,
+        GiveUp(ErrorClass.REJECTED, "code", "why"),
+    ),
+    "attempts left": (ErrorKind.LIMITED_RETRY, Failures(counted=4, total=4), 0, Again(8)),
     "no attempts left": (
-        Kind.COUNTED,
+        ErrorKind.LIMITED_RETRY,
         Failures(counted=5, total=5),
         0,
         GiveUp(ErrorClass.EXHAUSTED, "maxAttempts", "code: why"),
     ),
-    "an outage uses no attempts": (Kind.DEPENDENCY, Failures(counted=0, total=99), 86_399, Again(300)),
+    "an outage uses no attempts": (ErrorKind.DEPENDENCY, Failures(counted=0, total=99), 86_399, Again(300)),
     "an outage longer than the age": (
-        Kind.DEPENDENCY,
+        ErrorKind.DEPENDENCY,
         Failures(counted=0, total=99),
         86_400,
         GiveUp(ErrorClass.EXPIRED, "maxAge", "code: why"),
@@ -98,18 +103,18 @@ DECISIONS = {
 @pytest.mark.parametrize("case", DECISIONS)
 def test_what_follows_a_failure(case):
     kind, failures, age_seconds, expected = DECISIONS[case]
-    assert policy().decide(Verdict(kind, "code", "why"), failures, age_seconds=age_seconds) == expected
+    assert policy().decide(ClassifiedError(kind, "code", "why"), failures, age_seconds=age_seconds) == expected
 
 
 @pytest.mark.parametrize(("asked", "delay"), [(0.1, 1), (90, 90), (1e9, 3600)])
 def test_a_delay_that_was_asked_for_is_kept_within_an_hour(asked, delay):
-    verdict = Verdict(Kind.DEPENDENCY, "http-429", "", retry_after_seconds=asked)
-    assert policy().decide(verdict, Failures(total=1), age_seconds=0) == Again(delay)
+    cause = ClassifiedError(ErrorKind.DEPENDENCY, "http-429", "", retry_after_seconds=asked)
+    assert policy().decide(cause, Failures(total=1), age_seconds=0) == Again(delay)
 
 
 def test_failures_are_counted_from_the_last_redrive():
-    counted = Verdict(Kind.COUNTED, "", "")
-    waited = Verdict(Kind.DEPENDENCY, "", "")
+    counted = ClassifiedError(ErrorKind.LIMITED_RETRY, "", "")
+    waited = ClassifiedError(ErrorKind.DEPENDENCY, "", "")
     first = count(None, counted, now=10, deliveries=1, redrives=0)
     second = count(first, waited, now=20, deliveries=2, redrives=0)
     assert second == Failures(counted=1, total=2, deliveries=2, first_failed_at=10, redrives=0)
@@ -118,8 +123,8 @@ def test_failures_are_counted_from_the_last_redrive():
 
 
 def test_what_was_not_tried_delays_the_next_try_and_is_no_attempt():
-    waits = Verdict(Kind.DEPENDENCY, "", "", made=False)
-    tried = count(None, Verdict(Kind.DEPENDENCY, "", ""), now=10, deliveries=1, redrives=0)
+    waits = ClassifiedError(ErrorKind.DEPENDENCY, "", "", attempted=False)
+    tried = count(None, ClassifiedError(ErrorKind.DEPENDENCY, "", ""), now=10, deliveries=1, redrives=0)
     waited = count(tried, waits, now=20, deliveries=2, redrives=0)
     assert (waited.total, waited.attempts) == (2, 1)
     assert count(None, waits, now=10, deliveries=1, redrives=0).attempts == 0

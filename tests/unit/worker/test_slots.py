@@ -87,7 +87,7 @@ async def test_one_that_is_alone_waits_for_all_that_runs_and_lets_nothing_begin(
     told = []
 
     async def alone():
-        async with slots.alone():
+        async with slots.exclusive():
             told.append("alone")
             await asyncio.Event().wait()
 

@@ -9,7 +9,7 @@ from tests.integration.workload.documents import POSTGRESQL, runtime
 
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload.process import runtime_file
-from fairlead_workload.process.runtime_file import MAX_BYTES, Refused
+from fairlead_workload.process.runtime_file import MAX_BYTES, InvalidRuntimeDocument
 from fairlead_workload.service import EVERYTHING
 
 
@@ -26,7 +26,7 @@ def changed(place: tuple[str | int, ...], value: Any) -> bytes:
 def told(folder: Path, data: bytes) -> list[tuple[str, str]]:
     file = folder / "runtime.json"
     file.write_bytes(data)
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidRuntimeDocument) as refused:
         runtime_file.read(file)
     assert all(finding.remedy or "did you mean" in finding.message for finding in refused.value.findings)
     return [(finding.path, finding.message) for finding in refused.value.findings]
@@ -86,6 +86,6 @@ def test_everything_that_is_not_served_is_told_at_once() -> None:
     document = RuntimeDocument.model_validate(
         runtime(datastore=POSTGRESQL, grpc={"enabled": True}, security={"rateLimit": {"requests": 1, "period": "1s"}})
     )
-    with pytest.raises(Refused) as refused:
+    with pytest.raises(InvalidRuntimeDocument) as refused:
         runtime_file.require_served(document, EVERYTHING)
     assert [each.path for each in refused.value.findings] == ["security.rateLimit", "grpc.enabled", "datastore.type"]

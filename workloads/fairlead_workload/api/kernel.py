@@ -108,8 +108,8 @@ class Kernel:
         try:
             try:
                 endpoint, segments = self._match(request.raw_path)
-                if request.refusal is not None and not self._is_preflight(request):
-                    raise request.refusal
+                if request.head_problem is not None and not self._is_preflight(request):
+                    raise request.head_problem
                 response = endpoint.quick(request) if endpoint.quick is not None and request.method == "GET" else None
                 if response is None:
                     response = await self._handle(endpoint, request, segments)

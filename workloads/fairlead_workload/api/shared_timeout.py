@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class Patience:
+class SharedTimeout:
     """Waits at most `seconds` for each of many coroutines of one event loop."""
 
     def __init__(self, seconds: float) -> None:

@@ -50,16 +50,16 @@ def facts(
     effect: Effect,
     resource: Resource,
     *,
-    wanted: Collection[str],
+    handled_event_types: Collection[str],
     source: str,
     at: float,
     traceparent: str = "",
     hops: int = 0,
 ) -> tuple[OutboxEvent, ...]:
-    """The fact that follows `effect`, if `wanted` names its type."""
+    """The fact that follows `effect`, if `handled_event_types` names its type."""
     mutation = effect.mutation
     type_ = f"{resource.name}.{effect.fact}"
-    if type_ not in wanted:
+    if type_ not in handled_event_types:
         return ()
     document: dict[str, Any] | None = effect.document if effect.document is not None else effect.before
     return (

@@ -22,7 +22,11 @@ _PLAIN = re.compile(r"[A-Za-z0-9._~-]+")
 _INTEGER = re.compile(r"-?(0|[1-9][0-9]{0,18})")
 _NUMBER = re.compile(r"-?(0|[1-9][0-9]{0,18})([.][0-9]{1,20})?([eE][+-]?[0-9]{1,3})?")
 INT_MIN, INT_MAX = -(2**63), 2**63 - 1
-_MOMENTS = {"date": "2026-01-31", "date-time": "2026-01-31T09:05:00Z", "time": "09:05:00Z"}  # formats, with an example
+_TIME_FORMATS = {
+    "date": "2026-01-31",
+    "date-time": "2026-01-31T09:05:00Z",
+    "time": "09:05:00Z",
+}  # formats, with an example
 
 
 class InvalidKey(ValueError):
@@ -66,31 +70,31 @@ def _boolean(text: str) -> Scalar:
     return text == "true"
 
 
-def _moment(format_: str, is_valid: Callable[[str], bool], text: str) -> Scalar:
+def _time(format_: str, is_valid: Callable[[str], bool], text: str) -> Scalar:
     try:
         if is_valid(text):
             return instants.normalise(text) if format_ == "date-time" else text
     except ValueError:  # of a year beyond 1 to 9999
         pass
-    raise InvalidKey(f"this key is a {format_}, such as {_MOMENTS[format_]}")
+    raise InvalidKey(f"this key is a {format_}, such as {_TIME_FORMATS[format_]}")
 
 
 Parser = Callable[[str], Scalar]
 PARSERS: dict[str, Parser] = {"string": check, "integer": _integer, "number": _number, "boolean": _boolean}
 
 
-def moment(schema: Mapping[str, Any]) -> str | None:
+def time_format(schema: Mapping[str, Any]) -> str | None:
     """The format of a property that holds dates or times; None for every other one."""
     format_ = schema.get("format")
-    return format_ if schema.get("type", "string") == "string" and format_ in _MOMENTS else None
+    return format_ if schema.get("type", "string") == "string" and format_ in _TIME_FORMATS else None
 
 
 def parser(schema: Mapping[str, Any]) -> Parser:
     """How a key with this schema is read from a URL."""
-    format_ = moment(schema)
+    format_ = time_format(schema)
     if format_ is None:
         return PARSERS[schema.get("type", "string")]
-    return partial(_moment, format_, compile_schema({"type": "string", "format": format_}).is_valid)
+    return partial(_time, format_, compile_schema({"type": "string", "format": format_}).is_valid)
 
 
 def fits(value: object, kind: str) -> bool:

@@ -10,7 +10,7 @@ import gc
 YOUNG_OBJECTS = 20_000
 
 
-def settle() -> None:
+def freeze_gc() -> None:
     """Call once, when everything has started."""
     gc.collect()
     gc.freeze()  # what start-up made lives as long as the process

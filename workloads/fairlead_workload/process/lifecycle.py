@@ -79,7 +79,7 @@ async def _run(workloads: Sequence[Workload], on_started: Callable[[Sequence[Ser
             running.append((workload, service))
         for workload, service in running:
             await _start(workload, service)
-        garbage.settle()
+        garbage.freeze_gc()
         on_started([service for _, service in running])
         await _until(stopping, running)
     _log.info("stopped")

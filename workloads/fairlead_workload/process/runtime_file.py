@@ -23,7 +23,7 @@ MAX_BYTES = 1024 * 1024  # a ConfigMap holds no more
 _REMEDY = "it is the operator that writes it; look at the ConfigMap that is mounted here"
 
 
-class Refused(Exception):
+class InvalidRuntimeDocument(Exception):
     """The document cannot be used; `findings` says why, at least once."""
 
     def __init__(self, findings: list[Finding]) -> None:
@@ -38,9 +38,11 @@ def read(path: Path) -> RuntimeDocument:
             data = file.read(MAX_BYTES + 1)
     except OSError as failure:
         reason = os.strerror(failure.errno) if failure.errno else str(failure)
-        raise Refused([Finding(str(path), f"cannot be read: {reason}", remedy=_REMEDY)]) from None
+        raise InvalidRuntimeDocument([Finding(str(path), f"cannot be read: {reason}", remedy=_REMEDY)]) from None
     if len(data) > MAX_BYTES:
-        raise Refused([Finding(str(path), f"has more than {MAX_BYTES} bytes", remedy="split the ApiService")])
+        raise InvalidRuntimeDocument(
+            [Finding(str(path), f"has more than {MAX_BYTES} bytes", remedy="split the ApiService")]
+        )
     return parse(data)
 
 
@@ -49,9 +51,9 @@ def parse(data: bytes) -> RuntimeDocument:
     try:
         document: Any = from_json(data, allow_inf_nan=False)
     except ValueError as failure:
-        raise Refused([error((), f"the runtime document is not JSON: {failure}", _REMEDY)]) from None
+        raise InvalidRuntimeDocument([error((), f"the runtime document is not JSON: {failure}", _REMEDY)]) from None
     if not isinstance(document, dict):
-        raise Refused([error((), "the runtime document is not an object", _REMEDY)])
+        raise InvalidRuntimeDocument([error((), "the runtime document is not an object", _REMEDY)])
     _require_known_version(document.get("version"))
     try:
         return RuntimeDocument.model_validate_json(data, strict=True, by_alias=True, by_name=False)
@@ -60,17 +62,17 @@ def parse(data: bytes) -> RuntimeDocument:
         schema = structural(RuntimeDocument, without=("version",))
         _, faults = parse_shape(document, RuntimeDocument, schema)
         told = [finding for _, finding in faults]
-        raise Refused(told or [error((), str(failure), _REMEDY)]) from None
+        raise InvalidRuntimeDocument(told or [error((), str(failure), _REMEDY)]) from None
 
 
 def _require_known_version(version: Any) -> None:
     if version is None:
-        raise Refused([error(("version",), "required field `version` is missing", _REMEDY)])
+        raise InvalidRuntimeDocument([error(("version",), "required field `version` is missing", _REMEDY)])
     if isinstance(version, bool) or version != RUNTIME_VERSION:
         shown = str(version)[:40]
         message = f"{shown} is not known, this image knows {RUNTIME_VERSION}"
         remedy = "use a workload image of the operator's own release (runtime.image of the resource or its class)"
-        raise Refused([error(("version",), message, remedy)])
+        raise InvalidRuntimeDocument([error(("version",), message, remedy)])
 
 
 def require_served(document: RuntimeDocument, roles: frozenset[Role]) -> None:
@@ -79,4 +81,4 @@ def require_served(document: RuntimeDocument, roles: frozenset[Role]) -> None:
     if roles == {Role.WORKER} and document.queue is None:
         found.append(error(("queue",), "there is no queue to work on", "add spec.queue, or run no worker"))
     if found:
-        raise Refused(found)
+        raise InvalidRuntimeDocument(found)

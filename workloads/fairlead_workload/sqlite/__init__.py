@@ -4,8 +4,8 @@ Decided here: how the file is opened and locked, how operations are grouped into
 SQLite means. What is in the tables is decided by `stores.sqlite` and `queues.sqlite`.
 """
 
-from fairlead_workload.sqlite.batches import Batcher, Lane
+from fairlead_workload.sqlite.batches import Batcher, BatchOperation
 from fairlead_workload.sqlite.database import Database
 from fairlead_workload.sqlite.lookup import Lookup
 
-__all__ = ["Batcher", "Database", "Lane", "Lookup"]
+__all__ = ["BatchOperation", "Batcher", "Database", "Lookup"]

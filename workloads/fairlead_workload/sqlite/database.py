@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from fairlead_workload.errors import Misconfigured
 from fairlead_workload.process.disk import Disk
 from fairlead_workload.sqlite import faults
-from fairlead_workload.sqlite.batches import Batcher, Lane
+from fairlead_workload.sqlite.batches import Batcher, BatchOperation
 from fairlead_workload.sqlite.lock import ServerLock
 
 T = TypeVar("T")
@@ -95,10 +95,10 @@ class Database:
 
     async def check(self, dependency: str) -> None:
         """Return when the file can be read and, after an outage, written again. Raises `Unavailable` otherwise."""
-        await self.reader.submit(Lane(dependency, _read_probe), None)
+        await self.reader.submit(BatchOperation(dependency, _read_probe), None)
         self.disk.check(dependency)
         if self.writer.outage is not None:
-            await self.writer.submit(Lane(dependency, _write_probe), None)
+            await self.writer.submit(BatchOperation(dependency, _write_probe), None)
 
     async def close(self) -> None:
         """Finish what was submitted, close the file and let the next server in."""

@@ -1,10 +1,10 @@
-"""What handling an event comes to. `Decision` is a unit to commit, `Ending` what becomes of the delivery."""
+"""What handling an event comes to. `Decision` is a unit to commit, `Outcome` what becomes of the delivery."""
 
 from dataclasses import dataclass
 
 from fairlead_workload.queues.base import Failure
 from fairlead_workload.stores.base import Document, RecordWrite, Unit
-from fairlead_workload.worker.failures.retries import Verdict
+from fairlead_workload.worker.failures.retries import ClassifiedError
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,16 +13,16 @@ class Done:
 
 
 @dataclass(frozen=True, slots=True)
-class Later:
+class Retry:
     """Give it back; it is delivered again after the delay. `attempts`: those made so far, where they are counted."""
 
     delay_seconds: float
-    why: Verdict
+    why: ClassifiedError
     attempts: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Dead:
+class DeadLettered:
     """Move it to the dead letters; the inbox knows already. Then write `moved`, so that it is not moved twice."""
 
     failure: Failure
@@ -34,7 +34,7 @@ class ByStep:
     """It takes more than one unit: let `handlers` run its steps one after the other."""
 
 
-Ending = Done | Later | Dead | ByStep
+Outcome = Done | Retry | DeadLettered | ByStep
 DONE = Done()
 BY_STEP = ByStep()
 
@@ -49,5 +49,5 @@ class Decision:
     unit: Unit
     document: Document | None = None
     writes: bool = False
-    mistake: bool = False  # of the client, found late: its operation has failed
+    client_error: bool = False  # of the client, found late: its operation has failed
     settles: int | None = None

@@ -17,12 +17,12 @@ from fairlead_workload.worker.failures.retries import Rejected
 from fairlead_workload.worker.handlers.plans import HandlerPlan
 from fairlead_workload.worker.inbox import History
 
-Place = tuple[str, Key]
+DocumentRef = tuple[str, Key]
 
 
 @dataclass(slots=True, eq=False)
 class Item:
-    """A delivery with its decoded event. `id` names its records; `place` is the document it is about."""
+    """A delivery with its decoded event. `id` names its records; `ref` is the document it is about."""
 
     delivery: Delivery
     event: Event
@@ -32,7 +32,7 @@ class Item:
     history: History = field(default_factory=History)
 
     @property
-    def place(self) -> Place:
+    def ref(self) -> DocumentRef:
         return self.resource.name, self.key
 
     @property
@@ -66,7 +66,7 @@ class UnhandledItem(Item):
 
 
 @dataclass(slots=True, eq=False)
-class Refusal:
+class RejectedDelivery:
     """A delivery that cannot be handled, now or later. `data` is there when it was a command."""
 
     delivery: Delivery
@@ -75,7 +75,7 @@ class Refusal:
     data: CommandData | None = None
 
 
-Dispatched = CommandItem | FactItem | UnhandledItem | Refusal
+Dispatched = CommandItem | FactItem | UnhandledItem | RejectedDelivery
 
 
 class Dispatch:
@@ -105,7 +105,7 @@ class Dispatch:
                 raise Rejected("hops", f"the event has come through more than {MAX_HOPS} handlers")
             return self._command(delivery, event, data, *command)
         except (UndecodableEvent, Rejected) as error:
-            return Refusal(delivery, event, error, data)
+            return RejectedDelivery(delivery, event, error, data)
 
     def record_id(self, event: Event) -> str:
         """The id of the event's records: its own id, with the source of a foreign one."""

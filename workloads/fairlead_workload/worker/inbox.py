@@ -49,7 +49,7 @@ class History:
         return None if entry.dead is not None and entry.redrives < redrives else entry
 
     @property
-    def begun(self) -> bool:
+    def started(self) -> bool:
         """Whether anything was done about the event before."""
         return not (self.inbox is None and self.progress is None and self.failures is None)
 

@@ -8,7 +8,7 @@ from fairlead_workload.queues.base import Delivery, Queue
 from fairlead_workload.worker.stats import WorkerStats
 
 
-class Holding:
+class LeaseRenewer:
     """Keeps the leases of what is being handled."""
 
     def __init__(self, queue: Queue, *, visibility_seconds: float, stats: WorkerStats) -> None:

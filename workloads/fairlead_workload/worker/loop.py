@@ -16,23 +16,23 @@ from fairlead_contract.spec.model import seconds
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import DependencyError, Misconfigured
 from fairlead_workload.queues.base import Delivery, Queue
-from fairlead_workload.worker.acknowledgement import Ended, Endings
+from fairlead_workload.worker.acknowledgement import Acknowledger, HandledDelivery
 from fairlead_workload.worker.batches.batch import Batches
 from fairlead_workload.worker.batches.commands import CommandRules
 from fairlead_workload.worker.calls.client import Caller, ServiceMap
-from fairlead_workload.worker.decisions import BY_STEP, ByStep, Ending
-from fairlead_workload.worker.dispatch import Dispatch, FactItem, Item, Refusal, UnhandledItem
+from fairlead_workload.worker.decisions import BY_STEP, ByStep, Outcome
+from fairlead_workload.worker.dispatch import Dispatch, FactItem, Item, RejectedDelivery, UnhandledItem
 from fairlead_workload.worker.failures.outage import Outage
-from fairlead_workload.worker.failures.policy import Failing
-from fairlead_workload.worker.failures.retries import Policy, WorkerDied, classify
+from fairlead_workload.worker.failures.policy import FailurePolicy
+from fairlead_workload.worker.failures.retries import RetryPolicy, WorkerDied, classify
 from fairlead_workload.worker.failures.suspects import Suspects, death
 from fairlead_workload.worker.handlers.execution import Handlers
+from fairlead_workload.worker.handlers.fact_rules import FactRules
 from fairlead_workload.worker.handlers.plans import build_plans
-from fairlead_workload.worker.handlers.reactions import FactRules
 from fairlead_workload.worker.handlers.slots import Slots, limits
 from fairlead_workload.worker.handlers.unhandled import Unhandled
 from fairlead_workload.worker.housekeeping import Housekeeping
-from fairlead_workload.worker.lease_renewal import Holding
+from fairlead_workload.worker.lease_renewal import LeaseRenewer
 from fairlead_workload.worker.relay import OutboxStore, Relay
 from fairlead_workload.worker.stats import WorkerStats
 
@@ -76,40 +76,53 @@ class Worker:
         self._dispatch = Dispatch(bindings.source, bindings.resources, plans)
         self.stats = WorkerStats(self._dispatch.declared)
         self._outage = Outage()
-        wanted = bindings.wanted
-        rules = CommandRules(document.queue, source=bindings.source, wanted=wanted)
-        facts = FactRules(document.queue, source=bindings.source, wanted=wanted)
-        policy = Policy(document.queue.retry, random=random)
-        self._failing = Failing(
-            bindings.store, policy, rules, document.queue, outage=self._outage, stats=self.stats, clock=self._clock
+        handled_event_types = bindings.handled_event_types
+        rules = CommandRules(document.queue, source=bindings.source, handled_event_types=handled_event_types)
+        facts = FactRules(document.queue, source=bindings.source, handled_event_types=handled_event_types)
+        retry_policy = RetryPolicy(document.queue.retry, random=random)
+        self._failure_policy = FailurePolicy(
+            bindings.store,
+            retry_policy,
+            rules,
+            document.queue,
+            outage=self._outage,
+            stats=self.stats,
+            clock=self._clock,
         )
         self._batches = Batches(
-            bindings.store, bindings.caches, rules, facts, self._failing, stats=self.stats, clock=self._clock
+            bindings.store, bindings.caches, rules, facts, self._failure_policy, stats=self.stats, clock=self._clock
         )
         self._caller = caller or Caller(services or ServiceMap(document.namespace))
-        self._caller.standing.longest_seconds = (
-            policy.longest_seconds + seconds(document.worker.timeout) + SLACK_SECONDS
+        self._caller.availability.longest_seconds = (
+            retry_policy.longest_seconds + seconds(document.worker.timeout) + SLACK_SECONDS
         )
-        self.stats.called = self._caller.standing.known
+        self.stats.called = self._caller.availability.known
         self._handlers = Handlers(
             bindings.store,
             bindings.caches,
             self._caller,
-            self._failing,
+            self._failure_policy,
             document.queue,
             source=bindings.source,
-            wanted=wanted,
+            handled_event_types=handled_event_types,
             timeout_seconds=seconds(document.worker.timeout),
             stats=self.stats,
             clock=self._clock,
         )
-        self._unhandled = Unhandled(bindings.store, self._failing, document.queue, stats=self.stats, clock=self._clock)
+        self._unhandled = Unhandled(
+            bindings.store, self._failure_policy, document.queue, stats=self.stats, clock=self._clock
+        )
         self._suspects = Suspects(bindings.store, document.queue, clock=self._clock)
         self._relay = _relay(bindings, self.stats)
         self._housekeeping = Housekeeping(bindings.store, self._queue, clock=self._clock, random=random)
-        self._holding = Holding(self._queue, visibility_seconds=visibility_seconds, stats=self.stats)
-        self._endings = Endings(
-            self._queue, self._failing, self._holding, outage=self._outage, stats=self.stats, clock=self._clock
+        self._lease_renewer = LeaseRenewer(self._queue, visibility_seconds=visibility_seconds, stats=self.stats)
+        self._acknowledger = Acknowledger(
+            self._queue,
+            self._failure_policy,
+            self._lease_renewer,
+            outage=self._outage,
+            stats=self.stats,
+            clock=self._clock,
         )
         self._stopping = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
@@ -118,7 +131,7 @@ class Worker:
 
     async def run(self) -> None:
         """Handle events until `drain`. Outages are waited out; a defect of one event harms no other."""
-        background = [asyncio.create_task(self._holding.run()), asyncio.create_task(self._housekeeping.run())]
+        background = [asyncio.create_task(self._lease_renewer.run()), asyncio.create_task(self._housekeeping.run())]
         if self._relay is not None:
             background.append(asyncio.create_task(self._relay.run()))
         self._fetching = [asyncio.create_task(self._fetch(number)) for number in range(self._fetchers)]
@@ -147,7 +160,7 @@ class Worker:
                     self._fetching = [task for task in self._fetching if not task.done()]
         await _cancelled([*self._fetching, *self._running])
         with contextlib.suppress(DependencyError):
-            await self._holding.release()
+            await self._lease_renewer.release()
         if self._relay is not None:
             with contextlib.suppress(DependencyError, TimeoutError):
                 async with asyncio.timeout(FLUSH_SECONDS):
@@ -157,7 +170,7 @@ class Worker:
 
     async def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Handle leased deliveries, and whatever else runs, to the end. `run` does not wait for the slow ones."""
-        await self._work(deliveries)
+        await self._handle_deliveries(deliveries)
         if self._running:
             await asyncio.wait(self._running)
 
@@ -177,7 +190,7 @@ class Worker:
                 continue
             deliveries = await self._receive(self._batch)
             if deliveries:
-                await self._work(deliveries)
+                await self._handle_deliveries(deliveries)
 
     async def _probe(self) -> None:
         """Outage mode: when everything that runs has ended, one event, after a pause."""
@@ -190,9 +203,9 @@ class Worker:
         if deliveries:
             await self.handle(deliveries)
         elif not self._stopping.is_set():
-            await self._look()
+            await self._check_store()
 
-    async def _look(self) -> None:
+    async def _check_store(self) -> None:
         """Nothing is left that could show that the store is back, perhaps because another worker took it: ask."""
         with contextlib.suppress(DependencyError):
             await self._store.check()
@@ -208,20 +221,20 @@ class Worker:
 
     # Handling
 
-    async def _work(self, deliveries: Sequence[Delivery]) -> None:
+    async def _handle_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Apply a batch, end its deliveries, and start a task for each event that goes step by step."""
-        self._holding.add(deliveries)
-        endings: list[Ended] = []
+        self._lease_renewer.add(deliveries)
+        outcomes: list[HandledDelivery] = []
         batch: list[Item] = []
         stepwise: list[FactItem] = []
         for delivery in deliveries:
             found = self._dispatch.read(delivery)
             event_type = found.event.type if found.event is not None else ""
             self.stats.received[self.stats.label(event_type)] += 1
-            if isinstance(found, Refusal):
-                endings.append((delivery, found.event, await self._failing.refuse(found)))
+            if isinstance(found, RejectedDelivery):
+                outcomes.append((delivery, found.event, await self._failure_policy.reject(found)))
             elif isinstance(found, UnhandledItem):
-                endings.append((delivery, found.event, await self._unhandled.end(found)))
+                outcomes.append((delivery, found.event, await self._unhandled.end(found)))
             elif isinstance(found, FactItem) and found.plan.calls:
                 stepwise.append(found)
             else:
@@ -234,23 +247,23 @@ class Worker:
         await self._slots.enter()
         began = asyncio.get_running_loop().time()
         try:
-            applied = await self._applied(batch)
+            applied = await self._apply_batch(batch)
         finally:
             self._slots.leave()
         share = (asyncio.get_running_loop().time() - began) / max(len(batch), 1)
-        for item, ending in applied.items():
-            if isinstance(ending, ByStep) and isinstance(item, FactItem):
+        for item, outcome in applied.items():
+            if isinstance(outcome, ByStep) and isinstance(item, FactItem):
                 stepwise.append(item)
             else:
-                self.stats.took(item.event.type, share)
-                endings.append((item.delivery, item.event, ending))
-        await self._endings.carry_out(endings)
+                self.stats.observe_duration(item.event.type, share)
+                outcomes.append((item.delivery, item.event, outcome))
+        await self._acknowledger.finish(outcomes)
         for fact in stepwise:
-            await self._start(fact)
+            await self._start_steps(fact)
         for suspect in suspects:
-            await self._alone(suspect)
+            await self._handle_alone(suspect)
 
-    async def _applied(self, items: list[Item]) -> dict[Item, Ending]:
+    async def _apply_batch(self, items: list[Item]) -> dict[Item, Outcome]:
         if not items:
             return {}
         try:
@@ -260,31 +273,31 @@ class Worker:
                 if isinstance(items[0], FactItem):  # meets it again step by step, where it is undone
                     return {items[0]: BY_STEP}
                 _log.exception("unforeseen error", extra={"event_type": items[0].event.type, "event_id": items[0].id})
-                return {items[0]: await self._failing.single(items[0], error)}
-            endings: dict[Item, Ending] = {}
+                return {items[0]: await self._failure_policy.retry_or_dead_letter(items[0], error)}
+            outcomes: dict[Item, Outcome] = {}
             for item in items:
-                endings |= await self._applied([item])
-            return endings
+                outcomes |= await self._apply_batch([item])
+            return outcomes
 
-    async def _start(self, item: FactItem) -> None:
+    async def _start_steps(self, item: FactItem) -> None:
         await self._backlog.acquire()
-        task = asyncio.create_task(self._steps(item))
+        task = asyncio.create_task(self._run_steps(item))
         self._running.add(task)
         task.add_done_callback(self._running.discard)
 
-    async def _steps(self, item: FactItem) -> None:
+    async def _run_steps(self, item: FactItem) -> None:
         try:
             async with self._slots.slot(item.plan.event):
                 if self._stopping.is_set():
                     return  # not begun: the drain gives it back
-                ending = await self._handled(item)
-            await self._endings.carry_out([(item.delivery, item.event, ending)])
+                outcome = await self._handle_one(item)
+            await self._acknowledger.finish([(item.delivery, item.event, outcome)])
         finally:
             self._backlog.release()
 
-    async def _alone(self, item: Item) -> None:
+    async def _handle_alone(self, item: Item) -> None:
         """Handle an event that workers may have died of, while nothing else runs that could pay for it."""
-        async with self._slots.alone():
+        async with self._slots.exclusive():
             if self._stopping.is_set():
                 return
             found = death(item)
@@ -295,23 +308,27 @@ class Worker:
             try:
                 if found is None:
                     await self._suspects.begin(item)
-                ending = await self._handled(item, found)
+                outcome = await self._handle_one(item, found)
             except DependencyError as error:
-                ending = self._failing.uncounted(item, classify(error))
-        await self._endings.carry_out([(item.delivery, item.event, ending)])
+                outcome = self._failure_policy.retry_uncounted(item, classify(error))
+        await self._acknowledger.finish([(item.delivery, item.event, outcome)])
 
-    async def _handled(self, item: Item, found: WorkerDied | None = None) -> Ending:
+    async def _handle_one(self, item: Item, found: WorkerDied | None = None) -> Outcome:
         """The ending of one event; `found` is a death of the worker that is to be counted first."""
         began = asyncio.get_running_loop().time()
         try:
             if isinstance(item, FactItem):
                 return await self._handlers.handle(item, found)
-            return (await self._applied([item]))[item] if found is None else await self._failing.single(item, found)
+            return (
+                (await self._apply_batch([item]))[item]
+                if found is None
+                else await self._failure_policy.retry_or_dead_letter(item, found)
+            )
         except Exception as error:  # noqa: BLE001 - outermost: whatever it is, the event must come to an end
             _log.exception("unforeseen error", extra={"event_type": item.event.type, "event_id": item.id})
-            return await self._failing.single(item, error)
+            return await self._failure_policy.retry_or_dead_letter(item, error)
         finally:
-            self.stats.took(item.event.type, asyncio.get_running_loop().time() - began)
+            self.stats.observe_duration(item.event.type, asyncio.get_running_loop().time() - began)
 
 
 def _relay(bindings: Bindings, stats: WorkerStats) -> Relay | None:

@@ -103,8 +103,8 @@ class Relay:
     async def flush(self) -> bool:
         """Publish what is in the outbox. True: something has to wait (another holder has the lease, or it failed)."""
         while rows := await self._store.unpublished(PAGE):
-            self._note_lag(rows)
-            if not await self._hold():
+            self._observe_lag(rows)
+            if not await self._acquire_lease():
                 return True
             published = await self._publish(rows)
             await self._store.published([row.position for row in published])
@@ -112,7 +112,7 @@ class Relay:
                 return True
             if len(rows) < PAGE:
                 break
-        self._note_lag(())
+        self._observe_lag(())
         return False
 
     async def _publish(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
@@ -121,7 +121,7 @@ class Relay:
         for row in rows:
             chains.setdefault(row.event.key, deque()).append(row)
         published: list[OutboxRow] = []
-        while chains and await self._hold():
+        while chains and await self._acquire_lease():
             heads = [chain.popleft() for chain in chains.values()]
             results = await self._queue.publish([_message(row) for row in heads])
             for row, error in zip(heads, results, strict=True):
@@ -134,21 +134,21 @@ class Relay:
                 if error is not None or not chains[row.event.key]:
                     del chains[row.event.key]
         self._stats.published += len(published)
-        await self._tell_cache(published)
+        await self._invalidate_caches(published)
         return published
 
-    async def _tell_cache(self, rows: Sequence[OutboxRow]) -> None:
+    async def _invalidate_caches(self, rows: Sequence[OutboxRow]) -> None:
         latest = {row.event.key: row.version for row in rows if row.version}
         for path, version in latest.items():
             await self._invalidate(path, version)
 
-    async def _hold(self) -> bool:
+    async def _acquire_lease(self) -> bool:
         """Whether this process holds the lease for a while; takes or renews it when need be."""
         now = self._clock()
         if RENEW_BEFORE_SECONDS < self._lease_until - now <= LEASE_SECONDS:
             return True
         (stored,) = await self._store.records([(LEASES, LEASE_ID)])
-        if stored is not None and not self._mine(stored) and not _ahead(stored, now):
+        if stored is not None and not self._is_own(stored) and not _ahead(stored, now):
             return False
         try:
             await self._store.commit(Unit(records=(self._lease(stored, now + LEASE_SECONDS),)))
@@ -158,7 +158,7 @@ class Relay:
         self._lease_until = now + LEASE_SECONDS
         return True
 
-    def _mine(self, stored: StoredRecord) -> bool:
+    def _is_own(self, stored: StoredRecord) -> bool:
         return msgspec.json.decode(stored.value, type=LeaseValue).owner == self._owner
 
     def _lease(self, stored: StoredRecord | None, expires_at: float) -> RecordWrite:
@@ -171,11 +171,11 @@ class Relay:
             return
         self._lease_until = 0.0
         (stored,) = await self._store.records([(LEASES, LEASE_ID)])
-        if stored is not None and self._mine(stored):
+        if stored is not None and self._is_own(stored):
             with contextlib.suppress(Conflict):
                 await self._store.commit(Unit(records=(RecordWrite(LEASES, LEASE_ID, None, None, stored.revision),)))
 
-    def _note_lag(self, rows: Sequence[OutboxRow]) -> None:
+    def _observe_lag(self, rows: Sequence[OutboxRow]) -> None:
         now = self._clock()
         self._waiting_since = {row.position: self._waiting_since.get(row.position, now) for row in rows}
         self._stats.relay_lag_seconds = max(0.0, now - min(self._waiting_since.values(), default=now))

@@ -22,7 +22,9 @@ class WorkerStats:
     declared: frozenset[str]
     received: Counter[str] = field(default_factory=Counter)
     succeeded: Counter[str] = field(default_factory=Counter)
-    failed: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event type, kind of failure, or `mistake`)
+    failed: Counter[tuple[str, str]] = field(
+        default_factory=Counter
+    )  # (event type, kind of failure, or `client_error`)
     retried: Counter[str] = field(default_factory=Counter)
     waited: Counter[str] = field(default_factory=Counter)  # given back without a try: a called service keeps failing
     dead_lettered: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event type, error class)
@@ -38,7 +40,7 @@ class WorkerStats:
         """`event_type` if it is declared, else `other`."""
         return event_type if event_type in self.declared else OTHER
 
-    def took(self, event_type: str, elapsed_seconds: float) -> None:
+    def observe_duration(self, event_type: str, elapsed_seconds: float) -> None:
         """An event was handled in this time, whatever its end; of a batch, each event has its share."""
         timing = self.handler_seconds.setdefault(self.label(event_type), Timing())
         timing.seconds += elapsed_seconds

@@ -13,7 +13,7 @@ import msgspec
 
 from fairlead_workload.api.messages.json_errors import MAX_DEPTH, TOO_DEEP, fault
 from fairlead_workload.api.messages.request import Disconnected, Request
-from fairlead_workload.api.shared_timeout import Patience
+from fairlead_workload.api.shared_timeout import SharedTimeout
 from fairlead_workload.model import problems
 from fairlead_workload.model.keys import INT_MAX, INT_MIN
 from fairlead_workload.stores.base import Document
@@ -26,7 +26,7 @@ _SUSPECT = re.compile(rb"[0-9]{19}|\\u0000")  # may be an integer beyond 64 bit,
 _LENGTH = re.compile(rb"[0-9]{1,19}")
 
 
-async def read_body(request: Request, *, limit: int, patience: Patience) -> bytes:
+async def read_body(request: Request, *, limit: int, patience: SharedTimeout) -> bytes:
     """The body. Raises Problem `bad-request`, `body-too-large` or `request-timeout`, and Disconnected."""
     declared = request.headers.get(b"content-length")
     # The server takes chunks off once: what is below another coding would be read as if it were the body.

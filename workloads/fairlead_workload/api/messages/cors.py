@@ -48,7 +48,7 @@ class Cors:
 
     def answers(self, request: Request) -> bool:
         """Whether it is a preflight, to be answered whatever limits its head breaks."""
-        return _is_preflight(request) and (request.refusal is None or request.refusal.status != 400)
+        return _is_preflight(request) and (request.head_problem is None or request.head_problem.status != 400)
 
     def mark(self, request: Request, response: Response) -> None:
         """Add what a browser needs to hand `response` on."""

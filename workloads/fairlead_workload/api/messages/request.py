@@ -52,13 +52,13 @@ class Request:
     """The context of one request. `headers` holds the known fields only, by lower-case name."""
 
     __slots__ = (
+        "head_problem",
         "headers",
         "id",
         "method",
         "principal",
         "raw_path",
         "receive",
-        "refusal",
         "trace_id",
         "traceparent",
         "url_query",
@@ -70,7 +70,7 @@ class Request:
         self.url_query: bytes = scope["query_string"]
         self.receive = receive
         self.principal = ""  # nobody is known yet
-        self.refusal: Problem | None = None  # what is wrong with the head, told once the route is known
+        self.head_problem: Problem | None = None  # what is wrong with the head, told once the route is known
         self.headers: dict[bytes, bytes] = self._walk(scope["headers"])
         if self.headers.get(b"host") not in _HOSTS:
             self._check_host(scope)
@@ -80,7 +80,7 @@ class Request:
         if b"traceparent" in self.headers:
             self._trace(self.headers[b"traceparent"])
         if len(self.raw_path) + len(self.url_query) + 1 > MAX_URL_BYTES:
-            self.refusal = problems.uri_too_long(MAX_URL_BYTES)
+            self.head_problem = problems.uri_too_long(MAX_URL_BYTES)
 
     def _walk(self, fields: Any) -> dict[bytes, bytes]:
         found: dict[bytes, bytes] = {}
@@ -92,7 +92,7 @@ class Request:
                     value = self._joined(name, found[name], value)
                 found[name] = value
         if len(fields) > MAX_HEADERS or size + _HEADER_OVERHEAD_BYTES * len(fields) > MAX_HEADER_BYTES:
-            self.refusal = problems.header_fields_too_large(MAX_HEADER_BYTES)
+            self.head_problem = problems.header_fields_too_large(MAX_HEADER_BYTES)
         return found
 
     def _check_host(self, scope: Scope) -> None:
@@ -103,7 +103,7 @@ class Request:
             _HOSTS.add(host)
         # Granian gives an empty field for none, and calls the version 1.
         elif host or scope.get("http_version") not in ("1.0", "1"):
-            self.refusal = problems.bad_request(
+            self.head_problem = problems.bad_request(
                 "The request needs one Host header field, with a host and maybe a port."
             )
 
@@ -111,7 +111,7 @@ class Request:
         if name in _LISTS:
             return first + b", " + second
         if (first != second or name == b"host") and name not in (b"traceparent", b"x-request-id"):
-            self.refusal = problems.bad_request(f"The header field {name.decode()} is given more than once.")
+            self.head_problem = problems.bad_request(f"The header field {name.decode()} is given more than once.")
         return first
 
     def _request_id(self) -> str:

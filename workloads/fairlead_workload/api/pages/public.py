@@ -91,8 +91,8 @@ def _endpoint(page: Page, way_out: _Exit) -> Handler:
 
 async def _answer(page: Page, request: Request) -> Response:
     try:
-        if request.refusal is not None:
-            raise request.refusal
+        if request.head_problem is not None:
+            raise request.head_problem
         if request.method == "OPTIONS":
             return options(ALLOW)
         return await page(request)
@@ -111,7 +111,7 @@ def _unmatched(way_out: _Exit) -> Callable[[StarletteRequest, Exception], Awaita
         request = Request(asked.scope, asked.receive)
         if way_out.answers(request):
             return way_out.sent(request, options("OPTIONS"), began)
-        problem = request.refusal
+        problem = request.head_problem
         if problem is None and isinstance(error, HTTPException) and error.status_code == 405:
             problem = problems.method_not_allowed(ALLOW)
         problem = problem or problems.not_found("There is nothing at this URL.")

@@ -142,8 +142,8 @@ class QueryParser:
 
     def _value(self, filtered: str, parameter: str, text: str) -> Scalar:
         schema = self._properties[filtered]
-        moment = keys.moment(schema)
-        if moment is not None:  # an offset's plus sign that was sent unencoded has become a space
+        time_format = keys.time_format(schema)
+        if time_format is not None:  # an offset's plus sign that was sent unencoded has become a space
             text = text.replace(" ", "+")
         elif schema.get("type", "string") == "string":
             return text
@@ -151,7 +151,9 @@ class QueryParser:
             return self._parsers[filtered](text)
         except keys.InvalidKey:
             said = (
-                f"The value is not a {moment} (RFC 3339)." if moment else f"The value is not of type {schema['type']}."
+                f"The value is not a {time_format} (RFC 3339)."
+                if time_format
+                else f"The value is not of type {schema['type']}."
             )
             raise self._refused(said, parameter) from None
 

@@ -88,14 +88,14 @@ class IdempotencyKeys:
         if record.done:
             claim.answer = answer
             return claim
-        if record.message is None or await self._is_held(record):
+        if record.message is None or await self._holder_is_alive(record):
             raise problems.idempotency_in_progress()
         await self._take_over(claim, record, stored.revision)
         claim.message = Message(*record.message)
         claim.answer = answer
         return claim
 
-    async def _is_held(self, record: _Record) -> bool:
+    async def _holder_is_alive(self, record: _Record) -> bool:
         if not 0 < record.deadline - self._clock() <= IDEMPOTENCY_TAKEOVER_SECONDS:  # or the clock was set back
             return False
         (lease,) = await self._store.records([(LEASES, record.holder)])
@@ -103,7 +103,7 @@ class IdempotencyKeys:
 
     async def _take_over(self, claim: Claim, record: _Record, revision: int) -> None:
         try:
-            await self._hold(claim, record, revision)
+            await self._store_reservation(claim, record, revision)
         except Conflict:
             raise problems.idempotency_in_progress() from None
 
@@ -114,7 +114,7 @@ class IdempotencyKeys:
 
     async def reserve(self, claim: Claim, message: Message, response: Response) -> None:
         """Hold the key, with what will be published and answered. Raises Conflict RECORD when somebody else has it."""
-        await self._hold(claim, self._reservation(claim, message, response), Expect.ABSENT)
+        await self._store_reservation(claim, self._reservation(claim, message, response), Expect.ABSENT)
 
     async def finish(self, claim: Claim, response: Response) -> None:
         """The message is published: the answer is final. Should the store be down, a repetition publishes it again."""
@@ -134,7 +134,7 @@ class IdempotencyKeys:
         except (Conflict, DependencyError):
             return  # the reservation runs out by itself
 
-    async def _hold(self, claim: Claim, record: _Record, expect: Expect | int) -> None:
+    async def _store_reservation(self, claim: Claim, record: _Record, expect: Expect | int) -> None:
         """Store the reservation as ours, and with it that we live, where that is not known for long enough."""
         now = self._clock()
         held = msgspec.structs.replace(record, deadline=now + IDEMPOTENCY_TAKEOVER_SECONDS, holder=self._holder)
@@ -163,7 +163,7 @@ class IdempotencyKeys:
         return RecordWrite(IDEMPOTENCY, claim.id, _encode(record), self._clock() + IDEMPOTENCY_SECONDS, expect)
 
 
-def is_taken(conflict: Conflict) -> bool:
+def is_key_conflict(conflict: Conflict) -> bool:
     """Whether a commit failed because somebody else holds the key."""
     return conflict.kind is ConflictKind.RECORD
 

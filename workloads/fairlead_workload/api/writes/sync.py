@@ -29,7 +29,7 @@ class SyncWrites:
         self._cache = bindings.caches[resource.name]
         self._clock = bindings.clock
         self._source = bindings.source
-        self._wanted = bindings.wanted
+        self._handled_event_types = bindings.handled_event_types
         self._keys = keys
         self._references = References(resource, bindings)
         self._base = f"/{bindings.document.api.version}/"
@@ -80,7 +80,7 @@ class SyncWrites:
         outbox = facts(
             decided,
             self._resource,
-            wanted=self._wanted,
+            handled_event_types=self._handled_event_types,
             source=self._source,
             at=write.at,
             traceparent=write.request.trace_context(),

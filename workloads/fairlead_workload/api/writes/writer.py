@@ -10,9 +10,9 @@ from fairlead_workload.api.messages import bodies, conditions, content_coding, m
 from fairlead_workload.api.messages.conditions import UNCONDITIONAL
 from fairlead_workload.api.messages.request import Request, decode_segment
 from fairlead_workload.api.messages.responses import Response
-from fairlead_workload.api.shared_timeout import Patience
+from fairlead_workload.api.shared_timeout import SharedTimeout
 from fairlead_workload.api.writes.accepted import AcceptedWrites
-from fairlead_workload.api.writes.idempotency import HEADER, Claim, IdempotencyKeys, is_taken
+from fairlead_workload.api.writes.idempotency import HEADER, Claim, IdempotencyKeys, is_key_conflict
 from fairlead_workload.api.writes.sync import SyncWrites
 from fairlead_workload.api.writes.write import Way, Write
 from fairlead_workload.api.writes.write_back import WriteBacks
@@ -31,7 +31,7 @@ class Writer:
         self._resource = resource
         self._clock = bindings.clock
         self._max_body_bytes = bindings.document.security.max_body_bytes
-        self._patience = Patience(bodies.READ_SECONDS)
+        self._patience = SharedTimeout(bodies.READ_SECONDS)
         self._turns = bindings.turns
         self._keys = keys
         self._accepted = AcceptedWrites(resource, bindings, self._keys) if bindings.queue is not None else None
@@ -118,7 +118,7 @@ class Writer:
         try:
             return await self._claimed(way, write, claim)
         except Conflict as conflict:
-            if not is_taken(conflict):
+            if not is_key_conflict(conflict):
                 raise
         claim = await self._keys.claim(write.request, raw)  # somebody else was faster: theirs is the answer
         if claim.answer is None:

@@ -15,7 +15,7 @@ from fairlead_workload.queues.base import DeadLetter, Delivery, Depth, Failure, 
 from fairlead_workload.queues.sqlite import letters
 from fairlead_workload.queues.sqlite.messages import Leased, LeaseRequest, Messages, Row, Waits, row
 from fairlead_workload.queues.sqlite.tables import migrate
-from fairlead_workload.sqlite import Database, Lane
+from fairlead_workload.sqlite import BatchOperation, Database
 
 _QUEUE = "queue"
 _SHORTEST_WAIT_SECONDS = 0.001
@@ -56,19 +56,19 @@ class SqliteQueue:
         self._order = found
         self._closed = False
         self._waiting: set[asyncio.Future[None]] = set()
-        self._publishes = Lane(_QUEUE, messages.publish)
-        self._leases = Lane(_QUEUE, messages.lease)
-        self._acks = Lane(_QUEUE, messages.acknowledge)
-        self._extends = Lane(_QUEUE, messages.extend)
-        self._releases = Lane(_QUEUE, messages.release)
-        self._corrections = Lane(_QUEUE, messages.hold_to_clock)
+        self._publishes = BatchOperation(_QUEUE, messages.publish)
+        self._leases = BatchOperation(_QUEUE, messages.lease)
+        self._acks = BatchOperation(_QUEUE, messages.acknowledge)
+        self._extends = BatchOperation(_QUEUE, messages.extend)
+        self._releases = BatchOperation(_QUEUE, messages.release)
+        self._corrections = BatchOperation(_QUEUE, messages.hold_to_clock)
         self._ahead_seconds = clock() - time.monotonic()
-        self._depths = Lane(_QUEUE, messages.depth)
-        self._burials = Lane(_QUEUE, dead.bury)
-        self._redrives = Lane(_QUEUE, dead.redrive)
-        self._purges = Lane(_QUEUE, dead.purge)
-        self._sweeps = Lane(_QUEUE, dead.sweep)
-        self._reads = Lane(_QUEUE, letters.read)
+        self._depths = BatchOperation(_QUEUE, messages.depth)
+        self._burials = BatchOperation(_QUEUE, dead.bury)
+        self._redrives = BatchOperation(_QUEUE, dead.redrive)
+        self._purges = BatchOperation(_QUEUE, dead.purge)
+        self._sweeps = BatchOperation(_QUEUE, dead.sweep)
+        self._reads = BatchOperation(_QUEUE, letters.read)
 
     async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
         now = self._clock()

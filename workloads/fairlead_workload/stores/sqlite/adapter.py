@@ -12,7 +12,7 @@ from typing import Any
 
 from fairlead_contract.spec.api import Resource
 from fairlead_workload.errors import Conflict, FairleadError, Refused
-from fairlead_workload.sqlite import Database, Lane, Lookup
+from fairlead_workload.sqlite import BatchOperation, Database, Lookup
 from fairlead_workload.stores.base import (
     Committed,
     Key,
@@ -52,10 +52,10 @@ class SqliteStore:
         self._clock = clock
         self._latest = database.migrate(_read_floor)
         self._wake: Callable[[], None] = _nobody
-        self._commits = Lane(_DATASTORE, self._commit_all)
-        self._gets = Lane(_DATASTORE, self._get_all)
-        self._queries = Lane(_DATASTORE, self._query_all)
-        self._record_reads = Lane(_DATASTORE, self._records_all)
+        self._commits = BatchOperation(_DATASTORE, self._commit_all)
+        self._gets = BatchOperation(_DATASTORE, self._get_all)
+        self._queries = BatchOperation(_DATASTORE, self._query_all)
+        self._record_reads = BatchOperation(_DATASTORE, self._records_all)
 
     async def get(self, resource: str, keys: Sequence[Key], *, strong: bool = False) -> list[Record | None]:  # noqa: ARG002 - always strong
         found: list[Record | None] = await self._database.reader.submit(self._gets, (self._table(resource), keys))
@@ -91,7 +91,7 @@ class SqliteStore:
         await self._database.check(_DATASTORE)
 
     async def close(self) -> None:
-        await self._database.writer.submit(Lane(_DATASTORE, _nothing), None)
+        await self._database.writer.submit(BatchOperation(_DATASTORE, _nothing), None)
 
     async def unpublished(self, limit: int) -> list[OutboxRow]:
         rows: list[OutboxRow] = await self._database.reader.submit(_UNPUBLISHED, limit)
@@ -104,8 +104,8 @@ class SqliteStore:
         self._wake = wake
 
     async def sweep(self, *, now: float, tombstones_before: float, limit: int = 1000) -> int:
-        lane = Lane(_DATASTORE, self._sweep_all)
-        count: int = await self._database.writer.submit(lane, (now, tombstones_before, limit))
+        operation = BatchOperation(_DATASTORE, self._sweep_all)
+        count: int = await self._database.writer.submit(operation, (now, tombstones_before, limit))
         return count
 
     def _table(self, name: str) -> Table:
@@ -213,5 +213,5 @@ def _nobody() -> None:
     """Nobody waits for the outbox."""
 
 
-_UNPUBLISHED = Lane(_DATASTORE, _unpublished)
-_PUBLISHED = Lane(_DATASTORE, _published)
+_UNPUBLISHED = BatchOperation(_DATASTORE, _unpublished)
+_PUBLISHED = BatchOperation(_DATASTORE, _published)

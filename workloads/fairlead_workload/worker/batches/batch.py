@@ -16,17 +16,17 @@ from fairlead_workload.model.operations import decode_record
 from fairlead_workload.stores.base import OPERATIONS, Committed, Record, Store
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.batches import commands
-from fairlead_workload.worker.batches.cache_update import tell
+from fairlead_workload.worker.batches.cache_update import update_cache
 from fairlead_workload.worker.batches.commands import CommandRules
-from fairlead_workload.worker.decisions import BY_STEP, DONE, Dead, Decision, Ending, Later
-from fairlead_workload.worker.dispatch import CommandItem, FactItem, Item, Place
-from fairlead_workload.worker.failures.policy import Failing
+from fairlead_workload.worker.decisions import BY_STEP, DONE, DeadLettered, Decision, Outcome, Retry
+from fairlead_workload.worker.dispatch import CommandItem, DocumentRef, FactItem, Item
+from fairlead_workload.worker.failures.policy import FailurePolicy
 from fairlead_workload.worker.failures.retries import Rejected, classify
-from fairlead_workload.worker.handlers.reactions import FactRules
+from fairlead_workload.worker.handlers.fact_rules import FactRules
 from fairlead_workload.worker.stats import WorkerStats
 
 MAX_DECISIONS = 10
-UNHEARD = Unavailable("cache", "it did not hear that a staged write is stored")
+CACHE_NOT_CONFIRMED = Unavailable("cache", "it did not hear that a staged write is stored")
 
 
 class Batches:
@@ -38,7 +38,7 @@ class Batches:
         caches: Mapping[str, DocumentCache],
         command_rules: CommandRules,
         fact_rules: FactRules,
-        failing: Failing,
+        failure_policy: FailurePolicy,
         *,
         stats: WorkerStats,
         clock: Callable[[], float],
@@ -47,25 +47,25 @@ class Batches:
         self._caches = caches
         self._commands = command_rules
         self._facts = fact_rules
-        self._failing = failing
+        self._failure_policy = failure_policy
         self._stats = stats
         self._clock = clock
 
-    async def apply(self, items: Sequence[Item]) -> dict[Item, Ending]:
+    async def apply(self, items: Sequence[Item]) -> dict[Item, Outcome]:
         """The ending of every item."""
-        endings: dict[Item, Ending] = {}
+        outcomes: dict[Item, Outcome] = {}
         try:
             await self._load(items)
-            records = await self._read({item.place for item in items})
+            records = await self._read({item.ref for item in items})
         except DependencyError as error:
             return {item: await self._failed(item, error) for item in items}
-        chains: dict[Place, deque[Item]] = {}
+        chains: dict[DocumentRef, deque[Item]] = {}
         for item in items:
-            chains.setdefault(item.place, deque()).append(item)
+            chains.setdefault(item.ref, deque()).append(item)
         tries: dict[Item, int] = {}
         while chains:
-            await self._round(chains, records, endings, tries)
-        return endings
+            await self._round(chains, records, outcomes, tries)
+        return outcomes
 
     async def _load(self, items: Sequence[Item]) -> None:
         """Read what is on record about events that may have been here before."""
@@ -76,49 +76,49 @@ class Batches:
             ):
                 item.history = history
 
-    async def _read(self, places: Iterable[Place]) -> dict[Place, Record | None]:
-        by_resource: dict[str, list[Place]] = {}
-        for place in places:
-            by_resource.setdefault(place[0], []).append(place)
-        found: dict[Place, Record | None] = {}
-        for resource, wanted in by_resource.items():
-            records = await self._store.get(resource, [key for _, key in wanted], strong=True)
-            found.update(zip(wanted, records, strict=True))
+    async def _read(self, places: Iterable[DocumentRef]) -> dict[DocumentRef, Record | None]:
+        by_resource: dict[str, list[DocumentRef]] = {}
+        for ref in places:
+            by_resource.setdefault(ref[0], []).append(ref)
+        found: dict[DocumentRef, Record | None] = {}
+        for resource, document_refs in by_resource.items():
+            records = await self._store.get(resource, [key for _, key in document_refs], strong=True)
+            found.update(zip(document_refs, records, strict=True))
         return found
 
     async def _round(
         self,
-        chains: dict[Place, deque[Item]],
-        records: dict[Place, Record | None],
-        endings: dict[Item, Ending],
+        chains: dict[DocumentRef, deque[Item]],
+        records: dict[DocumentRef, Record | None],
+        outcomes: dict[Item, Outcome],
         tries: dict[Item, int],
     ) -> None:
         """Decide on the first item of each document, commit, and take from the chains what came to its end."""
         decided: list[tuple[Item, Decision]] = []
-        for place, chain in chains.items():
+        for ref, chain in chains.items():
             item = chain[0]
-            outcome = await self._decide(item, records[place])
-            if isinstance(outcome, Decision):
-                decided.append((item, outcome))
+            ready = await self._decide(item, records[ref])
+            if isinstance(ready, Decision):
+                decided.append((item, ready))
             else:
-                endings[item] = outcome
+                outcomes[item] = ready
         results = await asyncio.gather(
             *(self._store.commit(decision.unit) for _, decision in decided), return_exceptions=True
         )
-        stale: set[Place] = set()
+        stale: set[DocumentRef] = set()
         for (item, decision), result in zip(decided, results, strict=True):
-            ending = await self._settled(item, decision, result, records, stale, tries)
-            if ending is not None:
-                endings[item] = ending
+            outcome = await self._settled(item, decision, result, records, stale, tries)
+            if outcome is not None:
+                outcomes[item] = outcome
         if stale:
             try:
                 records.update(await self._read(stale))
             except DependencyError as error:
-                for place in stale:
-                    endings[chains[place][0]] = await self._failed(chains[place][0], error)
-        _advance(chains, endings)
+                for ref in stale:
+                    outcomes[chains[ref][0]] = await self._failed(chains[ref][0], error)
+        _advance(chains, outcomes)
 
-    async def _decide(self, item: Item, record: Record | None) -> Decision | Ending:
+    async def _decide(self, item: Item, record: Record | None) -> Decision | Outcome:
         entry = item.history.ended(item.delivery.redrives)
         if entry is not None:
             return await self._duplicate(item, entry)
@@ -136,10 +136,10 @@ class Batches:
         item: Item,
         decision: Decision,
         result: Committed | BaseException,
-        records: dict[Place, Record | None],
-        stale: set[Place],
+        records: dict[DocumentRef, Record | None],
+        stale: set[DocumentRef],
         tries: dict[Item, int],
-    ) -> Ending | None:
+    ) -> Outcome | None:
         """What a commit came to; None when the item is to be decided on again."""
         if isinstance(result, Committed):
             return await self._committed(item, decision, result, records)
@@ -149,36 +149,36 @@ class Batches:
         if tries[item] >= MAX_DECISIONS:
             return BY_STEP if isinstance(item, FactItem) else await self._failed(item, result)
         if result.kind is ConflictKind.RECORD and result.position == 0:
-            return await self._was_here(item)
+            return await self._recheck_inbox(item)
         if isinstance(item, CommandItem):
             commands.learn(item, result)
         if result.kind is not ConflictKind.REFERENCE:
-            stale.add(item.place)
+            stale.add(item.ref)
         return None
 
     async def _committed(
-        self, item: Item, decision: Decision, result: Committed, records: dict[Place, Record | None]
-    ) -> Ending:
-        name, key = item.place
+        self, item: Item, decision: Decision, result: Committed, records: dict[DocumentRef, Record | None]
+    ) -> Outcome:
+        name, key = item.ref
         cache = self._caches[name]
         if decision.writes:
             version, document = result.versions[0], decision.document
-            records[item.place] = None if document is None else Record(key, document, version)
-            await tell(cache, item.resource, key, document, version)
+            records[item.ref] = None if document is None else Record(key, document, version)
+            await update_cache(cache, item.resource, key, document, version)
         if decision.settles is not None and not await cache.settle(
             item.resource.path(key),
             decision.settles,
             absent=isinstance(item, CommandItem) and item.command.body is None,
         ):
-            return await self._failed(item, UNHEARD)
+            return await self._failed(item, CACHE_NOT_CONFIRMED)
         label = self._stats.label(item.event.type)
-        if decision.mistake:
-            self._stats.failed[label, "mistake"] += 1
+        if decision.client_error:
+            self._stats.failed[label, "client_error"] += 1
         else:
             self._stats.succeeded[label] += 1
         return DONE
 
-    async def _was_here(self, item: Item) -> Ending | None:
+    async def _recheck_inbox(self, item: Item) -> Outcome | None:
         """The inbox has an entry after all: learn from it."""
         try:
             (item.history,) = await inbox.read_histories(self._store, [item.id])
@@ -187,15 +187,15 @@ class Batches:
         entry = item.history.ended(item.delivery.redrives)
         return None if entry is None else await self._duplicate(item, entry)
 
-    async def _duplicate(self, item: Item, entry: inbox.InboxEntry) -> Ending:
+    async def _duplicate(self, item: Item, entry: inbox.InboxEntry) -> Outcome:
         """It ended before, but perhaps its worker died before it told the cache, or moved the message."""
         if entry.dead is not None and not entry.moved and item.history.inbox is not None:
-            return Dead(entry.dead, inbox.moved_at_last(item.history.inbox))
+            return DeadLettered(entry.dead, inbox.moved_at_last(item.history.inbox))
         self._stats.duplicates[self._stats.label(item.event.type)] += 1
         path, cache = item.resource.path(item.key), self._caches[item.resource.name]
         if isinstance(item, CommandItem) and item.command.version is not None:
             settled = await cache.settle(path, item.command.version, absent=item.command.body is None)
-            return DONE if settled else Later(1.0, classify(UNHEARD))
+            return DONE if settled else Retry(1.0, classify(CACHE_NOT_CONFIRMED))
         try:
             await self._refresh(item, path, cache)
         except DependencyError as error:
@@ -210,16 +210,16 @@ class Batches:
         if version:
             await cache.invalidate(path, version)
 
-    async def _failed(self, item: Item, error: BaseException) -> Ending:
+    async def _failed(self, item: Item, error: BaseException) -> Outcome:
         if isinstance(item, CommandItem):
-            return await self._failing.single(item, error)
-        return await self._failing.fact(item, error) if isinstance(error, Unavailable) else BY_STEP
+            return await self._failure_policy.retry_or_dead_letter(item, error)
+        return await self._failure_policy.retry_unread(item, error) if isinstance(error, Unavailable) else BY_STEP
 
 
-def _advance(chains: dict[Place, deque[Item]], endings: Mapping[Item, Ending]) -> None:
-    for place in list(chains):
-        chain = chains[place]
-        while chain and chain[0] in endings:
+def _advance(chains: dict[DocumentRef, deque[Item]], outcomes: Mapping[Item, Outcome]) -> None:
+    for ref in list(chains):
+        chain = chains[ref]
+        while chain and chain[0] in outcomes:
             chain.popleft()
         if not chain:
-            del chains[place]
+            del chains[ref]

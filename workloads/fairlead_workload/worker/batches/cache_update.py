@@ -6,7 +6,9 @@ from fairlead_workload.model.resource import Resource
 from fairlead_workload.stores.base import Document, Key
 
 
-async def tell(cache: DocumentCache, resource: Resource, key: Key, document: Document | None, version: int) -> None:
+async def update_cache(
+    cache: DocumentCache, resource: Resource, key: Key, document: Document | None, version: int
+) -> None:
     """The store has `document` (None: deleted) at `version`. Never raises."""
     strategy = resource.spec.cache.strategy
     if strategy is CacheStrategy.NONE:

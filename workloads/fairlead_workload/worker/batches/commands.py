@@ -18,26 +18,26 @@ from fairlead_workload.model.operations import OperationRecord, encode_record
 from fairlead_workload.model.resource import Resource, pointer
 from fairlead_workload.stores.base import OPERATIONS, Document, Key, Mutation, Record, RecordWrite, Unit
 from fairlead_workload.worker import inbox
-from fairlead_workload.worker.decisions import Decision, Later
+from fairlead_workload.worker.decisions import Decision, Retry
 from fairlead_workload.worker.dispatch import CommandItem
-from fairlead_workload.worker.failures.retries import Kind, Rejected, Verdict, problem_text
+from fairlead_workload.worker.failures.retries import ClassifiedError, ErrorKind, Rejected, problem_text
 
 EARLY_SECONDS = 60.0
-EARLY = Later(1.0, Verdict(Kind.DEPENDENCY, "not-found", "the document is not there yet"))
+EARLY = Retry(1.0, ClassifiedError(ErrorKind.DEPENDENCY, "not-found", "the document is not there yet"))
 
 
 class CommandRules:
     """Decides on commands of one service."""
 
-    def __init__(self, queue: QueueSpec, *, source: str, wanted: Collection[str]) -> None:
+    def __init__(self, queue: QueueSpec, *, source: str, handled_event_types: Collection[str]) -> None:
         self._waits = queue.order is Order.NONE
         self._source = source
-        self._wanted = wanted
+        self._handled_event_types = handled_event_types
         self._inbox_seconds = retention.inbox_seconds(queue)
         self._operation_seconds = retention.operation_seconds(queue)
         self._dead_letter_seconds = retention.dead_letter_seconds(queue)
 
-    def decide(self, item: CommandItem, record: Record | None, *, now: float) -> Decision | Later:
+    def decide(self, item: CommandItem, record: Record | None, *, now: float) -> Decision | Retry:
         """What the command does to `record`. Raises Rejected for a write-back command that can never be applied."""
         staged = item.command.version
         if staged is not None and (item.floor > staged or (record is not None and record.version >= staged)):
@@ -47,17 +47,17 @@ class CommandRules:
             if item.missing is not None:
                 raise _reference_missing(item.resource, item.missing, found.document)
         except Problem as problem:
-            return self._mistake(item, problem, now)
+            return self._client_error(item, problem, now)
         return self._apply(item, found, record, now)
 
-    def _mistake(self, item: CommandItem, problem: Problem, now: float) -> Decision | Later:
+    def _client_error(self, item: CommandItem, problem: Problem, now: float) -> Decision | Retry:
         if item.command.version is not None:
             raise Rejected(problem.type, problem_text(problem))
         age_seconds = item.delivery.age_seconds(now)
         if problem.type == "not-found" and self._waits and item.delivery.redrives == 0 and age_seconds < EARLY_SECONDS:
             return EARLY
         failed = self._operation(item, "Failed", now, error=problems.body(problem))
-        return Decision(Unit(records=self._records(item, failed, now)), mistake=True)
+        return Decision(Unit(records=self._records(item, failed, now)), client_error=True)
 
     def _apply(self, item: CommandItem, found: Effect, record: Record | None, now: float) -> Decision:
         command = item.command
@@ -72,7 +72,7 @@ class CommandRules:
             facts(
                 found,
                 item.resource,
-                wanted=self._wanted,
+                handled_event_types=self._handled_event_types,
                 source=self._source,
                 at=command.at,
                 traceparent=item.event.traceparent,

@@ -10,30 +10,30 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class _Heard:
+class _Observation:
     """`until`: when it stops being news, in the clock's seconds."""
 
     up: bool
     until: float
 
 
-class Standing:
+class ServiceAvailability:
     """Remembers the last call of each service. `clock` gives seconds that only grow."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._heard: dict[str, _Heard] = {}
+        self._observations: dict[str, _Observation] = {}
         self.longest_seconds = 0.0  # between two tries of an event, as the worker knows it
 
-    def heard(self, service: str, *, up: bool, asked_seconds: float = 0.0) -> None:
+    def observe(self, service: str, *, up: bool, retry_after_seconds: float = 0.0) -> None:
         """A call has ended: with an answer, or with a failure of the service, which asked for this much patience."""
-        until = self._clock() + max(self.longest_seconds, asked_seconds)
-        former = self._heard.get(service)
-        if former is not None and not up and not former.up:
-            until = max(until, former.until)
-        self._heard[service] = _Heard(up, until)
+        until = self._clock() + max(self.longest_seconds, retry_after_seconds)
+        previous = self._observations.get(service)
+        if previous is not None and not up and not previous.up:
+            until = max(until, previous.until)
+        self._observations[service] = _Observation(up, until)
 
     def known(self) -> dict[str, bool]:
         """Whether each service answers, of those that something is known of."""
         now = self._clock()
-        return {service: heard.up for service, heard in self._heard.items() if heard.until > now}
+        return {service: seen.up for service, seen in self._observations.items() if seen.until > now}

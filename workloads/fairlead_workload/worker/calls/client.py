@@ -11,9 +11,15 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fairlead_contract.spec.worker import ServiceTarget
-from fairlead_workload.worker.calls.availability import Standing
+from fairlead_workload.worker.calls.availability import ServiceAvailability
 from fairlead_workload.worker.failures.outage import Outage
-from fairlead_workload.worker.failures.retries import CallFailed, Kind, Verdict, classify, patience_seconds
+from fairlead_workload.worker.failures.retries import (
+    CallFailed,
+    ClassifiedError,
+    ErrorKind,
+    bounded_retry_after_seconds,
+    classify,
+)
 from fairlead_workload.worker.handlers.plans import CallPlan
 
 if TYPE_CHECKING:
@@ -40,9 +46,9 @@ class Caller:
         self._services = services
         self._exchange: Exchange | None = None
         self._clock = clock
-        self.standing = Standing(clock)
+        self.availability = ServiceAvailability(clock)
         self._outages: defaultdict[str, Outage] = defaultdict(Outage)
-        self._last: dict[str, Verdict] = {}  # failures of services
+        self._last: dict[str, ClassifiedError] = {}  # failures of services
 
     async def call(self, plan: CallPlan, body: Any, *, headers: Mapping[str, str]) -> dict[str, Any]:
         """`{status, body}` of the answer. Raises CallFailed, at once when the service is in outage mode."""
@@ -53,7 +59,7 @@ class Caller:
             result = await self._open().attempt(plan, self._services.url(plan.service), body, headers=headers)
         except CallFailed as error:
             error.request = _request(plan)
-            if error.kind is Kind.DEPENDENCY:
+            if error.kind is ErrorKind.DEPENDENCY:
                 self._failed(plan.service.name, classify(error))
             else:
                 self._answered(plan.service.name)
@@ -66,12 +72,12 @@ class Caller:
 
     def _answered(self, service: str) -> None:
         self._outages[service].succeeded()
-        self.standing.heard(service, up=True)
+        self.availability.observe(service, up=True)
 
-    def _failed(self, service: str, why: Verdict) -> None:
+    def _failed(self, service: str, why: ClassifiedError) -> None:
         self._last[service] = why
         self._outages[service].failed()
-        self.standing.heard(service, up=False, asked_seconds=patience_seconds(why))
+        self.availability.observe(service, up=False, retry_after_seconds=bounded_retry_after_seconds(why))
 
     async def close(self) -> None:
         """Close the connections."""
@@ -93,21 +99,21 @@ def _request(plan: CallPlan) -> str:
     return f"{plan.method} {plan.service.path.partition('?')[0]}"
 
 
-def _out_of_time(service: str) -> Verdict:
+def _out_of_time(service: str) -> ClassifiedError:
     message = "did not answer before the time of the event was over"
-    return Verdict(Kind.DEPENDENCY, "timeout", message, service=service)
+    return ClassifiedError(ErrorKind.DEPENDENCY, "timeout", message, service=service)
 
 
-def _waiting(plan: CallPlan, last: Verdict, pause_seconds: float) -> CallFailed:
+def _waiting(plan: CallPlan, last: ClassifiedError, pause_seconds: float) -> CallFailed:
     """The failure of a call that waits: that of the call that was made last."""
     return CallFailed(
         plan.service.name,
         last.code,
         f"waits while the service keeps failing ({last.message})",
-        kind=Kind.DEPENDENCY,
+        kind=ErrorKind.DEPENDENCY,
         unknown=False,
         retry_after_seconds=pause_seconds,
         status=last.status,
         request=_request(plan),
-        made=False,
+        attempted=False,
     )

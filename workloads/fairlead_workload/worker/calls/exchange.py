@@ -17,7 +17,7 @@ import httpx
 import msgspec
 
 from fairlead_workload.worker.calls.answers import kept, target
-from fairlead_workload.worker.failures.retries import CallFailed, Kind
+from fairlead_workload.worker.failures.retries import CallFailed, ErrorKind
 from fairlead_workload.worker.handlers.plans import CallPlan
 
 MAX_RESULT_BYTES = 65_536
@@ -81,7 +81,7 @@ class _Sending:
 
 
 def _unanswered(service: str, code: str, message: str, *, unknown: bool) -> CallFailed:
-    return CallFailed(service, code, message, kind=Kind.DEPENDENCY, unknown=unknown)
+    return CallFailed(service, code, message, kind=ErrorKind.DEPENDENCY, unknown=unknown)
 
 
 def _check(service: str, response: httpx.Response) -> None:
@@ -93,9 +93,9 @@ def _check(service: str, response: httpx.Response) -> None:
     if 200 <= status < 300:
         return
     if status >= 500 or status in _TRY_LATER:
-        kind = Kind.DEPENDENCY
+        kind = ErrorKind.DEPENDENCY
     else:
-        kind = Kind.COUNTED if status == 409 else Kind.REJECTED
+        kind = ErrorKind.LIMITED_RETRY if status == 409 else ErrorKind.REJECTED
     raise CallFailed(
         service,
         f"http-{status}",

@@ -20,17 +20,17 @@ _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 
 
 @dataclass(frozen=True, slots=True)
-class Moved:
+class MoveResult:
     """What a redrive or purge came to. `failed`: matched, but were gone when their turn came."""
 
     matched: int = 0
     moved: int = 0
     failed: int = 0
 
-    def and_also(self, moved: list[str]) -> "Moved":
+    def plus(self, moved: list[str]) -> "MoveResult":
         """With one more that matched; `moved` is empty when it was gone."""
         gone = not moved
-        return Moved(self.matched + 1, self.moved + (not gone), self.failed + gone)
+        return MoveResult(self.matched + 1, self.moved + (not gone), self.failed + gone)
 
 
 async def matching(queue: DeadLetters, match: LetterFilter, *, most: int | None = None) -> AsyncIterator[DeadLetter]:
@@ -60,23 +60,23 @@ async def redrive(
     most: int | None = None,
     clock: Callable[[], float] = time.time,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-) -> Moved:
+) -> MoveResult:
     """Send matching letters back to the queue, at most so many and so fast."""
-    result = Moved()
+    result = MoveResult()
     async for letter in matching(queue, _failed_by(match, clock()), most=most):
         if result.matched:
             await sleep(1 / rate_per_second)
-        result = result.and_also(await queue.redrive([letter.id]))
+        result = result.plus(await queue.redrive([letter.id]))
     return result
 
 
 async def purge(
     queue: DeadLetters, match: LetterFilter, *, most: int | None = None, clock: Callable[[], float] = time.time
-) -> Moved:
+) -> MoveResult:
     """Remove matching letters for good."""
-    result = Moved()
+    result = MoveResult()
     async for letter in matching(queue, _failed_by(match, clock()), most=most):
-        result = result.and_also(await queue.purge([letter.id]))
+        result = result.plus(await queue.purge([letter.id]))
     return result
 
 

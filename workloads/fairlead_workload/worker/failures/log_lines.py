@@ -7,21 +7,21 @@ from typing import Any
 
 from fairlead_workload.model import instants
 from fairlead_workload.queues.base import Delivery, Failure
-from fairlead_workload.worker.decisions import Later
+from fairlead_workload.worker.decisions import Retry
 
 
-def retry(delivery: Delivery, ending: Later, *, now: float) -> dict[str, Any]:
+def retry(delivery: Delivery, outcome: Retry, *, now: float) -> dict[str, Any]:
     """An event that is given back. `attempt`: how many were made; of the broker's deliveries where nobody counts."""
-    why = ending.why
+    why = outcome.why
     answered = {"step": why.step, "called_service": why.service, "status": why.status}
     return {
         **_about(delivery),
         **{name: value for name, value in answered.items() if value},
         "error_code": why.code,
         "error": why.message,
-        "attempt": delivery.deliveries if ending.attempts is None else ending.attempts,
-        "delay_seconds": round(ending.delay_seconds, 3),
-        "next_try_at": instants.render(now + ending.delay_seconds),
+        "attempt": delivery.deliveries if outcome.attempts is None else outcome.attempts,
+        "delay_seconds": round(outcome.delay_seconds, 3),
+        "next_try_at": instants.render(now + outcome.delay_seconds),
     }
 
 

@@ -19,17 +19,17 @@ from fairlead_workload.queues.base import Delivery, Failure
 from fairlead_workload.stores.base import RecordWrite, Store, Unit
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.batches.commands import CommandRules
-from fairlead_workload.worker.decisions import Dead, Later
-from fairlead_workload.worker.dispatch import CommandItem, Item, Refusal
+from fairlead_workload.worker.decisions import DeadLettered, Retry
+from fairlead_workload.worker.dispatch import CommandItem, Item, RejectedDelivery
 from fairlead_workload.worker.failures.outage import Outage
 from fairlead_workload.worker.failures.retries import (
     Again,
+    ClassifiedError,
     ErrorClass,
+    ErrorKind,
     Failures,
     GiveUp,
-    Kind,
-    Policy,
-    Verdict,
+    RetryPolicy,
     classify,
     count,
 )
@@ -38,13 +38,13 @@ from fairlead_workload.worker.stats import WorkerStats
 WORKER_VERSION = version("fairlead")
 
 
-class Failing:
+class FailurePolicy:
     """Decides on failures of one service's events and keeps their records."""
 
     def __init__(
         self,
         store: Store,
-        policy: Policy,
+        retry_policy: RetryPolicy,
         rules: CommandRules,
         queue: QueueSpec,
         *,
@@ -53,7 +53,7 @@ class Failing:
         clock: Callable[[], float],
     ) -> None:
         self._store = store
-        self._policy = policy
+        self._retry_policy = retry_policy
         self._rules = rules
         self._clock = clock
         self._outage = outage
@@ -61,37 +61,37 @@ class Failing:
         self._failures_seconds = retention.inbox_seconds(queue)
         self._dead_letter_seconds = retention.dead_letter_seconds(queue)
 
-    def weigh(
+    def assess(
         self, item: Item, error: BaseException, *, step: str = "", called: str = "", anew: bool = False
-    ) -> tuple[Failures, Later | GiveUp]:
+    ) -> tuple[Failures, Retry | GiveUp]:
         """The failures with this one, of `step` and the service it `called`, and what follows.
 
         Tells the outage mode and the counters.
 
         `anew`: the age counts from the first failure on record, not from the event's publication.
         """
-        verdict = classify(error).at(step, called)
-        self._note(item.event.type, verdict, error)
+        cause = classify(error).at(step, called)
+        self._count(item.event.type, cause, error)
         delivery, now = item.delivery, self._clock()
         failures = count(
-            item.history.failures, verdict, now=now, deliveries=delivery.deliveries, redrives=delivery.redrives
+            item.history.failures, cause, now=now, deliveries=delivery.deliveries, redrives=delivery.redrives
         )
-        if item.history.failures is None and delivery.deliveries > 1 and verdict.kind is Kind.DEPENDENCY:
+        if item.history.failures is None and delivery.deliveries > 1 and cause.kind is ErrorKind.DEPENDENCY:
             failures = _from_broker(failures, delivery)
         since_failed = max(0.0, now - failures.first_failed_at)
         age_seconds = since_failed if anew or delivery.redrives else delivery.age_seconds(now)
-        decision = self._policy.decide(verdict, failures, age_seconds=age_seconds)
+        decision = self._retry_policy.decide(cause, failures, age_seconds=age_seconds)
         if isinstance(decision, Again):
-            return failures, Later(decision.delay_seconds, verdict, failures.attempts)
+            return failures, Retry(decision.delay_seconds, cause, failures.attempts)
         return failures, decision
 
-    def _note(self, event_type: str, verdict: Verdict, error: BaseException) -> None:
-        if verdict.made:
-            self._stats.failed[self._stats.label(event_type), verdict.kind] += 1
+    def _count(self, event_type: str, cause: ClassifiedError, error: BaseException) -> None:
+        if cause.attempted:
+            self._stats.failed[self._stats.label(event_type), cause.kind] += 1
         if isinstance(error, Unavailable):  # what store, queue or cache say; no failure of an event or a service is one
             self._outage.failed()
 
-    async def remember(self, item: Item, failures: Failures, *others: RecordWrite) -> None:
+    async def store_failures(self, item: Item, failures: Failures, *others: RecordWrite) -> None:
         """Keep the count for the next attempt, if the store can be written."""
         record = inbox.failed(item.id, failures, expires_at=self._clock() + self._failures_seconds)
         try:
@@ -99,26 +99,26 @@ class Failing:
         except (Conflict, DependencyError):
             return
 
-    async def single(self, item: Item, error: BaseException) -> Later | Dead:
+    async def retry_or_dead_letter(self, item: Item, error: BaseException) -> Retry | DeadLettered:
         """An event of one unit failed: try again, or bury it with its operation."""
-        failures, decision = self.weigh(item, error)
-        if isinstance(decision, Later):
-            await self.remember(item, failures)
+        failures, decision = self.assess(item, error)
+        if isinstance(decision, Retry):
+            await self.store_failures(item, failures)
             return decision
         failure = self.failure(item, failures, decision)
-        return await self.bury(item, failure)
+        return await self.dead_letter(item, failure)
 
-    async def fact(self, item: Item, error: BaseException) -> Later:
+    async def retry_unread(self, item: Item, error: BaseException) -> Retry:
         """An event for a handler could not even be begun: the store did not say how far it is."""
-        verdict = classify(error)
-        self._note(item.event.type, verdict, error)
-        return self.uncounted(item, verdict)
+        cause = classify(error)
+        self._count(item.event.type, cause, error)
+        return self.retry_uncounted(item, cause)
 
-    def uncounted(self, item: Item, why: Verdict) -> Later:
+    def retry_uncounted(self, item: Item, why: ClassifiedError) -> Retry:
         """Try again, when there is no count to go by but the broker's."""
-        return Later(self._policy.delay_seconds(item.delivery.deliveries), why)
+        return Retry(self._retry_policy.delay_seconds(item.delivery.deliveries), why)
 
-    async def bury(self, item: Item, failure: Failure, *others: RecordWrite) -> Later | Dead:
+    async def dead_letter(self, item: Item, failure: Failure, *others: RecordWrite) -> Retry | DeadLettered:
         """Write the inbox entry of a dead letter, with the operation's record for a command, and `others`."""
         now = self._clock()
         records = inbox.dead(
@@ -130,36 +130,42 @@ class Failing:
         try:
             await self._store.commit(Unit(records=(*records, *others)))
         except (Conflict, DependencyError) as error:  # ended by another, or by nobody now: the next delivery will tell
-            return Later(self._policy.delay_seconds(1), classify(error))
-        return Dead(failure, inbox.moved(records[0]))
+            return Retry(self._retry_policy.delay_seconds(1), classify(error))
+        return DeadLettered(failure, inbox.moved(records[0]))
 
-    async def moved(self, record: RecordWrite | None) -> None:
+    async def confirm_moved(self, record: RecordWrite | None) -> None:
         """The message is among the dead letters. Without this note a copy published twice would go there twice."""
         if record is not None:
             with suppress(Conflict, DependencyError):
                 await self._store.commit(Unit(records=(record,)))
 
-    async def refuse(self, refusal: Refusal) -> Later | Dead:
+    async def reject(self, rejected: RejectedDelivery) -> Retry | DeadLettered:
         """A delivery that cannot be handled. Nothing is on record about it but, for a command, the operation."""
-        verdict = classify(refusal.error)
-        event_type = refusal.event.type if refusal.event else ""
-        self._note(event_type, verdict, refusal.error)
+        cause = classify(rejected.error)
+        event_type = rejected.event.type if rejected.event else ""
+        self._count(event_type, cause, rejected.error)
         now = self._clock()
-        class_ = ErrorClass.UNDECODABLE if isinstance(refusal.error, UndecodableEvent) else ErrorClass.REJECTED
+        class_ = ErrorClass.UNDECODABLE if isinstance(rejected.error, UndecodableEvent) else ErrorClass.REJECTED
         failures = Failures(total=1, first_failed_at=now)
-        failure = self._describe(failures, GiveUp(class_, verdict.code, verdict.message))
-        if refusal.event is None:
-            return Dead(failure)
-        failure = _about(failure, event_type, refusal.event.traceparent, refusal.data.operation if refusal.data else "")
-        if refusal.data is not None and refusal.data.operation:
+        failure = self._describe(failures, GiveUp(class_, cause.code, cause.message))
+        if rejected.event is None:
+            return DeadLettered(failure)
+        failure = _about(
+            failure, event_type, rejected.event.traceparent, rejected.data.operation if rejected.data else ""
+        )
+        if rejected.data is not None and rejected.data.operation:
             record = self._rules.dead_operation(
-                refusal.event.id, refusal.event.subject, refusal.data.at, problems.not_applied(failure.error_class), now
+                rejected.event.id,
+                rejected.event.subject,
+                rejected.data.at,
+                problems.not_applied(failure.error_class),
+                now,
             )
             try:
                 await self._store.commit(Unit(records=(record,)))
             except DependencyError as error:
-                return Later(self._policy.delay_seconds(refusal.delivery.deliveries), classify(error))
-        return Dead(failure)
+                return Retry(self._retry_policy.delay_seconds(rejected.delivery.deliveries), classify(error))
+        return DeadLettered(failure)
 
     def failure(self, item: Item, failures: Failures, decision: GiveUp) -> Failure:
         """The metadata of a dead letter."""

@@ -26,9 +26,9 @@ MAX_MESSAGE = 1_000
 MAX_RETRY_AFTER_SECONDS = 3_600.0
 
 
-class Kind(StrEnum):
+class ErrorKind(StrEnum):
     DEPENDENCY = "dependency"
-    COUNTED = "counted"
+    LIMITED_RETRY = "counted"
     REJECTED = "rejected"
 
 
@@ -61,8 +61,8 @@ class NoHandler(Exception):
 class CallFailed(DependencyError):
     """A service did not answer a call with 2xx. `unknown`: it may have done what was asked.
 
-    `request` is the method and path of the call, `status` that of the answer, if there was one. Not `made`: the service
-    keeps failing, so it was not even asked.
+    `request` is the method and path of the call, `status` that of the answer, if there was one.
+    Not `attempted`: the service keeps failing, so no request was sent.
     """
 
     def __init__(
@@ -71,12 +71,12 @@ class CallFailed(DependencyError):
         code: str,
         message: str,
         *,
-        kind: Kind,
+        kind: ErrorKind,
         unknown: bool,
         retry_after_seconds: float = 0.0,
         status: int = 0,
         request: str = "",
-        made: bool = True,
+        attempted: bool = True,
     ) -> None:
         super().__init__(service, message)
         self.code = code
@@ -85,7 +85,7 @@ class CallFailed(DependencyError):
         self.retry_after_seconds = retry_after_seconds
         self.status = status
         self.request = request
-        self.made = made
+        self.attempted = attempted
 
     def __str__(self) -> str:
         return f"{self.dependency} {self.request}: {self.message}" if self.request else super().__str__()
@@ -102,63 +102,67 @@ class WorkerDied(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class ClassifiedError:
     """A failure, classified. `retry_after_seconds` is what the dependency asked for (0: nothing).
 
-    `step` is where a handler failed, `service` what it called, `status` the answer. Not `made`: nothing was tried.
+    `step` is where a handler failed, `service` what it called, `status` the answer. Not `attempted`: nothing was tried.
     `deaths`: how many deliveries ended with the worker (0: this one failed otherwise).
     """
 
-    kind: Kind
+    kind: ErrorKind
     code: str
     message: str
     retry_after_seconds: float = 0.0
     step: str = ""
     service: str = ""
     status: int = 0
-    made: bool = True
+    attempted: bool = True
     deaths: int = 0
 
-    def at(self, step: str, called: str) -> "Verdict":
+    def at(self, step: str, called: str) -> "ClassifiedError":
         """The same, of this step of a handler, while it `called` a service."""
         if not step:
             return self
         return replace(self, step=step, service=called or self.service, message=bounded(f"step {step}: {self.message}"))
 
 
-def classify(error: BaseException) -> Verdict:
+def classify(error: BaseException) -> ClassifiedError:
     """The kind and the stable code of a failure; the message is bounded and names no secret."""
     if isinstance(error, CallFailed):
-        return Verdict(
+        return ClassifiedError(
             error.kind,
             error.code,
             bounded(error),
             error.retry_after_seconds,
             service=error.dependency,
             status=error.status,
-            made=error.made,
+            attempted=error.attempted,
         )
     if isinstance(error, Rejected):
-        return Verdict(Kind.REJECTED, error.code, bounded(error))
+        return ClassifiedError(ErrorKind.REJECTED, error.code, bounded(error))
     if isinstance(error, NoHandler):
-        return Verdict(Kind.COUNTED, "no-handler", bounded(error))
+        return ClassifiedError(ErrorKind.LIMITED_RETRY, "no-handler", bounded(error))
     if isinstance(error, UndecodableEvent):
-        return Verdict(Kind.REJECTED, "decode", bounded(error))
+        return ClassifiedError(ErrorKind.REJECTED, "decode", bounded(error))
     if isinstance(error, Problem):
-        return Verdict(Kind.REJECTED, "schema" if error.type == "invalid-document" else error.type, problem_text(error))
+        return ClassifiedError(
+            ErrorKind.REJECTED, "schema" if error.type == "invalid-document" else error.type, problem_text(error)
+        )
     if isinstance(error, ExpressionError):
-        return Verdict(Kind.COUNTED, "expression", bounded(error))
+        return ClassifiedError(ErrorKind.LIMITED_RETRY, "expression", bounded(error))
     if isinstance(error, Refused):
-        return Verdict(Kind.REJECTED, "refused", bounded(error))
+        return ClassifiedError(ErrorKind.REJECTED, "refused", bounded(error))
     if isinstance(error, DependencyError):
-        return Verdict(Kind.DEPENDENCY, "unavailable", bounded(error))
+        return ClassifiedError(ErrorKind.DEPENDENCY, "unavailable", bounded(error))
     if isinstance(error, Conflict):
-        return Verdict(Kind.DEPENDENCY, "contention", bounded(error))
+        return ClassifiedError(ErrorKind.DEPENDENCY, "contention", bounded(error))
     if isinstance(error, TimeoutError):
-        return Verdict(Kind.DEPENDENCY, "timeout", "the event took longer than worker.timeout")
+        return ClassifiedError(ErrorKind.DEPENDENCY, "timeout", "the event took longer than worker.timeout")
     if isinstance(error, WorkerDied):
-        return Verdict(Kind.COUNTED, "worker-died", bounded(error), deaths=error.deliveries)
-    return Verdict(Kind.COUNTED, "internal", f"an unexpected {type(error).__name__}; the worker's log has the details")
+        return ClassifiedError(ErrorKind.LIMITED_RETRY, "worker-died", bounded(error), deaths=error.deliveries)
+    return ClassifiedError(
+        ErrorKind.LIMITED_RETRY, "internal", f"an unexpected {type(error).__name__}; the worker's log has the details"
+    )
 
 
 def bounded(error: object, limit: int = MAX_MESSAGE) -> str:
@@ -206,12 +210,12 @@ class GiveUp:
     message: str
 
 
-def patience_seconds(failure: Verdict) -> float:
+def bounded_retry_after_seconds(failure: ClassifiedError) -> float:
     """How long the dependency asked to be left alone, within reason."""
     return min(failure.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
 
 
-class Policy:
+class RetryPolicy:
     """`queue.retry`, ready to decide. `random` gives numbers in [0, 1)."""
 
     def __init__(self, retry: Retry, *, random: Callable[[], float]) -> None:
@@ -234,29 +238,29 @@ class Policy:
         jitter = self._backoff.jitter_percent / 100
         return float(delay * (1 + jitter * (2 * self._random() - 1)))
 
-    def decide(self, verdict: Verdict, failures: Failures, *, age_seconds: float) -> Again | GiveUp:
+    def decide(self, cause: ClassifiedError, failures: Failures, *, age_seconds: float) -> Again | GiveUp:
         """What follows a failure. `failures` includes it; `age_seconds` is the event's, or since its last redrive."""
-        if verdict.kind is Kind.REJECTED:
-            return GiveUp(ErrorClass.REJECTED, verdict.code, verdict.message)
-        cause = bounded(f"{verdict.code}: {verdict.message}")
-        if verdict.kind is Kind.COUNTED and failures.counted >= self.max_attempts:
-            return GiveUp(ErrorClass.EXHAUSTED, "maxAttempts", cause)
+        if cause.kind is ErrorKind.REJECTED:
+            return GiveUp(ErrorClass.REJECTED, cause.code, cause.message)
+        message = bounded(f"{cause.code}: {cause.message}")
+        if cause.kind is ErrorKind.LIMITED_RETRY and failures.counted >= self.max_attempts:
+            return GiveUp(ErrorClass.EXHAUSTED, "maxAttempts", message)
         if age_seconds >= self.max_age_seconds:
-            return GiveUp(ErrorClass.EXPIRED, "maxAge", cause)
-        return Again(max(self.delay_seconds(failures.total), patience_seconds(verdict)))
+            return GiveUp(ErrorClass.EXPIRED, "maxAge", message)
+        return Again(max(self.delay_seconds(failures.total), bounded_retry_after_seconds(cause)))
 
 
-def count(failures: Failures | None, verdict: Verdict, *, now: float, deliveries: int, redrives: int) -> Failures:
+def count(failures: Failures | None, cause: ClassifiedError, *, now: float, deliveries: int, redrives: int) -> Failures:
     """`failures` with one more, or with every death of a worker; those from before a redrive are forgotten."""
-    times = verdict.deaths or 1
+    times = cause.deaths or 1
     if failures is None or failures.redrives < redrives:
         failures = Failures(first_failed_at=now, redrives=redrives)
     return Failures(
-        counted=failures.counted + (times if verdict.kind is not Kind.DEPENDENCY else 0),
+        counted=failures.counted + (times if cause.kind is not ErrorKind.DEPENDENCY else 0),
         total=failures.total + times,
-        waited=failures.waited + (not verdict.made),
+        waited=failures.waited + (not cause.attempted),
         deliveries=deliveries,
         first_failed_at=failures.first_failed_at,
         redrives=redrives,
-        alone=verdict.deaths > 0,
+        alone=cause.deaths > 0,
     )

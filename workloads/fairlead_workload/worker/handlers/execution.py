@@ -23,31 +23,31 @@ from fairlead_workload.model import retention
 from fairlead_workload.queues.base import Failure
 from fairlead_workload.stores.base import FAILURES, Committed, Record, RecordWrite, Store, Unit
 from fairlead_workload.worker import inbox
-from fairlead_workload.worker.batches.cache_update import tell
+from fairlead_workload.worker.batches.cache_update import update_cache
 from fairlead_workload.worker.calls.client import Caller
-from fairlead_workload.worker.decisions import DONE, Dead, Done, Ending, Later
+from fairlead_workload.worker.decisions import DONE, DeadLettered, Done, Outcome, Retry
 from fairlead_workload.worker.dispatch import FactItem
-from fairlead_workload.worker.failures.policy import Failing
+from fairlead_workload.worker.failures.policy import FailurePolicy
 from fairlead_workload.worker.failures.retries import (
     MAX_MESSAGE,
     CallFailed,
+    ClassifiedError,
     ErrorClass,
+    ErrorKind,
     GiveUp,
-    Kind,
     Rejected,
-    Verdict,
     WorkerDied,
     bounded,
     classify,
 )
 from fairlead_workload.worker.handlers import steps
 from fairlead_workload.worker.handlers.plans import CallPlan, StepPlan
-from fairlead_workload.worker.handlers.progress import Course, Phase, Progress, Superseded
+from fairlead_workload.worker.handlers.progress import HandlerRun, Phase, Progress, Superseded
 from fairlead_workload.worker.handlers.steps import StepFailed
 from fairlead_workload.worker.stats import WorkerStats
 
 MAX_DECISIONS = 10
-SUPERSEDED = Later(1.0, Verdict(Kind.DEPENDENCY, "superseded", "another worker has moved the event on"))
+SUPERSEDED = Retry(1.0, ClassifiedError(ErrorKind.DEPENDENCY, "superseded", "another worker has moved the event on"))
 _FORESEEN = (FairleadError, ExpressionError, Rejected, TimeoutError, WorkerDied)
 
 _log = logging.getLogger(__name__)
@@ -61,11 +61,11 @@ class Handlers:
         store: Store,
         caches: Mapping[str, DocumentCache],
         caller: Caller,
-        failing: Failing,
+        failure_policy: FailurePolicy,
         queue: QueueSpec,
         *,
         source: str,
-        wanted: Collection[str],
+        handled_event_types: Collection[str],
         timeout_seconds: float,
         stats: WorkerStats,
         clock: Callable[[], float],
@@ -73,150 +73,155 @@ class Handlers:
         self._store = store
         self._caches = caches
         self._caller = caller
-        self._failing = failing
+        self._failure_policy = failure_policy
         self._source = source
-        self._wanted = wanted
+        self._handled_event_types = handled_event_types
         self._timeout_seconds = timeout_seconds
         self._stats = stats
         self._clock = clock
         self._inbox_seconds = retention.inbox_seconds(queue)
         self._progress_seconds = retention.dead_letter_seconds(queue)
 
-    async def handle(self, item: FactItem, death: WorkerDied | None = None) -> Ending:
+    async def handle(self, item: FactItem, death: WorkerDied | None = None) -> Outcome:
         """One attempt. An attempt that finds the handler failed for good goes on with undoing it.
 
         With a `death` it is the attempt of the worker that died, which is only counted now.
         """
-        course: Course | None = None
+        run: HandlerRun | None = None
         while True:
             try:
                 async with asyncio.timeout(self._timeout_seconds):
-                    if course is None:
+                    if run is None:
                         (item.history,) = await inbox.read_histories(self._store, [item.id])
                         ended = item.history.ended(item.delivery.redrives)
                         if ended is not None:
                             return self._before(item, ended)
-                        course = Course(item)
+                        run = HandlerRun(item)
                         if death is not None:
                             raise death
-                    return await self._attempt(course)
+                    return await self._attempt(run)
             except Superseded:
                 return SUPERSEDED
             except Exception as error:  # noqa: BLE001 - outermost for what has begun: a defect of ours undoes it too
-                if course is None:
+                if run is None:
                     return await self._not_begun(item, error)
                 if not isinstance(error, _FORESEEN):
                     _log.exception("unforeseen error", extra={"event_type": item.event.type, "event_id": item.id})
-                ending = await self._failed(course, error)
-                if ending is not None:
-                    return ending
+                outcome = await self._failed(run, error)
+                if outcome is not None:
+                    return outcome
 
-    async def _not_begun(self, item: FactItem, error: Exception) -> Ending:
+    async def _not_begun(self, item: FactItem, error: Exception) -> Outcome:
         """The records of the event could not be read: an outage is waited out, anything else is counted."""
         if isinstance(error, Unavailable | TimeoutError):
-            return await self._failing.fact(item, error)
+            return await self._failure_policy.retry_unread(item, error)
         raise error
 
-    def _before(self, item: FactItem, ended: inbox.InboxEntry) -> Done | Dead:
+    def _before(self, item: FactItem, ended: inbox.InboxEntry) -> Done | DeadLettered:
         if ended.dead is not None and not ended.moved and item.history.inbox is not None:
-            return Dead(ended.dead, inbox.moved_at_last(item.history.inbox))
+            return DeadLettered(ended.dead, inbox.moved_at_last(item.history.inbox))
         self._stats.duplicates[self._stats.label(item.event.type)] += 1
         return DONE
 
     # The course
 
-    async def _attempt(self, course: Course) -> Ending:
-        plan = course.item.plan
-        if course.progress.phase is Phase.FORWARD:
-            await self._run(course, plan.steps)
-            self._stats.succeeded[self._stats.label(course.item.event.type)] += 1
+    async def _attempt(self, run: HandlerRun) -> Outcome:
+        plan = run.item.plan
+        if run.progress.phase is Phase.FORWARD:
+            await self._run(run, plan.steps)
+            self._stats.succeeded[self._stats.label(run.item.event.type)] += 1
             return DONE
-        if course.progress.phase is Phase.UNDOING:
-            await self._run(course, _undoing(course))
-            await self._enter(course, Phase.AFTERWARDS)
-        await self._run(course, plan.on_failure)
-        return await self._bury(course)
+        if run.progress.phase is Phase.COMPENSATING:
+            await self._run(run, _compensating_steps(run))
+            await self._enter(run, Phase.ON_FAILURE)
+        await self._run(run, plan.on_failure)
+        return await self._dead_letter(run)
 
-    async def _run(self, course: Course, plan: tuple[StepPlan, ...]) -> None:
+    async def _run(self, run: HandlerRun, plan: tuple[StepPlan, ...]) -> None:
         """Run what is left of `plan`. Forward, the last commit ends the event."""
-        forward = course.progress.phase is Phase.FORWARD
-        left = _left(course, plan)
+        forward = run.progress.phase is Phase.FORWARD
+        left = _left(run, plan)
         if forward and not left:  # the handler has fewer steps than when the event began
-            await self._commit(course, course.progress, last=True)
+            await self._commit(run, run.progress, last=True)
         while left:
             span = _span(left)
-            course.step, course.called = span[0].id, ""
+            run.step, run.called = span[0].id, ""
             last = forward and len(span) == len(left)
             if span[0].call is not None:
-                await self._call_step(course, span[0], span[0].call, last=last)
+                await self._call_step(run, span[0], span[0].call, last=last)
             else:
-                await self._commit_span(course, span, last=last)
-            left = _left(course, plan)
-        course.step = course.called = ""
+                await self._commit_span(run, span, last=last)
+            left = _left(run, plan)
+        run.step = run.called = ""
 
-    async def _call_step(self, course: Course, step: StepPlan, call: CallPlan, *, last: bool) -> None:
-        item, progress = course.item, course.progress
+    async def _call_step(self, run: HandlerRun, step: StepPlan, call: CallPlan, *, last: bool) -> None:
+        item, progress = run.item, run.progress
         record = await self._document(item) if step.when or call.body else None
         seen = steps.variables(item.event, None if record is None else record.document, progress.results)
         if not steps.applies(step, seen):
-            await self._commit(course, _passing(progress, skipped=(step.id,)), last=last)
+            await self._commit(run, _passing(progress, skipped=(step.id,)), last=last)
             return
         body = item.event.data if call.body is None else call.body(seen)
         if progress.phase is Phase.FORWARD:  # from here until its answer is on record, nobody knows what was done
-            course.progress = structs.replace(progress, unknown=step.id)
-        course.called = call.service.name
+            run.progress = structs.replace(progress, unknown=step.id)
+        run.called = call.service.name
         try:
-            result = await self._caller.call(call, body, headers=self._headers(course, step))
+            result = await self._caller.call(call, body, headers=self._headers(run, step))
         except CallFailed as error:
             if not error.unknown:
-                course.progress = progress
+                run.progress = progress
             raise
-        course.called = ""
+        run.called = ""
         results = {**progress.results, step.id: result}
-        await self._commit(course, _passing(progress, done=(step.id,), results=results), last=last)
+        await self._commit(run, _passing(progress, done=(step.id,), results=results), last=last)
 
-    def _headers(self, course: Course, step: StepPlan) -> dict[str, str]:
-        item = course.item
+    def _headers(self, run: HandlerRun, step: StepPlan) -> dict[str, str]:
+        item = run.item
         headers = {
-            "idempotency-key": f"{item.event.id}/{course.progress.run}/{step.id}",
+            "idempotency-key": f"{item.event.id}/{run.progress.run}/{step.id}",
             "x-request-id": item.delivery.message.headers.get("x-request-id", item.event.id),
         }
         if item.event.traceparent:
             headers["traceparent"] = item.event.traceparent
         return headers
 
-    async def _commit_span(self, course: Course, span: tuple[StepPlan, ...], *, last: bool) -> None:
+    async def _commit_span(self, run: HandlerRun, span: tuple[StepPlan, ...], *, last: bool) -> None:
         """Evaluate and commit steps without a call; once more when the document changed meanwhile."""
-        item = course.item
-        lenient = course.progress.phase is not Phase.FORWARD
+        item = run.item
+        lenient = run.progress.phase is not Phase.FORWARD
         for decision in range(MAX_DECISIONS):
             record = await self._document(item)
             try:
-                result = steps.draft(span, item, record, course.progress.results, lenient=lenient)
+                result = steps.draft(span, item, record, run.progress.results, lenient=lenient)
             except StepFailed as failed:
-                course.step = failed.step
+                run.step = failed.step
                 raise failed.cause from failed
             unit = Unit(
                 steps.mutations(item, record, result),
                 outbox=steps.outbox(
-                    item, record, result, wanted=self._wanted, source=self._source, run=course.progress.run
+                    item,
+                    record,
+                    result,
+                    handled_event_types=self._handled_event_types,
+                    source=self._source,
+                    run=run.progress.run,
                 ),
             )
-            progress = _passing(course.progress, done=result.done, skipped=result.skipped)
+            progress = _passing(run.progress, done=result.done, skipped=result.skipped)
             try:
-                committed = await self._commit(course, progress, last=last, unit=unit)
+                committed = await self._commit(run, progress, last=last, unit=unit)
             except Conflict:
                 if decision == MAX_DECISIONS - 1:
                     raise
                 continue
             if result.changed:
                 cache = self._caches[item.resource.name]
-                await tell(cache, item.resource, item.key, result.document, committed.versions[0])
+                await update_cache(cache, item.resource, item.key, result.document, committed.versions[0])
             return
 
     async def _commit(
         self,
-        course: Course,
+        run: HandlerRun,
         progress: Progress,
         *,
         last: bool = False,
@@ -225,18 +230,18 @@ class Handlers:
     ) -> Committed:
         """Commit `unit` with the event's progress, or with its end. Raises Superseded when another worker was first."""
         unit = unit or Unit()
-        item, now = course.item, self._clock()
+        item, now = run.item, self._clock()
         if last:
-            records = inbox.processed(item.id, item.history, expires_at=now + self._inbox_seconds) + course.ended()
+            records = inbox.processed(item.id, item.history, expires_at=now + self._inbox_seconds) + run.ended()
         else:
-            records = course.moved(progress, expires_at=now + self._progress_seconds)
+            records = run.moved(progress, expires_at=now + self._progress_seconds)
         try:
             committed = await self._store.commit(replace(unit, records=(*records, *others)))
         except Conflict as conflict:
             if conflict.kind is ConflictKind.RECORD:
                 raise Superseded(conflict.subject) from None
             raise
-        course.accept(progress)
+        run.accept(progress)
         return committed
 
     async def _document(self, item: FactItem) -> Record | None:
@@ -245,44 +250,48 @@ class Handlers:
 
     # Failure
 
-    async def _failed(self, course: Course, error: BaseException) -> Ending | None:
+    async def _failed(self, run: HandlerRun, error: BaseException) -> Outcome | None:
         """What follows a failed attempt; None: the handler has failed for good, and this attempt goes on to undo it."""
-        item = course.item
-        forward = course.progress.phase is Phase.FORWARD
+        item = run.item
+        forward = run.progress.phase is Phase.FORWARD
         if forward:
-            course.progress = _presumed(course)
-        failures, decision = self._failing.weigh(item, error, step=course.step, called=course.called, anew=not forward)
+            run.progress = _assuming_call(run)
+        failures, decision = self._failure_policy.assess(
+            item, error, step=run.step, called=run.called, anew=not forward
+        )
         try:
-            if isinstance(decision, Later):
-                fenced = course.moved(course.progress, expires_at=self._clock() + self._progress_seconds)
-                await self._failing.remember(item, failures, *(fenced if course.progress.unknown else ()))
+            if isinstance(decision, Retry):
+                fenced = run.moved(run.progress, expires_at=self._clock() + self._progress_seconds)
+                await self._failure_policy.store_failures(item, failures, *(fenced if run.progress.unknown else ()))
                 return decision
-            failure = self._failing.failure(item, failures, decision)
+            failure = self._failure_policy.failure(item, failures, decision)
             if not forward:
-                failure = self._failing.failure(item, failures, _stuck(decision, course.progress.failure))
-                return await self._failing.bury(item, failure)
-            await self._enter(course, Phase.UNDOING, structs.replace(course.progress, failure=failure))
+                failure = self._failure_policy.failure(
+                    item, failures, _compensation_failed(decision, run.progress.failure)
+                )
+                return await self._failure_policy.dead_letter(item, failure)
+            await self._enter(run, Phase.COMPENSATING, structs.replace(run.progress, failure=failure))
         except Superseded:
             return SUPERSEDED
         except FairleadError as unwritten:  # the store cannot be written now; the next attempt comes to the same end
-            return self._failing.uncounted(item, classify(unwritten))
+            return self._failure_policy.retry_uncounted(item, classify(unwritten))
         return None
 
-    async def _enter(self, course: Course, phase: Phase, progress: Progress | None = None) -> None:
+    async def _enter(self, run: HandlerRun, phase: Phase, progress: Progress | None = None) -> None:
         """Begin a phase, with attempts of its own."""
-        forget = RecordWrite(FAILURES, course.item.id, None)
-        await self._commit(course, structs.replace(progress or course.progress, phase=phase), others=(forget,))
-        course.item.history = replace(course.item.history, failures=None)
+        forget = RecordWrite(FAILURES, run.item.id, None)
+        await self._commit(run, structs.replace(progress or run.progress, phase=phase), others=(forget,))
+        run.item.history = replace(run.item.history, failures=None)
 
-    async def _bury(self, course: Course) -> Ending:
-        item, failure = course.item, course.progress.failure
+    async def _dead_letter(self, run: HandlerRun) -> Outcome:
+        item, failure = run.item, run.progress.failure
         assert failure is not None  # noqa: S101 - entering UNDOING sets it
-        over = Progress(run=course.progress.run, phase=Phase.OVER)
-        record = course.moved(over, expires_at=self._clock() + self._progress_seconds)[0]
-        return await self._failing.bury(item, failure, record)
+        over = Progress(run=run.progress.run, phase=Phase.DEAD_LETTERED)
+        record = run.moved(over, expires_at=self._clock() + self._progress_seconds)[0]
+        return await self._failure_policy.dead_letter(item, failure, record)
 
 
-def _stuck(decision: GiveUp, first: Failure | None) -> GiveUp:
+def _compensation_failed(decision: GiveUp, first: Failure | None) -> GiveUp:
     """Undoing has failed for good: why, and why there was something to undo."""
     message = decision.message
     if first is not None:
@@ -290,26 +299,26 @@ def _stuck(decision: GiveUp, first: Failure | None) -> GiveUp:
     return GiveUp(ErrorClass.COMPENSATION_FAILED, decision.code, bounded(message))
 
 
-def _presumed(course: Course) -> Progress:
+def _assuming_call(run: HandlerRun) -> Progress:
     """The progress; after a death of the worker with the call that it may have made."""
-    progress = course.progress
-    if not course.worker_died or progress.unknown:
+    progress = run.progress
+    if not run.worker_died or progress.unknown:
         return progress
-    began = next((step for step in course.item.plan.steps if not progress.passed(step.id)), None)
+    began = next((step for step in run.item.plan.steps if not progress.passed(step.id)), None)
     return structs.replace(progress, unknown=began.id) if began is not None and began.call is not None else progress
 
 
-def _undoing(course: Course) -> tuple[StepPlan, ...]:
+def _compensating_steps(run: HandlerRun) -> tuple[StepPlan, ...]:
     """What undoes the steps that are done or may be, the last one first."""
-    done = {*course.progress.done, course.progress.unknown}
-    plan = course.item.plan
+    done = {*run.progress.done, run.progress.unknown}
+    plan = run.item.plan
     return tuple(
         plan.compensations[step.id] for step in reversed(plan.steps) if step.id in done & plan.compensations.keys()
     )
 
 
-def _left(course: Course, plan: tuple[StepPlan, ...]) -> list[StepPlan]:
-    return [step for step in plan if not course.progress.passed(step.id)]
+def _left(run: HandlerRun, plan: tuple[StepPlan, ...]) -> list[StepPlan]:
+    return [step for step in plan if not run.progress.passed(step.id)]
 
 
 def _span(left: list[StepPlan]) -> tuple[StepPlan, ...]:

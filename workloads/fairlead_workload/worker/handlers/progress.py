@@ -18,9 +18,9 @@ from fairlead_workload.worker.dispatch import FactItem
 
 class Phase(StrEnum):
     FORWARD = "forward"  # the handler's steps
-    UNDOING = "undoing"  # compensation, in reverse
-    AFTERWARDS = "afterwards"  # onFailure
-    OVER = "over"  # a dead letter; a redrive begins a new run
+    COMPENSATING = "undoing"  # compensation, in reverse
+    ON_FAILURE = "afterwards"  # onFailure
+    DEAD_LETTERED = "over"  # a dead letter; a redrive begins a new run
 
 
 class Progress(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -47,7 +47,7 @@ _encode = msgspec.json.Encoder().encode
 _decoder = msgspec.json.Decoder(Progress)
 
 
-class Course:
+class HandlerRun:
     """One event on its way through its steps, as this worker knows it."""
 
     def __init__(self, item: FactItem) -> None:
@@ -57,7 +57,7 @@ class Course:
         self.step = ""  # the one under way, if any
         self.called = ""  # the service that it waits for, or waited for in vain
         self._revision = 0 if stored is None else stored.revision
-        if self.progress.phase is Phase.OVER:
+        if self.progress.phase is Phase.DEAD_LETTERED:
             self.progress = Progress(run=self.progress.run + 1, deliveries=item.delivery.deliveries - 1)
 
     @property

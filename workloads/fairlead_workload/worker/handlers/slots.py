@@ -34,42 +34,42 @@ class Slots:
         self._running: Counter[str] = Counter()
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}  # in the order of their next turns
         self._batches = 0
-        self._open = asyncio.Event()
-        self._open.set()
-        self._quiet = asyncio.Event()
-        self._one = asyncio.Lock()
+        self._admitting = asyncio.Event()
+        self._admitting.set()
+        self._idle = asyncio.Event()
+        self._exclusive = asyncio.Lock()
 
     async def enter(self) -> None:
         """Begin a batch."""
-        while not self._open.is_set():
-            await self._open.wait()
+        while not self._admitting.is_set():
+            await self._admitting.wait()
         self._batches += 1
 
     def leave(self) -> None:
         """The batch has ended."""
         self._batches -= 1
-        self._settle()
+        self._signal_idle()
 
     @contextlib.asynccontextmanager
-    async def alone(self) -> AsyncIterator[None]:
+    async def exclusive(self) -> AsyncIterator[None]:
         """Wait until nothing runs, and keep it so."""
-        async with self._one:
-            self._open.clear()
+        async with self._exclusive:
+            self._admitting.clear()
             try:
-                self._quiet.clear()
-                self._settle()
-                await self._quiet.wait()
+                self._idle.clear()
+                self._signal_idle()
+                await self._idle.wait()
                 yield
             finally:
-                self._open.set()
-                self._give()
+                self._admitting.set()
+                self._assign()
 
     @contextlib.asynccontextmanager
     async def slot(self, handler: str) -> AsyncIterator[None]:
         """Wait for a turn of `handler` and hold its slot."""
         turn: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._waiting.setdefault(handler, deque()).append(turn)
-        self._give()
+        self._assign()
         try:
             await turn
             yield
@@ -77,15 +77,15 @@ class Slots:
             if turn.done() and not turn.cancelled():
                 self._free += 1
                 self._running[handler] -= 1
-                self._give()
-                self._settle()
+                self._assign()
+                self._signal_idle()
 
-    def _settle(self) -> None:
+    def _signal_idle(self) -> None:
         if self._free == self._slots and not self._batches:
-            self._quiet.set()
+            self._idle.set()
 
-    def _give(self) -> None:
-        while self._open.is_set() and self._free and (handler := self._next()) is not None:
+    def _assign(self) -> None:
+        while self._admitting.is_set() and self._free and (handler := self._next()) is not None:
             turns = self._waiting.pop(handler)
             turn = turns.popleft()
             if turns:

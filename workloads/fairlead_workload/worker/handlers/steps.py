@@ -138,14 +138,14 @@ def mutations(item: FactItem, record: Record | None, result: Draft) -> tuple[Mut
 
 
 def outbox(
-    item: FactItem, record: Record | None, result: Draft, *, wanted: Collection[str], source: str, run: int
+    item: FactItem, record: Record | None, result: Draft, *, handled_event_types: Collection[str], source: str, run: int
 ) -> tuple[OutboxEvent, ...]:
     """The events that follow: one `updated` fact if a handler wants it, and what the steps publish, with stable ids."""
     mutation = 0 if result.changed else None
     sequence = "" if result.changed or record is None else str(record.version)
     updated = f"{item.resource.name}.updated"
     events = [(step.publish or "", step.id, document) for step, document in result.published]
-    if result.changed and updated in wanted:
+    if result.changed and updated in handled_event_types:
         events.insert(0, (updated, result.done[0], result.document))
     return tuple(
         document_event(

@@ -12,9 +12,9 @@ from fairlead_workload.errors import DependencyError
 from fairlead_workload.model import retention
 from fairlead_workload.stores.base import PROGRESS, RecordWrite, Store
 from fairlead_workload.worker import inbox
-from fairlead_workload.worker.decisions import DONE, Dead, Done, Later
+from fairlead_workload.worker.decisions import DONE, DeadLettered, Done, Retry
 from fairlead_workload.worker.dispatch import UnhandledItem
-from fairlead_workload.worker.failures.policy import Failing
+from fairlead_workload.worker.failures.policy import FailurePolicy
 from fairlead_workload.worker.failures.retries import ErrorClass, GiveUp, NoHandler
 from fairlead_workload.worker.stats import WorkerStats
 
@@ -23,43 +23,49 @@ class Unhandled:
     """Ends the events that no handler of one service takes."""
 
     def __init__(
-        self, store: Store, failing: Failing, queue: QueueSpec, *, stats: WorkerStats, clock: Callable[[], float]
+        self,
+        store: Store,
+        failure_policy: FailurePolicy,
+        queue: QueueSpec,
+        *,
+        stats: WorkerStats,
+        clock: Callable[[], float],
     ) -> None:
         self._store = store
-        self._failing = failing
+        self._failure_policy = failure_policy
         self._stats = stats
         self._clock = clock
         self._progress_seconds = retention.dead_letter_seconds(queue)
 
-    async def end(self, item: UnhandledItem) -> Done | Later | Dead:
+    async def end(self, item: UnhandledItem) -> Done | Retry | DeadLettered:
         """What becomes of the event."""
         if item.announced and item.fresh:
             return DONE
         try:
             (item.history,) = await inbox.read_histories(self._store, [item.id])
         except DependencyError as error:
-            return await self._failing.fact(item, error)
+            return await self._failure_policy.retry_unread(item, error)
         ended = item.history.ended(item.delivery.redrives)
         if ended is not None:
             return self._before(item, ended)
-        if item.announced and not item.history.begun:
+        if item.announced and not item.history.started:
             return DONE
         return await self._give_up(item)
 
-    def _before(self, item: UnhandledItem, ended: inbox.InboxEntry) -> Done | Dead:
+    def _before(self, item: UnhandledItem, ended: inbox.InboxEntry) -> Done | DeadLettered:
         if ended.dead is not None and not ended.moved and item.history.inbox is not None:
-            return Dead(ended.dead, inbox.moved_at_last(item.history.inbox))
+            return DeadLettered(ended.dead, inbox.moved_at_last(item.history.inbox))
         self._stats.duplicates[self._stats.label(item.event.type)] += 1
         return DONE
 
-    async def _give_up(self, item: UnhandledItem) -> Later | Dead:
+    async def _give_up(self, item: UnhandledItem) -> Retry | DeadLettered:
         error = NoHandler(item.event.type)
-        failures, decision = self._failing.weigh(item, error)
-        if isinstance(decision, Later):
-            await self._failing.remember(item, failures)
+        failures, decision = self._failure_policy.assess(item, error)
+        if isinstance(decision, Retry):
+            await self._failure_policy.store_failures(item, failures)
             return decision
-        failure = self._failing.failure(item, failures, GiveUp(ErrorClass.NO_HANDLER, "no-handler", str(error)))
-        return await self._failing.bury(item, failure, *self._progress(item))
+        failure = self._failure_policy.failure(item, failures, GiveUp(ErrorClass.NO_HANDLER, "no-handler", str(error)))
+        return await self._failure_policy.dead_letter(item, failure, *self._progress(item))
 
     def _progress(self, item: UnhandledItem) -> tuple[RecordWrite, ...]:
         """How far the event is, kept for as long as its dead letter."""

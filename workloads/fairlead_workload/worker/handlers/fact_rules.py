@@ -14,9 +14,9 @@ from fairlead_workload.worker.handlers import steps
 class FactRules:
     """Decides on events for handlers."""
 
-    def __init__(self, queue: QueueSpec, *, source: str, wanted: Collection[str]) -> None:
+    def __init__(self, queue: QueueSpec, *, source: str, handled_event_types: Collection[str]) -> None:
         self._source = source
-        self._wanted = wanted
+        self._handled_event_types = handled_event_types
         self._inbox_seconds = retention.inbox_seconds(queue)
 
     def decide(self, item: FactItem, record: Record | None, *, now: float) -> Decision | None:
@@ -31,6 +31,8 @@ class FactRules:
             steps.mutations(item, record, result),
             (),
             inbox.processed(item.id, item.history, expires_at=now + self._inbox_seconds),
-            steps.outbox(item, record, result, wanted=self._wanted, source=self._source, run=1),
+            steps.outbox(
+                item, record, result, handled_event_types=self._handled_event_types, source=self._source, run=1
+            ),
         )
         return Decision(unit, result.document, result.changed)

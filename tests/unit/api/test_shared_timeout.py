@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fairlead_workload.api.shared_timeout import Patience
+from fairlead_workload.api.shared_timeout import SharedTimeout
 
 
 async def answer() -> str:
@@ -17,18 +17,18 @@ async def forever() -> None:
 
 
 async def test_what_comes_in_time_is_the_result() -> None:
-    assert await Patience(60).wait_for(answer()) == "answer"
+    assert await SharedTimeout(60).wait_for(answer()) == "answer"
 
 
 async def test_what_takes_too_long_is_a_timeout() -> None:
-    patience = Patience(0.001)
+    patience = SharedTimeout(0.001)
     for _ in range(2):  # the timer is set again
         with pytest.raises(TimeoutError):
             await patience.wait_for(forever())
 
 
 async def test_every_wait_has_its_own_limit() -> None:
-    patience = Patience(0.001)
+    patience = SharedTimeout(0.001)
     waits = [patience.wait_for(forever()), patience.wait_for(answer()), patience.wait_for(forever())]
     first, second, third = await asyncio.gather(*waits, return_exceptions=True)
     assert isinstance(first, TimeoutError)
@@ -41,11 +41,11 @@ async def test_a_failure_passes() -> None:
         raise ValueError("a fault")
 
     with pytest.raises(ValueError, match="a fault"):
-        await Patience(60).wait_for(fail())
+        await SharedTimeout(60).wait_for(fail())
 
 
 async def test_a_cancellation_from_outside_passes() -> None:
-    task = asyncio.create_task(Patience(60).wait_for(forever()))
+    task = asyncio.create_task(SharedTimeout(60).wait_for(forever()))
     await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):

@@ -13,7 +13,7 @@ Hidden = Mapping[str, Collection[str]]
 """Names of properties by the resource that hides them."""
 
 
-def shown(body: bytes, hidden: Hidden) -> bytes:
+def redacted(body: bytes, hidden: Hidden) -> bytes:
     """The encoded event in `body` without what is hidden. What is no event of a resource that hides stays as it is."""
     try:
         event = msgspec.json.decode(body)
