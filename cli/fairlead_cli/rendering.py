@@ -1,7 +1,7 @@
 """`fairlead render`: the children of the ApiServices of some files, as YAML, in the order in which they are applied.
 
-Decided here: what a cluster is taken to have when nobody says otherwise. Findings are told like `lint` tells them, on
-standard error; what nothing serves yet is rendered all the same.
+Without `--capabilities` a default set of optional kinds is assumed. Findings are reported as by `lint`, on standard
+error; what nothing serves yet is rendered all the same.
 """
 
 import re

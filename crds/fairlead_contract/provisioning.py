@@ -1,6 +1,6 @@
-"""What a provision or teardown Job tells: the result that it leaves in its termination message. Pure.
+"""The result of a provision or teardown Job, which it leaves in its termination message. Pure.
 
-Decided here: its version and shape, and how it is made to fit. The operator copies the bindings into the status.
+It has a version, and is cut where the message ends. The operator copies the bindings into the status.
 """
 
 from typing import Literal

@@ -1,7 +1,7 @@
 """The runtime document: what the operator writes into a ConfigMap and the workload reads at start.
 
-Decided here: its version and its shape, and how long a workload takes to drain. Every default is filled in, so the
-workload never guesses. `fairlead run` derives the same document with embedded bindings.
+It has a version. Every default is filled in, so the workload never guesses. `fairlead run` derives the same document
+with embedded bindings.
 """
 
 from typing import Literal

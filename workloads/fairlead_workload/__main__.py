@@ -1,7 +1,7 @@
 """The entry of the workload image: `serve`, `work`, `all`, `provision` and `teardown`.
 
-Decided here: exit code 0 is a drained end or a finished Job, 1 is told in the log and in the termination message, 2 is
-a wrong argument. Nothing is asked of the environment but where the termination message goes, as a pod may move it.
+Exit code 0 is a drained end or a finished Job, 1 is explained in the log and in the termination message, 2 is a wrong
+argument. Nothing is read from the environment but where the termination message goes, as a pod may move it.
 """
 
 import argparse

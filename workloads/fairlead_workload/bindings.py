@@ -1,4 +1,5 @@
-"""What API and worker are given: the runtime document, its resources compiled, and the opened store, caches and queue.
+"""What API and worker are made with: the runtime document, its resources compiled, and the opened store, caches and
+queue.
 
 Made in one place (`service.py`), so that API and worker never know an adapter.
 """

@@ -1,6 +1,6 @@
 """What the provision and teardown Jobs do: nothing for embedded bindings; what nothing serves yet fails by name.
 
-Decided here: each binding is told by its role, as the operator lists them; dead letters share the fate of their queue.
+Each binding is reported by its role, as the operator lists them; dead letters share the fate of their queue.
 """
 
 from collections.abc import Iterator

@@ -1,7 +1,7 @@
 """Opening what an ApiService is bound to: the one place that knows which adapter serves which type.
 
-Decided here: the embedded store, queue and cache share one data directory; the secret behind operation ids is made once
-and kept in the store.
+The embedded store, queue and cache share one data directory; the secret behind operation ids is made once and kept in
+the store.
 """
 
 import os

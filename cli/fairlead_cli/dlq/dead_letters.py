@@ -1,6 +1,6 @@
 """`fairlead dlq`: look at, send back and remove the dead letters of one ApiService, beside a running server or without.
 
-Decided here: which ApiService of the files is meant, what is printed, and that nothing is removed without `--yes`.
+This module chooses the ApiService of the files and prints. Nothing is removed without `--yes`.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Which documents a command is about: reads files, folders and standard input.
 
-Decided here: a folder means the YAML and JSON files directly in it (with `recursive`, below it too); what is larger
-than `MAX_FILE_BYTES` is not read. Nothing is raised: what cannot be read is a notice, so that one broken file does not
-hide the faults of the others.
+A folder means the YAML and JSON files directly in it (with `recursive`, below it too); what is larger than
+`MAX_FILE_BYTES` is not read. Nothing is raised: what cannot be read is a notice, so that one broken file does not hide
+the faults of the others.
 """
 
 import sys

@@ -1,8 +1,8 @@
 """YAML text into JSON values, as the API server would read them, with every fault named by line and column.
 
-Decided here: keys are strings and appear once; a value is what JSON can say; dates stay text and `1e3` is a number, as
-in kubectl; depth and size are bounded, so that no document exhausts memory or the stack. Names that YAML 1.1 reads as
-booleans (`on`, `no`, ...) are refused, such list items noticed: kubectl turns them into `true` and `false`. Pure.
+Keys are strings and appear once; a value is what JSON can say; dates stay text and `1e3` is a number, as in kubectl;
+depth and size are bounded, so that no document exhausts memory or the stack. Names that YAML 1.1 reads as booleans
+(`on`, `no`, ...) are refused, such list items noticed: kubectl turns them into `true` and `false`. Pure.
 """
 
 import re

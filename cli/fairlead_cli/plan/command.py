@@ -1,7 +1,7 @@
 """`fairlead plan`: what would change on a cluster if some files were applied, by server-side dry run.
 
-Decided here: which namespace a resource without one is in, what the exit code is, and how a cluster that cannot be
-asked is told of. Findings of the files come first, as with `render`; with errors among them no cluster is asked.
+It sets the namespace of a resource without one and the exit code, and reports a cluster that cannot be reached.
+Findings of the files come first, as with `render`; with errors among them no request is sent.
 """
 
 import asyncio

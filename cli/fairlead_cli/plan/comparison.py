@@ -1,7 +1,7 @@
 """What differs between two versions of an object, field by field. Pure.
 
-Decided here: what nobody wrote (`status`, `managedFields`, versions) is left out; entries of a list belong together by
-their `name`, or else by their place; a text that holds a JSON document is compared as that document.
+What nobody wrote (`status`, `managedFields`, versions) is left out; entries of a list belong together by their `name`,
+or else by their place; a text that holds a JSON document is compared as that document.
 """
 
 import json

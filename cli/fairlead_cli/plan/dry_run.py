@@ -1,8 +1,8 @@
 """What the operator would make of one ApiService on a cluster, found by server-side dry run: nothing is ever written.
 
-Decided here: the resource itself goes first, so that what admission refuses is told and nothing is planned from it; the
-plan, the class and whether a child differs are the operator's own judgement. Errors of single objects are part of the
-answer; any other is an OperatorError.
+The resource itself goes first, so that what admission refuses is reported and nothing is planned from it; the plan, the
+class and whether a child differs are the operator's own judgement. Errors of single objects are part of the answer; any
+other is an OperatorError.
 """
 
 import asyncio

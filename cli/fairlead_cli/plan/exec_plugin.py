@@ -1,7 +1,6 @@
 """Credentials that a kubeconfig's `exec` plugin gives: it is run as kubectl runs it.
 
-Decided here: a plugin that may ask people gets the terminal only where there is one. Nothing that it gives is ever in a
-message.
+A plugin that may ask people gets the terminal only where there is one. Nothing that it gives is ever in a message.
 """
 
 import base64

@@ -1,9 +1,8 @@
 """Which cluster a command speaks to, and as whom: a kubeconfig, read as kubectl reads it.
 
-Decided here: `--kubeconfig`, else the files of KUBECONFIG, else `~/.kube/config`, else the ServiceAccount of the pod we
-are in; the first file that has an entry wins. Every field of a file and of the chosen entries is honoured, or refused
-by name: a plan that asks somewhere else, or as somebody else, is worse than none. Nothing of a credential is ever in a
-message.
+`--kubeconfig`, else the files of KUBECONFIG, else `~/.kube/config`, else the ServiceAccount of the pod we are in; the
+first file that has an entry wins. Every field of a file and of the chosen entries is honoured, or refused by name: a
+plan that asks somewhere else, or as somebody else, is worse than none. Nothing of a credential is ever in a message.
 """
 
 import base64

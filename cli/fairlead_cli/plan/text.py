@@ -1,6 +1,6 @@
 """How an outlook is printed: a line for each object with its sign, below it what changes, at the end how many of each.
 
-Decided here: values are JSON on one line; of long ones only the part around the first difference is shown.
+Values are JSON on one line; of long ones only the part around the first difference is shown.
 """
 
 import json

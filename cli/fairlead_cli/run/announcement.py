@@ -1,7 +1,7 @@
-"""What `run` tells when it serves: the addresses, and requests to paste. Pure.
+"""What `run` prints when it serves: the addresses, and requests to paste. Pure.
 
-Decided here: which requests show a resource best. They are made from the resource itself: a document that fits its
-schema, its own key, its own index, and the operation of an accepted write.
+The requests are made from the resource itself: a document that fits its schema, its own key, its own index, and the
+operation of an accepted write.
 """
 
 import json

@@ -1,7 +1,7 @@
 """The runtime document of a laptop: the same API and worker on bindings inside the process. Pure.
 
-Decided here: every datastore becomes SQLite, every cache the in-process one (where there is a cache at all), every
-queue SQLite with the retries, order, dead letters and format that the resource asks for.
+Every datastore becomes SQLite, every cache the in-process one (where there is a cache at all), every queue SQLite with
+the retries, order, dead letters and format that the resource asks for.
 """
 
 from pathlib import Path

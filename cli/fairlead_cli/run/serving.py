@@ -1,7 +1,7 @@
 """`fairlead run`: one process that serves every ApiService of the files, until a signal.
 
-Decided here: ports count up; what is served is announced to people; whatever cannot be served is one message and exit
-code 1.
+Ports count up; what is served is announced on standard output; whatever cannot be served is one message and exit code
+1.
 """
 
 import logging

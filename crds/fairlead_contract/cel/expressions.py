@@ -1,7 +1,7 @@
 """CEL: what `when`, `set` and `body` of worker steps say, and the rules of the contract itself.
 
-Decided here: which variables an expression sees, that it is compiled once, and that its result is plain JSON or an
-ExpressionError. Evaluation is bounded by the library (nesting 32, an iteration budget), so no expression runs away.
+An expression sees a fixed set of variables and is compiled once; its result is plain JSON or an ExpressionError.
+Evaluation is bounded by the library (nesting 32, an iteration budget), so no expression runs away.
 """
 
 import base64

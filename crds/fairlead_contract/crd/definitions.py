@@ -1,7 +1,7 @@
 """The custom resource definitions: names, columns, and the schemas of the three kinds. Pure.
 
-Decided here: how kubectl knows the kinds and what `kubectl get` prints. The plural is `apisvcs` because kubectl always
-resolves `apiservice(s)` to the built-in APIService.
+This module has the names by which kubectl knows the kinds, and the columns of `kubectl get`. The plural is `apisvcs`
+because kubectl always resolves `apiservice(s)` to the built-in APIService.
 """
 
 from dataclasses import dataclass

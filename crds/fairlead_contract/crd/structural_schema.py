@@ -1,10 +1,9 @@
 """From a pydantic model to the structural schema of a CRD. Pure.
 
-Decided here: what a structural schema may say. References are inlined, null is folded into optional, titles are
-dropped, `RULES` become `x-kubernetes-validations`. Whatever cannot be said exactly (see `_keywords` and `_bounds`)
-raises Unsayable, so that a model that drifts fails the build instead of an API server. Defaults below a list are left
-out (appliers never settle on them) and named in the description, unless a reader asks for them where they are; those
-below `status` and empty ones are left out too.
+References are inlined, null is folded into optional, titles are dropped, `RULES` become `x-kubernetes-validations`.
+Whatever cannot be said exactly (see `_keywords` and `_bounds`) raises Unsayable, so that a model that drifts fails the
+build instead of an API server. Defaults below a list are left out (appliers never settle on them) and named in the
+description, unless a reader asks for them where they are; those below `status` and empty ones are left out too.
 """
 
 import re

@@ -1,7 +1,7 @@
 """The JSON Schemas that users write: how they are compiled, and what is wrong with one.
 
-Decided here: 2020-12, formats asserted, patterns that match in linear time, no reference outside the schema, integers
-of 64 bits. The API validates with what `compile_schema` returns, so whatever lint takes, serves.
+The dialect is 2020-12, with formats asserted, patterns that match in linear time, no reference outside the schema, and
+integers of 64 bits. The API validates with what `compile_schema` returns, so whatever lint takes, serves.
 """
 
 from collections.abc import Iterator, Mapping

@@ -1,9 +1,9 @@
 """References inside one JSON Schema, however they are written: `PlainSchema` has them all as `#/$defs/NAME`. Pure.
 
-Decided here: a reference leads to a place in the same schema, by JSON Pointer, anchor or `$id` (RFC 3986, relative to
-the `$id` around it). Lint, the API and the OpenAPI document all read the plain form, so they cannot differ about one.
-A property that refers to a scalar says itself what it refers to; of any other it says `readOnly`, `writeOnly` and
-`default` itself: whoever asks about a property need not follow references.
+A reference leads to a place in the same schema, by JSON Pointer, anchor or `$id` (RFC 3986, relative to the `$id`
+around it). Lint, the API and the OpenAPI document all read the plain form, so they cannot differ about one. A property
+that refers to a scalar says itself what it refers to; of any other it says `readOnly`, `writeOnly` and `default`
+itself: whoever asks about a property need not follow references.
 """
 
 import re

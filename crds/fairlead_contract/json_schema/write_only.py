@@ -1,7 +1,7 @@
-"""Properties that clients may write and nobody is shown (`writeOnly`, JSON Schema 2020-12 validation, 9.4). Pure.
+"""Properties that clients may write and nobody may read (`writeOnly`, JSON Schema 2020-12 validation, 9.4). Pure.
 
-Decided here: what is hidden is a property of the document as a whole. A secret within another value is refused, and so
-is one that would be shown after all: in a URL, in an index, in the cache of what is written back.
+What is hidden is a property of the document as a whole. A secret within another value is refused, and so is one that
+would be shown after all: in a URL, in an index, in the cache of what is written back.
 """
 
 from collections.abc import Iterator

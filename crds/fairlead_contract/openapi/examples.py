@@ -1,7 +1,7 @@
 """The examples of the OpenAPI document: a guess for each schema, shown only when it fits.
 
-Decided here: what is guessed for a property, and which guesses need no validator. To prepare one for a schema takes far
-longer than to guess, and most properties say the plainest things only.
+A validator takes far longer to prepare than a guess, and most properties have the plainest keywords only: their guesses
+are shown without one.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Names of components: each resource has its own, and no two are alike to a program that makes clients.
 
-Decided here: what stands first in the resource keeps its name, so that adding a resource renames nothing; what comes
-later gets a number. Names that differ only in case are alike: clients have a file or a module for each.
+What stands first in the resource keeps its name, so that adding a resource renames nothing; what comes later gets a
+number. Names that differ only in case are alike: clients have a file or a module for each.
 """
 
 import re

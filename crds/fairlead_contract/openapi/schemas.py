@@ -1,9 +1,9 @@
 """The schemas of the OpenAPI document: each resource's document, and what clients send to create, replace and patch it.
 
-Decided here: how the user's schema becomes those four, and its definitions components of their own. Properties that the
-server sets are read-only; a request that must not hold them has no such property, and an open schema refuses them by
-name; a patch lets optional properties be null. Nothing here takes more than the plainest words where plain ones do:
-programs that make clients know few others.
+The user's schema becomes those four, and its definitions become components of their own. Properties that the server
+sets are read-only; a request that must not hold them has no such property, and an open schema refuses them by name; a
+patch lets optional properties be null. Nothing here takes more than the plainest words where plain ones do: programs
+that make clients know few others.
 """
 
 from typing import Any

@@ -1,7 +1,7 @@
 """The base of every contract model and the scalar types they share.
 
-Decided here: how a field is spelled on the wire (camelCase), that models are frozen and closed, how long a name, a text
-or a list may be, and how a duration reads. Nothing here knows a resource; nothing here does I/O.
+Fields are camelCase on the wire; models are frozen and closed; names, texts, lists and durations have bounds. Nothing
+here knows a resource; nothing here does I/O.
 """
 
 import re

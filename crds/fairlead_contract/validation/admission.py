@@ -1,8 +1,7 @@
 """What the API server does with a document that has the right shape: defaults, lists without duplicates, CEL rules.
 
-Decided here: the order (defaults are filled in before rules see the object) and which rules run. A transition rule runs
-only where the old value is known; a rule does not run on an object that holds a structural fault, because its failure
-would be a consequence of that.
+Defaults are filled in before rules see the object. A transition rule runs only where the old value is known; a rule
+does not run on an object that holds a structural fault, because its failure would be a consequence of that.
 """
 
 import copy

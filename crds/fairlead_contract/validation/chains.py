@@ -1,6 +1,6 @@
 """Handlers that cause their own events: a `set` causes RESOURCE.updated, a `publish` its type. Pure.
 
-Decided here: a step with a condition may end the chain, so only what runs always is followed.
+A step with a condition may end the chain, so only what runs always is followed.
 """
 
 from collections import deque

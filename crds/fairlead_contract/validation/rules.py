@@ -1,8 +1,8 @@
 """Every check of a resource, in one place: for `fairlead lint`, `fairlead run`, the operator and the workload. Pure.
 
-Decided here: the order. First JSON, then the kind, then the shape (structure.py), then what the API server would refuse
+The order: first JSON, then the kind, then the shape (structure.py), then what the API server would refuse
 (admission.py, with names and places by naming.py), then what only we can see (consistency.py, handlers.py). A later
-check runs only on what the earlier ones left sound, so that one mistake is reported once.
+check runs only on what the earlier ones left sound, so that one error is reported once.
 """
 
 from collections.abc import Mapping

@@ -1,7 +1,6 @@
 """Whether a document has the shape of its kind: JSON, no unknown field, every value of its type and within its bounds.
 
-Decided here: how a person is told. Validation is strict and by wire name, as the API server's is; the nearest known
-name is offered for an unknown one.
+Validation is strict and by wire name, as the API server's is; the nearest known name is offered for an unknown one.
 """
 
 import datetime

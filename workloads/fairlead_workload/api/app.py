@@ -1,6 +1,6 @@
 """The public ASGI application: resources go straight to the kernel, everything else to Starlette.
 
-Decided here: the path alone chooses, and nothing is wrapped around the kernel. Whoever runs us owns start and stop.
+The path alone chooses, and nothing is wrapped around the kernel. Whoever runs us owns start and stop.
 """
 
 from functools import partial

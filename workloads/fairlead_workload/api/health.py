@@ -1,8 +1,7 @@
 """Health: whether the process lives, and whether its dependencies answer.
 
-Decided here: dependencies are asked in the background, each with a time-out, never by a request. A failing cache
-degrades the service; a failing datastore or queue makes it unready, and so does draining, so that traffic goes
-elsewhere first.
+Dependencies are asked in the background, each with a time-out, never by a request. A failing cache degrades the
+service; a failing datastore or queue makes it unready, and so does draining, so that traffic goes elsewhere first.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
 """The kernel: everything below `/{version}/` in one ASGI callable.
 
-Decided here: routes are compiled at start into dictionary look-ups; a request goes match -> head limits -> method ->
-handler, and every answer, problems too, leaves through the same two sends, past CORS where the service has it. Handlers
-are plain calls; there are no layers to wrap. HEAD is GET without its body. An unforeseen exception is a 500 whose text
-stays in the log.
+Routes are compiled at start into dictionary look-ups; a request goes match -> head limits -> method -> handler, and
+every answer, problems too, leaves through the same two sends, past CORS where the service has it. Handlers are plain
+calls; there are no layers to wrap. HEAD is GET without its body. An unforeseen exception is a 500 whose text stays in
+the log.
 """
 
 import logging

@@ -1,8 +1,8 @@
 """The seam to caches: versioned entries, never an older one over a newer one.
 
-Decided here: what an entry is and what every adapter promises. Strategies (read-through, write-back, single flight,
-early refresh) are in `strategy.py` and the same for every adapter. A cache may lose anything at any time and must never
-lie: a put loses against a newer version, an invalidation is a versioned tombstone and not a removal.
+This module defines an entry and what every adapter promises. Strategies (read-through, write-back, single flight, early
+refresh) are in `strategy.py` and the same for every adapter. A cache may lose anything at any time and must never lie:
+a put loses against a newer version, an invalidation is a versioned tombstone and not a removal.
 """
 
 from collections.abc import Sequence

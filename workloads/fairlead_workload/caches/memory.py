@@ -1,8 +1,8 @@
 """The in-process cache: a bounded LRU with expiry, and the reference for what `base.Cache` promises.
 
-Decided here: what goes when there is no room (the least recently used, never what is DIRTY) and how room is counted
-(entries and bytes, whichever is used up first; DIRTY entries count for neither, the worker's backlog bounds them).
-Everything happens within one event-loop tick; the `_now` forms are for callers that must not wait. Not for threads.
+When it is full, the least recently used entries are evicted, never DIRTY ones. Room is counted in entries and bytes,
+whichever is used up first; DIRTY entries count for neither, the worker's backlog bounds them. Everything happens within
+one event-loop tick; the `_now` forms are for callers that must not wait. Not for threads.
 """
 
 import time

@@ -1,8 +1,8 @@
 """How one resource is cached: read-through, write-through and write-back over any `base.Cache`.
 
-Decided here: who fetches (one flight per key), what may be stored (nothing that was invalidated while it was fetched),
-when a popular entry is fetched again (XFetch), and that no error of the cache ever fails a read or a write. It never
-sees a store: fetching is given to it. Everything is for one event loop.
+One flight per key fetches; nothing is stored that was invalidated while it was fetched; a popular entry is fetched
+again early (XFetch); no error of the cache ever fails a read or a write. It never sees a store: the fetch function is
+passed to it. Everything is for one event loop.
 
 A flight belongs to its key until it ends or the key is invalidated. One that no longer belongs still answers those who
 wait for it, all of whom began before the invalidation ended; it stores nothing, and nobody new joins it.

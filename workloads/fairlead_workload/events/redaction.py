@@ -1,6 +1,6 @@
-"""Events as a person may see them: without the properties that are writeOnly. Pure.
+"""Redaction of events: properties that are writeOnly are removed before an event is printed. Pure.
 
-Commands carry what a client wrote, and have to; the facts that follow carry what may be shown already.
+Commands carry what a client wrote; the facts that follow are redacted when they are made.
 """
 
 from collections.abc import Collection, Mapping

@@ -1,8 +1,8 @@
 """Integers that were written as floats: `1.0` and `1e3` are integers to JSON Schema, and to whoever reads them later.
 
-Decided here: the validator is asked where an integer was wanted, at any depth, behind references and in whichever
-alternative the document took; what it says of a schema is never worked out a second time. Only a document that holds
-such a float is looked at.
+The validator finds where an integer was expected, at any depth, behind references and in whichever alternative the
+document took; what it says of a schema is never worked out a second time. Only a document that holds such a float is
+looked at.
 """
 
 from copy import deepcopy

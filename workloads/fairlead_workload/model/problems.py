@@ -1,6 +1,6 @@
-"""Every problem that a client can be told, as one table of functions. docs/problems.md documents each type.
+"""Every problem that a client can receive, as one table of functions. docs/problems.md documents each type.
 
-Decided here: slugs, status codes and titles (RFC 9457). A detail never holds text of a foreign exception.
+Slugs, status codes and titles follow RFC 9457. A detail never holds text of a foreign exception.
 """
 
 from typing import Any

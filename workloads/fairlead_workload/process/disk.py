@@ -1,7 +1,7 @@
 """The disk of the data directory: whether a write found it full, and since then whether there is room.
 
-Decided here: a full disk is known by its name, in the log, in readiness and in metrics, until there is some room. That
-one more write went through proves nothing: a small one may still fit where the next does not.
+A full disk is known by its name, in the log, in readiness and in metrics, until there is some room. That one more write
+went through proves nothing: a small one may still fit where the next does not.
 """
 
 import logging

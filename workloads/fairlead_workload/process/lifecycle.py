@@ -1,7 +1,7 @@
 """A process that runs ApiServices: opens them in order, starts them together, waits for a signal, and drains.
 
-Decided here: the first SIGINT or SIGTERM drains, a second one ends the process at once with 128 + its number; one
-service that cannot be served, or that ends by itself, ends them all. The images and `fairlead run` both live here.
+The first SIGINT or SIGTERM drains, a second one ends the process at once with 128 + its number; one service that cannot
+be served, or that ends by itself, ends them all. The images and `fairlead run` both live here.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 """Open files: how many connections a process takes, so that it never runs out of them.
 
-Decided here: a process without a descriptor left can neither take a connection nor open its database or a service's
-address, and nothing says so. So connections are bounded by what is allowed and not needed otherwise; those beyond wait
-at the socket until one is closed. The soft limit, which is low on many machines, is raised first as far as it may be.
+A process without a descriptor left can neither take a connection nor open its database or a service's address, and
+nothing says so. So connections are bounded by what is allowed and not needed otherwise; those beyond wait at the socket
+until one is closed. The soft limit, which is low on many machines, is raised first as far as it may be.
 """
 
 import logging

@@ -1,7 +1,7 @@
 """The runtime document as a file: read, checked, and refused by name where this image cannot do what it says.
 
-Decided here: the version is looked at first, because a newer document may look like anything; then the shape, then
-whether every binding and field is served. Whatever is refused names its field and a remedy.
+The version is looked at first, because a newer document may look like anything; then the shape, then whether every
+binding and field is served. Whatever is refused names its field and a remedy.
 """
 
 import os

@@ -1,7 +1,7 @@
-"""The termination message: the last words of a container, which Kubernetes shows in the pod's status.
+"""The termination message of a container, which Kubernetes shows in the pod's status.
 
-Decided here: one line for each reason, cut where the space ends. The container's runtime makes the file; where there is
-none, nobody would read it, and the log has the same words.
+One line for each reason, cut where the space ends. The container's runtime makes the file; without one nobody would
+read the message, and the log has the same text.
 """
 
 import contextlib

@@ -1,7 +1,7 @@
 """The seam to brokers: durable publish, leased delivery, delays and dead letters.
 
-Decided here: what a message, a delivery and a dead letter are, and what every adapter promises. Delivery is at least
-once; nothing here counts attempts for the retry policy (the worker owns retries, brokers only wait).
+This module defines messages, deliveries and dead letters, and what every adapter promises. Delivery is at least once;
+nothing here counts attempts for the retry policy (the worker owns retries, brokers only wait).
 """
 
 from collections.abc import Sequence

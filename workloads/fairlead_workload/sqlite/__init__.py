@@ -1,7 +1,7 @@
 """The embedded database: one SQLite file in a data directory, shared by the store and the queue.
 
-Decided here: how the file is opened and locked, how operations are grouped into transactions, and what a failure of
-SQLite means. What is in the tables is decided by `stores.sqlite` and `queues.sqlite`.
+This package opens and locks the file, groups operations into transactions, and converts failures of SQLite. The tables
+belong to `stores.sqlite` and `queues.sqlite`.
 """
 
 from fairlead_workload.sqlite.batches import Batcher, BatchOperation

@@ -1,7 +1,7 @@
 """What a failure of SQLite means to the callers: try again later, never, or fix the machine.
 
-Decided here, once: which result codes are an outage (the file, the disk or a lock) and which are about the data. An
-outage is `Unavailable`; data that SQLite will never take is `Refused`; anything else is a defect and passes unchanged.
+Result codes about the file, the disk or a lock are an outage, the others are about the data. An outage is
+`Unavailable`; data that SQLite will never take is `Refused`; anything else is a defect and passes unchanged.
 """
 
 import errno

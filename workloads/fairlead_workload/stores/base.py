@@ -1,9 +1,9 @@
 """The seam to datastores: one atomic unit of work in, versions out.
 
-Decided here: what a document, a unit and a record are, and what every adapter promises. Documents are the users';
-records are ours (operations, idempotency, inbox, progress, leases, secrets), all of one shape, so that an adapter
-needs one table for them. Versions: create takes max(unix microseconds, tombstone + 1), update adds 1, delete leaves a
-tombstone with version + 1 that is kept at least 24 h; a recreated document never repeats a version.
+This module defines documents, units and records, and what every adapter promises. Documents are the users'; records are
+ours (operations, idempotency, inbox, progress, leases, secrets), all of one shape, so that an adapter needs one table
+for them. Versions: create takes max(unix microseconds, tombstone + 1), update adds 1, delete leaves a tombstone with
+version + 1 that is kept at least 24 h; a recreated document never repeats a version.
 """
 
 from collections.abc import Awaitable, Callable, Sequence

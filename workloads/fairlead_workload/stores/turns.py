@@ -1,8 +1,8 @@
 """Turns: who writes one document in this process, one after another, in the order in which they came.
 
-Decided here: a process does not race against itself. Whoever reads, decides and commits in its turn loses only to those
-outside (another process, or who took no turn). An outage that the holder meets is that of everybody who waits: each of
-them would meet it too, one after the other. Nothing is kept about a name that nobody holds.
+A process does not race against itself. Whoever reads, decides and commits in its turn loses only to those outside
+(another process, or who took no turn). An outage that the holder meets is that of everybody who waits: each of them
+would meet it too, one after the other. Nothing is kept about a name that nobody holds.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """The access log: one line per request, as JSON or for a person's eyes, written in batches.
 
-Decided here: what a line holds. Never a query, a header value or a body. Lines wait in a bounded buffer for a few
-milliseconds, so that a burst is one write; what the process has acknowledged may be logged slightly later.
+A line never holds a query, a header value or a body. Lines wait in a bounded buffer for a few milliseconds, so that a
+burst is one write; what the process has acknowledged may be logged slightly later.
 """
 
 import asyncio

@@ -1,8 +1,8 @@
 # ruff: noqa: A005 - always imported by its full name
 """Request metrics with bounded labels (OpenTelemetry semantic conventions, Prometheus spelling), and the access log.
 
-Decided here: a request is counted in one dictionary look-up and one bisection; Prometheus sees the sums when it asks.
-Labels are the method (unknown ones are `_OTHER`), the route's template (`_unmatched` for none) and the status code.
+A request is counted in one dictionary look-up and one bisection; Prometheus sees the sums when it asks. Labels are the
+method (unknown ones are `_OTHER`), the route's template (`_unmatched` for none) and the status code.
 """
 
 from bisect import bisect_left

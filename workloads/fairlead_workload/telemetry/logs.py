@@ -1,8 +1,8 @@
 """Logs of the process: one stream for our own modules and for libraries, as JSON lines or for a person's eyes.
 
-Decided here: the names of the members (those of the access log), how loud libraries may be, and that everything goes
-through the standard library: modules log a constant message and facts as `extra`. A logging framework on top of it
-would cost a quarter of a second at start.
+Members have the names of the access log's, and libraries log warnings only. Everything goes through the standard
+library: modules log a constant message, and its fields as `extra`. A logging framework on top of it would cost a
+quarter of a second at start.
 """
 
 import json

@@ -1,7 +1,7 @@
 """Metrics of the process, its dependencies, caches, queue and worker, in Prometheus' spelling and base units.
 
-Decided here: names and bounded labels. Everything is read from plain counters when Prometheus asks, without I/O: the
-depths of queue and outbox are fetched in the background and may be a few seconds old. Request metrics are in `http.py`.
+Labels are bounded. Everything is read from plain counters when Prometheus asks, without I/O: the depths of queue and
+outbox are fetched in the background and may be a few seconds old. Request metrics are in `http.py`.
 """
 
 import asyncio

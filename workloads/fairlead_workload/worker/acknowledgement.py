@@ -1,7 +1,7 @@
-"""How handled deliveries leave the worker: acknowledged, given back, or among the dead letters.
+"""How handled deliveries leave the worker: acknowledged, returned to the queue, or moved to the dead letters.
 
-Decided here: what the queue does not hear is delivered again, and the inbox knows it. An event that came to its end
-shows that the store is there.
+A delivery that could not be acknowledged is delivered again, and the inbox shows it as a duplicate. An event that was
+handled to its end shows that the store is available.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""What handling an event comes to. `Decision` is a unit to commit, `Outcome` what becomes of the delivery."""
+"""The results of handling an event: `Decision` is a unit to commit, `Outcome` what is done with the delivery."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,6 @@
-"""What a delivery is: a command, an event for a handler, one that nobody handles, or one that nobody can. Pure."""
+"""Decoding a delivery into a command, an event for a handler, one without a handler, or one that cannot be handled.
+Pure.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field

@@ -1,4 +1,5 @@
-"""What is on record about an event: was it processed or buried, did it fail before, how far are its steps.
+"""What is on record about an event: whether it was processed or became a dead letter, its failures, the progress of its
+steps.
 
 An entry of the inbox is written in the transaction of the event's effect, so an event has its effect once. That of a
 dead letter holds the reason and the redrive count, and is written before the message is moved: a crash in between moves

@@ -1,4 +1,4 @@
-"""The deliveries this worker holds: leases are renewed by half of the visibility time-out, then given back."""
+"""The deliveries this worker holds: leases are renewed by half of the visibility time-out, and released at the end."""
 
 import asyncio
 from collections.abc import Iterable

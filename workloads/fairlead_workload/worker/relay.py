@@ -2,8 +2,8 @@
 
 One holder of a lease publishes; it is taken when there is something to publish, so an idle relay writes nothing.
 Unpublished rows are read, never a watermark, so late commits are found. A row goes when the queue has acknowledged its
-event: after a crash in between it is published again under the same id, and the inbox notices. The cache is told too,
-for whoever committed may have died before doing so.
+event: after a crash in between it is published again under the same id, and the inbox notices. The cache entry is
+invalidated too, because the process that committed may have died before it could.
 """
 
 import asyncio

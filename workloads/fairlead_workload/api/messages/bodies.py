@@ -1,8 +1,8 @@
 """Request bodies: read within bounds of size and time, then decoded strictly.
 
-Decided here: what JSON is taken (RFC 8259 and RFC 7493: UTF-8 without BOM, no duplicate names, no lone surrogates,
-integers of 64 bit, finite numbers, at most 64 levels, and no U+0000, which not every store can hold). The common small
-body is decided by two counts; everything else is walked.
+Accepted is JSON after RFC 8259 and RFC 7493: UTF-8 without BOM, no duplicate names, no lone surrogates, integers of 64
+bit, finite numbers, at most 64 levels, and no U+0000, which not every store can hold. The common small body is decided
+by two counts; everything else is walked.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Conditional requests and negotiation (RFC 9110): entity tags, If-Match, If-None-Match, Accept, Prefer, Cache-Control.
 
-Decided here: the ETag of a document is its quoted version, always strong; If-Match compares strongly and comes first,
-If-None-Match weakly (RFC 9110, 13). Where there would be no success without them, conditions are not looked at.
+The ETag of a document is its quoted version, always strong; If-Match compares strongly and comes first, If-None-Match
+weakly (RFC 9110, 13). Where there would be no success without them, conditions are not looked at.
 """
 
 import re

@@ -1,7 +1,7 @@
 """Content-Encoding of a request body (RFC 9110, 8.4): gzip and zstd.
 
-Decided here: one coding, and in it one gzip member, or one zstd frame with a window of at most 8 MiB (RFC 9659). The
-limit of a plain body holds for what is decoded, and nothing beyond it is ever decoded.
+A body has at most one coding, and in it one gzip member, or one zstd frame with a window of at most 8 MiB (RFC 9659).
+The limit of a plain body holds for what is decoded, and nothing beyond it is ever decoded.
 """
 
 import sys

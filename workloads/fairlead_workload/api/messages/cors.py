@@ -1,8 +1,8 @@
 """CORS (Fetch, 3.2): which pages of other origins may call the API from a browser, and read its answers.
 
-Decided here: a stage of its own, and none where the resource has no `security.cors`. A preflight is answered before
-anything else is asked of it, for any path, because a refusal of the request itself can be read and one of its preflight
-cannot. The answer to an origin that is not allowed says nothing of CORS; the browser does the refusing.
+A service without `security.cors` has no such stage. A preflight is answered before anything else is asked of it, for
+any path, because a refusal of the request itself can be read and one of its preflight cannot. The answer to an origin
+that is not allowed says nothing of CORS; the browser does the refusing.
 """
 
 import re

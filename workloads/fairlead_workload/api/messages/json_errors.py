@@ -1,6 +1,6 @@
-"""Why a body is not taken, and where: it is read once more, at leisure, after the fast way has refused it. Pure.
+"""Why a body is refused, and where: it is parsed a second time, slowly, after the fast parser has refused it. Pure.
 
-Decided here: the message for each rule of `bodies` that JSON's grammar does not have, with a JSON Pointer (RFC 6901).
+There is a message for each rule of `bodies` that JSON's grammar does not have, with a JSON Pointer (RFC 6901).
 """
 
 import json

@@ -1,7 +1,7 @@
 """Content-Type of a request body (RFC 9110, 8.3).
 
-Decided here: parameters do not change what a body is, so any are taken; but a `charset` must be UTF-8, for JSON between
-systems has no other (RFC 8259, 8.1), and a body that names another would be read as what it says it is not.
+Parameters do not change what a body is, so any are accepted; but a `charset` must be UTF-8, for JSON between systems
+has no other (RFC 8259, 8.1), and a body that names another would be read as what it says it is not.
 """
 
 import re

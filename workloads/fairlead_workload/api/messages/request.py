@@ -1,8 +1,8 @@
 """One HTTP request as the kernel sees it: head limits, the header fields we read, request id and trace context.
 
-Decided here: header fields are walked once, in order; only the known ones are kept; a repeated list field is joined,
-any other repeated one is refused. Host is asked for once, with a valid value (RFC 9112, 3.2), by HTTP/1.0 alone not at
-all. The path is split raw and decoded once, segment by segment: a key may hold `%2F`.
+Header fields are walked once, in order; only the known ones are kept; a repeated list field is joined, any other
+repeated one is refused. Host is asked for once, with a valid value (RFC 9112, 3.2), by HTTP/1.0 alone not at all. The
+path is split raw and decoded once, segment by segment: a key may hold `%2F`.
 """
 
 import re

@@ -1,8 +1,8 @@
 """What goes back: status, header fields and bytes, and the two forms of a body (JSON and problem documents).
 
-Decided here: documents may be kept by the client but must be revalidated (`private, no-cache`), everything else is not
-stored. There is one representation of each resource, so `Vary` is CORS's alone. OPTIONS is answered with `Allow`, and
-with `Accept-Patch` where there is PATCH (RFC 5789, 3.1).
+Documents may be kept by the client but must be revalidated (`private, no-cache`), everything else is not stored. There
+is one representation of each resource, so `Vary` is CORS's alone. OPTIONS is answered with `Allow`, and with
+`Accept-Patch` where there is PATCH (RFC 5789, 3.1).
 """
 
 from typing import Any

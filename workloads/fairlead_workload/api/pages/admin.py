@@ -1,6 +1,6 @@
 """The admin ASGI application: `/health`, `/ready` with the state of each dependency, `/metrics`, and `/problems`.
 
-Decided here: it is for the inside of a cluster or this machine only. Metrics are rendered in a thread, so that a large
+It is for the inside of a cluster, or for this machine, only. Metrics are rendered in a thread, so that a large
 exposition does not hold up requests.
 """
 

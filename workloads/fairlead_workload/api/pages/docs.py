@@ -1,6 +1,6 @@
 """`/docs`: one self-contained HTML page that reads `/openapi.json`. It works offline.
 
-Decided here: its content security policy, which names its own style and script by hash and allows only our own origin.
+Its content security policy names its own style and script by hash and allows only our own origin.
 """
 
 import re

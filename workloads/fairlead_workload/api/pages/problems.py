@@ -1,7 +1,7 @@
 """`/problems/NAME`: what each type of problem means, and `/problems`, the list. They work offline.
 
-Decided here: the `type` of a problem is the path of its page, so it leads to whoever answered (RFC 9457, 3.1.1). A page
-is HTML without style or script.
+The `type` of a problem is the path of its page, so it leads to whoever answered (RFC 9457, 3.1.1). A page is HTML
+without style or script.
 """
 
 import re

@@ -1,8 +1,8 @@
 """What is served beside the resources: a Starlette application of a few fixed paths.
 
-Decided here: these are GET, HEAD and OPTIONS only, anything else is a problem document, as it is for resources. A page
-is a function from our request to our response, so it shares head limits, request ids and problems with the kernel; one
-that never changes is made when it is first asked for, and has a strong ETag.
+These are GET, HEAD and OPTIONS only, anything else is a problem document, as it is for resources. A page is a function
+from our request to our response, so it shares head limits, request ids and problems with the kernel; one that never
+changes is made when it is first asked for, and has a strong ETag.
 """
 
 import asyncio

@@ -1,7 +1,7 @@
 """Cursors: where a list goes on, opaque to clients.
 
-Decided here: a cursor names the query it belongs to, and every value in it has the type of the property it stands for.
-It is not secret and not signed: a made-up one may start a page elsewhere in the same list, and no more.
+A cursor names the query it belongs to, and every value in it has the type of the property it stands for. It is not
+secret and not signed: a made-up one may start a page elsewhere in the same list, and no more.
 """
 
 from base64 import urlsafe_b64decode, urlsafe_b64encode

@@ -1,7 +1,7 @@
 """GET of one document: from the cache without waiting where that is possible, else through it; `Strong` goes past it.
 
-Decided here: what of an entry becomes which header field. `Age` and `Cache-Status` (RFC 9211) tell how fresh the answer
-is; `Cache-Control: no-cache` of the client reads through the cache, and so does `If-Match`.
+`Age` and `Cache-Status` (RFC 9211) say how fresh the answer is; `Cache-Control: no-cache` of the client reads through
+the cache, and so does `If-Match`.
 """
 
 from math import inf

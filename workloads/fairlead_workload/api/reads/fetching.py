@@ -1,4 +1,4 @@
-"""What a document cache asks the store for: one document by its path, encoded."""
+"""The fetch function of a document cache: one document by its path, encoded."""
 
 from fairlead_workload.api.messages.conditions import etag
 from fairlead_workload.caches.policy import Fetch, Fetched

@@ -1,7 +1,6 @@
 """GET of a collection: one page of documents in the order of an index.
 
-Decided here: lists are never cached, and the order is always total: by sort value, if the index has one, then by
-primary key.
+Lists are never cached, and the order is always total: by sort value, if the index has one, then by primary key.
 """
 
 from collections.abc import Mapping

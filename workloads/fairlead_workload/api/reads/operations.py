@@ -1,7 +1,7 @@
 """GET /{version}/operations/{id}: what became of an accepted write.
 
-Decided here: the id says where and when; the worker's record says how it ended; without one the write is Pending while
-its event may still be retried, and gone after that. Succeeded is answered once no cache here serves anything older.
+The id holds path and time; the worker's record says how it ended; without one the write is Pending while its event may
+still be retried, and gone after that. Succeeded is answered once no cache here serves anything older.
 """
 
 from typing import Any

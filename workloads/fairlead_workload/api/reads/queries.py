@@ -1,8 +1,8 @@
 """The query of a list, compiled per resource: which parameters there are, which index serves them, how a value reads.
 
-Decided here: a filter is equality on the partition of the primary key or of an index, and equality or a range on its
-sort property; anything else is a problem that names what would be served. Reserved names (limit, cursor, order) win
-over properties of that name.
+A filter is equality on the partition of the primary key or of an index, and equality or a range on its sort property;
+anything else is a problem that names what would be served. Reserved names (limit, cursor, order) win over properties of
+that name.
 """
 
 import re

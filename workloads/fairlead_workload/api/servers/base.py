@@ -1,8 +1,8 @@
 """The seam to HTTP servers: an ASGI application, an address, start and a drained stop.
 
-Decided here: the limits that hold before an application sees a request, and how an address is taken. We bind the
-socket, exclusively: a server that binds for itself may share the port with another process without anyone noticing. A
-port that cannot be had is `Misconfigured`, with a remedy, before anything else starts.
+`HttpLimits` hold before an application sees a request. We bind the socket, exclusively: a server that binds for itself
+may share the port with another process without anyone noticing. A port that cannot be had is `Misconfigured`, with a
+remedy, before anything else starts.
 """
 
 import errno

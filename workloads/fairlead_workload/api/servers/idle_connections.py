@@ -1,8 +1,8 @@
 """Connections on which nothing happens: closed after a while, for a server that does not do it by itself.
 
-Decided here: Linux is asked when each connection of a port last carried data (TCP_INFO), so that nothing is added to a
-request, and whatever protocol the silence is in, it ends, that of a client which does not read its answer too.
-Elsewhere nothing is closed.
+Linux knows when each connection of a port last carried data (TCP_INFO), so a request has no extra cost, and any idle
+connection is closed, whatever its protocol, and that of a client which does not read its answer. Elsewhere nothing is
+closed.
 """
 
 import asyncio

@@ -1,9 +1,9 @@
 """The second server: uvicorn (HTTP/1.1), for the admin listener, and for the public one where Granian is not wanted.
 
-Decided here: what uvicorn leaves open is closed by a protocol of ours: a request head has a deadline and a size, an
-answer a time in which some of it is read, and what cannot be parsed is answered by a problem document. A connection
-beyond the limit takes the place of the one on which nothing has been under way for longest, so that silent clients keep
-nobody out; when all are busy, it is closed.
+What uvicorn leaves open is closed by a protocol of ours: a request head has a deadline and a size, an answer a time in
+which some of it is read, and what cannot be parsed is answered by a problem document. A connection beyond the limit
+takes the place of the one on which nothing has been under way for longest, so that silent clients keep nobody out; when
+all are busy, it is closed.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Accepted writes: checked, published durably, answered with 202; the worker carries them out.
 
-Decided here: 202 only after the queue has the command. Nothing is written to the store unless the client sent an
+The answer is 202 only after the queue has the command. Nothing is written to the store unless the client sent an
 Idempotency-Key, and nothing read unless it sent a condition or a reference is not in the cache.
 """
 

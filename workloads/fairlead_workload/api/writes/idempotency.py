@@ -1,12 +1,12 @@
 """Idempotency-Key: one request, however often it is sent, is carried out once and answered alike.
 
-Decided here: a key belongs to principal, method and path; its record holds a fingerprint of the request and, once there
-is one, the answer. A synchronous write commits the record with the document. An accepted one reserves it first, with
-the very message it will publish: whoever takes over publishes it again, under the same ids. That may be done as soon as
-the holder is gone, which the end of its lease says: it runs out, and a store that one process has for itself ends those
-it finds at its start. A holder that lives on but has lost its way is not waited for beyond the deadline.
-Kept are answers of what was carried out, never a refusal: it changed nothing, so it is decided again. What the request
-alone decides is refused alike then; what the state decided may have become possible.
+A key belongs to principal, method and path; its record holds a fingerprint of the request and, once there is one, the
+answer. A synchronous write commits the record with the document. An accepted one reserves it first, with the very
+message it will publish: whoever takes over publishes it again, under the same ids. That may be done as soon as the
+holder is gone, which the end of its lease says: it runs out, and a store that one process has for itself ends those it
+finds at its start. A holder that lives on but does not finish is not waited for beyond the deadline. Kept are answers
+of what was carried out, never a refusal: it changed nothing, so it is decided again. What the request alone decides is
+refused alike then; what the state decided may have become possible.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Publishing one message: the result is an error or None, however the queue says it."""
+"""Publishing one message: the result is an error or None, whether the queue returns or raises it."""
 
 from fairlead_workload.errors import DependencyError
 from fairlead_workload.queues.base import Message, Queue

@@ -1,6 +1,6 @@
-"""References: what a document points at must exist when a write is taken.
+"""References: what a document points at must exist when a write is accepted.
 
-Decided here: the cache may say yes; only a strong read of the store may say no. The commit checks again.
+The cache may say yes; only a strong read of the store may say no. The commit checks again.
 """
 
 from collections.abc import Mapping

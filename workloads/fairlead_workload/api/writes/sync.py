@@ -1,7 +1,7 @@
 """Sync writes: read, decide, commit; answered when the document is stored.
 
-Decided here: document, facts and idempotency record are one unit, and what another writer changed in between is decided
-again, for a while. The caches hear of it after the commit.
+Document, facts and idempotency record are one unit, and what another writer changed in between is decided again, for a
+while. The caches are updated after the commit.
 """
 
 from dataclasses import replace

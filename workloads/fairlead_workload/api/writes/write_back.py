@@ -1,9 +1,8 @@
 """Write-back: shown in the cache first, then published; the worker brings it to the store.
 
-Decided here: a write is decided against the newest version anybody was shown (cache, else store), gets its version
-here, and travels as the whole document. It is answered when the queue has it; if the queue does not take it, nobody
-keeps seeing it.
-Conditions are refused: two writers may be shown the same version.
+A write is decided against the newest version that any client may have read (cache, else store), gets its version here,
+and travels as the whole document. It is answered when the queue has it; if the queue does not take it, nobody keeps
+seeing it. Conditions are refused: two writers may have read the same version.
 """
 
 import msgspec

@@ -1,8 +1,8 @@
 """POST, PUT, PATCH and DELETE: what a client sent becomes a `Write`, checked as far as that needs no stored document.
 
-Decided here: in which order a write is checked (negotiation, key, body, schema, then its Idempotency-Key) and which of
-the three ways it goes: at once (`sync`), through the queue (`accepted`), or through the cache (`writeback`). Writers of
-one document take turns, unless they carry an ETag, which lets one of them succeed anyway, or go through the queue.
+A write is checked in this order: negotiation, key, body, schema, then its Idempotency-Key. It goes one of three ways:
+at once (`sync`), through the queue (`accepted`), or through the cache (`write_back`). Writers of one document take
+turns, unless they carry an ETag, which lets one of them succeed anyway, or go through the queue.
 """
 
 from fairlead_contract.spec.api import CacheStrategy, Writes

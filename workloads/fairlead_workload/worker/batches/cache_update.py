@@ -1,4 +1,4 @@
-"""Telling the cache what a commit has made of a document. Encoded only for a cache that keeps it."""
+"""Updating the cache after a commit. Encoded only for a cache that keeps it."""
 
 from fairlead_contract.spec.api import CacheStrategy
 from fairlead_workload.caches.strategy import DocumentCache

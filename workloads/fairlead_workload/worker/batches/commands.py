@@ -1,8 +1,9 @@
 """Applying accepted writes: command + stored document -> one unit of effect, inbox, operation and fact. Pure.
 
-A client's mistake that is found only now ends the operation as Failed: no retry, no dead letter. With `order: None` an
+A client error that is found only now ends the operation as Failed: no retry, no dead letter. With `order: None` an
 update of an absent document waits a minute first, for another worker may still be creating it. A write-back command
-carries the version under which it was shown; when the store is already there, it was applied before or overtaken.
+carries the version that readers have seen; when the store has that version or a later one, it was applied before or
+overtaken.
 """
 
 from collections.abc import Collection

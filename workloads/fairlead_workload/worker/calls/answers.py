@@ -1,7 +1,7 @@
 """What of a called service's answer later steps can use, and where it points when it is a redirect. Pure.
 
-Decided here: a 2xx is an answer whatever its body is, for the service has done its part. A body that the progress or an
-expression could not hold is null, as one that is too long is.
+A 2xx is an answer whatever its body is, for the service has done its part. A body that the progress or an expression
+could not hold is null, as one that is too long is.
 """
 
 from typing import Any

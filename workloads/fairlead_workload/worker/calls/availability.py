@@ -1,8 +1,8 @@
-"""What is known of the services that handlers call: whether each answers. For the gauge of each, so that it never lies.
+"""Which called services answer, for a gauge of each.
 
-Decided here: known is what the last call came to, until the next try of an event that waits must have come and gone.
-After that nothing waits for the service, so nobody knows, and it is absent. It is never asked on purpose: a call that
-is harmless to every service does not exist.
+The result of the last call is valid until the next attempt of a waiting event must have been made. After that nothing
+waits for the service, its state is unknown, and it has no gauge. There is no probe: no request is harmless to every
+service.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Calls of handlers to services: where a service is, and which calls are made while it keeps failing.
 
-Decided here: the address of a service, and that calls to one that keeps failing are not made but for one per pause;
-whatever does not call it goes on meanwhile. What one call is, `exchange` decides.
+Of the calls to a service that keeps failing only one per pause is made; events that do not call it go on meanwhile. One
+call is made by `exchange`.
 """
 
 import asyncio

@@ -1,9 +1,8 @@
 """One HTTP request to a service that a handler calls, and what its answer, or the lack of one, means.
 
-Decided here: what travels with a call, what counts as an answer, and whether a failed call may have been carried out
-all the same. Answers are 2xx; of their bodies at most 64 KiB are kept for later steps, and what is compressed all the
-same is not. One deadline holds for the whole attempt: connection, request, head and body. Redirects are not followed:
-docs/decisions/20261201-redirects-of-called-services.md.
+It knows whether a failed call may have been carried out all the same. Answers are 2xx; of their bodies at most 64 KiB
+are kept for later steps, and what is compressed all the same is not. One deadline holds for the whole attempt:
+connection, request, head and body. Redirects are not followed: docs/decisions/20261201-redirects-of-called-services.md.
 """
 
 import asyncio

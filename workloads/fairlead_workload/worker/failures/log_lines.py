@@ -1,6 +1,7 @@
-"""What the log tells of an event that did not succeed: where it failed, what answered, and what comes next. Pure.
+"""The fields of log lines about an event that failed: the step, the called service and its status, the next attempt.
+Pure.
 
-What is not known is left out. The called service is `called_service`, because `service` is the ApiService.
+Unknown fields are left out. The called service is `called_service`, because `service` is the ApiService.
 """
 
 from typing import Any

@@ -1,8 +1,8 @@
 """Outage mode: after several failures in a row, one try at a time until one succeeds. Pure.
 
-It keeps an outage from burning through the queue, and the dependency from being buried when it comes back. The worker
-has one for the store, without which nothing goes on, and one per called service, which only calls to it wait for. What
-store, queue or cache say themselves (`Unavailable`) counts for the first one; an event that takes too long does not.
+It keeps an outage from using up the attempts of all events, and the dependency from being overloaded when it comes
+back. The worker has one for the store, which every event waits for, and one per called service, which only calls to it
+wait for. `Unavailable` of store, queue or cache counts for the first one; an event that takes too long does not.
 """
 
 THRESHOLD = 5

@@ -1,9 +1,9 @@
-"""Events that may end the worker's process: found by deliveries that nobody ended, tried alone, noted before they run.
+"""Events that may crash the worker: found by deliveries that were never settled, then handled alone.
 
-The queue says how many leases of a message in a row were neither acknowledged nor given back (`lost`). One such
-death is nobody's fault. After two the event is a suspect: it runs alone, so that no other pays for it, and a record is
-committed before it begins. When the next delivery finds that record, the worker died of this event: a failure of
-the event as any other, with backoff, limits, undoing and the dead letter. Those on nobody's record go first.
+The queue says how many leases of a message in a row were neither acknowledged nor given back (`lost`). One such death
+proves nothing. After two the event is a suspect: it runs alone, so that it cannot fail other events, and a record is
+committed before it begins. When the next delivery finds that record, the worker died of this event: a failure of the
+event as any other, with backoff, limits, undoing and the dead letter. Suspects without such a record go first.
 """
 
 from collections.abc import Callable, Sequence

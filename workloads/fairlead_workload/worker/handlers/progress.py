@@ -1,8 +1,8 @@
-"""How far the steps of an event are. A commit that moves them on holds only for who read the last state.
+"""The progress of a handler run. A commit that advances it is valid only for the worker that read the last state.
 
 The fence is the record's revision, and the absence of an inbox entry: of two workers that hold the same event, one
-commits a step and the other gets a Conflict. A course has runs: a redrive after a finished compensation begins the next
-one, with new idempotency keys.
+commits a step and the other gets a Conflict. A redrive after a finished compensation begins the next run, with new
+idempotency keys.
 """
 
 from enum import StrEnum

@@ -1,10 +1,10 @@
-"""Whose turn it is: events that go step by step share the slots of a worker between the handlers, fairly.
+"""Fair scheduling: events that are handled step by step share the worker's slots between the handlers.
 
-`worker.concurrency` slots; a free one goes to the handler that runs least, and among equals round. A handler without a
-`concurrency` of its own leaves one slot to each other handler that makes calls, so that a burst of slow calls never
-keeps another's first event waiting. One with a `concurrency` takes up to so many, whoever waits.
+`worker.concurrency` slots; a free one goes to the handler with the fewest running events, round-robin among equals. A
+handler without a `concurrency` of its own leaves one slot to each other handler that makes calls, so that a burst of
+slow calls never delays another handler's first event. One with a `concurrency` uses up to so many, whoever waits.
 
-An event that is to be alone waits for all that runs, slots and batches, and nothing begins until it has ended.
+An exclusive event waits for everything that runs, slots and batches, and nothing begins until it has ended.
 """
 
 import asyncio

@@ -1,8 +1,9 @@
-"""What becomes of an event that no handler takes: nothing that was meant for a handler is acknowledged in silence.
+"""Events without a handler: none that was meant for one is acknowledged silently.
 
-A fact is published only where a handler wants it, so there was one, or another worker has it already (a rollout): the
-fact is given back a few times, then it is a dead letter `NoHandler`. What a step announces is for whoever listens, and
-done, unless a handler has begun with it. The progress stays: redriven, it goes on where it stopped.
+A fact is published only where a handler handles its type, so there was one, or another worker has it already (a
+rollout): the fact is retried a few times, then it is a dead letter `NoHandler`. An event that a step publishes may be
+for other consumers, and is done, unless a handler has begun with it. The progress stays: redriven, it goes on where it
+stopped.
 """
 
 from collections.abc import Callable
