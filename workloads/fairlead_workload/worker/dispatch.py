@@ -45,11 +45,11 @@ class Item:
 
 @dataclass(slots=True, eq=False, kw_only=True)
 class CommandItem(Item):
-    """A write to apply. `floor` is the lowest version that a creation may take; `missing` a reference found absent."""
+    """A write to apply. `last_version` of the key, and `missing`, a reference to nothing, are known from conflicts."""
 
     command: Command
     data: CommandData
-    floor: int = 0
+    last_version: int = 0
     missing: int | None = None
 
 

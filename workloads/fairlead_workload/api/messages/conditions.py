@@ -21,11 +21,6 @@ _VERSION = re.compile(r"0|[1-9][0-9]{0,18}")
 _QUALITY = re.compile(r"q=(0(\.[0-9]{0,3})?|1(\.0{0,3})?)", re.IGNORECASE)
 
 
-def etag(version: int) -> str:
-    """The strong ETag of a version."""
-    return f'"{version}"'
-
-
 Versions = frozenset[int] | Literal["*"]  # that a field names; `*` is whichever there is
 
 

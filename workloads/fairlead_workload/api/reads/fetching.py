@@ -1,8 +1,8 @@
 """The fetch function of a document cache: one document by its path, encoded."""
 
-from fairlead_workload.api.messages.conditions import etag
 from fairlead_workload.caches.policy import Fetch, Fetched
 from fairlead_workload.model.resource import Resource
+from fairlead_workload.model.versions import etag
 from fairlead_workload.stores.base import Store
 
 _ABSENT = Fetched(None, 0, "")

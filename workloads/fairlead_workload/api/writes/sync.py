@@ -6,7 +6,6 @@ while. The caches are updated after the commit.
 
 from dataclasses import replace
 
-from fairlead_workload.api.messages.conditions import etag
 from fairlead_workload.api.messages.responses import Response
 from fairlead_workload.api.writes.idempotency import Claim, IdempotencyKeys
 from fairlead_workload.api.writes.references import References
@@ -14,7 +13,7 @@ from fairlead_workload.api.writes.write import Write, attempts, deleted, written
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import Conflict, ConflictKind
 from fairlead_workload.events.facts import facts
-from fairlead_workload.model import problems
+from fairlead_workload.model import problems, versions
 from fairlead_workload.model.effects import Action, Command, Effect, Fact, effect
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.stores.base import Mutation, Record, RecordWrite, Unit
@@ -35,11 +34,11 @@ class SyncWrites:
         self._base = f"/{bindings.document.api.version}/"
 
     async def apply(self, write: Write, claim: Claim | None) -> Response:
-        floor = 0  # the version a new document must be above
+        last_version = 0  # of the key, as conflicts have shown it
         for _ in attempts():
             decided = self._decide(write, await self._current(write))
             try:
-                return await self._commit(write, decided, claim, floor)
+                return await self._commit(write, decided, claim, last_version)
             except Conflict as conflict:
                 if conflict.kind is ConflictKind.RECORD:
                     raise
@@ -47,7 +46,7 @@ class SyncWrites:
                     await self._references.lost(decided.document or {})
                 elif write.action is Action.CREATE and conflict.kind is ConflictKind.EXISTS:
                     raise problems.already_exists() from None
-                floor = max(floor, conflict.version or 0)
+                last_version = max(last_version, conflict.version or 0)
         raise problems.conflict()
 
     async def resume(self, claim: Claim) -> Response:  # noqa: ARG002 - the seam's
@@ -67,7 +66,7 @@ class SyncWrites:
             current,
         )
 
-    async def _commit(self, write: Write, decided: Effect, claim: Claim | None, floor: int) -> Response:
+    async def _commit(self, write: Write, decided: Effect, claim: Claim | None, last_version: int) -> Response:
         document = decided.document
         requires = () if document is None else await self._references.check(document)
         body = b"" if document is None else self._resource.encode(document)
@@ -75,7 +74,7 @@ class SyncWrites:
         records: tuple[RecordWrite, ...] = ()
         if claim is not None:
             # The record holds the answer, and with it the version, so the version must be known before the commit.
-            mutation = self._numbered(decided, floor)
+            mutation = self._numbered(decided, last_version)
             records = (self._keys.answered(claim, self._response(write, decided, mutation.version or 0, body)),)
         outbox = facts(
             decided,
@@ -89,26 +88,28 @@ class SyncWrites:
             Unit(mutations=(mutation,), requires=requires, records=records, outbox=outbox)
         )
         (version,) = committed.versions
-        await self._tell(write, version, body, gone=document is None)
+        await self._update_cache(write, version, body, gone=document is None)
         return self._response(write, decided, version, body)
 
-    def _numbered(self, decided: Effect, floor: int) -> Mutation:
+    def _numbered(self, decided: Effect, last_version: int) -> Mutation:
         mutation = decided.mutation
         if decided.fact is Fact.DELETED:
             return mutation
-        if isinstance(mutation.expect, int):
-            return replace(mutation, version=mutation.expect + 1)
-        return replace(mutation, version=max(int(self._clock() * 1_000_000), floor + 1))
+        stored = mutation.expect if isinstance(mutation.expect, int) else None
+        least = versions.from_time(self._clock())
+        return replace(mutation, version=versions.next_version(stored, last=last_version, least=least))
 
-    async def _tell(self, write: Write, version: int, body: bytes, *, gone: bool) -> None:
+    async def _update_cache(self, write: Write, version: int, body: bytes, *, gone: bool) -> None:
         path = self._resource.path(write.key)
         if gone:
             await self._cache.deleted(path, version)
         else:
-            await self._cache.written(path, version, body, etag(version))
+            await self._cache.written(path, version, body, versions.etag(version))
 
     def _response(self, write: Write, decided: Effect, version: int, body: bytes) -> Response:
         if decided.fact is Fact.DELETED:
             return deleted()
         status = 201 if decided.fact is Fact.CREATED else 200
-        return written(status, location=self._base + self._resource.path(write.key), etag=etag(version), body=body)
+        return written(
+            status, location=self._base + self._resource.path(write.key), etag=versions.etag(version), body=body
+        )

@@ -7,7 +7,6 @@ seeing it. Conditions are refused: two writers may have read the same version.
 
 import msgspec
 
-from fairlead_workload.api.messages.conditions import etag
 from fairlead_workload.api.messages.responses import Response
 from fairlead_workload.api.writes.idempotency import Claim, IdempotencyKeys
 from fairlead_workload.api.writes.publishing import publish
@@ -18,7 +17,7 @@ from fairlead_workload.caches.base import Entry, State
 from fairlead_workload.errors import Unavailable
 from fairlead_workload.events import cloudevents
 from fairlead_workload.events.commands import command_event
-from fairlead_workload.model import identifiers, problems
+from fairlead_workload.model import identifiers, problems, versions
 from fairlead_workload.model.effects import Action, Command, Effect, Fact, effect
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.queues.base import Message
@@ -44,15 +43,19 @@ class WriteBacks:
         if write.condition.given:
             raise problems.condition_not_supported()
         for _ in attempts():
-            current, floor = await self._current(write)
+            current, last_version = await self._current(write)
             command = Command(self._resource.name, write.action, write.key, write.body, Expect.ANY, write.at)
             decided = effect(self._resource, command, current)
             if decided.document is not None:
                 await self._references.check(decided.document)
-            version = self._version(current, floor)
+            version = versions.next_version(
+                None if current is None else current.version,
+                last=last_version,
+                least=versions.from_time(self._bindings.clock()),
+            )
             body = None if decided.document is None else self._resource.encode(decided.document)
             path = self._resource.path(write.key)
-            if await self._cache.stage(path, version, body, "" if body is None else etag(version)):
+            if await self._cache.stage(path, version, body, "" if body is None else versions.etag(version)):
                 return await self._publish(write, decided, version, body, claim)
             if self._cache.degraded:
                 raise Unavailable("cache", "a write-back could not be shown")
@@ -68,7 +71,7 @@ class WriteBacks:
         return response
 
     async def _current(self, write: Write) -> tuple[Record | None, int]:
-        """The newest document anybody was shown, and the newest version, of a deletion too."""
+        """The newest document that a client may have read, and the newest version, of a deletion too."""
         if write.fresh:
             return None, 0
         entry: Entry = (await self._cache.read(self._resource.path(write.key))).entry
@@ -78,11 +81,6 @@ class WriteBacks:
             return None, entry.version
         (record,) = await self._bindings.store.get(self._resource.name, [write.key], strong=True)
         return record, entry.version if record is None else record.version
-
-    def _version(self, current: Record | None, floor: int) -> int:
-        if current is not None:
-            return current.version + 1
-        return max(int(self._bindings.clock() * 1_000_000), floor + 1)
 
     async def _publish(
         self, write: Write, decided: Effect, version: int, body: bytes | None, claim: Claim | None
@@ -130,4 +128,4 @@ class WriteBacks:
         if decided.fact is Fact.DELETED:
             return deleted()
         status = 201 if decided.fact is Fact.CREATED else 200
-        return written(status, location=self._base + path, etag=etag(version), body=body)
+        return written(status, location=self._base + path, etag=versions.etag(version), body=body)

@@ -12,6 +12,7 @@ from typing import Any
 
 from fairlead_contract.spec.api import Resource
 from fairlead_workload.errors import Conflict, FairleadError, Refused
+from fairlead_workload.model.versions import from_time
 from fairlead_workload.sqlite import BatchOperation, Database, Lookup
 from fairlead_workload.stores.base import (
     Committed,
@@ -120,7 +121,7 @@ class SqliteStore:
 
     def _create_version(self, now: float) -> int:
         """Unix microseconds, or the latest there was if the clock went back."""
-        self._latest = max(self._latest, int(now * 1_000_000))
+        self._latest = max(self._latest, from_time(now))
         return self._latest
 
     def _get_all(

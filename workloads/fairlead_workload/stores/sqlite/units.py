@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from fairlead_workload.errors import Conflict, ConflictKind
+from fairlead_workload.model.versions import next_version
 from fairlead_workload.sqlite import Lookup
 from fairlead_workload.stores.base import Committed, Expect, Key, Mutation, OutboxEvent, RecordWrite, Unit
 from fairlead_workload.stores.sqlite.layout import OWN_COLUMNS, Layout, quoted
@@ -170,9 +171,9 @@ class Batch:
         version, live = stored
         if mutation.version is not None:
             return mutation.version
-        if live:
-            return version + 1
-        return 0 if mutation.document is None else max(self._create_version, version + 1)
+        if mutation.document is None and not live:
+            return 0
+        return next_version(version if live else None, last=version, least=self._create_version)
 
     def write(self) -> None:
         """Write what the units settled on."""

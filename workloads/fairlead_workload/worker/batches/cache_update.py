@@ -3,6 +3,7 @@
 from fairlead_contract.spec.api import CacheStrategy
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.model.resource import Resource
+from fairlead_workload.model.versions import etag
 from fairlead_workload.stores.base import Document, Key
 
 
@@ -19,4 +20,4 @@ async def update_cache(
     elif strategy is CacheStrategy.READ_THROUGH:
         await cache.invalidate(path, version)
     else:
-        await cache.written(path, version, resource.encode(document), f'"{version}"')
+        await cache.written(path, version, resource.encode(document), etag(version))

@@ -13,7 +13,7 @@ from fairlead_contract.spec.bindings import Order
 from fairlead_contract.spec.bindings import Queue as QueueSpec
 from fairlead_workload.errors import Conflict, ConflictKind, Problem
 from fairlead_workload.events.facts import facts
-from fairlead_workload.model import problems, retention
+from fairlead_workload.model import problems, retention, versions
 from fairlead_workload.model.effects import Effect, effect
 from fairlead_workload.model.operations import OperationRecord, encode_record
 from fairlead_workload.model.resource import Resource, pointer
@@ -41,7 +41,7 @@ class CommandRules:
     def decide(self, item: CommandItem, record: Record | None, *, now: float) -> Decision | Retry:
         """What the command does to `record`. Raises Rejected for a write-back command that can never be applied."""
         staged = item.command.version
-        if staged is not None and (item.floor > staged or (record is not None and record.version >= staged)):
+        if staged is not None and (item.last_version >= staged or (record is not None and record.version >= staged)):
             return Decision(Unit(records=self._records(item, None, now)), settles=staged)
         try:
             found = effect(item.resource, item.command, record)
@@ -62,7 +62,10 @@ class CommandRules:
 
     def _apply(self, item: CommandItem, found: Effect, record: Record | None, now: float) -> Decision:
         command = item.command
-        version = command.version or next_version(record, item.floor, now)
+        # The store would give the same version; the operation's record, in the same unit, has it too.
+        version = command.version or versions.next_version(
+            None if record is None else record.version, last=item.last_version, least=versions.from_time(now)
+        )
         mutation = found.mutation
         mutation = Mutation(mutation.resource, mutation.key, mutation.document, mutation.expect, version)
         succeeded = self._operation(item, "Succeeded", now, version=version)
@@ -105,11 +108,6 @@ class CommandRules:
         return RecordWrite(OPERATIONS, event_id, encode_record(record), now + self._dead_letter_seconds)
 
 
-def next_version(record: Record | None, floor: int, now: float) -> int:
-    """The version that the store would give; named here because the operation's record, in the same unit, has it."""
-    return record.version + 1 if record is not None else max(int(now * 1_000_000), floor)
-
-
 def required(resource: Resource, document: Document | None) -> tuple[tuple[str, Key], ...]:
     """The documents that `document` refers to, in the order of the resource's references."""
     if document is None:
@@ -128,8 +126,8 @@ def _reference_missing(resource: Resource, position: int, document: Document | N
 
 
 def learn(item: CommandItem, conflict: Conflict) -> None:
-    """Remember what a conflict told, for the next decision."""
+    """Remember what a conflict has shown, for the next decision."""
     if conflict.kind is ConflictKind.REFERENCE:
         item.missing = conflict.position
     elif conflict.kind is ConflictKind.VERSION and conflict.version is not None:
-        item.floor = max(item.floor, conflict.version + 1)
+        item.last_version = max(item.last_version, conflict.version)
