@@ -9,7 +9,6 @@ from fairlead_workload.events.cloudevents import UndecodableEvent
 from fairlead_workload.model import problems
 from fairlead_workload.worker.failures.outage import MAX_PAUSE_SECONDS, THRESHOLD, Outage
 from fairlead_workload.worker.failures.retries import (
-    Again,
     CallFailed,
     ClassifiedError,
     ErrorClass,
@@ -83,14 +82,14 @@ DECISIONS = {
         0,
         GiveUp(ErrorClass.REJECTED, "code", "why"),
     ),
-    "attempts left": (ErrorKind.LIMITED_RETRY, Failures(counted=4, total=4), 0, Again(8)),
+    "attempts left": (ErrorKind.LIMITED_RETRY, Failures(counted=4, total=4), 0, 8),
     "no attempts left": (
         ErrorKind.LIMITED_RETRY,
         Failures(counted=5, total=5),
         0,
         GiveUp(ErrorClass.EXHAUSTED, "maxAttempts", "code: why"),
     ),
-    "an outage uses no attempts": (ErrorKind.DEPENDENCY, Failures(counted=0, total=99), 86_399, Again(300)),
+    "an outage uses no attempts": (ErrorKind.DEPENDENCY, Failures(counted=0, total=99), 86_399, 300),
     "an outage longer than the age": (
         ErrorKind.DEPENDENCY,
         Failures(counted=0, total=99),
@@ -109,7 +108,7 @@ def test_what_follows_a_failure(case):
 @pytest.mark.parametrize(("asked", "delay"), [(0.1, 1), (90, 90), (1e9, 3600)])
 def test_a_delay_that_was_asked_for_is_kept_within_an_hour(asked, delay):
     cause = ClassifiedError(ErrorKind.DEPENDENCY, "http-429", "", retry_after_seconds=asked)
-    assert policy().decide(cause, Failures(total=1), age_seconds=0) == Again(delay)
+    assert policy().decide(cause, Failures(total=1), age_seconds=0) == delay
 
 
 def test_failures_are_counted_from_the_last_redrive():

@@ -18,7 +18,7 @@ from fairlead_workload.worker import inbox
 from fairlead_workload.worker.batches import commands
 from fairlead_workload.worker.batches.cache_update import update_cache
 from fairlead_workload.worker.batches.commands import CommandRules
-from fairlead_workload.worker.decisions import BY_STEP, DONE, DeadLettered, Decision, Outcome, Retry
+from fairlead_workload.worker.decisions import BY_STEP, DONE, Decision, Outcome, Retry
 from fairlead_workload.worker.dispatch import CommandItem, DocumentRef, FactItem, Item
 from fairlead_workload.worker.failures.policy import FailurePolicy
 from fairlead_workload.worker.failures.retries import Rejected, classify
@@ -188,10 +188,10 @@ class Batches:
         return None if entry is None else await self._duplicate(item, entry)
 
     async def _duplicate(self, item: Item, entry: inbox.InboxEntry) -> Outcome:
-        """It ended before, but perhaps its worker died before it told the cache, or moved the message."""
-        if entry.dead is not None and not entry.moved and item.history.inbox is not None:
-            return DeadLettered(entry.dead, inbox.moved_at_last(item.history.inbox))
-        self._stats.duplicates[self._stats.label(item.event.type)] += 1
+        """It ended before, but its worker may have died before it updated the cache, or moved the message."""
+        outcome = self._failure_policy.duplicate(item, entry)
+        if outcome is not DONE:
+            return outcome
         path, cache = item.resource.path(item.key), self._caches[item.resource.name]
         if isinstance(item, CommandItem) and item.command.version is not None:
             settled = await cache.settle(path, item.command.version, absent=item.command.body is None)

@@ -19,11 +19,10 @@ from fairlead_workload.queues.base import Delivery, Failure
 from fairlead_workload.stores.base import RecordWrite, Store, Unit
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.batches.commands import CommandRules
-from fairlead_workload.worker.decisions import DeadLettered, Retry
+from fairlead_workload.worker.decisions import DONE, DeadLettered, Done, Retry
 from fairlead_workload.worker.dispatch import CommandItem, Item, RejectedDelivery
 from fairlead_workload.worker.failures.outage import Outage
 from fairlead_workload.worker.failures.retries import (
-    Again,
     ClassifiedError,
     ErrorClass,
     ErrorKind,
@@ -64,9 +63,7 @@ class FailurePolicy:
     def assess(
         self, item: Item, error: BaseException, *, step: str = "", called: str = "", anew: bool = False
     ) -> tuple[Failures, Retry | GiveUp]:
-        """The failures with this one, of `step` and the service it `called`, and what follows.
-
-        Tells the outage mode and the counters.
+        """Count this failure, of `step` and the service it `called`. Returns all failures, and what follows.
 
         `anew`: the age counts from the first failure on record, not from the event's publication.
         """
@@ -81,9 +78,7 @@ class FailurePolicy:
         since_failed = max(0.0, now - failures.first_failed_at)
         age_seconds = since_failed if anew or delivery.redrives else delivery.age_seconds(now)
         decision = self._retry_policy.decide(cause, failures, age_seconds=age_seconds)
-        if isinstance(decision, Again):
-            return failures, Retry(decision.delay_seconds, cause, failures.attempts)
-        return failures, decision
+        return failures, decision if isinstance(decision, GiveUp) else Retry(decision, cause, failures.attempts)
 
     def _count(self, event_type: str, cause: ClassifiedError, error: BaseException) -> None:
         if cause.attempted:
@@ -98,6 +93,13 @@ class FailurePolicy:
             await self._store.commit(Unit(records=(*others, record)))
         except (Conflict, DependencyError):
             return
+
+    def duplicate(self, item: Item, entry: inbox.InboxEntry) -> Done | DeadLettered:
+        """Another delivery of an event that has ended. Its worker may have died before it moved a dead letter."""
+        if entry.dead is not None and not entry.moved and item.history.inbox is not None:
+            return DeadLettered(entry.dead, inbox.moved_at_last(item.history.inbox))
+        self._stats.duplicates[self._stats.label(item.event.type)] += 1
+        return DONE
 
     async def retry_or_dead_letter(self, item: Item, error: BaseException) -> Retry | DeadLettered:
         """An event of one unit failed: try again, or bury it with its operation."""

@@ -195,13 +195,6 @@ class Failures(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
-    """Try again after `delay_seconds`."""
-
-    delay_seconds: float
-
-
-@dataclass(frozen=True, slots=True)
 class GiveUp:
     """Do not try again."""
 
@@ -238,8 +231,8 @@ class RetryPolicy:
         jitter = self._backoff.jitter_percent / 100
         return float(delay * (1 + jitter * (2 * self._random() - 1)))
 
-    def decide(self, cause: ClassifiedError, failures: Failures, *, age_seconds: float) -> Again | GiveUp:
-        """What follows a failure. `failures` includes it; `age_seconds` is the event's, or since its last redrive."""
+    def decide(self, cause: ClassifiedError, failures: Failures, *, age_seconds: float) -> float | GiveUp:
+        """The delay in seconds before the next attempt, or GiveUp. `failures` includes this one; `age_seconds` is the event's, or since its last redrive."""
         if cause.kind is ErrorKind.REJECTED:
             return GiveUp(ErrorClass.REJECTED, cause.code, cause.message)
         message = bounded(f"{cause.code}: {cause.message}")
@@ -247,7 +240,7 @@ class RetryPolicy:
             return GiveUp(ErrorClass.EXHAUSTED, "maxAttempts", message)
         if age_seconds >= self.max_age_seconds:
             return GiveUp(ErrorClass.EXPIRED, "maxAge", message)
-        return Again(max(self.delay_seconds(failures.total), bounded_retry_after_seconds(cause)))
+        return max(self.delay_seconds(failures.total), bounded_retry_after_seconds(cause))
 
 
 def count(failures: Failures | None, cause: ClassifiedError, *, now: float, deliveries: int, redrives: int) -> Failures:

@@ -25,7 +25,7 @@ from fairlead_workload.stores.base import FAILURES, Committed, Record, RecordWri
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.batches.cache_update import update_cache
 from fairlead_workload.worker.calls.client import Caller
-from fairlead_workload.worker.decisions import DONE, DeadLettered, Done, Outcome, Retry
+from fairlead_workload.worker.decisions import DONE, Outcome, Retry
 from fairlead_workload.worker.dispatch import FactItem
 from fairlead_workload.worker.failures.policy import FailurePolicy
 from fairlead_workload.worker.failures.retries import (
@@ -95,7 +95,7 @@ class Handlers:
                         (item.history,) = await inbox.read_histories(self._store, [item.id])
                         ended = item.history.ended(item.delivery.redrives)
                         if ended is not None:
-                            return self._before(item, ended)
+                            return self._failure_policy.duplicate(item, ended)
                         run = HandlerRun(item)
                         if death is not None:
                             raise death
@@ -116,12 +116,6 @@ class Handlers:
         if isinstance(error, Unavailable | TimeoutError):
             return await self._failure_policy.retry_unread(item, error)
         raise error
-
-    def _before(self, item: FactItem, ended: inbox.InboxEntry) -> Done | DeadLettered:
-        if ended.dead is not None and not ended.moved and item.history.inbox is not None:
-            return DeadLettered(ended.dead, inbox.moved_at_last(item.history.inbox))
-        self._stats.duplicates[self._stats.label(item.event.type)] += 1
-        return DONE
 
     # The course
 

@@ -17,7 +17,6 @@ from fairlead_workload.worker.decisions import DONE, DeadLettered, Done, Retry
 from fairlead_workload.worker.dispatch import UnhandledItem
 from fairlead_workload.worker.failures.policy import FailurePolicy
 from fairlead_workload.worker.failures.retries import ErrorClass, GiveUp, NoHandler
-from fairlead_workload.worker.stats import WorkerStats
 
 
 class Unhandled:
@@ -29,12 +28,10 @@ class Unhandled:
         failure_policy: FailurePolicy,
         queue: QueueSpec,
         *,
-        stats: WorkerStats,
         clock: Callable[[], float],
     ) -> None:
         self._store = store
         self._failure_policy = failure_policy
-        self._stats = stats
         self._clock = clock
         self._progress_seconds = retention.dead_letter_seconds(queue)
 
@@ -48,16 +45,10 @@ class Unhandled:
             return await self._failure_policy.retry_unread(item, error)
         ended = item.history.ended(item.delivery.redrives)
         if ended is not None:
-            return self._before(item, ended)
+            return self._failure_policy.duplicate(item, ended)
         if item.announced and not item.history.started:
             return DONE
         return await self._give_up(item)
-
-    def _before(self, item: UnhandledItem, ended: inbox.InboxEntry) -> Done | DeadLettered:
-        if ended.dead is not None and not ended.moved and item.history.inbox is not None:
-            return DeadLettered(ended.dead, inbox.moved_at_last(item.history.inbox))
-        self._stats.duplicates[self._stats.label(item.event.type)] += 1
-        return DONE
 
     async def _give_up(self, item: UnhandledItem) -> Retry | DeadLettered:
         error = NoHandler(item.event.type)
