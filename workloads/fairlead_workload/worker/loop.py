@@ -76,43 +76,27 @@ class Worker:
         self._dispatch = Dispatch(bindings.source, bindings.resources, plans)
         self.stats = WorkerStats(self._dispatch.declared)
         self._outage = Outage()
-        handled_event_types = bindings.handled_event_types
-        rules = CommandRules(document.queue, source=bindings.source, handled_event_types=handled_event_types)
-        facts = FactRules(document.queue, source=bindings.source, handled_event_types=handled_event_types)
+        rules = CommandRules(bindings, document.queue)
         retry_policy = RetryPolicy(document.queue.retry, random=random)
         self._failure_policy = FailurePolicy(
-            bindings.store,
-            retry_policy,
-            rules,
-            document.queue,
-            outage=self._outage,
-            stats=self.stats,
-            clock=self._clock,
+            bindings, document.queue, retry_policy, rules, outage=self._outage, stats=self.stats
         )
-        self._batches = Batches(
-            bindings.store, bindings.caches, rules, facts, self._failure_policy, stats=self.stats, clock=self._clock
-        )
+        facts = FactRules(bindings, document.queue)
+        self._batches = Batches(bindings, rules, facts, self._failure_policy, stats=self.stats)
+        timeout_seconds = seconds(document.worker.timeout)
         self._caller = caller or Caller(services or ServiceMap(document.namespace))
-        self._caller.availability.longest_seconds = (
-            retry_policy.longest_seconds + seconds(document.worker.timeout) + SLACK_SECONDS
-        )
+        self._caller.availability.longest_seconds = retry_policy.longest_seconds + timeout_seconds + SLACK_SECONDS
         self.stats.called = self._caller.availability.known
         self._handlers = Handlers(
-            bindings.store,
-            bindings.caches,
+            bindings,
+            document.queue,
             self._caller,
             self._failure_policy,
-            document.queue,
-            source=bindings.source,
-            handled_event_types=handled_event_types,
-            timeout_seconds=seconds(document.worker.timeout),
+            timeout_seconds=timeout_seconds,
             stats=self.stats,
-            clock=self._clock,
         )
-        self._unhandled = Unhandled(
-            bindings.store, self._failure_policy, document.queue, stats=self.stats, clock=self._clock
-        )
-        self._suspects = Suspects(bindings.store, document.queue, clock=self._clock)
+        self._unhandled = Unhandled(bindings, document.queue, self._failure_policy)
+        self._suspects = Suspects(bindings, document.queue)
         self._relay = _relay(bindings, self.stats)
         self._housekeeping = Housekeeping(bindings.store, self._queue, clock=self._clock, random=random)
         self._lease_renewer = LeaseRenewer(self._queue, visibility_seconds=visibility_seconds, stats=self.stats)

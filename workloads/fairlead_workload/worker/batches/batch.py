@@ -7,13 +7,14 @@ document is read and decided on again. Nothing is awaited per event but its comm
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from fairlead_contract.cel.expressions import ExpressionError
+from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Conflict, ConflictKind, DependencyError, FairleadError, Unavailable
 from fairlead_workload.model.operations import decode_record
-from fairlead_workload.stores.base import OPERATIONS, Committed, Record, Store
+from fairlead_workload.stores.base import OPERATIONS, Committed, Record
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.batches import commands
 from fairlead_workload.worker.batches.cache_update import update_cache
@@ -34,22 +35,20 @@ class Batches:
 
     def __init__(
         self,
-        store: Store,
-        caches: Mapping[str, DocumentCache],
+        bindings: Bindings,
         command_rules: CommandRules,
         fact_rules: FactRules,
         failure_policy: FailurePolicy,
         *,
         stats: WorkerStats,
-        clock: Callable[[], float],
     ) -> None:
-        self._store = store
-        self._caches = caches
+        self._store = bindings.store
+        self._caches = bindings.caches
         self._commands = command_rules
         self._facts = fact_rules
         self._failure_policy = failure_policy
         self._stats = stats
-        self._clock = clock
+        self._clock = bindings.clock
 
     async def apply(self, items: Sequence[Item]) -> dict[Item, Outcome]:
         """The ending of every item."""

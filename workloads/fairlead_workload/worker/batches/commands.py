@@ -6,11 +6,11 @@ carries the version that readers have seen; when the store has that version or a
 overtaken.
 """
 
-from collections.abc import Collection
 from typing import Any
 
 from fairlead_contract.spec.bindings import Order
 from fairlead_contract.spec.bindings import Queue as QueueSpec
+from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import Conflict, ConflictKind, Problem
 from fairlead_workload.events.facts import facts
 from fairlead_workload.model import problems, retention, versions
@@ -30,10 +30,10 @@ EARLY = Retry(1.0, ClassifiedError(ErrorKind.DEPENDENCY, "not-found", "the docum
 class CommandRules:
     """Decides on commands of one service."""
 
-    def __init__(self, queue: QueueSpec, *, source: str, handled_event_types: Collection[str]) -> None:
+    def __init__(self, bindings: Bindings, queue: QueueSpec) -> None:
         self._waits = queue.order is Order.NONE
-        self._source = source
-        self._handled_event_types = handled_event_types
+        self._source = bindings.source
+        self._handled_event_types = bindings.handled_event_types
         self._inbox_seconds = retention.inbox_seconds(queue)
         self._operation_seconds = retention.operation_seconds(queue)
         self._dead_letter_seconds = retention.dead_letter_seconds(queue)

@@ -4,7 +4,6 @@ The inbox learns of a dead letter before the message is moved, in one unit with 
 cannot be written, the event is given back and the count is that of the broker's deliveries.
 """
 
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import replace
 from importlib.metadata import version
@@ -12,11 +11,12 @@ from importlib.metadata import version
 from msgspec import structs
 
 from fairlead_contract.spec.bindings import Queue as QueueSpec
+from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import Conflict, DependencyError, Unavailable
 from fairlead_workload.events.cloudevents import UndecodableEvent
 from fairlead_workload.model import problems, retention
 from fairlead_workload.queues.base import Delivery, Failure
-from fairlead_workload.stores.base import RecordWrite, Store, Unit
+from fairlead_workload.stores.base import RecordWrite, Unit
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.batches.commands import CommandRules
 from fairlead_workload.worker.decisions import DONE, DeadLettered, Done, Retry
@@ -42,19 +42,18 @@ class FailurePolicy:
 
     def __init__(
         self,
-        store: Store,
+        bindings: Bindings,
+        queue: QueueSpec,
         retry_policy: RetryPolicy,
         rules: CommandRules,
-        queue: QueueSpec,
         *,
         outage: Outage,
         stats: WorkerStats,
-        clock: Callable[[], float],
     ) -> None:
-        self._store = store
+        self._store = bindings.store
         self._retry_policy = retry_policy
         self._rules = rules
-        self._clock = clock
+        self._clock = bindings.clock
         self._outage = outage
         self._stats = stats
         self._failures_seconds = retention.inbox_seconds(queue)

@@ -232,7 +232,10 @@ class RetryPolicy:
         return float(delay * (1 + jitter * (2 * self._random() - 1)))
 
     def decide(self, cause: ClassifiedError, failures: Failures, *, age_seconds: float) -> float | GiveUp:
-        """The delay in seconds before the next attempt, or GiveUp. `failures` includes this one; `age_seconds` is the event's, or since its last redrive."""
+        """The delay in seconds before the next attempt, or GiveUp.
+
+        `failures` includes this one; `age_seconds` is the event's, or since its last redrive.
+        """
         if cause.kind is ErrorKind.REJECTED:
             return GiveUp(ErrorClass.REJECTED, cause.code, cause.message)
         message = bounded(f"{cause.code}: {cause.message}")

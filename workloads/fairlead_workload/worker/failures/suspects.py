@@ -6,14 +6,15 @@ committed before it begins. When the next delivery finds that record, the worker
 event as any other, with backoff, limits, undoing and the dead letter. Suspects without such a record go first.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 from msgspec import structs
 
 from fairlead_contract.spec.bindings import Queue as QueueSpec
+from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import DependencyError
 from fairlead_workload.model import retention
-from fairlead_workload.stores.base import Store, Unit
+from fairlead_workload.stores.base import Unit
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.dispatch import Item
 from fairlead_workload.worker.failures.retries import Failures, WorkerDied
@@ -24,9 +25,9 @@ SUSPICIOUS_DEATHS = 2
 class Suspects:
     """Knows which events are tried alone."""
 
-    def __init__(self, store: Store, queue: QueueSpec, *, clock: Callable[[], float]) -> None:
-        self._store = store
-        self._clock = clock
+    def __init__(self, bindings: Bindings, queue: QueueSpec) -> None:
+        self._store = bindings.store
+        self._clock = bindings.clock
         self._keep_seconds = retention.inbox_seconds(queue)
 
     async def among(self, items: Sequence[Item]) -> list[Item]:

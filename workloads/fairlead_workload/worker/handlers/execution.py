@@ -8,7 +8,7 @@ for good the dead letter says CompensationFailed, and a redrive resumes it.
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import replace
 from itertools import takewhile
 from typing import Any
@@ -17,11 +17,11 @@ from msgspec import structs
 
 from fairlead_contract.cel.expressions import ExpressionError
 from fairlead_contract.spec.bindings import Queue as QueueSpec
-from fairlead_workload.caches.strategy import DocumentCache
+from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import Conflict, ConflictKind, FairleadError, Unavailable
 from fairlead_workload.model import retention
 from fairlead_workload.queues.base import Failure
-from fairlead_workload.stores.base import FAILURES, Committed, Record, RecordWrite, Store, Unit
+from fairlead_workload.stores.base import FAILURES, Committed, Record, RecordWrite, Unit
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.batches.cache_update import update_cache
 from fairlead_workload.worker.calls.client import Caller
@@ -58,27 +58,23 @@ class Handlers:
 
     def __init__(
         self,
-        store: Store,
-        caches: Mapping[str, DocumentCache],
+        bindings: Bindings,
+        queue: QueueSpec,
         caller: Caller,
         failure_policy: FailurePolicy,
-        queue: QueueSpec,
         *,
-        source: str,
-        handled_event_types: Collection[str],
         timeout_seconds: float,
         stats: WorkerStats,
-        clock: Callable[[], float],
     ) -> None:
-        self._store = store
-        self._caches = caches
+        self._store = bindings.store
+        self._caches = bindings.caches
         self._caller = caller
         self._failure_policy = failure_policy
-        self._source = source
-        self._handled_event_types = handled_event_types
+        self._source = bindings.source
+        self._handled_event_types = bindings.handled_event_types
         self._timeout_seconds = timeout_seconds
         self._stats = stats
-        self._clock = clock
+        self._clock = bindings.clock
         self._inbox_seconds = retention.inbox_seconds(queue)
         self._progress_seconds = retention.dead_letter_seconds(queue)
 

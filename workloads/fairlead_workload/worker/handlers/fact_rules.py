@@ -1,8 +1,7 @@
 """Handling a fact with one unit, where no step makes a call: steps, events and the inbox entry together. Pure."""
 
-from collections.abc import Collection
-
 from fairlead_contract.spec.bindings import Queue as QueueSpec
+from fairlead_workload.bindings import Bindings
 from fairlead_workload.model import retention
 from fairlead_workload.stores.base import Record, Unit
 from fairlead_workload.worker import inbox
@@ -14,9 +13,9 @@ from fairlead_workload.worker.handlers import steps
 class FactRules:
     """Decides on events for handlers."""
 
-    def __init__(self, queue: QueueSpec, *, source: str, handled_event_types: Collection[str]) -> None:
-        self._source = source
-        self._handled_event_types = handled_event_types
+    def __init__(self, bindings: Bindings, queue: QueueSpec) -> None:
+        self._source = bindings.source
+        self._handled_event_types = bindings.handled_event_types
         self._inbox_seconds = retention.inbox_seconds(queue)
 
     def decide(self, item: FactItem, record: Record | None, *, now: float) -> Decision | None:

@@ -6,12 +6,11 @@ for other consumers, and is done, unless a handler has begun with it. The progre
 stopped.
 """
 
-from collections.abc import Callable
-
 from fairlead_contract.spec.bindings import Queue as QueueSpec
+from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import DependencyError
 from fairlead_workload.model import retention
-from fairlead_workload.stores.base import PROGRESS, RecordWrite, Store
+from fairlead_workload.stores.base import PROGRESS, RecordWrite
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.decisions import DONE, DeadLettered, Done, Retry
 from fairlead_workload.worker.dispatch import UnhandledItem
@@ -22,17 +21,10 @@ from fairlead_workload.worker.failures.retries import ErrorClass, GiveUp, NoHand
 class Unhandled:
     """Ends the events that no handler of one service takes."""
 
-    def __init__(
-        self,
-        store: Store,
-        failure_policy: FailurePolicy,
-        queue: QueueSpec,
-        *,
-        clock: Callable[[], float],
-    ) -> None:
-        self._store = store
+    def __init__(self, bindings: Bindings, queue: QueueSpec, failure_policy: FailurePolicy) -> None:
+        self._store = bindings.store
         self._failure_policy = failure_policy
-        self._clock = clock
+        self._clock = bindings.clock
         self._progress_seconds = retention.dead_letter_seconds(queue)
 
     async def end(self, item: UnhandledItem) -> Done | Retry | DeadLettered:
