@@ -7,7 +7,8 @@ document is read and decided on again. Nothing is awaited per event but its comm
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 
 from fairlead_contract.cel.expressions import ExpressionError
 from fairlead_workload.bindings import Bindings
@@ -27,11 +28,31 @@ from fairlead_workload.worker.handlers.fact_rules import FactRules
 from fairlead_workload.worker.stats import WorkerStats
 
 MAX_DECISIONS = 10
-CACHE_NOT_CONFIRMED = Unavailable("cache", "it did not hear that a staged write is stored")
+CACHE_NOT_CONFIRMED = Unavailable("cache", "it could not confirm that a staged write is stored")
+
+
+@dataclass(slots=True)
+class BatchState:
+    """A batch under way. `waiting`: by document, the items without an outcome, in order. `records`: as last seen."""
+
+    waiting: dict[DocumentRef, deque[Item]]
+    records: dict[DocumentRef, Record | None]
+    outcomes: dict[Item, Outcome] = field(default_factory=dict)
+    conflicts: dict[Item, int] = field(default_factory=dict)
+    stale: set[DocumentRef] = field(default_factory=set)  # to be read again before the next decision
+
+    def advance(self) -> None:
+        """Take the items with an outcome from those that wait."""
+        for ref in list(self.waiting):
+            items = self.waiting[ref]
+            while items and items[0] in self.outcomes:
+                items.popleft()
+            if not items:
+                del self.waiting[ref]
 
 
 class Batches:
-    """Applies batches. One at a time or several at once: the store settles who is first."""
+    """Applies batches, one at a time or several at once; the store decides conflicts between them."""
 
     def __init__(
         self,
@@ -51,20 +72,19 @@ class Batches:
         self._clock = bindings.clock
 
     async def apply(self, items: Sequence[Item]) -> dict[Item, Outcome]:
-        """The ending of every item."""
-        outcomes: dict[Item, Outcome] = {}
+        """The outcome of every item."""
         try:
             await self._load(items)
             records = await self._read({item.ref for item in items})
         except DependencyError as error:
             return {item: await self._failed(item, error) for item in items}
-        chains: dict[DocumentRef, deque[Item]] = {}
+        waiting: dict[DocumentRef, deque[Item]] = {}
         for item in items:
-            chains.setdefault(item.ref, deque()).append(item)
-        tries: dict[Item, int] = {}
-        while chains:
-            await self._round(chains, records, outcomes, tries)
-        return outcomes
+            waiting.setdefault(item.ref, deque()).append(item)
+        state = BatchState(waiting, records)
+        while state.waiting:
+            await self._round(state)
+        return state.outcomes
 
     async def _load(self, items: Sequence[Item]) -> None:
         """Read what is on record about events that may have been here before."""
@@ -85,37 +105,35 @@ class Batches:
             found.update(zip(document_refs, records, strict=True))
         return found
 
-    async def _round(
-        self,
-        chains: dict[DocumentRef, deque[Item]],
-        records: dict[DocumentRef, Record | None],
-        outcomes: dict[Item, Outcome],
-        tries: dict[Item, int],
-    ) -> None:
-        """Decide on the first item of each document, commit, and take from the chains what came to its end."""
-        decided: list[tuple[Item, Decision]] = []
-        for ref, chain in chains.items():
-            item = chain[0]
-            ready = await self._decide(item, records[ref])
-            if isinstance(ready, Decision):
-                decided.append((item, ready))
+    async def _round(self, state: BatchState) -> None:
+        """Decide on the first item of each document, commit, and take from the batch what came to its end."""
+        decisions: list[tuple[Item, Decision]] = []
+        for ref, items in state.waiting.items():
+            item = items[0]
+            decision = await self._decide(item, state.records[ref])
+            if isinstance(decision, Decision):
+                decisions.append((item, decision))
             else:
-                outcomes[item] = ready
+                state.outcomes[item] = decision
         results = await asyncio.gather(
-            *(self._store.commit(decision.unit) for _, decision in decided), return_exceptions=True
+            *(self._store.commit(decision.unit) for _, decision in decisions), return_exceptions=True
         )
-        stale: set[DocumentRef] = set()
-        for (item, decision), result in zip(decided, results, strict=True):
-            outcome = await self._settled(item, decision, result, records, stale, tries)
+        for (item, decision), result in zip(decisions, results, strict=True):
+            outcome = await self._finish(state, item, decision, result)
             if outcome is not None:
-                outcomes[item] = outcome
-        if stale:
-            try:
-                records.update(await self._read(stale))
-            except DependencyError as error:
-                for ref in stale:
-                    outcomes[chains[ref][0]] = await self._failed(chains[ref][0], error)
-        _advance(chains, outcomes)
+                state.outcomes[item] = outcome
+        if state.stale:
+            await self._read_again(state)
+        state.advance()
+
+    async def _read_again(self, state: BatchState) -> None:
+        try:
+            state.records.update(await self._read(state.stale))
+        except DependencyError as error:
+            for ref in state.stale:
+                item = state.waiting[ref][0]
+                state.outcomes[item] = await self._failed(item, error)
+        state.stale.clear()
 
     async def _decide(self, item: Item, record: Record | None) -> Decision | Outcome:
         entry = item.history.ended(item.delivery.redrives)
@@ -130,39 +148,31 @@ class Batches:
         except (FairleadError, ExpressionError, Rejected) as error:
             return BY_STEP if isinstance(item, FactItem) else await self._failed(item, error)
 
-    async def _settled(
-        self,
-        item: Item,
-        decision: Decision,
-        result: Committed | BaseException,
-        records: dict[DocumentRef, Record | None],
-        stale: set[DocumentRef],
-        tries: dict[Item, int],
+    async def _finish(
+        self, state: BatchState, item: Item, decision: Decision, result: Committed | BaseException
     ) -> Outcome | None:
-        """What a commit came to; None when the item is to be decided on again."""
+        """The outcome after a commit; None when the item is to be decided on again."""
         if isinstance(result, Committed):
-            return await self._committed(item, decision, result, records)
+            return await self._committed(state, item, decision, result)
         if not isinstance(result, Conflict):
             return await self._failed(item, result)
-        tries[item] = tries.get(item, 0) + 1
-        if tries[item] >= MAX_DECISIONS:
+        conflicts = state.conflicts[item] = state.conflicts.get(item, 0) + 1
+        if conflicts >= MAX_DECISIONS:
             return BY_STEP if isinstance(item, FactItem) else await self._failed(item, result)
         if result.kind is ConflictKind.RECORD and result.position == 0:
             return await self._recheck_inbox(item)
         if isinstance(item, CommandItem):
             commands.learn(item, result)
         if result.kind is not ConflictKind.REFERENCE:
-            stale.add(item.ref)
+            state.stale.add(item.ref)
         return None
 
-    async def _committed(
-        self, item: Item, decision: Decision, result: Committed, records: dict[DocumentRef, Record | None]
-    ) -> Outcome:
+    async def _committed(self, state: BatchState, item: Item, decision: Decision, result: Committed) -> Outcome:
         name, key = item.ref
         cache = self._caches[name]
         if decision.writes:
             version, document = result.versions[0], decision.document
-            records[item.ref] = None if document is None else Record(key, document, version)
+            state.records[item.ref] = None if document is None else Record(key, document, version)
             await update_cache(cache, item.resource, key, document, version)
         if decision.settles is not None and not await cache.settle(
             item.resource.path(key),
@@ -213,12 +223,3 @@ class Batches:
         if isinstance(item, CommandItem):
             return await self._failure_policy.retry_or_dead_letter(item, error)
         return await self._failure_policy.retry_unread(item, error) if isinstance(error, Unavailable) else BY_STEP
-
-
-def _advance(chains: dict[DocumentRef, deque[Item]], outcomes: Mapping[Item, Outcome]) -> None:
-    for ref in list(chains):
-        chain = chains[ref]
-        while chain and chain[0] in outcomes:
-            chain.popleft()
-        if not chain:
-            del chains[ref]
