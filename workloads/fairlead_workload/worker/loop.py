@@ -190,7 +190,7 @@ class Worker:
             await self._check_store()
 
     async def _check_store(self) -> None:
-        """Nothing is left that could show that the store is back, perhaps because another worker took it: ask."""
+        """No event is left that would show that the store is back: another worker may have it. Check the store."""
         with contextlib.suppress(DependencyError):
             await self._store.check()
             self._outage.succeeded()
@@ -208,44 +208,59 @@ class Worker:
     async def _handle_deliveries(self, deliveries: Sequence[Delivery]) -> None:
         """Apply a batch, end its deliveries, and start a task for each event that goes step by step."""
         self._lease_renewer.add(deliveries)
-        outcomes: list[HandledDelivery] = []
-        batch: list[Item] = []
-        stepwise: list[FactItem] = []
-        for delivery in deliveries:
-            found = self._dispatch.read(delivery)
-            event_type = found.event.type if found.event is not None else ""
-            self.stats.received[self.stats.label(event_type)] += 1
-            if isinstance(found, RejectedDelivery):
-                outcomes.append((delivery, found.event, await self._failure_policy.reject(found)))
-            elif isinstance(found, UnhandledItem):
-                outcomes.append((delivery, found.event, await self._unhandled.end(found)))
-            elif isinstance(found, FactItem) and found.plan.calls:
-                stepwise.append(found)
-            else:
-                batch.append(found)
-        again = [item for item in (*batch, *stepwise) if item.delivery.deliveries > 1]
-        suspects = await self._suspects.among(again) if again else []
+        outcomes, batch, stepwise = await self._dispatch_all(deliveries)
+        suspects = await self._find_suspects([*batch, *stepwise])
         if suspects:
             batch = [item for item in batch if item not in suspects]
             stepwise = [item for item in stepwise if item not in suspects]
-        await self._slots.enter()
-        began = asyncio.get_running_loop().time()
-        try:
-            applied = await self._apply_batch(batch)
-        finally:
-            self._slots.leave()
-        share = (asyncio.get_running_loop().time() - began) / max(len(batch), 1)
-        for item, outcome in applied.items():
+        for item, outcome in (await self._apply_in_turn(batch)).items():
             if isinstance(outcome, ByStep) and isinstance(item, FactItem):
                 stepwise.append(item)
             else:
-                self.stats.observe_duration(item.event.type, share)
                 outcomes.append((item.delivery, item.event, outcome))
         await self._acknowledger.finish(outcomes)
         for fact in stepwise:
             await self._start_steps(fact)
         for suspect in suspects:
             await self._handle_alone(suspect)
+
+    async def _dispatch_all(
+        self, deliveries: Sequence[Delivery]
+    ) -> tuple[list[HandledDelivery], list[Item], list[FactItem]]:
+        """Deliveries that need no handling, items for a batch, and items that go step by step."""
+        outcomes: list[HandledDelivery] = []
+        batch: list[Item] = []
+        stepwise: list[FactItem] = []
+        for delivery in deliveries:
+            item = self._dispatch.read(delivery)
+            self.stats.received[self.stats.label(item.event.type if item.event is not None else "")] += 1
+            if isinstance(item, RejectedDelivery):
+                outcomes.append((delivery, item.event, await self._failure_policy.reject(item)))
+            elif isinstance(item, UnhandledItem):
+                outcomes.append((delivery, item.event, await self._unhandled.end(item)))
+            elif isinstance(item, FactItem) and item.plan.calls:
+                stepwise.append(item)
+            else:
+                batch.append(item)
+        return outcomes, batch, stepwise
+
+    async def _find_suspects(self, items: Sequence[Item]) -> list[Item]:
+        repeated = [item for item in items if item.delivery.deliveries > 1]
+        return await self._suspects.among(repeated) if repeated else []
+
+    async def _apply_in_turn(self, batch: list[Item]) -> dict[Item, Outcome]:
+        """Apply a batch while no exclusive event runs. Each event that ends here has its share of the time."""
+        await self._slots.enter()
+        began = asyncio.get_running_loop().time()
+        try:
+            outcomes = await self._apply_batch(batch)
+        finally:
+            self._slots.leave()
+        share = (asyncio.get_running_loop().time() - began) / max(len(batch), 1)
+        for item, outcome in outcomes.items():
+            if not isinstance(outcome, ByStep):
+                self.stats.observe_duration(item.event.type, share)
+        return outcomes
 
     async def _apply_batch(self, items: list[Item]) -> dict[Item, Outcome]:
         if not items:
@@ -280,34 +295,32 @@ class Worker:
             self._backlog.release()
 
     async def _handle_alone(self, item: Item) -> None:
-        """Handle an event that workers may have died of, while nothing else runs that could pay for it."""
+        """Handle an event that may have crashed workers, while no other event runs that would fail with it."""
         async with self._slots.exclusive():
             if self._stopping.is_set():
                 return
-            found = death(item)
+            died = death(item)
             _log.warning(
                 "an event is handled alone: workers died while they had it",
                 extra={"event_type": item.event.type, "event_id": item.id, "deliveries": item.delivery.deliveries},
             )
             try:
-                if found is None:
+                if died is None:
                     await self._suspects.begin(item)
-                outcome = await self._handle_one(item, found)
+                outcome = await self._handle_one(item, died)
             except DependencyError as error:
                 outcome = self._failure_policy.retry_uncounted(item, classify(error))
         await self._acknowledger.finish([(item.delivery, item.event, outcome)])
 
-    async def _handle_one(self, item: Item, found: WorkerDied | None = None) -> Outcome:
-        """The ending of one event; `found` is a death of the worker that is to be counted first."""
+    async def _handle_one(self, item: Item, died: WorkerDied | None = None) -> Outcome:
+        """The outcome of one event; `died`: the worker died of it, which is to be counted first."""
         began = asyncio.get_running_loop().time()
         try:
             if isinstance(item, FactItem):
-                return await self._handlers.handle(item, found)
-            return (
-                (await self._apply_batch([item]))[item]
-                if found is None
-                else await self._failure_policy.retry_or_dead_letter(item, found)
-            )
+                return await self._handlers.handle(item, died)
+            if died is not None:
+                return await self._failure_policy.retry_or_dead_letter(item, died)
+            return (await self._apply_batch([item]))[item]
         except Exception as error:  # noqa: BLE001 - outermost: whatever it is, the event must come to an end
             _log.exception("unforeseen error", extra={"event_type": item.event.type, "event_id": item.id})
             return await self._failure_policy.retry_or_dead_letter(item, error)
