@@ -30,8 +30,8 @@ AdminPort = Annotated[
 _SERVICE = re.compile(r"(?P<name>[a-z]([-a-z0-9]{0,61}[a-z0-9])?)=(?P<url>https?://[^\s/?#]+(/[^\s?#]*)?)")
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         typer.echo(f"fairlead {version('fairlead')}")
@@ -209,9 +209,9 @@ def plan(
     raise typer.Exit(command.plan(options))
 
 
-def _services(given: list[str]) -> dict[str, str]:
+def _services(pairs: list[str]) -> dict[str, str]:
     services: dict[str, str] = {}
-    for text in given:
+    for text in pairs:
         match = _SERVICE.fullmatch(text)
         if match is None:
             message = f"{text!r} is not NAME=URL, such as payments=http://127.0.0.1:9000"

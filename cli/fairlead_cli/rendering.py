@@ -41,18 +41,18 @@ def render(
 ) -> int:
     """Print the children of every ApiService in `sources`. Returns the exit code."""
     checked = checking.check(documents.load(sources, recursive=recursive))
-    found = list(checked.notices)
-    if not checked.services and not has_errors(found):
-        found.append(documents.nothing(sources, "no ApiService found"))
+    all_notices = list(checked.notices)
+    if not checked.services and not has_errors(all_notices):
+        all_notices.append(documents.nothing(sources, "no ApiService found"))
     class_, class_notices = read_class(class_file)
-    found += class_notices
+    all_notices += class_notices
     plans: list[tuple[Document, Plan]] = []
-    for origin, resource in () if has_errors(found) else checked.services:
+    for origin, resource in () if has_errors(all_notices) else checked.services:
         planned = plan.plan(resource, class_, capabilities=capabilities, image=image)
         plans.append((origin, planned))
-        found += _notices(origin, plan.violations(resource, class_, planned))
-    print_notices(found)
-    if has_errors(found):
+        all_notices += _notices(origin, plan.violations(resource, class_, planned))
+    print_notices(all_notices)
+    if has_errors(all_notices):
         return 1
     print_notices(notice for origin, planned in plans for notice in left_out(origin, planned))
     sys.stdout.write(text(child for _, planned in plans for child in planned.children))
@@ -93,19 +93,19 @@ def read_class(file: str | None) -> tuple[ApiServiceClass, list[Notice]]:
     classes = [resource for _, resource in checked.resources if isinstance(resource, ApiServiceClass)]
     if len(classes) == 1:
         return classes[0], checked.notices
-    found = checked.notices
-    if not has_errors(found):
+    all_notices = checked.notices
+    if not has_errors(all_notices):
         message = f"{len(classes) or 'no'} ApiServiceClass in this file"
-        found = [*found, notices.error(file, message, "name a file with exactly one")]
-    return BUILT_IN_CLASS, found
+        all_notices = [*all_notices, notices.error(file, message, "name a file with exactly one")]
+    return BUILT_IN_CLASS, all_notices
 
 
 def _notices(origin: Document, violations: Iterable[Violation]) -> list[Notice]:
-    found = []
+    all_notices = []
     for violation in violations:
         message, _, remedy = violation.message.partition("; ")
-        found.append(origin.notice(Finding(violation.path, message, Severity.ERROR, remedy)))
-    return found
+        all_notices.append(origin.notice(Finding(violation.path, message, Severity.ERROR, remedy)))
+    return all_notices
 
 
 def left_out(origin: Document, planned: Plan) -> list[Notice]:
@@ -118,7 +118,7 @@ def left_out(origin: Document, planned: Plan) -> list[Notice]:
     ]
 
 
-def print_notices(found: Iterable[Notice]) -> None:
+def print_notices(all_notices: Iterable[Notice]) -> None:
     """Print findings on standard error."""
-    for notice in found:
+    for notice in all_notices:
         print(notice, file=sys.stderr)  # noqa: T201

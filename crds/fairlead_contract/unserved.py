@@ -45,9 +45,9 @@ UNSERVED: tuple[tuple[str, Callable[[Part], bool], str], ...] = (
 )
 
 
-def unserved(asked: ApiService | RuntimeDocument, *, severity: Severity = Severity.ERROR) -> list[Finding]:
-    """What `asked` asks for that is not served yet, each named by its path."""
-    part, prefix = (asked.spec, "spec.") if isinstance(asked, ApiService) else (asked, "")
+def unserved(resource: ApiService | RuntimeDocument, *, severity: Severity = Severity.ERROR) -> list[Finding]:
+    """What `resource` asks for that is not served yet, each named by its path."""
+    part, prefix = (resource.spec, "spec.") if isinstance(resource, ApiService) else (resource, "")
     return [
         Finding(prefix + path, f"{what} is not served yet", severity, "leave it out")
         for path, asks, what in UNSERVED

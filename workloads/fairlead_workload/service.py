@@ -166,8 +166,8 @@ class Service:
 
 def _worker(bindings: Bindings, services: Mapping[str, str] | None) -> Worker:
     visibility_seconds = storage.VISIBILITY_SECONDS
-    given = ServiceMap(bindings.document.namespace, services)
-    return Worker(bindings, services=given, visibility_seconds=visibility_seconds)
+    service_map = ServiceMap(bindings.document.namespace, services)
+    return Worker(bindings, services=service_map, visibility_seconds=visibility_seconds)
 
 
 def _access_log(stack: AsyncExitStack, form: logs.Form) -> AccessLog:

@@ -76,14 +76,14 @@ def open_storage(document: RuntimeDocument, *, data_dir: Path, exclusive: bool =
 
 def not_served(document: RuntimeDocument) -> list[Misconfigured]:
     """The bindings that no adapter serves, each named by its path."""
-    asked: list[tuple[str, StrEnum | None, tuple[StrEnum, ...]]] = [
+    bindings: list[tuple[str, StrEnum | None, tuple[StrEnum, ...]]] = [
         ("datastore", document.datastore.type, (DatastoreType.SQLITE,)),
         ("cache", document.cache.type, (CacheType.MEMORY, CacheType.NONE)),
         ("queue", document.queue.type if document.queue is not None else None, (QueueType.SQLITE,)),
     ]
     return [
         Misconfigured(f"{role}.type", f"{type_} is not served yet", f"use {' or '.join(served)}")
-        for role, type_, served in asked
+        for role, type_, served in bindings
         if type_ is not None and type_ not in served
     ]
 
@@ -111,14 +111,14 @@ def _document_cache(resource: Resource, storage: Storage) -> DocumentCache:
 async def _secret(store: Store) -> bytes:
     """The key behind operation ids: made by whoever comes first, then kept."""
     for _ in range(2):
-        [found] = await store.records([_SECRET])
-        if found is not None:
-            return found.value
+        [record] = await store.records([_SECRET])
+        if record is not None:
+            return record.value
         try:
             await store.commit(Unit(records=(RecordWrite(*_SECRET, os.urandom(32), expect=Expect.ABSENT),)))
         except Conflict:
             continue  # another process was faster
-    [found] = await store.records([_SECRET])
-    if found is None:
+    [record] = await store.records([_SECRET])
+    if record is None:
         raise Misconfigured("datastore", "the secret of operation ids could not be kept", "look at the store's log")
-    return found.value
+    return record.value

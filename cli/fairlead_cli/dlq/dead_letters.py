@@ -33,9 +33,9 @@ Output = Literal["table", "json"]
 class NotPossible(Exception):
     """The command cannot be carried out; carries the lines to print."""
 
-    def __init__(self, *found: Notice) -> None:
-        super().__init__(*found)
-        self.notices = found
+    def __init__(self, *notices: Notice) -> None:
+        super().__init__(*notices)
+        self.notices = notices
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,16 +70,16 @@ def _choose(target: Target) -> tuple[Document, ApiService, bool]:
     checked = checking.check(documents.load(target.sources, recursive=target.recursive))
     if checked.has_errors:
         raise NotPossible(*(notice for notice in checked.notices if notice.is_error))
-    found = [each for each in checked.services if target.name in (None, *_names(each[1]))]
-    if len(found) == 1:
-        return *found[0], len(checked.services) == 1
+    candidates = [each for each in checked.services if target.name in (None, *_names(each[1]))]
+    if len(candidates) == 1:
+        return *candidates[0], len(checked.services) == 1
     names = ", ".join(f"{each.metadata.namespace}/{each.metadata.name}" for _, each in checked.services) or "none"
-    if target.name is None and found:
+    if target.name is None and candidates:
         raise NotPossible(
             notices.error(_files(target), "several ApiServices are here", f"choose one with --name: {names}")
         )
-    asked = f"no ApiService `{target.name}`" if target.name else "no ApiService"
-    raise NotPossible(notices.error(_files(target), f"{asked} is here", f"there are: {names}"))
+    subject = f"no ApiService `{target.name}`" if target.name else "no ApiService"
+    raise NotPossible(notices.error(_files(target), f"{subject} is here", f"there are: {names}"))
 
 
 def _names(resource: ApiService) -> tuple[str, str]:
@@ -111,26 +111,26 @@ async def _open(origin: Document, resource: ApiService, folder: Path) -> AsyncIt
 
 async def show_list(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, most: int, output: Output) -> int:
     """Print the letters that match, oldest failure first. Exit code 1 when one that is named by id is not there."""
-    found = [letter async for letter in dead_letters.matching(queue, match, most=most + 1)]
-    shown = found[:most]
+    letters = [letter async for letter in dead_letters.matching(queue, match, most=most + 1)]
+    shown = letters[:most]
     if output == "json":
         _print_json([text.as_json(letter, hidden) for letter in shown])
     elif shown:
         _print_table([text.row(letter) for letter in shown])
     else:
         _say("no dead letters match")
-    if len(found) > most:
+    if len(letters) > most:
         _say(f"there are more than {most}; see more with --max")
     return _exit_code(await dead_letters.absent(queue, match))
 
 
 async def show_in_full(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, output: Output) -> int:
     """Print the letters named by id in full. Exit code 1 when one is not there."""
-    found = [letter async for letter in dead_letters.matching(queue, match)]
+    letters = [letter async for letter in dead_letters.matching(queue, match)]
     if output == "json":
-        _print_json([text.as_json(letter, hidden) for letter in found])
-    elif found:
-        print("\n\n".join(text.in_full(letter, hidden) for letter in found))  # noqa: T201
+        _print_json([text.as_json(letter, hidden) for letter in letters])
+    elif letters:
+        print("\n\n".join(text.in_full(letter, hidden) for letter in letters))  # noqa: T201
     return _exit_code(await dead_letters.absent(queue, match))
 
 
@@ -176,8 +176,8 @@ def _letters(number: int) -> str:
     return f"{number} dead letter" if number == 1 else f"{number} dead letters"
 
 
-def _print_json(found: list[dict[str, object]]) -> None:
-    print(json.dumps({"items": found}, indent=2, ensure_ascii=False))  # noqa: T201
+def _print_json(objects: list[dict[str, object]]) -> None:
+    print(json.dumps({"items": objects}, indent=2, ensure_ascii=False))  # noqa: T201
 
 
 def _print_table(rows: Sequence[tuple[str, ...]]) -> None:

@@ -68,18 +68,18 @@ def sizes(checked: Checked) -> list[Notice]:
     # Only `lint` asks, and the start of `run` has no time for it.
     from fairlead_contract.validation.sizes import apply_findings, size_findings
 
-    found = [document.notice(each) for document, _ in checked.resources for each in apply_findings(document.value)]
-    found += [document.notice(each) for document, resource in checked.services for each in size_findings(resource)]
-    return found
+    notices = [document.notice(each) for document, _ in checked.resources for each in apply_findings(document.value)]
+    notices += [document.notice(each) for document, resource in checked.services for each in size_findings(resource)]
+    return notices
 
 
 def _repeated(resources: Iterable[tuple[Document, AnyResource]]) -> list[Notice]:
     seen: dict[tuple[str, str, str], Document] = {}
-    found: list[Notice] = []
+    notices: list[Notice] = []
     for document, resource in resources:
         name = (resource.kind, resource.metadata.namespace, resource.metadata.name)
         first = seen.setdefault(name, document)
         if first is not document:
             message = f"the same resource is in {first.file}, document {first.position}"
-            found.append(document.notice(Finding("metadata.name", message, remedy="keep one of them")))
-    return found
+            notices.append(document.notice(Finding("metadata.name", message, remedy="keep one of them")))
+    return notices

@@ -82,8 +82,8 @@ def _files(loaded: Loaded, source: Path, *, recursive: bool) -> Iterator[Path]:
         if not source.is_dir():
             yield source
             return
-        found = source.rglob("*") if recursive else source.iterdir()
-        files = sorted(path for path in found if path.suffix in SUFFIXES and path.is_file())
+        paths = source.rglob("*") if recursive else source.iterdir()
+        files = sorted(path for path in paths if path.suffix in SUFFIXES and path.is_file())
     except OSError as error:
         loaded.notices.append(_unreadable(str(source), error))
         return

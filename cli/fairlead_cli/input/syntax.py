@@ -142,8 +142,8 @@ class _Converter:
 
     def _item(self, node: yaml.Node, place: Place) -> Any:
         if _is_boolean_word(node):
-            said = f"the unquoted `{node.value}` is read as the boolean {str(_truth(node.value)).lower()}"
-            self._findings.append(Finding(path(place), said, Severity.WARNING, "put it in quotes"))
+            message = f"the unquoted `{node.value}` is read as the boolean {str(_truth(node.value)).lower()}"
+            self._findings.append(Finding(path(place), message, Severity.WARNING, "put it in quotes"))
         return self._value(node, place)
 
     def _mapping(self, node: yaml.MappingNode, place: Place) -> dict[str, Any]:
@@ -173,8 +173,10 @@ class _Converter:
             raise _at(node.start_mark, "a key must be text")
         key: str = node.value
         if _is_boolean_word(node):
-            said = f"has a name that is the boolean {str(_truth(key)).lower()}: kubectl reads the unquoted `{key}` so"
-            self._findings.append(Finding(path(place), said, Severity.ERROR, "put the name in quotes"))
+            message = (
+                f"has a name that is the boolean {str(_truth(key)).lower()}: kubectl reads the unquoted `{key}` so"
+            )
+            self._findings.append(Finding(path(place), message, Severity.ERROR, "put the name in quotes"))
         elif node.tag != _PREFIX + "str":
             raise _at(node.start_mark, f'the key `{key}` is not text; write "{key}"')
         return key
@@ -210,8 +212,8 @@ def _scalar(node: yaml.ScalarNode) -> Any:
             case "float":
                 return _number(text)
     except OverflowError:
-        said = f"`{text[:40]}` is out of range: it does not fit a 64-bit float"
-        raise _at(node.start_mark, said) from None
+        message = f"`{text[:40]}` is out of range: it does not fit a 64-bit float"
+        raise _at(node.start_mark, message) from None
     except ValueError:
         raise _at(node.start_mark, f"`{text[:40]}` is not a number") from None
     raise _at(node.start_mark, f"the tag {node.tag.replace(_PREFIX, '!!')} is not supported")

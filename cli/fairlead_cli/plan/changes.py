@@ -56,9 +56,9 @@ class Outlook:
         }
 
 
-def compared(ref: Ref, found: Iterable[Difference]) -> Change:
+def compared(ref: Ref, all_differences: Iterable[Difference]) -> Change:
     """The change that these differences are, if there are any."""
-    differences = tuple(found)
+    differences = tuple(all_differences)
     return Change(Action.CHANGE if differences else Action.UNCHANGED, ref, differences=differences)
 
 

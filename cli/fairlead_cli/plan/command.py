@@ -56,18 +56,18 @@ class NotPossible(Exception):
 def plan(options: Options) -> int:
     """Print what would change. Returns the exit code."""
     checked = checking.check(documents.load(options.sources, recursive=options.recursive))
-    found = list(checked.notices)
-    if not checked.services and not notices.has_errors(found):
-        found.append(documents.nothing(options.sources, "no ApiService found"))
+    all_notices = list(checked.notices)
+    if not checked.services and not notices.has_errors(all_notices):
+        all_notices.append(documents.nothing(options.sources, "no ApiService found"))
     class_, class_notices = rendering.read_class(options.class_file)
-    found += class_notices
-    found += _elsewhere(checked, options.namespace)
-    rendering.print_notices(found)
-    if notices.has_errors(found):
+    all_notices += class_notices
+    all_notices += _elsewhere(checked, options.namespace)
+    rendering.print_notices(all_notices)
+    if notices.has_errors(all_notices):
         return FAILED
-    given = class_.model_dump(mode="json", by_alias=True, exclude_none=True) if options.class_file else None
+    class_manifest = class_.model_dump(mode="json", by_alias=True, exclude_none=True) if options.class_file else None
     try:
-        outlooks = asyncio.run(_ask(options, [origin for origin, _ in checked.services], given))
+        outlooks = asyncio.run(_ask(options, [origin for origin, _ in checked.services], class_manifest))
     except (NotPossible, kubeconfig.Unusable) as error:
         print(f"fairlead plan: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         return FAILED
@@ -77,13 +77,15 @@ def plan(options: Options) -> int:
 
 def _elsewhere(checked: checking.Checked, namespace: str | None) -> list[Notice]:
     """Resources that name another namespace than the one that was asked for."""
-    found = []
+    all_notices = []
     for origin, _ in checked.services:
         named = origin.value["metadata"].get("namespace")
         if namespace and named and named != namespace:
             remedy = "leave one of them out"
-            found.append(origin.notice(Finding("metadata.namespace", f"--namespace is {namespace}", remedy=remedy)))
-    return found
+            all_notices.append(
+                origin.notice(Finding("metadata.namespace", f"--namespace is {namespace}", remedy=remedy))
+            )
+    return all_notices
 
 
 async def _ask(options: Options, origins: Sequence[Document], class_: dict[str, Any] | None) -> list[Outlook]:
@@ -127,8 +129,10 @@ async def _look(client: Client, origin: Document, namespace: str, around: Surrou
 def _explained(error: OperatorError, server: str) -> str:
     if isinstance(error, Unreachable):
         cause = error.__cause__
-        said = str(cause.os_error if isinstance(cause, aiohttp.ClientConnectorError) else cause) or "no answer in time"
-        return f"{server} cannot be reached ({said}); check the address, the network and --context"
+        reason = (
+            str(cause.os_error if isinstance(cause, aiohttp.ClientConnectorError) else cause) or "no answer in time"
+        )
+        return f"{server} cannot be reached ({reason}); check the address, the network and --context"
     if isinstance(error, Unauthorized) or ANONYMOUS in str(error):
         return f"{server} does not accept the credentials; log in again, or choose another --context"
     if isinstance(error, Forbidden):
@@ -141,17 +145,17 @@ def _show(outlooks: Sequence[Outlook], output: Literal["text", "json"]) -> None:
     if output == "text":
         text.show(outlooks, Console(highlight=False, markup=False))
         return
-    found = changes.count(outlooks)
+    counts = changes.count(outlooks)
     content = {
         "resources": [outlook.as_json() for outlook in outlooks],
-        "summary": {action.value: found[action] for action in Action},
+        "summary": {action.value: counts[action] for action in Action},
     }
     print(json.dumps(content, indent=2))  # noqa: T201
 
 
 def _exit_code(outlooks: Sequence[Outlook], *, tell_changes: bool) -> int:
-    found = changes.count(outlooks)
-    if found[Action.REFUSED]:
+    counts = changes.count(outlooks)
+    if counts[Action.REFUSED]:
         return FAILED
-    has_changes = any(found[action] for action in (Action.CREATE, Action.CHANGE, Action.DELETE))
+    has_changes = any(counts[action] for action in (Action.CREATE, Action.CHANGE, Action.DELETE))
     return CHANGES if tell_changes and has_changes else 0

@@ -56,21 +56,21 @@ class Surroundings:
 async def served(client: Client) -> Capabilities:
     """Which optional kinds the cluster has. NotFound when it has not even ours."""
     await client.request("GET", kinds.API_SERVICE.root)
-    found = {name: await serves(client, wanted) for name, wanted in optional_kinds().items()}
-    return Capabilities(**found)
+    capabilities = {name: await serves(client, wanted) for name, wanted in optional_kinds().items()}
+    return Capabilities(**capabilities)
 
 
 def denial(error: ApiError) -> str:
     """What somebody may not do, and the remedy, if that is what the error says; else the server's own words."""
     if isinstance(error, Forbidden) and _IMPERSONATING in error.message:
         return "you may not act as the user that `as` of the kubeconfig names; ask for a role with impersonate"
-    found = _DENIED.search(error.message)
-    if not isinstance(error, Forbidden) or found is None:
+    match = _DENIED.search(error.message)
+    if not isinstance(error, Forbidden) or match is None:
         return error.message
-    resource = ".".join(part for part in (found["resource"], found["group"]) if part)
-    where = f"in the namespace {found['namespace']}" if found["namespace"] else "in the cluster"
-    why = " (a dry run needs the right to write)" if found["verb"] in {"create", "patch"} else ""
-    return f"you may not {found['verb']} {resource} {where}; ask for a role that allows it{why}"
+    resource = ".".join(part for part in (match["resource"], match["group"]) if part)
+    where = f"in the namespace {match['namespace']}" if match["namespace"] else "in the cluster"
+    why = " (a dry run needs the right to write)" if match["verb"] in {"create", "patch"} else ""
+    return f"you may not {match['verb']} {resource} {where}; ask for a role that allows it{why}"
 
 
 async def look(client: Client, manifest: Manifest, around: Surroundings) -> tuple[Outlook, Plan | None]:
@@ -113,8 +113,8 @@ async def _wish(client: Client, manifest: Manifest, live: Manifest | None) -> Ma
     metadata = manifest["metadata"]
     if live is None:
         return await client.create(kinds.API_SERVICE, {key: manifest[key] for key in manifest if key != "status"})
-    given = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
-    change = {"metadata": given, "spec": _replacing(live["spec"], manifest["spec"])}
+    kept_metadata = {name: metadata[name] for name in ("labels", "annotations") if metadata.get(name)}
+    change = {"metadata": kept_metadata, "spec": _replacing(live["spec"], manifest["spec"])}
     return await client.merge(kinds.API_SERVICE, change, namespace=metadata["namespace"], name=metadata["name"])
 
 
@@ -146,8 +146,8 @@ async def _classes(
     name = classes.named(wished)
     try:
         if name:
-            found = await client.get(kinds.API_SERVICE_CLASS, name=name)
-            return {name: found} if found is not None else {}
+            class_ = await client.get(kinds.API_SERVICE_CLASS, name=name)
+            return {name: class_} if class_ is not None else {}
         found_all, _ = await client.list_all(kinds.API_SERVICE_CLASS)
     except Forbidden as error:
         notes.append(f"{denial(error)}, or give --class FILE; what the class says is left out of this plan")
@@ -222,12 +222,12 @@ async def _present(
         except Forbidden as error:
             return error
 
-    asked = [kind for kind in kinds.CHILDREN if not kind.capability or getattr(has, kind.capability)]
-    lists = await asyncio.gather(*map(listed, asked))
+    served_kinds = [kind for kind in kinds.CHILDREN if not kind.capability or getattr(has, kind.capability)]
+    lists = await asyncio.gather(*map(listed, served_kinds))
     notes += [f"{denial(each)}; which of them would go is not known" for each in lists if isinstance(each, Forbidden)]
     return {
         Ref(kind.group, kind.name, each["metadata"]["name"]): {"apiVersion": kind.api_version, "kind": kind.name} | each
-        for kind, items in zip(asked, lists, strict=True)
+        for kind, items in zip(served_kinds, lists, strict=True)
         if not isinstance(items, Forbidden)
         for each in items
     }

@@ -33,24 +33,24 @@ def credentials(plugin: Entry, cluster: Entry, environment: Mapping[str, str]) -
     spec: Entry = {"interactive": is_interactive}
     if plugin.get("provideClusterInfo"):
         spec["cluster"] = _cluster_info(cluster)
-    asked = {"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": spec}
+    request = {"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": spec}
     try:
-        given = {str(each["name"]): str(each["value"]) for each in plugin.get("env") or ()}
+        variables = {str(each["name"]): str(each["value"]) for each in plugin.get("env") or ()}
         done = subprocess.run(  # noqa: S603  # the kubeconfig is the user's own, and says so
             [command, *map(str, plugin.get("args") or ())],
-            env={**environment, **given, "KUBERNETES_EXEC_INFO": json.dumps(asked)},
+            env={**environment, **variables, "KUBERNETES_EXEC_INFO": json.dumps(request)},
             stdin=None if is_interactive else subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             timeout=SECONDS,
             check=True,
         )
         status = json.loads(done.stdout)["status"]
-        found = {ours: str(status[theirs]) for ours, theirs in GIVEN.items() if status.get(theirs)}
+        user = {ours: str(status[theirs]) for ours, theirs in GIVEN.items() if status.get(theirs)}
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise PluginFailed(_failure(plugin, command, type(error).__name__)) from None
-    if not found:
+    if not user:
         raise PluginFailed(_failure(plugin, command, "neither a token nor a certificate"))
-    return found
+    return user
 
 
 def beside(plugin: Entry, folder: Path) -> Entry:
@@ -75,17 +75,17 @@ def _interactive(plugin: Entry) -> bool:
 def _cluster_info(cluster: Entry) -> Entry:
     """What the plugin learns of the cluster. The authority comes by content, as it may not see our files."""
     fields = ("server", "tls-server-name", "insecure-skip-tls-verify", "proxy-url", "disable-compression")
-    found = {field: cluster[field] for field in (*fields, "certificate-authority-data") if cluster.get(field)}
+    info = {field: cluster[field] for field in (*fields, "certificate-authority-data") if cluster.get(field)}
     file = cluster.get("certificate-authority")
-    if file and "certificate-authority-data" not in found:
+    if file and "certificate-authority-data" not in info:
         try:
-            found["certificate-authority-data"] = base64.b64encode(Path(file).read_bytes()).decode()
+            info["certificate-authority-data"] = base64.b64encode(Path(file).read_bytes()).decode()
         except OSError as error:
             raise PluginFailed(f"{file} cannot be read: {error.strerror}; log in again") from None
     for extension in cluster.get("extensions") or ():
         if isinstance(extension, dict) and extension.get("name") == CONFIG_EXTENSION:
-            found["config"] = extension.get("extension")
-    return found
+            info["config"] = extension.get("extension")
+    return info
 
 
 def _failure(plugin: Entry, command: str, cause: str) -> str:

@@ -111,11 +111,11 @@ def access(
     return Access(_login(cluster, _credentials(user, cluster, environment)), chosen.get("namespace") or "")
 
 
-def _paths(given: str | None, environment: Mapping[str, str]) -> list[Path]:
-    if given:
-        if not Path(given).is_file():
-            raise Unusable(f"{given} cannot be read; check --kubeconfig")
-        return [Path(given)]
+def _paths(option: str | None, environment: Mapping[str, str]) -> list[Path]:
+    if option:
+        if not Path(option).is_file():
+            raise Unusable(f"{option} cannot be read; check --kubeconfig")
+        return [Path(option)]
     named = [Path(part).expanduser() for part in environment.get("KUBECONFIG", "").split(os.pathsep) if part.strip()]
     return [each for each in named or [Path("~/.kube/config").expanduser()] if each.is_file()]
 
@@ -131,16 +131,16 @@ def _merged(paths: list[Path]) -> tuple[str, Entries]:
 
 
 def _items(content: Entry, path: Path) -> Entries:
-    found = Entries()
+    entries = Entries()
     for kind in KINDS:
         for item in content.get(f"{kind}s") or ():
             name = item.get("name") if isinstance(item, dict) else None
             if not isinstance(name, str) or not isinstance(item.get(kind) or {}, dict):
                 raise Unusable(f"{path} has a {kind} that is not a name and a map; mend it")
-            if (kind, name) in found:
+            if (kind, name) in entries:
                 raise Unusable(f"{path} has two {kind}s of the name {name}; take one of them out")
-            found[kind, name] = item | {kind: _absolute(item.get(kind) or {}, path.parent)}
-    return found
+            entries[kind, name] = item | {kind: _absolute(item.get(kind) or {}, path.parent)}
+    return entries
 
 
 def _read(path: Path) -> Entry:
@@ -158,11 +158,11 @@ def _read(path: Path) -> Entry:
 
 def _absolute(entry: Entry, folder: Path) -> Entry:
     files = ("certificate-authority", "client-certificate", "client-key", "tokenFile")
-    found = entry | {
+    resolved = entry | {
         name: str(folder / entry[name]) for name in files if isinstance(entry.get(name), str) and entry[name]
     }
-    plugin = found.get("exec")
-    return found | {"exec": exec_plugin.beside(plugin, folder)} if isinstance(plugin, dict) else found
+    plugin = resolved.get("exec")
+    return resolved | {"exec": exec_plugin.beside(plugin, folder)} if isinstance(plugin, dict) else resolved
 
 
 def _entry(entries: Entries, kind: str, name: str) -> Entry:
@@ -289,13 +289,13 @@ def _headers(cluster: Entry, user: Entry) -> Iterator[tuple[str, str]]:
     """What goes with every request: whom the user acts as, and that answers are to come uncompressed."""
     if cluster.get("disable-compression"):
         yield "Accept-Encoding", "identity"
-    found = [("Impersonate-User", user.get("as")), ("Impersonate-Uid", user.get("as-uid"))]
-    found += [("Impersonate-Group", group) for group in user.get("as-groups") or ()]
+    headers = [("Impersonate-User", user.get("as")), ("Impersonate-Uid", user.get("as-uid"))]
+    headers += [("Impersonate-Group", group) for group in user.get("as-groups") or ()]
     for key, values in (user.get("as-user-extra") or {}).items():
         if not isinstance(values, list):
             raise Unusable("as-user-extra of the kubeconfig's user is not a map of lists; mend it")
-        found += [(f"Impersonate-Extra-{quote(str(key), safe=HEADER_KEY)}", value) for value in values]
-    for name, value in found:
+        headers += [(f"Impersonate-Extra-{quote(str(key), safe=HEADER_KEY)}", value) for value in values]
+    for name, value in headers:
         if value is None:
             continue
         if not isinstance(value, str) or not value.isprintable():

@@ -35,15 +35,15 @@ def show(outlooks: Sequence[Outlook], console: Console) -> None:
 
 def summary(outlooks: Sequence[Outlook]) -> str:
     """The last line."""
-    found = changes.count(outlooks)
+    counts = changes.count(outlooks)
     parts = [
-        f"{found[Action.CREATE]} to create",
-        f"{found[Action.CHANGE]} to change",
-        f"{found[Action.DELETE]} to delete",
-        f"{found[Action.UNCHANGED]} unchanged",
+        f"{counts[Action.CREATE]} to create",
+        f"{counts[Action.CHANGE]} to change",
+        f"{counts[Action.DELETE]} to delete",
+        f"{counts[Action.UNCHANGED]} unchanged",
     ]
-    if found[Action.REFUSED]:
-        parts.append(f"{found[Action.REFUSED]} refused")
+    if counts[Action.REFUSED]:
+        parts.append(f"{counts[Action.REFUSED]} refused")
     return f"Plan: {', '.join(parts)}."
 
 
@@ -58,8 +58,8 @@ def _lines(outlook: Outlook) -> Iterator[tuple[str, str]]:
 
 def _object(change: Change, name: str, *, indent: str) -> Iterator[tuple[str, str]]:
     sign, style = SIGNS[change.action]
-    said = f": {_printable(change.message)}" if change.message else ""
-    yield f"{indent}{sign} {change.ref.kind} {name}{said}", style
+    message = f": {_printable(change.message)}" if change.message else ""
+    yield f"{indent}{sign} {change.ref.kind} {name}{message}", style
     for each in change.differences:
         before, after = _values(each)
         yield f"{indent}    {_printable(each.path)}: {before} -> {after}", ""

@@ -20,14 +20,14 @@ Services = Sequence[tuple[Document, ApiService]]
 def admit(sources: Sequence[str], *, recursive: bool, mapped: frozenset[str]) -> Services | None:
     """The ApiServices of `sources`, or None when something stands against serving them; says what on standard error."""
     checked = checking.check(documents.load(sources, recursive=recursive))
-    found = checked.notices + checking.unserved(checked.services, severity=Severity.ERROR)
+    notices = checked.notices + checking.unserved(checked.services, severity=Severity.ERROR)
     for origin, resource in checked.services:
-        found += [origin.notice(finding) for finding in embedded.unmapped(resource, mapped)]
-    if not checked.services and not has_errors(found):
-        found.append(documents.nothing(sources, "no ApiService found"))
-    for notice in found:
+        notices += [origin.notice(finding) for finding in embedded.unmapped(resource, mapped)]
+    if not checked.services and not has_errors(notices):
+        notices.append(documents.nothing(sources, "no ApiService found"))
+    for notice in notices:
         _say(notice)
-    if has_errors(found):
+    if has_errors(notices):
         return None
     _say_skipped(checked)
     for origin, resource in checked.services:

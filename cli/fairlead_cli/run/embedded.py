@@ -39,35 +39,35 @@ def replacements(resource: ApiService) -> list[str]:
         ("cache", spec.cache.type.value, spec.cache.type.value if spec.cache.type is CacheType.NONE else "Memory"),
         ("queue", spec.queue.type.value if spec.queue else "SQLite", "SQLite"),
     ]
-    return [f"{role} {asked} by {embedded}" for role, asked, embedded in bound if asked != embedded]
+    return [f"{role} {declared} by {embedded}" for role, declared, embedded in bound if declared != embedded]
 
 
 def unmapped(resource: ApiService, mapped: frozenset[str]) -> list[Finding]:
     """Every service that a handler calls and that has no URL here, each once."""
-    found: dict[str, Finding] = {}
+    findings: dict[str, Finding] = {}
     for place, call in _calls(resource):
         name = call.service.name
-        if name not in mapped and name not in found:
+        if name not in mapped and name not in findings:
             remedy = f"add --service {name}=http://HOST:PORT"
-            found[name] = Finding(place, f"the service `{name}` is called, and has no address here", remedy=remedy)
-    return list(found.values())
+            findings[name] = Finding(place, f"the service `{name}` is called, and has no address here", remedy=remedy)
+    return list(findings.values())
 
 
 def _calls(resource: ApiService) -> list[tuple[str, Call]]:
     handlers = resource.spec.worker.handlers if resource.spec.worker else ()
-    return [found for position, handler in enumerate(handlers) for found in _handler_calls(position, handler)]
+    return [call for position, handler in enumerate(handlers) for call in _handler_calls(position, handler)]
 
 
 def _handler_calls(position: int, handler: Handler) -> list[tuple[str, Call]]:
-    found: list[tuple[str, Call]] = []
+    calls: list[tuple[str, Call]] = []
     for member, steps in (("steps", handler.steps), ("onFailure", handler.on_failure)):
         for number, step in enumerate(steps):
             place = ("spec", "worker", "handlers", position, member, number)
             if step.call:
-                found.append((path((*place, "call", "service", "name")), step.call))
+                calls.append((path((*place, "call", "service", "name")), step.call))
             if step.compensate and step.compensate.call:
-                found.append((path((*place, "compensate", "call", "service", "name")), step.compensate.call))
-    return found
+                calls.append((path((*place, "compensate", "call", "service", "name")), step.compensate.call))
+    return calls
 
 
 def data_dir(resource: ApiService, chosen: Path | None, *, alone: bool) -> Path:

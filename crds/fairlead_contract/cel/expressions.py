@@ -155,12 +155,12 @@ def _evaluation_message(text: str) -> str:
 
 
 def _compile_error(text: str) -> ExpressionError:
-    found = _POSITION.search(text)
-    if found is None:
+    match = _POSITION.search(text)
+    if match is None:
         if "incompatible function arguments" in text:
             return ExpressionError("the expression is not valid Unicode")
         return ExpressionError(_STATUS.sub("", re.sub(r" \[[A-Z_]+\]$", "", text)))
-    line, column, message = int(found[1]), int(found[2]), re.sub(r" \[[A-Z_]+\]$", "", found[3])
+    line, column, message = int(match[1]), int(match[2]), re.sub(r" \[[A-Z_]+\]$", "", match[3])
     message = re.sub(r"^Syntax error: |, expecting .*| expecting \{.*", "", message).replace("(in container '')", "")
     if line < 1:
         return ExpressionError(message.strip())

@@ -70,22 +70,22 @@ def property_type(schema: PlainSchema, name: str) -> str | None:
 
 def schema_findings(schema: Json, place: Place) -> list[Finding]:
     """What is wrong with a resource's schema, at `place` in its document."""
-    found = [*_dialect(schema, place), *_nulls(schema, place)]
+    findings = [*_dialect(schema, place), *_nulls(schema, place)]
     try:
         compile_schema(schema)
         plain = references.plain(schema)
         compile_schema(plain.whole())
     except Unresolved as failure:
-        return [*found, _unresolved(str(failure), place)]
+        return [*findings, _unresolved(str(failure), place)]
     except (jsonschema_rs.ValidationError, ValueError) as failure:
-        return [*found, _refused(failure, place)]
-    found += _endless(plain, place)
-    found += _required(schema, place)
-    found += _defaults(plain, place)
+        return [*findings, _refused(failure, place)]
+    findings += _endless(plain, place)
+    findings += _required(schema, place)
+    findings += _defaults(plain, place)
     for node, where in nodes(schema, place):
-        found += _keywords(node, where)
-        found += _booleans(node, where)
-    return found
+        findings += _keywords(node, where)
+        findings += _booleans(node, where)
+    return findings
 
 
 def _unresolved(why: str, place: Place) -> Finding:
@@ -96,8 +96,8 @@ def _unresolved(why: str, place: Place) -> Finding:
 
 def _endless(schema: PlainSchema, place: Place) -> Iterator[Finding]:
     for name in references.endless(schema):
-        said = f"the definition `{name}` refers to itself for the same value, so nothing could be checked"
-        yield error(place, said, "remove the reference, or put it below properties or items")
+        message = f"the definition `{name}` refers to itself for the same value, so nothing could be checked"
+        yield error(place, message, "remove the reference, or put it below properties or items")
 
 
 def _dialect(schema: Json, place: Place) -> Iterator[Finding]:
@@ -130,8 +130,8 @@ def _refused(failure: Exception, place: Place) -> Finding:
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.Referencing):
         return _unresolved(_reason(failure), place)
     if isinstance(kind, jsonschema_rs.ValidationErrorKind.Format) and kind.format == "regex":
-        said = "is no regular expression that matches in linear time"
-        return error(where, f"`{value}` {said}", "correct it; look-around and back-references are not supported")
+        message = "is no regular expression that matches in linear time"
+        return error(where, f"`{value}` {message}", "correct it; look-around and back-references are not supported")
     if where[-1:] == ("type",) and isinstance(value, str):
         return error(
             where, f"`{value}` is no JSON Schema type{did_you_mean(value, TYPES)}", f"one of {', '.join(TYPES)}"
@@ -147,8 +147,8 @@ def _required(schema: Json, place: Place) -> Iterator[Finding]:
     closed = schema.get("additionalProperties") is False
     for position, name in enumerate(schema.get("required", ())):
         if name not in schema["properties"]:
-            said = f"required property `{name}` is not declared{did_you_mean(name, schema['properties'])}"
-            yield (error if closed else warning)((*place, "required", position), said, "declare it under properties")
+            message = f"required property `{name}` is not declared{did_you_mean(name, schema['properties'])}"
+            yield (error if closed else warning)((*place, "required", position), message, "declare it under properties")
 
 
 def _defaults(schema: PlainSchema, place: Place) -> Iterator[Finding]:
@@ -169,12 +169,12 @@ def _keywords(node: Json, place: Place) -> Iterator[Finding]:
             yield warning((*place, word), f"unknown keyword `{word}` has no effect", "remove it, or start it with x-")
     format_ = node.get("format")
     if isinstance(format_, str) and format_ not in FORMATS:
-        said = f"format `{format_}` is not checked{did_you_mean(format_, FORMATS)}"
-        yield warning((*place, "format"), said, "use a format of JSON Schema 2020-12, or a pattern")
+        message = f"format `{format_}` is not checked{did_you_mean(format_, FORMATS)}"
+        yield warning((*place, "format"), message, "use a format of JSON Schema 2020-12, or a pattern")
 
 
 def _booleans(node: Json, place: Place) -> Iterator[Finding]:
     """Booleans among texts, which some words become without quotes. Names of properties are checked as YAML is read."""
     if node.get("type") == "string" and any(isinstance(value, bool) for value in node.get("enum", ())):
-        said = "the enum of a string holds a boolean: YAML 1.1 reads unquoted yes, no, on and off so"
-        yield warning((*place, "enum"), said, "write the values in quotes")
+        message = "the enum of a string holds a boolean: YAML 1.1 reads unquoted yes, no, on and off so"
+        yield warning((*place, "enum"), message, "write the values in quotes")

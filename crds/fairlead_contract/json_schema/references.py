@@ -39,8 +39,8 @@ class PlainSchema:
     @property
     def properties(self) -> dict[str, Json]:
         """The document's properties by name."""
-        found: dict[str, Json] = self.root["properties"]
-        return found
+        declared: dict[str, Json] = self.root["properties"]
+        return declared
 
     def whole(self) -> Json:
         """One schema again."""
@@ -72,9 +72,9 @@ def endless(schema: PlainSchema) -> Iterator[str]:
         while waiting:
             node = waiting.pop()
             waiting += [inner for inner, place in below(node) if place[0] in _SAME_VALUE]
-            if isinstance(node, dict) and "$ref" in node and (found := target(node["$ref"])) not in reached:
-                reached.add(found)
-                waiting.append(schema.definitions[found])
+            if isinstance(node, dict) and "$ref" in node and (referenced := target(node["$ref"])) not in reached:
+                reached.add(referenced)
+                waiting.append(schema.definitions[referenced])
         if name in reached:
             yield name
 
@@ -198,14 +198,14 @@ def _property(node: Any, definitions: dict[str, Json], seen: tuple[str, ...] = (
         return node
     branches = [_property(branch, definitions, seen) for branch in node.get("allOf", ())]
     if "$ref" in node and (name := target(node["$ref"])) not in seen:
-        found = _property(definitions[name], definitions, (*seen, name))
+        definition = _property(definitions[name], definitions, (*seen, name))
         rest = {word: value for word, value in node.items() if word != "$ref"}
-        scalar = isinstance(found.get("type"), str) and found["type"] in SCALARS
-        if scalar and not (rest.keys() & found.keys()) - _ANNOTATIONS:
-            return found | rest
-        branches.append(found)
-    said = {word: branch[word] for word in _OF_PROPERTY for branch in branches if _says(branch, word)}
-    return said | node
+        scalar = isinstance(definition.get("type"), str) and definition["type"] in SCALARS
+        if scalar and not (rest.keys() & definition.keys()) - _ANNOTATIONS:
+            return definition | rest
+        branches.append(definition)
+    own_keywords = {word: branch[word] for word in _OF_PROPERTY for branch in branches if _says(branch, word)}
+    return own_keywords | node
 
 
 def _says(branch: Any, word: str) -> bool:

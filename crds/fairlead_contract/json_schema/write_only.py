@@ -28,11 +28,11 @@ def write_only_findings(resource: Resource, place: Place) -> Iterator[Finding]:
             yield error((*place, *where), f"`{name}` is writeOnly, and would be shown here", "use another property")
     for name in sorted(hidden):
         if schema.properties[name].get("readOnly") is True:
-            said = f"`{name}` is readOnly and writeOnly, so nobody could use it"
-            yield error((*place, "schema", "properties", name), said, "remove one of them")
+            message = f"`{name}` is readOnly and writeOnly, so nobody could use it"
+            yield error((*place, "schema", "properties", name), message, "remove one of them")
     if hidden and resource.cache.strategy is CacheStrategy.WRITE_BACK:
-        said = "WriteBack keeps documents in the cache as they are shown, without what is writeOnly"
-        yield error((*place, "cache", "strategy"), said, "use WriteThrough, or remove writeOnly")
+        message = "WriteBack keeps documents in the cache as they are shown, without what is writeOnly"
+        yield error((*place, "cache", "strategy"), message, "use WriteThrough, or remove writeOnly")
     yield from _nested(schema, hidden, (*place, "schema"))
 
 
@@ -48,14 +48,14 @@ def _told(resource: Resource) -> Iterator[tuple[Place, str | None]]:
 
 
 def _nested(schema: PlainSchema, hidden: frozenset[str], place: Place) -> Iterator[Finding]:
-    said = "is writeOnly within another value: only a property of the document itself can be hidden"
+    message = "is writeOnly within another value: only a property of the document itself can be hidden"
     remedy = "make the whole property writeOnly, or move the value up"
     for name, node in schema.properties.items():
         if name not in hidden and _holds(node, schema.definitions, set()):
-            yield error((*place, "properties", name), f"holds what {said}", remedy)
+            yield error((*place, "properties", name), f"holds what {message}", remedy)
     rest: Json = {word: value for word, value in schema.root.items() if word != "properties"}
     if _holds(rest, schema.definitions, set()):
-        yield error(place, f"has beside its properties what {said}", "put it among the properties")
+        yield error(place, f"has beside its properties what {message}", "put it among the properties")
 
 
 def _holds(node: Any, definitions: dict[str, Json], seen: set[str]) -> bool:

@@ -85,9 +85,9 @@ def plainly_fits(value: Any, schema: Any) -> bool:
     """Whether `schema` is sound and `value` fits it, as far as that is plain: False means that it takes a validator."""
     if not isinstance(schema, dict) or (isinstance(value, dict) and "properties" not in schema):
         return False
-    for word, said in schema.items():
+    for word, expected in schema.items():
         fits = _PLAIN.get(word)
-        if fits is None or not fits(value, said):
+        if fits is None or not fits(value, expected):
             return False
     return True
 

@@ -14,16 +14,16 @@ _TIME_FORMATS = ("date", "date-time", "time")  # formats that a filter has to ha
 def filter_parameters(resource: Resource) -> list[Json]:
     """The query parameters by which the collection can be filtered."""
     indexes = _indexes(resource)
-    found: dict[str, Json] = {}
+    parameters: dict[str, Json] = {}
     for partition, sort in indexes:
-        found.setdefault(partition, _filter(resource, partition, partition, f"{partition} is equal to this."))
+        parameters.setdefault(partition, _filter(resource, partition, partition, f"{partition} is equal to this."))
         if sort is None:
             continue
-        found.setdefault(sort, _filter(resource, sort, sort, f"{sort} is equal to this; needs {partition}."))
+        parameters.setdefault(sort, _filter(resource, sort, sort, f"{sort} is equal to this; needs {partition}."))
         for comparison, words in _COMPARISONS.items():
             name = f"{sort}.{comparison}"
-            found.setdefault(name, _filter(resource, sort, name, f"{sort} is {words} this; needs {partition}."))
-    return [parameter for name, parameter in found.items() if name not in LIST_PARAMETERS]
+            parameters.setdefault(name, _filter(resource, sort, name, f"{sort} is {words} this; needs {partition}."))
+    return [parameter for name, parameter in parameters.items() if name not in LIST_PARAMETERS]
 
 
 def list_description(resource: Resource) -> str:

@@ -79,11 +79,11 @@ def component_name(slugs: tuple[str, ...]) -> str:
 @lru_cache(maxsize=256)
 def group(slugs: tuple[str, ...]) -> dict[int, tuple[str, ...]]:
     """`slugs` by status, both in the order of the table."""
-    found: dict[int, list[str]] = {}
+    by_status: dict[int, list[str]] = {}
     for slug, problem in BY_SLUG.items():
         if slug in slugs:
-            found.setdefault(problem.status, []).append(slug)
-    return {status: tuple(names) for status, names in found.items()}
+            by_status.setdefault(problem.status, []).append(slug)
+    return {status: tuple(names) for status, names in by_status.items()}
 
 
 @lru_cache(maxsize=256)

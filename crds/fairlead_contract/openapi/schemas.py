@@ -221,8 +221,8 @@ class _Definitions:
     def _target(self, schema: Json) -> str | None:
         """The definition of an object that `schema` refers to, itself or with others beside it."""
         for place in (schema, *schema.get("allOf", ())):
-            for name, taken in self._names.items():
-                if isinstance(place, dict) and place == reference("schemas", taken):
+            for name, component in self._names.items():
+                if isinstance(place, dict) and place == reference("schemas", component):
                     return self._resolved(name)
         return None
 

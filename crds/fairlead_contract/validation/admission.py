@@ -96,8 +96,8 @@ def _identity(item: Any, keys: Collection[str]) -> str:
 
 def _duplicate(item: Any, keys: Collection[str], place: Place) -> Finding:
     if keys and isinstance(item, dict):
-        said = " and ".join(f"{key} `{item.get(key)}`" for key in keys)
-        return error(place, f"duplicate {said}", f"each {' and '.join(keys)} once")
+        keys_text = " and ".join(f"{key} `{item.get(key)}`" for key in keys)
+        return error(place, f"duplicate {keys_text}", f"each {' and '.join(keys)} once")
     return error(place, f"duplicate `{item}`", "each value once")
 
 

@@ -16,18 +16,22 @@ _SCALAR = "must be a property of one scalar type: string, integer, number or boo
 
 def api_findings(spec: ApiServiceSpec) -> list[Finding]:
     """Everything about `spec.api` that its schemas and its CEL rules do not say."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for position, resource in enumerate(spec.api.resources):
         place = ("spec", "api", "resources", position)
         of_schema = schema_findings(resource.schema_.document(), (*place, "schema"))
-        found += of_schema
+        findings += of_schema
         if any(finding.severity is Severity.ERROR for finding in of_schema):
             continue  # the checks below read the schema
-        found += [*_key(resource, place), *_indexes(resource, place), *_timestamps(resource, place)]
-        found += [*_parameters(resource, place)]
-        found += [*_references(resource, spec.api, place), *_read_only(resource, place), *_reads(resource, spec, place)]
-        found += write_only_findings(resource, place)
-    return [*found, *_authorization(spec), *_scaling(spec)]
+        findings += [*_key(resource, place), *_indexes(resource, place), *_timestamps(resource, place)]
+        findings += [*_parameters(resource, place)]
+        findings += [
+            *_references(resource, spec.api, place),
+            *_read_only(resource, place),
+            *_reads(resource, spec, place),
+        ]
+        findings += write_only_findings(resource, place)
+    return [*findings, *_authorization(spec), *_scaling(spec)]
 
 
 def _key(resource: Resource, place: Place) -> Iterator[Finding]:
@@ -55,10 +59,10 @@ def _indexes(resource: Resource, place: Place) -> Iterator[Finding]:
         if index.sort == index.partition:
             yield error((*where, "sort"), "is the same property as partition", "choose another, or leave sort out")
         if index.sort in schema.properties and not resource.always_has(str(index.sort)):
-            said = (
+            message = (
                 f"documents without `{index.sort}` are in no list by this index, even one by `{index.partition}` alone"
             )
-            yield warning((*where, "sort"), said, f"add `{index.sort}` to `required`, or use an index without sort")
+            yield warning((*where, "sort"), message, f"add `{index.sort}` to `required`, or use an index without sort")
         shape = (index.partition, index.sort)
         if shape in seen:
             yield warning(where, f"`{index.name}` repeats {seen[shape]}", "remove it")
@@ -72,11 +76,11 @@ def _parameters(resource: Resource, place: Place) -> Iterator[Finding]:
     remedy = "rename the property"
     for position, index in enumerate(resource.indexes):
         if index.partition in LIST_PARAMETERS:
-            said = f"`{index.partition}` is a parameter of every list, so nobody can use this index"
-            yield error((*place, "indexes", position, "partition"), said, remedy)
+            message = f"`{index.partition}` is a parameter of every list, so nobody can use this index"
+            yield error((*place, "indexes", position, "partition"), message, remedy)
     if resource.key.partition in LIST_PARAMETERS:
-        said = f"`{resource.key.partition}` is a parameter of every list, so nobody can list by this key"
-        yield warning((*place, "key", "partition"), said, remedy)
+        message = f"`{resource.key.partition}` is a parameter of every list, so nobody can list by this key"
+        yield warning((*place, "key", "partition"), message, remedy)
 
 
 def _timestamps(resource: Resource, place: Place) -> Iterator[Finding]:
@@ -87,13 +91,13 @@ def _timestamps(resource: Resource, place: Place) -> Iterator[Finding]:
         if name is None:
             continue
         if name not in properties:
-            said = f"`{name}` is no property of the schema{did_you_mean(name, properties)}"
-            yield error(where, said, "declare it: {type: string, format: date-time, readOnly: true}")
+            message = f"`{name}` is no property of the schema{did_you_mean(name, properties)}"
+            yield error(where, message, "declare it: {type: string, format: date-time, readOnly: true}")
             continue
         node = properties[name]
         if (node.get("type"), node.get("format"), node.get("readOnly")) != ("string", "date-time", True):
-            said = f"`{name}` must be a readOnly date-time string"
-            yield error(where, said, "declare it: {type: string, format: date-time, readOnly: true}")
+            message = f"`{name}` must be a readOnly date-time string"
+            yield error(where, message, "declare it: {type: string, format: date-time, readOnly: true}")
         if name in {resource.key.partition, resource.key.sort}:
             yield error(where, f"`{name}` belongs to the key", "choose another property")
     if resource.timestamps.created and resource.timestamps.created == resource.timestamps.updated:
@@ -108,15 +112,15 @@ def _references(resource: Resource, api: Api, place: Place) -> Iterator[Finding]
         if target is None or reference.field not in resource.schema_.properties:
             continue  # a CEL rule has said so
         if target.key.sort is not None:
-            said = f"`{target.name}` has a sort key; only resources with a single key can be referred to"
-            yield error((*where, "resource"), said, "remove the reference")
+            message = f"`{target.name}` has a sort key; only resources with a single key can be referred to"
+            yield error((*where, "resource"), message, "remove the reference")
         have = property_type(resource.schema_.plain, reference.field)
         want = property_type(target.schema_.plain, target.key.partition)
         if have != want:
-            said = (
+            message = (
                 f"`{reference.field}` is {have or 'no scalar'}, but the key of `{target.name}` is {want or 'no scalar'}"
             )
-            yield error((*where, "field"), said, "give both the same type")
+            yield error((*where, "field"), message, "give both the same type")
 
 
 def _read_only(resource: Resource, place: Place) -> Iterator[Finding]:
@@ -130,15 +134,15 @@ def _read_only(resource: Resource, place: Place) -> Iterator[Finding]:
         if name in {key.partition, key.sort}:
             yield error(where, f"the key property `{name}` is readOnly", "remove readOnly, or let `generate` make it")
         elif name in schema.root.get("required", ()) and "default" not in node:
-            said = f"`{name}` is required and readOnly, so no client can create a document"
-            yield error(where, said, "give it a default, or do not require it")
+            message = f"`{name}` is required and readOnly, so no client can create a document"
+            yield error(where, message, "give it a default, or do not require it")
 
 
 def _reads(resource: Resource, spec: ApiServiceSpec, place: Place) -> Iterator[Finding]:
     listed = resource.indexes and Operation.LIST in resource.operations
     if resource.reads is Reads.STRONG and listed and spec.datastore.type is DatastoreType.DYNAMODB:
-        said = "DynamoDB cannot list an index with strong reads"
-        yield error((*place, "reads"), said, "use Eventual, or remove List or the indexes")
+        message = "DynamoDB cannot list an index with strong reads"
+        yield error((*place, "reads"), message, "use Eventual, or remove List or the indexes")
 
 
 def _scaling(spec: ApiServiceSpec) -> Iterator[Finding]:

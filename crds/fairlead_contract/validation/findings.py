@@ -51,11 +51,11 @@ def path(place: Place) -> str:
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` was probably meant to be, if one is near enough."""
     by_lower = {candidate.lower(): candidate for candidate in known}
-    found = difflib.get_close_matches(name.lower()[:100], by_lower, n=1, cutoff=0.6)
-    return by_lower[found[0]] if found else None
+    matches = difflib.get_close_matches(name.lower()[:100], by_lower, n=1, cutoff=0.6)
+    return by_lower[matches[0]] if matches else None
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
     """The end of a message about an unknown `name`: `; did you mean ...?`, or nothing."""
-    found = nearest(name, known)
-    return f"; did you mean `{found}`?" if found else ""
+    suggestion = nearest(name, known)
+    return f"; did you mean `{suggestion}`?" if suggestion else ""

@@ -24,18 +24,18 @@ def worker_findings(spec: ApiServiceSpec) -> list[Finding]:
         return []
     resources = {resource.name: resource for resource in spec.api.resources}
     handled = _handled_types(spec)
-    found: list[Finding] = [*limit_findings(spec.worker)]
+    findings: list[Finding] = [*limit_findings(spec.worker)]
     for position, handler in enumerate(spec.worker.handlers):
         place = ("spec", "worker", "handlers", position)
         resource = resources.get(handler.event.partition(".")[0])
         if resource is None:
             continue  # a CEL rule has said so
         if handler.event not in handled:
-            said = f"no event has the type `{handler.event}`{did_you_mean(handler.event, handled)}"
-            found.append(error((*place, "event"), said, "handle a fact, or a type that a publish step declares"))
-        found += _handler(handler, resource, place)
-    found += chain_findings(spec.worker)
-    return found
+            message = f"no event has the type `{handler.event}`{did_you_mean(handler.event, handled)}"
+            findings.append(error((*place, "event"), message, "handle a fact, or a type that a publish step declares"))
+        findings += _handler(handler, resource, place)
+    findings += chain_findings(spec.worker)
+    return findings
 
 
 def _handled_types(spec: ApiServiceSpec) -> set[str]:
@@ -79,8 +79,8 @@ def _action(
 def _assigned(name: str, handler: Handler, resource: Resource, place: Place) -> Iterator[Finding]:
     properties = resource.schema_.properties
     if name not in properties:
-        said = f"`{name}` is no property of `{resource.name}`{did_you_mean(name, properties)}"
-        yield error(place, said, "declare it in the schema")
+        message = f"`{name}` is no property of `{resource.name}`{did_you_mean(name, properties)}"
+        yield error(place, message, "declare it in the schema")
     elif name in {resource.key.partition, resource.key.sort}:
         yield error(place, f"`{name}` belongs to the key, which cannot change", "set another property")
     elif name in {resource.timestamps.created, resource.timestamps.updated}:

@@ -36,22 +36,24 @@ def size_findings(resource: ApiService) -> list[Finding]:
     document = derive(resource)
     plain = document.model_dump(mode="json", by_alias=True, exclude_none=True)
     texts = ((RUNTIME_DOCUMENT, _compact(plain)), (OPENAPI_DOCUMENT, _compact(openapi(document))))
-    said = (oversize(name, text) for name, text in texts)
-    return [error(("spec", "api", "resources"), each, REMEDY) for each in said if each]
+    messages = (oversize(name, text) for name, text in texts)
+    return [error(("spec", "api", "resources"), each, REMEDY) for each in messages if each]
 
 
 def apply_findings(document: Mapping[str, Any]) -> Iterator[Finding]:
     """What client-side apply does not take of an object of any kind, though the API server does."""
     metadata = document.get("metadata") or {}
-    given = {key: text for key, text in (metadata.get("annotations") or {}).items() if key != _LAST_APPLIED}
+    annotations = {key: text for key, text in (metadata.get("annotations") or {}).items() if key != _LAST_APPLIED}
     # kubectl names a namespace, too. Where the file does not say which, it may be any.
-    named = {"namespace": metadata.get("namespace") or _LONGEST_NAMESPACE, "annotations": given}
+    named = {"namespace": metadata.get("namespace") or _LONGEST_NAMESPACE, "annotations": annotations}
     copy = _compact({**document, "metadata": {**metadata, **named}}).translate(_ESCAPED) + "\n"
-    kept = {**given, _LAST_APPLIED: copy}
+    kept = {**annotations, _LAST_APPLIED: copy}
     size = sum(len(f"{key}{value}".encode()) for key, value in kept.items())
     if size > MAX_ANNOTATION_BYTES:
-        said = f"is too large for client-side `kubectl apply`, which keeps a copy of it in an annotation ({size} bytes)"
-        yield warning((), said, "use kubectl apply --server-side")
+        message = (
+            f"is too large for client-side `kubectl apply`, which keeps a copy of it in an annotation ({size} bytes)"
+        )
+        yield warning((), message, "use kubectl apply --server-side")
 
 
 def _compact(value: Any) -> str:

@@ -69,10 +69,10 @@ _TYPE_NAMES = {
 
 def json_findings(document: Any) -> list[Finding]:
     """Why `document` is not JSON text that a cluster would take; empty when it is."""
-    found = list(_not_json(document, ()))
-    if not found and (size := len(json.dumps(document, ensure_ascii=False).encode())) > MAX_BYTES:
-        found.append(error((), f"the document has {size} bytes, more than {MAX_BYTES}", "split the service"))
-    return found
+    findings = list(_not_json(document, ()))
+    if not findings and (size := len(json.dumps(document, ensure_ascii=False).encode())) > MAX_BYTES:
+        findings.append(error((), f"the document has {size} bytes, more than {MAX_BYTES}", "split the service"))
+    return findings
 
 
 def _not_json(value: Any, place: Place) -> Iterator[Finding]:
@@ -109,8 +109,8 @@ def _is_text(value: Any) -> bool:
 
 def _bad_key(key: Any, place: Place) -> Iterator[Finding]:
     if isinstance(key, bool):
-        said = "YAML reads an unquoted yes, no, on, off, true or false as a boolean"
-        yield error(place, f"has a name that is the boolean {str(key).lower()}: {said}", "write the name in quotes")
+        message = "YAML reads an unquoted yes, no, on, off, true or false as a boolean"
+        yield error(place, f"has a name that is the boolean {str(key).lower()}: {message}", "write the name in quotes")
     elif isinstance(key, str) and "\0" in key:
         yield error(place, "has a name that holds U+0000", "rename it")
     else:
@@ -143,14 +143,14 @@ def _nulls(value: Any, place: Place) -> Iterator[tuple[Place, Finding]]:
 
 def _translated(details: list[ErrorDetails], schema: Json) -> list[tuple[Place, Finding]]:
     places = [tuple(part for part in detail["loc"] if part != "[key]") for detail in details]
-    found = []
+    findings = []
     for detail, place in zip(details, places, strict=True):
         within = any(len(other) > len(place) and other[: len(place)] == place for other in places)
         # A list whose item is wrong also counts as too short; a null has been told already.
         if (detail["type"] == "too_short" and within) or _is_null(detail, place):
             continue
-        found.append((place, _finding(detail, place, schema)))
-    return found
+        findings.append((place, _finding(detail, place, schema)))
+    return findings
 
 
 def _is_null(detail: ErrorDetails, place: Place) -> bool:

@@ -25,9 +25,9 @@ def by_name(refused: Iterable[Finding], document: Json) -> list[Finding]:
     """What the API server refuses in `document`, an ApiService, with the names that lead nowhere."""
     refused = list(refused)
     broken = RULES & {finding.message for finding in refused}
-    found = list(_Names(broken).of(document)) if broken else []
-    told = {rule for rule in broken if any(finding.message.startswith(rule) for finding in found)}
-    return [finding for finding in refused if finding.message not in told] + found
+    findings = list(_Names(broken).of(document)) if broken else []
+    reported = {rule for rule in broken if any(finding.message.startswith(rule) for finding in findings)}
+    return [finding for finding in refused if finding.message not in reported] + findings
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,18 +65,18 @@ class _Names:
 
     def _known(self, name: Any, known: Collection[str], rule: str, place: Place, remedy: str) -> Iterator[Finding]:
         if rule in self.broken and isinstance(name, str) and name not in known:
-            said = f"{rule}, and `{name}` is none{did_you_mean(name, known)}"
-            yield error(place, said, f"{remedy}, or correct the name")
+            message = f"{rule}, and `{name}` is none{did_you_mean(name, known)}"
+            yield error(place, message, f"{remedy}, or correct the name")
 
 
 def _map(value: Mapping[str, Any], name: str) -> Json:
-    found = value.get(name)
-    return found if isinstance(found, dict) else {}
+    member = value.get(name)
+    return member if isinstance(member, dict) else {}
 
 
 def _maps(value: Mapping[str, Any], name: str) -> Iterator[tuple[int, Json]]:
     """The maps of a list, with their positions."""
-    found = value.get(name)
-    for position, item in enumerate(found if isinstance(found, list) else ()):
+    member = value.get(name)
+    for position, item in enumerate(member if isinstance(member, list) else ()):
         if isinstance(item, dict):
             yield position, item

@@ -120,9 +120,9 @@ class Health:
 
 def checks(bindings: Bindings) -> dict[str, Check]:
     """The checks of everything that is bound."""
-    found: dict[str, Check] = {"datastore": bindings.store.check}
+    by_name: dict[str, Check] = {"datastore": bindings.store.check}
     if bindings.queue is not None:
-        found["queue"] = bindings.queue.check
+        by_name["queue"] = bindings.queue.check
     if bindings.cache is not None:
-        found["cache"] = bindings.cache.check
-    return found
+        by_name["cache"] = bindings.cache.check
+    return by_name

@@ -97,14 +97,14 @@ def _as_decided(command: Command, current: Record | None) -> Effect:
 
 
 def _check_condition(command: Command, current: Record | None) -> None:
-    found = None if current is None else current.version
+    version = None if current is None else current.version
     if isinstance(command.expect, int):
-        if found != command.expect:
-            raise problems.precondition_failed(found)
+        if version != command.expect:
+            raise problems.precondition_failed(version)
     elif command.expect is Expect.PRESENT and current is None:
         raise problems.precondition_failed(None)
     elif command.expect is Expect.ABSENT and current is not None:
-        raise problems.precondition_failed(found)
+        raise problems.precondition_failed(version)
 
 
 def _created(resource: Resource, command: Command) -> Effect:

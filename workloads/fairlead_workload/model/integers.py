@@ -19,9 +19,9 @@ def as_integers(document: Document, validator: Draft202012Validator) -> Document
     if not _has_whole_float(document):
         return document
     wanted = [
-        found["instanceLocation"]
-        for found in validator.evaluate(document).annotations()
-        if isinstance(found["annotations"], dict) and INTEGER_MARK in found["annotations"]
+        annotation["instanceLocation"]
+        for annotation in validator.evaluate(document).annotations()
+        if isinstance(annotation["annotations"], dict) and INTEGER_MARK in annotation["annotations"]
     ]
     if not wanted:
         return document

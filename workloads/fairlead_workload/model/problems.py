@@ -173,12 +173,12 @@ def not_applied(error_class: str) -> Problem:
 
 def unavailable(dependency: str, *, full: bool = False) -> Problem:
     """`full`: it cannot write, because its disk has no room."""
-    said = f"The disk of the {dependency} is full" if full else f"The {dependency} is not available"
+    reason = f"The disk of the {dependency} is full" if full else f"The {dependency} is not available"
     return Problem(
         "unavailable",
         503,
         "A dependency is not available",
-        f"{said}; nothing was changed. Try again later.",
+        f"{reason}; nothing was changed. Try again later.",
         headers=(("retry-after", "2"),),
         extra={"dependency": dependency},
     )

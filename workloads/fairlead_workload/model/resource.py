@@ -56,11 +56,11 @@ class Resource:
         self._numbers = tuple(name for name, schema in self.properties.items() if schema.get("type") == "number")
         self._integers = tuple(name for name, schema in self.properties.items() if schema.get("type") == "integer")
         self._integers_deeper = len(wanting_integers(self.schema)) > len(self._integers)
-        taken = self._input_schema()
-        self._required = frozenset(taken["required"])
+        input_schema = self._input_schema()
+        self._required = frozenset(input_schema["required"])
         # The validator's messages repeat values, so those about a document with something to hide have none.
         masked = bool(self.write_only)
-        self._validator = compile_schema(with_64_bit_integers(taken), masked=masked)
+        self._validator = compile_schema(with_64_bit_integers(input_schema), masked=masked)
         self._patch_validator = compile_schema(with_64_bit_integers(self._patch_schema()), masked=masked)
         self._kept_validator = self._validator
         if self.write_only:  # what a PUT leaves out is kept, so only the document that comes of it has to be whole
@@ -91,18 +91,18 @@ class Resource:
 
     def document_key(self, document: Mapping[str, Any]) -> Key:
         """The key inside a document that has passed `check`. Raises Problem `invalid-document`."""
-        found: list[Scalar] = []
+        key: list[Scalar] = []
         errors: list[FieldError] = []
         for name in self.key_names:
             try:
-                found.append(keys.check(document[name]))
+                key.append(keys.check(document[name]))
             except KeyError:
                 errors.append({"pointer": pointer([name]), "detail": "the key is required"})
             except keys.InvalidKey as error:
                 errors.append({"pointer": pointer([name]), "detail": str(error)})
         if errors:
             raise problems.invalid_document(tuple(errors))
-        return tuple(found)
+        return tuple(key)
 
     def path(self, key: Key) -> str:
         """`orders/KEY`: the document's name in caches, events and operations, and the end of its URL."""
@@ -188,13 +188,13 @@ class Resource:
             if name in document and not self._is_key_value(name, document[name], value)
         ]
 
-    def _is_key_value(self, name: str, given: Any, value: Scalar) -> bool:
-        if name in self._date_times and isinstance(given, str):
+    def _is_key_value(self, name: str, written_value: Any, value: Scalar) -> bool:
+        if name in self._date_times and isinstance(written_value, str):
             try:
-                return instants.normalise(given) == value
+                return instants.normalise(written_value) == value
             except ValueError:
                 return False
-        return bool(given == value) and isinstance(given, bool) == isinstance(value, bool)
+        return bool(written_value == value) and isinstance(written_value, bool) == isinstance(value, bool)
 
     def check_created_key(self, key: Key) -> None:
         """Check that a PUT may create a document under `key`: with generated keys, only a UUIDv7."""
@@ -284,8 +284,8 @@ def _copied(value: Any) -> Any:
 
 
 def _described(validator: Draft202012Validator, document: Document) -> list[FieldError]:
-    found = islice(validator.iter_errors(document), MAX_ERRORS)
-    return [{"pointer": pointer(error.instance_path), "detail": _detail(error)} for error in found]
+    first_errors = islice(validator.iter_errors(document), MAX_ERRORS)
+    return [{"pointer": pointer(error.instance_path), "detail": _detail(error)} for error in first_errors]
 
 
 def _detail(error: ValidationError) -> str:

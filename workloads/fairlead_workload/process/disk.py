@@ -26,10 +26,10 @@ class Disk:
     def free_bytes(self) -> int:
         """Room for this user; 0 when it cannot be told."""
         try:
-            found = os.statvfs(self._directory)
+            stat = os.statvfs(self._directory)
         except OSError:
             return 0
-        return found.f_bavail * found.f_frsize
+        return stat.f_bavail * stat.f_frsize
 
     def note(self) -> None:
         """A write failed because there was no room for it."""

@@ -61,8 +61,8 @@ def parse(data: bytes) -> RuntimeDocument:
         # People are told what they are told of resources; that needs a schema, which a good document does not.
         schema = structural(RuntimeDocument, without=("version",))
         _, faults = parse_shape(document, RuntimeDocument, schema)
-        told = [finding for _, finding in faults]
-        raise InvalidRuntimeDocument(told or [error((), str(failure), _REMEDY)]) from None
+        findings = [finding for _, finding in faults]
+        raise InvalidRuntimeDocument(findings or [error((), str(failure), _REMEDY)]) from None
 
 
 def _require_known_version(version: Any) -> None:
@@ -77,8 +77,8 @@ def _require_known_version(version: Any) -> None:
 
 def require_served(document: RuntimeDocument, roles: frozenset[Role]) -> None:
     """Refuse what these roles could not do as `document` says. Raises Refused."""
-    found = unserved(document) + [each.finding for each in storage.not_served(document)]
+    findings = unserved(document) + [each.finding for each in storage.not_served(document)]
     if roles == {Role.WORKER} and document.queue is None:
-        found.append(error(("queue",), "there is no queue to work on", "add spec.queue, or run no worker"))
-    if found:
-        raise InvalidRuntimeDocument(found)
+        findings.append(error(("queue",), "there is no queue to work on", "add spec.queue, or run no worker"))
+    if findings:
+        raise InvalidRuntimeDocument(findings)

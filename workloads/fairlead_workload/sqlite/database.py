@@ -128,10 +128,10 @@ def _connect(path: Path) -> sqlite3.Connection:
 
 def _require(path: Path) -> None:
     try:
-        found = path.is_file()
+        is_file = path.is_file()
     except OSError as error:
         raise faults.at_start(error, path) from None
-    if not found:
+    if not is_file:
         raise Misconfigured(str(path), "there is no database", "run the service once, or name its data directory")
 
 

@@ -62,8 +62,8 @@ class History:
 async def read_histories(store: Store, ids: Sequence[str]) -> list[History]:
     """The histories of events, by the ids of their records."""
     spaces = (INBOX, PROGRESS, FAILURES)
-    found = await store.records([(space, id_) for id_ in ids for space in spaces])
-    return [History(*_opened(found[at : at + 3])) for at in range(0, len(found), 3)]
+    records = await store.records([(space, id_) for id_ in ids for space in spaces])
+    return [History(*_opened(records[at : at + 3])) for at in range(0, len(records), 3)]
 
 
 def _opened(

@@ -35,11 +35,11 @@ def fault(data: bytes) -> str | None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> _Object:
-    found = _Object(pairs)
-    if len(found) != len(pairs):
+    json_object = _Object(pairs)
+    if len(json_object) != len(pairs):
         names = [name for name, _ in pairs]
-        found.repeated = next(name for name in names if names.count(name) > 1)
-    return found
+        json_object.repeated = next(name for name in names if names.count(name) > 1)
+    return json_object
 
 
 def _integer(digits: str) -> int:

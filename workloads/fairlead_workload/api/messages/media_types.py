@@ -22,11 +22,11 @@ _UTF_8 = ("utf-8", "utf8")
 
 def check_type(request: Request, accepted: tuple[str, ...]) -> None:
     """Raise Problem `unsupported-media-type` for another type, `bad-request` for a field that cannot be read."""
-    given = request.headers.get(b"content-type", b"")
-    if given == b"application/json":
+    field_value = request.headers.get(b"content-type", b"")
+    if field_value == b"application/json":
         return
-    parsed = _parsed(given) if len(given) <= 256 else _parsed.__wrapped__(given)
-    if given.strip() and parsed is None:
+    parsed = _parsed(field_value) if len(field_value) <= 256 else _parsed.__wrapped__(field_value)
+    if field_value.strip() and parsed is None:
         raise problems.bad_request(
             "Content-Type takes a media type such as application/json, and parameters name=value."
         )

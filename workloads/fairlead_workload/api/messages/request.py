@@ -83,17 +83,17 @@ class Request:
             self.head_problem = problems.uri_too_long(MAX_URL_BYTES)
 
     def _walk(self, fields: Any) -> dict[bytes, bytes]:
-        found: dict[bytes, bytes] = {}
+        headers: dict[bytes, bytes] = {}
         size = 0
         for name, value in fields:
             size += len(name) + len(value)
             if name in _KNOWN:
-                if name in found:
-                    value = self._joined(name, found[name], value)
-                found[name] = value
+                if name in headers:
+                    value = self._joined(name, headers[name], value)
+                headers[name] = value
         if len(fields) > MAX_HEADERS or size + _HEADER_OVERHEAD_BYTES * len(fields) > MAX_HEADER_BYTES:
             self.head_problem = problems.header_fields_too_large(MAX_HEADER_BYTES)
-        return found
+        return headers
 
     def _check_host(self, scope: Scope) -> None:
         host = self.headers.get(b"host", b"").strip(b" \t")
@@ -115,15 +115,15 @@ class Request:
         return first
 
     def _request_id(self) -> str:
-        given = self.headers.get(b"x-request-id")
-        if given is not None and _REQUEST_ID.fullmatch(given):
-            return given.decode()
+        client_id = self.headers.get(b"x-request-id")
+        if client_id is not None and _REQUEST_ID.fullmatch(client_id):
+            return client_id.decode()
         return getrandbits(128).to_bytes(16, "big").hex()
 
-    def _trace(self, given: bytes) -> None:
+    def _trace(self, field: bytes) -> None:
         """Keep a valid trace context, but never its flags: whether to sample is not the client's to say."""
-        match = _TRACEPARENT.fullmatch(given)
-        if match is not None and (given[:2] != b"00" or match[3] is None):
+        match = _TRACEPARENT.fullmatch(field)
+        if match is not None and (field[:2] != b"00" or match[3] is None):
             self.trace_id = match[1].decode()
             self.traceparent = f"00-{self.trace_id}-{match[2].decode()}-00"
 

@@ -80,9 +80,9 @@ Handler = Callable[[StarletteRequest], Awaitable[StarletteResponse]]
 
 
 def _endpoint(page: Page, way_out: _Exit) -> Handler:
-    async def endpoint(asked: StarletteRequest) -> StarletteResponse:
+    async def endpoint(starlette_request: StarletteRequest) -> StarletteResponse:
         began = perf_counter()
-        request = Request(asked.scope, asked.receive)
+        request = Request(starlette_request.scope, starlette_request.receive)
         response = options(ALLOW) if way_out.answers(request) else await _answer(page, request)
         return way_out.sent(request, response, began)
 
@@ -106,9 +106,9 @@ async def _answer(page: Page, request: Request) -> Response:
 def _unmatched(way_out: _Exit) -> Callable[[StarletteRequest, Exception], Awaitable[StarletteResponse]]:
     """404 and 405, the only answers that Starlette gives by itself."""
 
-    async def handler(asked: StarletteRequest, error: Exception) -> StarletteResponse:
+    async def handler(starlette_request: StarletteRequest, error: Exception) -> StarletteResponse:
         began = perf_counter()
-        request = Request(asked.scope, asked.receive)
+        request = Request(starlette_request.scope, starlette_request.receive)
         if way_out.answers(request):
             return way_out.sent(request, options("OPTIONS"), began)
         problem = request.head_problem
@@ -136,8 +136,8 @@ def cached_page(render: Callable[[], tuple[Headers, bytes]]) -> Page:
         headers, body, etag = made
         head: Headers = [(b"etag", etag.encode()), (b"cache-control", b"no-cache")]
         conditions.check_match(request, etag)
-        given = request.header(b"if-none-match")
-        if given is not None and conditions.is_not_modified(given, etag):
+        if_none_match = request.header(b"if-none-match")
+        if if_none_match is not None and conditions.is_not_modified(if_none_match, etag):
             return Response(304, head)
         return Response(200, [*headers, *head], body)
 

@@ -66,8 +66,8 @@ class DocumentReader:
             raise problem
         headers.append((b"etag", entry.etag.encode()))
         headers.append(REVALIDATE)
-        given = request.headers.get(b"if-none-match")
-        if given is not None and conditions.is_not_modified(given.decode("latin-1"), entry.etag):
+        if_none_match = request.headers.get(b"if-none-match")
+        if if_none_match is not None and conditions.is_not_modified(if_none_match.decode("latin-1"), entry.etag):
             return Response(304, headers)
         headers.append(JSON)
         return Response(200, headers, body)

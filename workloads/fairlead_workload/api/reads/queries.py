@@ -74,7 +74,7 @@ class QueryParser:
     def parse(self, raw: bytes) -> ListQuery:
         """The query of a URL. Raises Problem `invalid-query` with everything that is wrong."""
         parameters = self._parameters(raw)
-        given = {name: text for name, text in parameters.items() if name != "cursor"}
+        link_parameters = {name: text for name, text in parameters.items() if name != "cursor"}
         limit = self._limit(parameters.pop("limit", None))
         order = parameters.pop("order", "asc")
         if order not in ("asc", "desc"):
@@ -84,7 +84,7 @@ class QueryParser:
         if not equal and not ranged:
             if not self._unfiltered:
                 raise self._refused("This collection is listed with a filter only.")
-            return ListQuery(None, None, None, order == "desc", limit, cursor, given)
+            return ListQuery(None, None, None, order == "desc", limit, cursor, link_parameters)
         index = next((index for index in self._indexes if index.serves(equal, ranged)), None)
         if index is None:
             raise self._refused("No index serves this combination of filters.")
@@ -92,7 +92,7 @@ class QueryParser:
         if index.sort in equal and index.sort != index.partition:
             bounds["eq"] = equal[index.sort]
         sort = Range(**bounds) if bounds else None
-        return ListQuery(index, equal[index.partition], sort, order == "desc", limit, cursor, given)
+        return ListQuery(index, equal[index.partition], sort, order == "desc", limit, cursor, link_parameters)
 
     def _parameters(self, raw: bytes) -> dict[str, str]:
         parameters: dict[str, str] = {}
@@ -150,12 +150,12 @@ class QueryParser:
         try:
             return self._parsers[filtered](text)
         except keys.InvalidKey:
-            said = (
+            detail = (
                 f"The value is not a {time_format} (RFC 3339)."
                 if time_format
                 else f"The value is not of type {schema['type']}."
             )
-            raise self._refused(said, parameter) from None
+            raise self._refused(detail, parameter) from None
 
     def _refused(self, detail: str, *parameters: str) -> Problem:
         errors: tuple[FieldError, ...] = tuple({"parameter": name[:100], "detail": detail} for name in parameters)

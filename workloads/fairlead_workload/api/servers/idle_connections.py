@@ -79,8 +79,8 @@ class Silence:
         info = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
         sent_ms, received_ms, received_bytes = _INFO.unpack(info)
         limits = self._limits
-        asked = received_bytes >= _PREFACE_BYTES
-        allowed_seconds = limits.keep_alive_seconds if asked else limits.header_read_seconds
+        has_request = received_bytes >= _PREFACE_BYTES
+        allowed_seconds = limits.keep_alive_seconds if has_request else limits.header_read_seconds
         return bool(min(sent_ms / 1000, received_ms / 1000, age_seconds) > allowed_seconds)
 
 

@@ -99,11 +99,11 @@ class Batches:
         by_resource: dict[str, list[DocumentRef]] = {}
         for ref in places:
             by_resource.setdefault(ref[0], []).append(ref)
-        found: dict[DocumentRef, Record | None] = {}
+        documents: dict[DocumentRef, Record | None] = {}
         for resource, document_refs in by_resource.items():
             records = await self._store.get(resource, [key for _, key in document_refs], strong=True)
-            found.update(zip(document_refs, records, strict=True))
-        return found
+            documents.update(zip(document_refs, records, strict=True))
+        return documents
 
     async def _round(self, state: BatchState) -> None:
         """Decide on the first item of each document, commit, and take from the batch what came to its end."""

@@ -44,12 +44,12 @@ class CommandRules:
         if staged is not None and (item.last_version >= staged or (record is not None and record.version >= staged)):
             return Decision(Unit(records=self._records(item, None, now)), settles=staged)
         try:
-            found = effect(item.resource, item.command, record)
+            change = effect(item.resource, item.command, record)
             if item.missing is not None:
-                raise _reference_missing(item.resource, item.missing, found.document)
+                raise _reference_missing(item.resource, item.missing, change.document)
         except Problem as problem:
             return self._client_error(item, problem, now)
-        return self._apply(item, found, record, now)
+        return self._apply(item, change, record, now)
 
     def _client_error(self, item: CommandItem, problem: Problem, now: float) -> Decision | Retry:
         if item.command.version is not None:
@@ -60,21 +60,21 @@ class CommandRules:
         failed = self._operation(item, "Failed", now, error=problems.body(problem))
         return Decision(Unit(records=self._records(item, failed, now)), client_error=True)
 
-    def _apply(self, item: CommandItem, found: Effect, record: Record | None, now: float) -> Decision:
+    def _apply(self, item: CommandItem, change: Effect, record: Record | None, now: float) -> Decision:
         command = item.command
         # The store would give the same version; the operation's record, in the same unit, has it too.
         version = command.version or versions.next_version(
             None if record is None else record.version, last=item.last_version, least=versions.from_time(now)
         )
-        mutation = found.mutation
+        mutation = change.mutation
         mutation = Mutation(mutation.resource, mutation.key, mutation.document, mutation.expect, version)
         succeeded = self._operation(item, "Succeeded", now, version=version)
         unit = Unit(
             (mutation,),
-            required(item.resource, found.document),
+            required(item.resource, change.document),
             self._records(item, succeeded, now),
             facts(
-                found,
+                change,
                 item.resource,
                 handled_event_types=self._handled_event_types,
                 source=self._source,
@@ -82,7 +82,7 @@ class CommandRules:
                 traceparent=item.event.traceparent,
             ),
         )
-        return Decision(unit, found.document, True, settles=command.version)
+        return Decision(unit, change.document, True, settles=command.version)
 
     def _records(self, item: CommandItem, operation: RecordWrite | None, now: float) -> tuple[RecordWrite, ...]:
         records = inbox.processed(item.id, item.history, expires_at=now + self._inbox_seconds)

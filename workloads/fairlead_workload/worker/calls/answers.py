@@ -33,10 +33,14 @@ def _fits(value: Any, depth: int) -> bool:
 def target(url: str, location: str) -> str:
     """Where a redirect from `url` leads, for a message: the path on the same service, else the address. No secrets."""
     try:
-        asked, found = urlsplit(url), urlsplit(urljoin(url, location))
-        origin = f"{found.scheme}://{found.hostname}" + (f":{found.port}" if found.port else "")
-        elsewhere = (found.scheme, found.hostname, found.port) != (asked.scheme, asked.hostname, asked.port)
+        requested, redirected = urlsplit(url), urlsplit(urljoin(url, location))
+        origin = f"{redirected.scheme}://{redirected.hostname}" + (f":{redirected.port}" if redirected.port else "")
+        elsewhere = (redirected.scheme, redirected.hostname, redirected.port) != (
+            requested.scheme,
+            requested.hostname,
+            requested.port,
+        )
     except ValueError:
         return ""
-    text = f"{origin if elsewhere else ''}{found.path or '/'}"
+    text = f"{origin if elsewhere else ''}{redirected.path or '/'}"
     return text[:MAX_LOCATION] if location and text.isprintable() else ""

@@ -29,9 +29,9 @@ if TYPE_CHECKING:
 class ServiceMap:
     """Base URLs of services: those given by name, the others by the DNS of the namespace."""
 
-    def __init__(self, namespace: str, given: Mapping[str, str] | None = None) -> None:
+    def __init__(self, namespace: str, urls: Mapping[str, str] | None = None) -> None:
         self._namespace = namespace
-        self._given = {name: url.rstrip("/") for name, url in (given or {}).items()}
+        self._given = {name: url.rstrip("/") for name, url in (urls or {}).items()}
 
     def url(self, target: ServiceTarget) -> str:
         """The URL of a call. Of a given service the port is in its own URL."""

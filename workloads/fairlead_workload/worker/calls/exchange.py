@@ -60,8 +60,8 @@ class Exchange:
             message = f"did not answer within call.timeout ({plan.timeout_seconds:g} s)"
             raise _unanswered(name, "timeout", message, unknown=sending.begun) from None
         except (httpx.HTTPError, httpx.InvalidURL) as error:
-            said = "gave no complete answer" if sending.begun else "could not be reached"
-            message = f"{said} ({type(error).__name__})"
+            reason = "gave no complete answer" if sending.begun else "could not be reached"
+            message = f"{reason} ({type(error).__name__})"
             raise _unanswered(name, "network", message, unknown=sending.begun) from None
 
     async def close(self) -> None:
@@ -129,12 +129,12 @@ async def _read(response: httpx.Response) -> bytes | None:
     """The body, or None when it is longer than what is kept."""
     if response.headers.get("content-encoding", "identity").lower() != "identity":
         return None  # a few bytes may become gigabytes
-    found = bytearray()
+    body = bytearray()
     async for chunk in response.aiter_bytes():
-        found += chunk
-        if len(found) > MAX_RESULT_BYTES:
+        body += chunk
+        if len(body) > MAX_RESULT_BYTES:
             return None
-    return bytes(found)
+    return bytes(body)
 
 
 def _body(content: bytes | None) -> Any:

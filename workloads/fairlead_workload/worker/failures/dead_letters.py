@@ -82,8 +82,8 @@ async def purge(
 
 async def absent(queue: DeadLetters, match: LetterFilter) -> list[str]:
     """The ids that `match` names and no matching letter has."""
-    found = {letter.id async for letter in matching(queue, match)} if match.ids else set()
-    return [id_ for id_ in dict.fromkeys(match.ids or ()) if id_ not in found]
+    matching_ids = {letter.id async for letter in matching(queue, match)} if match.ids else set()
+    return [id_ for id_ in dict.fromkeys(match.ids or ()) if id_ not in matching_ids]
 
 
 def spellings(text: str) -> tuple[str, ...]:

@@ -64,8 +64,8 @@ class HandlerRun:
     def worker_died(self) -> bool:
         """Whether an earlier delivery ended without a word, so that a call may have been made that nobody remembers."""
         failures = self.item.history.failures
-        told = max(self.progress.deliveries, failures.deliveries if failures is not None else 0)
-        return self.item.delivery.deliveries - 1 > told
+        known_deliveries = max(self.progress.deliveries, failures.deliveries if failures is not None else 0)
+        return self.item.delivery.deliveries - 1 > known_deliveries
 
     def moved(self, progress: Progress, *, expires_at: float) -> tuple[RecordWrite, ...]:
         """The records of a commit that leaves the event at `progress`."""
