@@ -129,7 +129,7 @@ def render(
 ) -> None:
     """Print the objects that the operator makes of ApiServices, without a cluster.
 
-    They come in the order of applying. What the cluster lacks, and what is used instead, is told on standard error.
+    They come in the order of applying. What the cluster lacks, and what is used instead, is reported on standard error.
     """
     from importlib.metadata import version
 
@@ -181,8 +181,8 @@ def plan(
     """Show what would change on a cluster if ApiServices were applied, and write nothing.
 
     The API server answers by dry run, admission included. + is created, ~ changed, - deleted; ! is refused, or in the
-    way. Exits 0, or 1 when something is refused or the cluster cannot be asked; 2 is for wrong usage; with --exit-code,
-    3 when something would change. A dry run needs the right to write what it asks about.
+    way. Exits 0, or 1 when something is refused or the cluster cannot be reached; 2 is for wrong usage; with
+    --exit-code, 3 when something would change. A dry run needs the right to write the objects.
     """
     from importlib.metadata import version
 

@@ -21,7 +21,7 @@ from fairlead_operator import plan
 from fairlead_operator.plan import BUILT_IN_CLASS, Capabilities, Child, Plan, Violation
 
 CAPABILITIES = {"prometheus": "prometheus", "keda": "keda", "gateway": "gateway", "cert-manager": "cert_manager"}
-"""The words of `--capabilities`, and the fields they set."""
+"""The values of `--capabilities`, and the fields they set."""
 
 NOTHING = Capabilities(prometheus=False, keda=False, gateway=False, cert_manager=False)
 USUAL = replace(NOTHING, prometheus=True)

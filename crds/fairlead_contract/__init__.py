@@ -1,1 +1,1 @@
-"""The words that operator and workload both speak: the resources, their rules, and the runtime document. Pure."""
+"""What operator and workload share: the resources, their rules, and the runtime document. Pure."""

@@ -1,4 +1,4 @@
-"""Every problem type (RFC 9457) that a client can be told: slug, status, title, when it comes and what to do.
+"""Every problem type (RFC 9457) that a client can receive: slug, status, title, when it comes and what to do.
 
 The OpenAPI document and docs/problems.md are made from the table; a test compares it with what the workload raises.
 Slugs are stable; a new situation gets a new one.

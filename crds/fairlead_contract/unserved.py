@@ -46,7 +46,7 @@ UNSERVED: tuple[tuple[str, Callable[[Part], bool], str], ...] = (
 
 
 def unserved(resource: ApiService | RuntimeDocument, *, severity: Severity = Severity.ERROR) -> list[Finding]:
-    """What `resource` asks for that is not served yet, each named by its path."""
+    """Fields of `resource` that are not served yet, each named by its path."""
     part, prefix = (resource.spec, "spec.") if isinstance(resource, ApiService) else (resource, "")
     return [
         Finding(prefix + path, f"{what} is not served yet", severity, "leave it out")

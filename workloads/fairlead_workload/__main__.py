@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _report(error.findings, options.termination_log)
     except NotServed as error:
         return _report([error.finding], options.termination_log)
-    except Exception as error:  # noqa: BLE001 - the outermost line: who looks at the pod has to find something
+    except Exception as error:  # noqa: BLE001 - outermost: the pod has to show a reason
         _log.exception("the workload ended unexpectedly")
         termination_message.leave(
             f"unexpected {type(error).__name__}; the container's log has more", options.termination_log

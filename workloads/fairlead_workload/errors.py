@@ -1,7 +1,7 @@
 """The workload's error tree. Adapters convert foreign exceptions here, once; nothing above them knows a driver.
 
 FairleadError
-├── Problem                 what a client is told (RFC 9457); `problems.py` in `model` holds the known types
+├── Problem                 the error answer to a client (RFC 9457); `problems.py` in `model` holds the known types
 ├── Conflict                a precondition of a commit did not hold; nothing was written
 ├── DependencyError         a store, cache, queue or service could not do its part
 │   ├── Unavailable         not reachable, timed out, overloaded: try again later
@@ -95,5 +95,5 @@ class Misconfigured(FairleadError):
 
     @property
     def finding(self) -> Finding:
-        """The same, as checks of a document tell it."""
+        """The same as a finding, as checks of a document report it."""
         return Finding(self.path, self.message, remedy=self.remedy)

@@ -147,7 +147,7 @@ class Service:
             task.result()
 
     async def stop(self, *, grace_seconds: float) -> None:
-        """Drain within about `grace_seconds`, then let go of everything. Also for a service that was never started."""
+        """Drain within about `grace_seconds`, then release all resources. Also for a service that was never started."""
         self._health.drain()
         clock = asyncio.get_running_loop().time
         deadline = clock() + grace_seconds
@@ -172,7 +172,7 @@ def _worker(bindings: Bindings, services: Mapping[str, str] | None) -> Worker:
 
 def _access_log(stack: AsyncExitStack, form: logs.Form) -> AccessLog:
     def write(lines: bytes) -> None:
-        # Straight to the descriptor: a reader that has gone is no reason to fail a request.
+        # Straight to the descriptor; EPIPE must not fail a request.
         view = memoryview(lines)
         try:
             while view:

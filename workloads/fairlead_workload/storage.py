@@ -109,7 +109,7 @@ def _document_cache(resource: Resource, storage: Storage) -> DocumentCache:
 
 
 async def _secret(store: Store) -> bytes:
-    """The key behind operation ids: made by whoever comes first, then kept."""
+    """The key behind operation ids: made by the first process, then kept."""
     for _ in range(2):
         [record] = await store.records([_SECRET])
         if record is not None:

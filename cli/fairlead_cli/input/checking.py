@@ -65,7 +65,7 @@ def unserved(services: Iterable[tuple[Document, ApiService]], *, severity: Sever
 
 def sizes(checked: Checked) -> list[Notice]:
     """What of sound resources does not fit on a cluster. A laptop takes it."""
-    # Only `lint` asks, and the start of `run` has no time for it.
+    # For `lint` only: the start of `run` has no time for it.
     from fairlead_contract.validation.sizes import apply_findings, size_findings
 
     notices = [document.notice(each) for document, _ in checked.resources for each in apply_findings(document.value)]

@@ -1,4 +1,4 @@
-"""What would become of the objects of an ApiService: the words of `fairlead plan`. Pure."""
+"""Planned changes to the objects of an ApiService, as `fairlead plan` reports them. Pure."""
 
 from collections import Counter
 from collections.abc import Iterable

@@ -34,7 +34,7 @@ ANONYMOUS = '"system:anonymous"'
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What was asked for. `capabilities` None: what the cluster has; `image` None: what tells of the operator's."""
+    """The options. `capabilities` None: those of the cluster; `image` None: the operator's, as objects show it."""
 
     sources: Sequence[str]
     recursive: bool
@@ -76,7 +76,7 @@ def plan(options: Options) -> int:
 
 
 def _elsewhere(checked: checking.Checked, namespace: str | None) -> list[Notice]:
-    """Resources that name another namespace than the one that was asked for."""
+    """Resources with another namespace than the option's."""
     all_notices = []
     for origin, _ in checked.services:
         named = origin.value["metadata"].get("namespace")

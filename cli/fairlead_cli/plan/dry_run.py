@@ -43,7 +43,7 @@ class Surroundings:
     """What the plan depends on beside the resource.
 
     `served` is what the cluster has, `capabilities` what to plan for; `class_` is used instead of any other; `image`
-    is None when nobody said which one the operator has, and `usual_image` is taken where nothing tells.
+    is None when no option says which one the operator has, and `usual_image` is used where no object shows it.
     """
 
     served: Capabilities
@@ -61,7 +61,7 @@ async def served(client: Client) -> Capabilities:
 
 
 def denial(error: ApiError) -> str:
-    """What somebody may not do, and the remedy, if that is what the error says; else the server's own words."""
+    """A missing right and its remedy, if that is what the error says; else the server's own message."""
     if isinstance(error, Forbidden) and _IMPERSONATING in error.message:
         return "you may not act as the user that `as` of the kubeconfig names; ask for a role with impersonate"
     match = _DENIED.search(error.message)
@@ -156,7 +156,7 @@ async def _classes(
 
 
 def _known_image(live: Manifest | None) -> str:
-    """The image that runs, unless it is the resource's own choice: then it tells nothing of the operator's."""
+    """The image that runs, unless it is the resource's own choice: then the operator's is unknown."""
     if live is None or live["spec"].get("runtime", {}).get("image"):
         return ""
     return str(live.get("status", {}).get("runtimeVersion", ""))

@@ -207,7 +207,7 @@ def _is_base64(text: str) -> bool:
 
 
 def _consistent(cluster: Entry, user: Entry) -> None:
-    """Refuse what kubectl refuses, and what would be asked as nobody in silence."""
+    """Refuse what kubectl refuses, and credentials that would silently not be used."""
     for is_faulty, message in (
         (not cluster.get("server"), "cluster has no server; check it"),
         (

@@ -25,7 +25,7 @@ KIND_TEXT = (
 _ENVELOPE: Json = {
     "apiVersion": {"description": API_VERSION_TEXT, "type": "string"},
     "kind": {"description": KIND_TEXT, "type": "string"},
-    "metadata": {"type": "object"},  # the API server knows it, and refuses any more words here
+    "metadata": {"type": "object"},  # the API server has the rest, and refuses more keywords here
 }
 
 

@@ -91,7 +91,7 @@ def _metadata(kind: Kind) -> Json:
 
 
 def _closed(schema: Json) -> Json:
-    """`schema` in words of JSON Schema, without room for other fields."""
+    """`schema` in keywords of JSON Schema; other fields are refused."""
     closed = {key: value for key, value in schema.items() if not key.startswith("x-kubernetes-")}
     if schema.get("x-kubernetes-list-type") == "set":
         closed["uniqueItems"] = True

@@ -99,7 +99,7 @@ def _ordered(result: Json) -> Json:
 
 
 def _inlined(node: Json, position: _Position) -> tuple[Json, _Position]:
-    """`node` without reference and without null; the words beside them win over those they point to."""
+    """`node` without reference and without null; keywords beside them win over those they point to."""
     if "anyOf" in node:
         choices = [choice for choice in node["anyOf"] if choice != {"type": "null"}]
         if len(choices) != 1 or len(choices) == len(node["anyOf"]):

@@ -10,7 +10,7 @@ Json = dict[str, Any]
 
 @lru_cache(maxsize=64)
 def header_references(*names: str) -> Json:
-    """References to headers. A document refers to the same few again and again, and nobody changes them."""
+    """References to headers. A document has the same few many times; they are never changed."""
     return {name: reference("headers", name) for name in names}
 
 

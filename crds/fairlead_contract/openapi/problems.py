@@ -100,7 +100,7 @@ def response(slugs: tuple[str, ...]) -> Json:
     for problem in types:
         headers |= {name: _header(name, always=len(types) == 1) for name in problem.headers}
         headers |= {name: _header(name, always=False) for name in problem.alternatives}
-    # Which types there are is said by the examples: programs that make clients take no words beside a reference.
+    # The examples name the types: client generators accept no keywords beside a reference.
     return {
         "description": "\n".join(f"`{problem.slug}`: {problem.cause}" for problem in types),
         "headers": headers,

@@ -39,7 +39,7 @@ def reference(kind: str, name: str) -> Json:
 
 
 def resource_schemas(resource: Resource, name: str, names: Names) -> Json:
-    """The components of one resource, by name. They share what they have in common: nobody changes them."""
+    """The components of one resource, by name. They share common parts, which are never changed."""
     operations = {str(operation) for operation in resource.operations}
     definitions = _Definitions(resource.schema_.plain, name, names)
     base = _base(resource, definitions)

@@ -90,7 +90,7 @@ class WorkerScaling(Model):
 
 
 def _scaled_by_hand(part: str, model: type[Model]) -> Rule:
-    """Without an autoscaler nobody would read these. The API server fills defaults in before it looks."""
+    """Without an autoscaler these have no effect. The API server fills defaults in before it validates."""
     fields = (f"self.{part}.{to_camel(name)} == {field.default}" for name, field in model.model_fields.items())
     return Rule(
         f"self.backend != 'None' || ({' && '.join(fields)})",

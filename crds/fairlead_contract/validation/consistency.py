@@ -146,7 +146,7 @@ def _reads(resource: Resource, spec: ApiServiceSpec, place: Place) -> Iterator[F
 
 
 def _scaling(spec: ApiServiceSpec) -> Iterator[Finding]:
-    """What is asked of autoscalers that there are none of."""
+    """Settings of autoscalers that are not there."""
     place = ("spec", "scaling")
     if spec.datastore.type is DatastoreType.SQLITE:
         if spec.scaling != Scaling():

@@ -146,7 +146,7 @@ def _translated(details: list[ErrorDetails], schema: Json) -> list[tuple[Place, 
     findings = []
     for detail, place in zip(details, places, strict=True):
         within = any(len(other) > len(place) and other[: len(place)] == place for other in places)
-        # A list whose item is wrong also counts as too short; a null has been told already.
+        # A list whose item is wrong also counts as too short; a null has been reported already.
         if (detail["type"] == "too_short" and within) or _is_null(detail, place):
             continue
         findings.append((place, _finding(detail, place, schema)))

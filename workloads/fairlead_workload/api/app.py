@@ -54,6 +54,6 @@ async def _ready(health: Health, request: Request) -> Response:
 
 
 def _openapi(document: RuntimeDocument) -> tuple[Headers, bytes]:
-    from fairlead_contract.openapi.document import openapi  # most processes are never asked
+    from fairlead_contract.openapi.document import openapi  # most processes never serve it
 
     return [JSON], msgspec.json.encode(openapi(document))

@@ -26,7 +26,7 @@ from fairlead_workload.model import problems
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.telemetry.http import UNMATCHED, HttpTelemetry, RouteMetrics
 
-CLIENT_CLOSED_REQUEST = 499  # in log and metrics only: mostly nobody is there to be told
+CLIENT_CLOSED_REQUEST = 499  # in log and metrics only: most such clients read no answer
 
 Handler = Callable[[Request, list[str]], Awaitable[Response]]
 Quick = Callable[[Request], Response | None]
@@ -113,7 +113,7 @@ class Kernel:
                 response = endpoint.quick(request) if endpoint.quick is not None and request.method == "GET" else None
                 if response is None:
                     response = await self._handle(endpoint, request, segments)
-            except Disconnected:  # whoever has closed only their sending half still reads
+            except Disconnected:  # a client that has closed only its sending half still reads
                 response, left = self._failure(request, problems.bad_request("The body is not complete.")), True
             except Exception as error:  # noqa: BLE001 - the outermost place: whatever it is, the client gets a problem
                 response = self._failure(request, error)

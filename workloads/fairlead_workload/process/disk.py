@@ -24,7 +24,7 @@ class Disk:
 
     @property
     def free_bytes(self) -> int:
-        """Room for this user; 0 when it cannot be told."""
+        """Room for this user; 0 when it is unknown."""
         try:
             stat = os.statvfs(self._directory)
         except OSError:

@@ -46,6 +46,6 @@ def _raised(wanted: int) -> int:
     target = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
     try:
         resource.setrlimit(resource.RLIMIT_NOFILE, (target, hard))
-    except (OSError, ValueError):  # macOS has a lower one, which it does not tell
+    except (OSError, ValueError):  # macOS has a lower one, which it does not report
         return soft
     return target

@@ -58,7 +58,7 @@ def parse(data: bytes) -> RuntimeDocument:
     try:
         return RuntimeDocument.model_validate_json(data, strict=True, by_alias=True, by_name=False)
     except ValidationError as failure:
-        # People are told what they are told of resources; that needs a schema, which a good document does not.
+        # The findings are those of a resource. They need a schema, which a valid document does not.
         schema = structural(RuntimeDocument, without=("version",))
         _, faults = parse_shape(document, RuntimeDocument, schema)
         findings = [finding for _, finding in faults]

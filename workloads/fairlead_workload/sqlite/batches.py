@@ -37,7 +37,7 @@ _Completed = tuple["asyncio.Future[Any]", Any]
 class Batcher:
     """Runs operations of one event loop on a thread of its own. `begin` opens a batch's transaction.
 
-    `on_outage` hears, on that thread, of each batch that failed because of the file, the disk or a lock.
+    `on_outage` is called on that thread for each batch that failed because of the file, the disk or a lock.
     """
 
     def __init__(
@@ -60,7 +60,7 @@ class Batcher:
         self.outage: Exception | None = None  # of the last batch; None once a batch went through
 
     def submit(self, operation: BatchOperation, argument: Any) -> "asyncio.Future[Any]":
-        """The future result of an operation. It is carried out even when nobody waits for it any more."""
+        """The future result of an operation. It is carried out even when its future was cancelled."""
         if self._closed:
             raise Unavailable(operation.dependency, "the database is closed")
         loop = self._loop or self._start()
@@ -111,7 +111,7 @@ class Batcher:
 
     def _deliver(self, completed: list[_Completed]) -> None:
         assert self._loop is not None  # noqa: S101 - the thread is started by `_start`, which sets it
-        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it whoever waited
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and with it all callers
             self._loop.call_soon_threadsafe(_resolve, completed)
 
     def _execute(self, batch: list[_Submission]) -> list[_Completed]:
@@ -148,7 +148,7 @@ class Batcher:
 
 def _resolve(completed: list[_Completed]) -> None:
     for future, result in completed:
-        if future.done():  # whoever waited was cancelled
+        if future.done():  # the caller was cancelled
             continue
         if isinstance(result, Exception):
             future.set_exception(result)

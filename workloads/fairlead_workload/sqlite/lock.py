@@ -32,7 +32,7 @@ class ServerLock:
         self._sign()
 
     def _sign(self) -> None:
-        """Leave the process id for the message another server shows; a full disk is no reason to refuse."""
+        """Leave the process id for the message another server shows; a full disk does not stop the start."""
         try:
             os.ftruncate(self._descriptor, 0)
             os.pwrite(self._descriptor, str(os.getpid()).encode(), 0)

@@ -119,5 +119,5 @@ class AccessLog:
     def _append_console(self, line: AccessLine) -> None:
         text = f"{line.time[11:23]} {line.method[:16]:<8}{line.status} {line.duration_ms:>9.3f} ms {line.bytes:>7} B  "
         text += f"{line.path}  {line.request_id}\n"
-        # Escaped, so that nobody writes control characters to a terminal through a URL.
+        # Escaped, so that a URL cannot write control characters to a terminal.
         self._buffer += text[:-1].encode("unicode_escape") + b"\n"

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Literal
 
 Form = Literal["json", "console"]
 
-# Libraries that tell at INFO what we tell ourselves, or what a client did.
+# Libraries that log at INFO what we log ourselves, or what a client did.
 _LOUD = {
     "asyncio": logging.WARNING,
     "httpcore": logging.WARNING,
@@ -57,7 +57,7 @@ def _wants_colour(stream: BinaryIO) -> bool:
 
 
 class _BytesHandler(logging.Handler):
-    """Writes whole lines; a reader that has gone is no reason to fail a request."""
+    """Writes whole lines; EPIPE does not fail a request."""
 
     def __init__(self, stream: BinaryIO) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ class _BytesHandler(logging.Handler):
             self._stream.flush()
         except OSError:
             return
-        except Exception:  # noqa: BLE001 - logging must not break what it tells about
+        except Exception:  # noqa: BLE001 - logging must not break the code that logs
             self.handleError(record)
 
 

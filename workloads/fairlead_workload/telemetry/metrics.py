@@ -56,7 +56,7 @@ class ProcessMetrics(Collector):
         self.loop_lag_seconds = 0.0
 
     async def run(self) -> None:
-        """Keep `loop_lag_seconds`: how much later than asked the loop last woke us."""
+        """Keep `loop_lag_seconds`: how much later than scheduled the loop last ran a timer."""
         loop = asyncio.get_running_loop()
         while True:
             due = loop.time() + LAG_INTERVAL_SECONDS
@@ -70,7 +70,9 @@ class ProcessMetrics(Collector):
         )
         yield GaugeMetricFamily("process_resident_memory_bytes", "Resident memory of the process.", value=_resident())
         yield GaugeMetricFamily("process_start_time_seconds", "Start of the process.", value=self._started_at)
-        yield GaugeMetricFamily("fairlead_event_loop_lag_seconds", "Lag of the loop.", value=self.loop_lag_seconds)
+        yield GaugeMetricFamily(
+            "fairlead_event_loop_lag_seconds", "Delay of callbacks of the event loop.", value=self.loop_lag_seconds
+        )
 
 
 def _resident() -> float:
@@ -105,7 +107,7 @@ class ConnectionMetrics(Collector):
 
     def collect(self) -> Iterable[Metric]:
         yield GaugeMetricFamily(
-            "http_server_max_connections", "Connections taken at a time; more wait.", value=self._maximum
+            "http_server_max_connections", "Connections accepted at a time; more wait.", value=self._maximum
         )
 
 
@@ -122,7 +124,7 @@ class DiskMetrics(Collector):
             value=self._disk.full,
         )
         yield GaugeMetricFamily(
-            "fairlead_disk_free_bytes", "Room on the disk of the data directory.", value=self._disk.free_bytes
+            "fairlead_disk_free_bytes", "Free bytes on the disk of the data directory.", value=self._disk.free_bytes
         )
 
 
@@ -136,7 +138,7 @@ class CacheMetrics(Collector):
         requests = CounterMetricFamily(
             "fairlead_cache_requests", "Reads through the cache, by result.", labels=("resource", "result")
         )
-        errors = CounterMetricFamily("fairlead_cache_errors", "Calls that the cache failed.", labels=("resource",))
+        errors = CounterMetricFamily("fairlead_cache_errors", "Failed calls to the cache.", labels=("resource",))
         refreshes = CounterMetricFamily("fairlead_cache_refreshes", "Early refreshes.", labels=("resource",))
         degraded = GaugeMetricFamily(
             "fairlead_cache_degraded", "Whether reads go past a failing cache.", labels=("resource",)
@@ -159,7 +161,7 @@ def _results(cache: DocumentCache) -> Iterable[tuple[str, int]]:
 
 
 class Depths(Collector):
-    """How full queue and outbox are. `run` asks them until it is cancelled; a scrape shows what was found last."""
+    """How full queue and outbox are. `run` reads them until it is cancelled; a scrape shows the last values."""
 
     def __init__(self, queue: Queue | None, outbox: OutboxSource | None) -> None:
         self._queue = queue
@@ -221,7 +223,9 @@ class WorkerMetrics(Collector):
         yield CounterMetricFamily("fairlead_outbox_published", "Outbox events published.", value=stats.published)
         yield GaugeMetricFamily("fairlead_worker_events_in_flight", "Events being handled.", value=stats.in_flight)
         yield GaugeMetricFamily(
-            "fairlead_worker_outage", "Whether the worker waits out an outage of the datastore.", value=stats.outage
+            "fairlead_worker_outage",
+            "Whether the worker tries one event at a time because the datastore fails.",
+            value=stats.outage,
         )
         yield self._called_services()
         yield GaugeMetricFamily(
@@ -230,9 +234,7 @@ class WorkerMetrics(Collector):
 
     def _events(self) -> Metric:
         stats = self._stats
-        events = CounterMetricFamily(
-            "fairlead_worker_events", "Events by what became of them.", labels=("type", "outcome")
-        )
+        events = CounterMetricFamily("fairlead_worker_events", "Events by outcome.", labels=("type", "outcome"))
         outcomes = {
             "received": stats.received,
             "succeeded": stats.succeeded,

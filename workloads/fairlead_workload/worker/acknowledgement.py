@@ -19,13 +19,13 @@ from fairlead_workload.worker.lease_renewal import LeaseRenewer
 from fairlead_workload.worker.stats import WorkerStats
 
 HandledDelivery = tuple[Delivery, Event | None, Outcome]
-"""A delivery, its event unless it is none, and what is to become of it."""
+"""A delivery, its event unless it is none, and its outcome."""
 
 _log = logging.getLogger(__name__)
 
 
 class Acknowledger:
-    """Tells the queue what became of deliveries, and stops renewing their leases."""
+    """Settles deliveries with the queue, and stops renewing their leases."""
 
     def __init__(
         self,
@@ -45,7 +45,7 @@ class Acknowledger:
         self._clock = clock
 
     async def finish(self, outcomes: Sequence[HandledDelivery]) -> None:
-        """Acknowledge, give back or bury. An outage of the queue is no error."""
+        """Acknowledge, retry or dead-letter each. An outage of the queue is no error."""
         done = [delivery for delivery, _, outcome in outcomes if isinstance(outcome, Done)]
         others = [self._send_back(*one) for one in outcomes if not isinstance(one[2], Done)]
         if done:

@@ -14,7 +14,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Give it back; it is delivered again after the delay. `attempts`: those made so far, where they are counted."""
+    """Return it to the queue until the delay is over. `attempts` so far, where they are counted."""
 
     delay_seconds: float
     why: ClassifiedError
@@ -23,7 +23,7 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class DeadLettered:
-    """Move it to the dead letters; the inbox knows already. Then write `moved`, so that it is not moved twice."""
+    """Move it to the dead letters; its inbox entry is written. Then write `moved`, so that it is not moved twice."""
 
     failure: Failure
     moved: RecordWrite | None = None

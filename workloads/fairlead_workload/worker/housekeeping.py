@@ -10,13 +10,13 @@ from fairlead_workload.queues.base import Queue
 from fairlead_workload.stores.base import Store, Sweeper
 
 PERIOD_SECONDS = 60.0
-LIMIT = 500  # rows per transaction, so that nobody waits long behind one
-BREATH_SECONDS = 0.05
+LIMIT = 500  # rows per transaction, to keep it short
+PAUSE_SECONDS = 0.05
 
 
 @runtime_checkable
 class SweptStore(Sweeper, Protocol):
-    """A store that wants sweeping."""
+    """A store that has to be swept."""
 
 
 @runtime_checkable
@@ -59,7 +59,7 @@ class Housekeeping:
         total = 0
         while gone := await self._sweep_some():
             total += gone
-            await asyncio.sleep(BREATH_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS)
         return total
 
     async def _sweep_some(self) -> int:

@@ -45,7 +45,7 @@ class LeaseRenewer:
                     self._renewed_at[id(delivery)] = (delivery, now)
 
     async def release(self) -> None:
-        """Give back everything that is held, to be delivered at once."""
+        """Return all deliveries to the queue, to be delivered at once."""
         deliveries = [delivery for delivery, _ in self._renewed_at.values()]
         self._renewed_at.clear()
         self._stats.in_flight = 0

@@ -271,7 +271,7 @@ class Worker:
             if len(items) == 1:
                 if isinstance(items[0], FactItem):  # meets it again step by step, where it is undone
                     return {items[0]: BY_STEP}
-                _log.exception("unforeseen error", extra={"event_type": items[0].event.type, "event_id": items[0].id})
+                _log.exception("unexpected error", extra={"event_type": items[0].event.type, "event_id": items[0].id})
                 return {items[0]: await self._failure_policy.retry_or_dead_letter(items[0], error)}
             outcomes: dict[Item, Outcome] = {}
             for item in items:
@@ -288,7 +288,7 @@ class Worker:
         try:
             async with self._slots.slot(item.plan.event):
                 if self._stopping.is_set():
-                    return  # not begun: the drain gives it back
+                    return  # not begun: the drain returns it to the queue
                 outcome = await self._handle_one(item)
             await self._acknowledger.finish([(item.delivery, item.event, outcome)])
         finally:
@@ -322,7 +322,7 @@ class Worker:
                 return await self._failure_policy.retry_or_dead_letter(item, died)
             return (await self._apply_batch([item]))[item]
         except Exception as error:  # noqa: BLE001 - outermost: whatever it is, the event must come to an end
-            _log.exception("unforeseen error", extra={"event_type": item.event.type, "event_id": item.id})
+            _log.exception("unexpected error", extra={"event_type": item.event.type, "event_id": item.id})
             return await self._failure_policy.retry_or_dead_letter(item, error)
         finally:
             self.stats.observe_duration(item.event.type, asyncio.get_running_loop().time() - began)

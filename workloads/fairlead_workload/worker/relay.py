@@ -53,7 +53,7 @@ class LeaseValue(msgspec.Struct, frozen=True):
 
 
 class Relay:
-    """Publishes the outbox of one store. `owner` is unique to this process; `invalidate` tells a document's cache."""
+    """Publishes the outbox of one store. `owner` is unique to this process; `invalidate` takes path and version."""
 
     def __init__(
         self,

@@ -26,7 +26,9 @@ class WorkerStats:
         default_factory=Counter
     )  # (event type, kind of failure, or `client_error`)
     retried: Counter[str] = field(default_factory=Counter)
-    waited: Counter[str] = field(default_factory=Counter)  # given back without a try: a called service keeps failing
+    waited: Counter[str] = field(
+        default_factory=Counter
+    )  # returned to the queue without an attempt: a called service keeps failing
     dead_lettered: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event type, error class)
     duplicates: Counter[str] = field(default_factory=Counter)  # delivered again after they were done
     handler_seconds: dict[str, Timing] = field(default_factory=dict)

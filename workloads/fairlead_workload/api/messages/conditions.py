@@ -26,7 +26,7 @@ Versions = frozenset[int] | Literal["*"]  # that a field names; `*` is whichever
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """What a write asks of the stored document, by If-Match and If-None-Match."""
+    """What a write requires of the stored document, by If-Match and If-None-Match."""
 
     match: Versions | None = None
     none_match: Versions | None = None

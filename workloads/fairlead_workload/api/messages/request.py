@@ -69,8 +69,8 @@ class Request:
         self.raw_path: str = _raw_path(scope)
         self.url_query: bytes = scope["query_string"]
         self.receive = receive
-        self.principal = ""  # nobody is known yet
-        self.head_problem: Problem | None = None  # what is wrong with the head, told once the route is known
+        self.principal = ""  # there is no authentication yet
+        self.head_problem: Problem | None = None  # what is wrong with the head, raised once the route is known
         self.headers: dict[bytes, bytes] = self._walk(scope["headers"])
         if self.headers.get(b"host") not in _HOSTS:
             self._check_host(scope)

@@ -48,7 +48,7 @@ def json_response(status: int, content: Any, *extra: tuple[bytes, bytes]) -> Res
 
 
 def options(allow: str) -> Response:
-    """204 that tells the methods of a path, as `Allow` lists them."""
+    """204 with the methods of a path in `Allow`."""
     headers: Headers = [(b"allow", allow.encode())]
     if "PATCH" in allow:
         headers.append((b"accept-patch", ", ".join(media_types.PATCH).encode()))

@@ -27,7 +27,7 @@ def problem_pages() -> dict[str, Page]:
     known: dict[str, Page] = {}
 
     async def page(request: Request) -> Response:
-        from fairlead_contract.problems import BY_SLUG  # most processes are never asked
+        from fairlead_contract.problems import BY_SLUG  # most processes never serve it
 
         slug = request.raw_path.rpartition("/")[2]
         if slug not in BY_SLUG:

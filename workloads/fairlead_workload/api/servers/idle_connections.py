@@ -18,7 +18,7 @@ from pathlib import Path
 
 from fairlead_workload.api.servers.base import HttpLimits
 
-_PREFACE_BYTES = 24  # of HTTP/2; whoever sent fewer has asked for nothing in any protocol
+_PREFACE_BYTES = 24  # of HTTP/2; fewer bytes are no request in any protocol
 _CHECKS = 4  # in the shortest time that is waited for
 _INFO = struct.Struct("@44xI4xI72xQ")  # tcp_info: milliseconds since data was sent, and since it came; bytes that came
 _COUNT = struct.Struct("@i")

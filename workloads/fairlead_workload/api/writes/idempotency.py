@@ -113,7 +113,7 @@ class IdempotencyKeys:
         return self._write(claim, record, expect)
 
     async def reserve(self, claim: Claim, message: Message, response: Response) -> None:
-        """Hold the key, with what will be published and answered. Raises Conflict RECORD when somebody else has it."""
+        """Hold the key, with the message and the answer. Raises Conflict RECORD when another request has it."""
         await self._store_reservation(claim, self._reservation(claim, message, response), Expect.ABSENT)
 
     async def finish(self, claim: Claim, response: Response) -> None:
@@ -149,7 +149,7 @@ class IdempotencyKeys:
 
     @staticmethod
     def _reservation(claim: Claim, message: Message, response: Response) -> _Record:
-        """A reservation that nobody holds."""
+        """A reservation without a holder."""
         return _Record(
             claim.fingerprint,
             0.0,
@@ -164,7 +164,7 @@ class IdempotencyKeys:
 
 
 def is_key_conflict(conflict: Conflict) -> bool:
-    """Whether a commit failed because somebody else holds the key."""
+    """Whether a commit failed because another request holds the key."""
     return conflict.kind is ConflictKind.RECORD
 
 

@@ -1,4 +1,4 @@
-"""A write on its way: what the client asked for, and the seam to the ways in which it is carried out."""
+"""A write request, and the seam to the three ways of carrying it out."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

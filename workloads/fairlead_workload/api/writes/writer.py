@@ -120,7 +120,7 @@ class Writer:
         except Conflict as conflict:
             if not is_key_conflict(conflict):
                 raise
-        claim = await self._keys.claim(write.request, raw)  # somebody else was faster: theirs is the answer
+        claim = await self._keys.claim(write.request, raw)  # another request was faster: its answer counts
         if claim.answer is None:
             raise problems.idempotency_in_progress()
         return await self._claimed(way, write, claim)

@@ -26,7 +26,7 @@ class ServiceAvailability:
         self.longest_seconds = 0.0  # between two tries of an event, as the worker knows it
 
     def observe(self, service: str, *, up: bool, retry_after_seconds: float = 0.0) -> None:
-        """A call has ended: with an answer, or with a failure of the service, which asked for this much patience."""
+        """A call has ended: with an answer, or with a failure of the service and the delay that it asked for."""
         until = self._clock() + max(self.longest_seconds, retry_after_seconds)
         previous = self._observations.get(service)
         if previous is not None and not up and not previous.up:

@@ -95,7 +95,7 @@ class Caller:
 
 
 def _request(plan: CallPlan) -> str:
-    """What is asked, without a query, which may be long or private."""
+    """The request, without its query, which may be long or private."""
     return f"{plan.method} {plan.service.path.partition('?')[0]}"
 
 

@@ -84,7 +84,7 @@ def _unanswered(service: str, code: str, message: str, *, unknown: bool) -> Call
 
 
 def _check(service: str, response: httpx.Response) -> None:
-    """Raise unless the answer is 2xx. After a 5xx nobody knows what was done; a 4xx says that nothing was.
+    """Raise unless the answer is 2xx. After a 5xx it is unknown what was done; a 4xx says that nothing was.
 
     302 and 303 are what many services answer when they have done it.
     """

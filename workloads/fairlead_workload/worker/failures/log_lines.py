@@ -12,7 +12,7 @@ from fairlead_workload.worker.decisions import Retry
 
 
 def retry(delivery: Delivery, outcome: Retry, *, now: float) -> dict[str, Any]:
-    """An event that is given back. `attempt`: how many were made; of the broker's deliveries where nobody counts."""
+    """An event that is retried. `attempt`: how many were made, or the broker's deliveries where none are on record."""
     why = outcome.why
     answered = {"step": why.step, "called_service": why.service, "status": why.status}
     return {

@@ -11,7 +11,7 @@ MAX_PAUSE_SECONDS = 15.0
 
 
 class Outage:
-    """Counts failures in a row. Told about each end, good or bad, and of each probe."""
+    """Counts failures in a row. Every success, failure and probe is reported to it."""
 
     def __init__(self, threshold: int = THRESHOLD) -> None:
         self._threshold = threshold

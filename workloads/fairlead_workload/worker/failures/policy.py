@@ -130,7 +130,10 @@ class FailurePolicy:
             records += (self._rules.dead_operation(item.event.id, item.event.subject, item.command.at, problem, now),)
         try:
             await self._store.commit(Unit(records=(*records, *others)))
-        except (Conflict, DependencyError) as error:  # ended by another, or by nobody now: the next delivery will tell
+        except (
+            Conflict,
+            DependencyError,
+        ) as error:  # ended by another worker, or the store is down: the next delivery decides
             return Retry(self._retry_policy.delay_seconds(1), classify(error))
         return DeadLettered(failure, inbox.moved(records[0]))
 

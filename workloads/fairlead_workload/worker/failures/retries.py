@@ -59,7 +59,7 @@ class NoHandler(Exception):
 
 
 class CallFailed(DependencyError):
-    """A service did not answer a call with 2xx. `unknown`: it may have done what was asked.
+    """A service did not answer a call with 2xx. `unknown`: it may have carried out the request.
 
     `request` is the method and path of the call, `status` that of the answer, if there was one.
     Not `attempted`: the service keeps failing, so no request was sent.
@@ -204,7 +204,7 @@ class GiveUp:
 
 
 def bounded_retry_after_seconds(failure: ClassifiedError) -> float:
-    """How long the dependency asked to be left alone, within reason."""
+    """The delay that the dependency asked for, within bounds."""
     return min(failure.retry_after_seconds, MAX_RETRY_AFTER_SECONDS)
 
 

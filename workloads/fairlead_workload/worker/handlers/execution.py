@@ -102,7 +102,7 @@ class Handlers:
                 if run is None:
                     return await self._not_begun(item, error)
                 if not isinstance(error, _FORESEEN):
-                    _log.exception("unforeseen error", extra={"event_type": item.event.type, "event_id": item.id})
+                    _log.exception("unexpected error", extra={"event_type": item.event.type, "event_id": item.id})
                 outcome = await self._failed(run, error)
                 if outcome is not None:
                     return outcome
@@ -152,7 +152,7 @@ class Handlers:
             await self._commit(run, _passing(progress, skipped=(step.id,)), last=last)
             return
         body = item.event.data if call.body is None else call.body(seen)
-        if progress.phase is Phase.FORWARD:  # from here until its answer is on record, nobody knows what was done
+        if progress.phase is Phase.FORWARD:  # unknown from here until its answer is on record
             run.progress = structs.replace(progress, unknown=step.id)
         run.called = call.service.name
         try:

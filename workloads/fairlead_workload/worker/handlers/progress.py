@@ -62,7 +62,7 @@ class HandlerRun:
 
     @property
     def worker_died(self) -> bool:
-        """Whether an earlier delivery ended without a word, so that a call may have been made that nobody remembers."""
+        """Whether an earlier delivery was never settled, so that a call may have been made that is not on record."""
         failures = self.item.history.failures
         known_deliveries = max(self.progress.deliveries, failures.deliveries if failures is not None else 0)
         return self.item.delivery.deliveries - 1 > known_deliveries
