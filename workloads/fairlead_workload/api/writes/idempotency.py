@@ -10,7 +10,7 @@ refused alike then; what the state decided may have become possible.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from hashlib import blake2b
 from uuid import uuid4
@@ -65,6 +65,9 @@ class Claim:
     message: Message | None = None
 
 
+_CarryOut = Callable[[Claim], Awaitable[Response]]
+
+
 class IdempotencyKeys:
     """The records of one process. Raises `Unavailable` when the store is down: no keyed request is taken then."""
 
@@ -74,8 +77,30 @@ class IdempotencyKeys:
         self._holder = f"{IDEMPOTENCY}/{uuid4().hex}"
         self._lease_until = 0.0
 
-    async def claim(self, request: Request, body: bytes) -> Claim:
-        """The claim of a request that has the header. Raises Problem: 400, 409 in progress, 422 other request."""
+    async def run_once(self, request: Request, body: bytes, apply: _CarryOut, resume: _CarryOut) -> Response:
+        """The answer to a request that has the header: the stored one, else that of `apply`.
+
+        `resume` finishes the attempt of a lost holder. Both raise Conflict RECORD when another request has the key.
+        Raises Problem: 400, 409 in progress, 422 other request.
+        """
+        claim = await self._claim(request, body)
+        try:
+            return await self._run(claim, apply, resume)
+        except Conflict as conflict:
+            if conflict.kind is not ConflictKind.RECORD:
+                raise
+        claim = await self._claim(request, body)  # another request was faster: its answer counts
+        if claim.answer is None:
+            raise problems.idempotency_in_progress()
+        return await self._run(claim, apply, resume)
+
+    @staticmethod
+    async def _run(claim: Claim, apply: _CarryOut, resume: _CarryOut) -> Response:
+        if claim.message is not None:
+            return await resume(claim)
+        return claim.answer or await apply(claim)
+
+    async def _claim(self, request: Request, body: bytes) -> Claim:
         key = parse_key(request.header(HEADER) or "")
         claim = Claim(_record_id(request, key), _fingerprint(request, body))
         (stored,) = await self._store.records([(IDEMPOTENCY, claim.id)])
@@ -161,11 +186,6 @@ class IdempotencyKeys:
 
     def _write(self, claim: Claim, record: _Record, expect: Expect | int) -> RecordWrite:
         return RecordWrite(IDEMPOTENCY, claim.id, _encode(record), self._clock() + IDEMPOTENCY_SECONDS, expect)
-
-
-def is_key_conflict(conflict: Conflict) -> bool:
-    """Whether a commit failed because another request holds the key."""
-    return conflict.kind is ConflictKind.RECORD
 
 
 def parse_key(field: str) -> str:

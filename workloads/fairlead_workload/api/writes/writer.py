@@ -5,6 +5,8 @@ at once (`sync`), through the queue (`accepted`), or through the cache (`write_b
 turns, unless they carry an ETag, which lets one of them succeed anyway, or go through the queue.
 """
 
+from functools import partial
+
 from fairlead_contract.spec.api import CacheStrategy, Writes
 from fairlead_workload.api.messages import bodies, conditions, content_coding, media_types
 from fairlead_workload.api.messages.conditions import UNCONDITIONAL
@@ -12,12 +14,11 @@ from fairlead_workload.api.messages.request import Request, decode_segment
 from fairlead_workload.api.messages.responses import Response
 from fairlead_workload.api.shared_timeout import SharedTimeout
 from fairlead_workload.api.writes.accepted import AcceptedWrites
-from fairlead_workload.api.writes.idempotency import HEADER, Claim, IdempotencyKeys, is_key_conflict
+from fairlead_workload.api.writes.idempotency import HEADER, IdempotencyKeys
 from fairlead_workload.api.writes.sync import SyncWrites
 from fairlead_workload.api.writes.write import Way, Write
 from fairlead_workload.api.writes.write_back import WriteBacks
 from fairlead_workload.bindings import Bindings
-from fairlead_workload.errors import Conflict
 from fairlead_workload.model import identifiers, problems
 from fairlead_workload.model.effects import Action
 from fairlead_workload.model.resource import Resource
@@ -114,19 +115,4 @@ class Writer:
     async def _take(self, way: Way, write: Write, raw: bytes) -> Response:
         if HEADER not in write.request.headers:
             return await way.apply(write, None)
-        claim = await self._keys.claim(write.request, raw)
-        try:
-            return await self._claimed(way, write, claim)
-        except Conflict as conflict:
-            if not is_key_conflict(conflict):
-                raise
-        claim = await self._keys.claim(write.request, raw)  # another request was faster: its answer counts
-        if claim.answer is None:
-            raise problems.idempotency_in_progress()
-        return await self._claimed(way, write, claim)
-
-    @staticmethod
-    async def _claimed(way: Way, write: Write, claim: Claim) -> Response:
-        if claim.message is not None:
-            return await way.resume(claim)
-        return claim.answer or await way.apply(write, claim)
+        return await self._keys.run_once(write.request, raw, partial(way.apply, write), way.resume)

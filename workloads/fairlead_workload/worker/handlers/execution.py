@@ -254,12 +254,12 @@ class Handlers:
                 fenced = run.moved(run.progress, expires_at=self._clock() + self._progress_seconds)
                 await self._failure_policy.store_failures(item, failures, *(fenced if run.progress.unknown else ()))
                 return decision
-            failure = self._failure_policy.failure(item, failures, decision)
             if not forward:
-                failure = self._failure_policy.failure(
-                    item, failures, _compensation_failed(decision, run.progress.failure)
+                decision = _compensation_failed(decision, run.progress.failure)
+                return await self._failure_policy.dead_letter(
+                    item, self._failure_policy.failure(item, failures, decision)
                 )
-                return await self._failure_policy.dead_letter(item, failure)
+            failure = self._failure_policy.failure(item, failures, decision)
             await self._enter(run, Phase.COMPENSATING, structs.replace(run.progress, failure=failure))
         except Superseded:
             return SUPERSEDED
