@@ -9,10 +9,10 @@ from typing import Any
 
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.strategy import DocumentCache
-from fairlead_workload.errors import Misconfigured, Problem
-from fairlead_workload.model import keys, problems
-from fairlead_workload.model.problems import FieldError
-from fairlead_workload.model.resource import Resource, pointer
+from fairlead_workload.errors import Misconfigured
+from fairlead_workload.model import keys
+from fairlead_workload.model.references import not_found
+from fairlead_workload.model.resource import Resource
 from fairlead_workload.stores.base import Key
 
 Target = tuple[str, Key]  # resource and key
@@ -61,7 +61,7 @@ class References:
             else:
                 targets.append((reference.target.name, key))
         if missing:
-            raise _not_found(missing)
+            raise not_found(missing)
         return tuple(targets)
 
     async def lost(self, document: Mapping[str, Any]) -> None:
@@ -73,7 +73,7 @@ class References:
                 await reference.cache.read(reference.target.path(key), revalidate=True)
                 missing.append(reference.field)
         if missing:
-            raise _not_found(missing)
+            raise not_found(missing)
 
     async def _exists(self, reference: _Reference, key: Key) -> bool:
         path = reference.target.path(key)
@@ -96,10 +96,3 @@ def _key(value: Any, kind: str) -> Key | None:
         return (keys.check(value),)
     except keys.InvalidKey:
         return None
-
-
-def _not_found(fields: list[str]) -> Problem:
-    errors: tuple[FieldError, ...] = tuple(
-        {"pointer": pointer([field]), "detail": "there is no such document"} for field in fields
-    )
-    return problems.reference_not_found(errors)

@@ -13,11 +13,10 @@ from fairlead_contract.spec.bindings import Queue as QueueSpec
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import Conflict, ConflictKind, Problem
 from fairlead_workload.events.facts import facts
-from fairlead_workload.model import problems, retention, versions
+from fairlead_workload.model import problems, references, retention, versions
 from fairlead_workload.model.effects import Effect, effect
 from fairlead_workload.model.operations import OperationRecord, encode_record
-from fairlead_workload.model.resource import Resource, pointer
-from fairlead_workload.stores.base import OPERATIONS, Document, Key, Mutation, Record, RecordWrite, Unit
+from fairlead_workload.stores.base import OPERATIONS, Mutation, Record, RecordWrite, Unit
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.decisions import Decision, Retry
 from fairlead_workload.worker.dispatch import CommandItem
@@ -46,7 +45,7 @@ class CommandRules:
         try:
             change = effect(item.resource, item.command, record)
             if item.missing is not None:
-                raise _reference_missing(item.resource, item.missing, change.document)
+                raise references.missing(item.resource, change.document, item.missing)
         except Problem as problem:
             return self._client_error(item, problem, now)
         return self._apply(item, change, record, now)
@@ -71,7 +70,7 @@ class CommandRules:
         succeeded = self._operation(item, "Succeeded", now, version=version)
         unit = Unit(
             (mutation,),
-            required(item.resource, change.document),
+            references.required(item.resource, change.document),
             self._records(item, succeeded, now),
             facts(
                 change,
@@ -106,23 +105,6 @@ class CommandRules:
         """The record of an operation whose command is a dead letter; a redrive may still make it Succeeded."""
         record = OperationRecord("Failed", problems.body(problem), None, created_at, path, True)
         return RecordWrite(OPERATIONS, event_id, encode_record(record), now + self._dead_letter_seconds)
-
-
-def required(resource: Resource, document: Document | None) -> tuple[tuple[str, Key], ...]:
-    """The documents that `document` refers to, in the order of the resource's references."""
-    if document is None:
-        return ()
-    return tuple(
-        (reference.resource, (document[reference.field],))
-        for reference in resource.spec.references
-        if document.get(reference.field) is not None
-    )
-
-
-def _reference_missing(resource: Resource, position: int, document: Document | None) -> Problem:
-    present = [ref for ref in resource.spec.references if document and document.get(ref.field) is not None]
-    field = present[position].field if position < len(present) else ""
-    return problems.reference_not_found(({"pointer": pointer([field]), "detail": "there is no such document"},))
 
 
 def learn(item: CommandItem, conflict: Conflict) -> None:
