@@ -93,21 +93,22 @@ class Batcher:
             self._arriving = []
 
     def _run(self) -> None:
+        is_open = True
+        while is_open:
+            waiting, is_open = self._take_submitted()
+            for offset in range(0, len(waiting), BATCH_LIMIT):
+                self._deliver(self._execute(waiting[offset : offset + BATCH_LIMIT]))
+
+    def _take_submitted(self) -> tuple[list[_Submission], bool]:
+        """Wait for submissions and take what has gathered, about one batch. False: there will be no more."""
         waiting: list[_Submission] = []
         while True:
             submitted = self._inbox.get()
-            is_open = submitted is not None
-            while submitted is not None:
-                waiting += submitted
-                if self._inbox.empty() or len(waiting) >= BATCH_LIMIT:
-                    break
-                submitted = self._inbox.get()
-                is_open = submitted is not None
-            for offset in range(0, len(waiting), BATCH_LIMIT):
-                self._deliver(self._execute(waiting[offset : offset + BATCH_LIMIT]))
-            waiting = []
-            if not is_open:
-                return
+            if submitted is None:
+                return waiting, False
+            waiting += submitted
+            if self._inbox.empty() or len(waiting) >= BATCH_LIMIT:
+                return waiting, True
 
     def _deliver(self, completed: list[_Completed]) -> None:
         assert self._loop is not None  # noqa: S101 - the thread is started by `_start`, which sets it
