@@ -98,6 +98,7 @@ class Batcher:
             waiting, is_open = self._take_submitted()
             for offset in range(0, len(waiting), BATCH_LIMIT):
                 self._deliver(self._execute(waiting[offset : offset + BATCH_LIMIT]))
+            del waiting  # frees the batch while this thread waits for the next one
 
     def _take_submitted(self) -> tuple[list[_Submission], bool]:
         """Wait for submissions and take what has gathered, about one batch. False: there will be no more."""
