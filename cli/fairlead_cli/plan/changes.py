@@ -31,7 +31,7 @@ class Change:
 
 
 @dataclass(slots=True)
-class Outlook:
+class ServiceChanges:
     """One ApiService: itself first, then its children. `notes` are what a reader has to know beside it."""
 
     namespace: str
@@ -46,7 +46,7 @@ class Outlook:
         return [self.itself, *self.children]
 
     def as_json(self) -> dict[str, Any]:
-        """The outlook as `--output json` prints it."""
+        """As `--output json` prints it."""
         return {
             "namespace": self.namespace,
             "name": self.name,
@@ -62,9 +62,9 @@ def compared(ref: Ref, all_differences: Iterable[Difference]) -> Change:
     return Change(Action.CHANGE if differences else Action.UNCHANGED, ref, differences=differences)
 
 
-def count(outlooks: Iterable[Outlook]) -> Counter[Action]:
+def count(services: Iterable[ServiceChanges]) -> Counter[Action]:
     """How many objects there are of each action."""
-    return Counter(change.action for outlook in outlooks for change in outlook.changes)
+    return Counter(change.action for service in services for change in service.changes)
 
 
 def _as_json(change: Change) -> dict[str, Any]:

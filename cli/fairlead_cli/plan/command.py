@@ -19,8 +19,8 @@ from fairlead_cli.input import checking, documents, notices
 from fairlead_cli.input.documents import Document
 from fairlead_cli.input.notices import Notice
 from fairlead_cli.plan import changes, dry_run, kubeconfig, text
-from fairlead_cli.plan.changes import Action, Outlook
-from fairlead_cli.plan.dry_run import Surroundings
+from fairlead_cli.plan.changes import Action, ServiceChanges
+from fairlead_cli.plan.dry_run import PlanInputs
 from fairlead_contract.validation.findings import Finding
 from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorError, Unauthorized, Unreachable
 from fairlead_operator.kube.client import Client
@@ -67,12 +67,12 @@ def plan(options: Options) -> int:
         return FAILED
     class_manifest = class_.model_dump(mode="json", by_alias=True, exclude_none=True) if options.class_file else None
     try:
-        outlooks = asyncio.run(_ask(options, [origin for origin, _ in checked.services], class_manifest))
+        services = asyncio.run(_request_all(options, [origin for origin, _ in checked.services], class_manifest))
     except (NotPossible, kubeconfig.Unusable) as error:
         print(f"fairlead plan: {' '.join(str(error).split())}", file=sys.stderr)  # noqa: T201
         return FAILED
-    _show(outlooks, options.output)
-    return _exit_code(outlooks, tell_changes=options.tell_changes)
+    _show(services, options.output)
+    return _exit_code(services, tell_changes=options.tell_changes)
 
 
 def _elsewhere(checked: checking.Checked, namespace: str | None) -> list[Notice]:
@@ -88,7 +88,9 @@ def _elsewhere(checked: checking.Checked, namespace: str | None) -> list[Notice]
     return all_notices
 
 
-async def _ask(options: Options, origins: Sequence[Document], class_: dict[str, Any] | None) -> list[Outlook]:
+async def _request_all(
+    options: Options, origins: Sequence[Document], class_: dict[str, Any] | None
+) -> list[ServiceChanges]:
     def source() -> Any:
         return kubeconfig.access(options.kubeconfig, options.context).info
 
@@ -96,34 +98,34 @@ async def _ask(options: Options, origins: Sequence[Document], class_: dict[str, 
     credentials = Credentials(source, clock=asyncio.get_running_loop().time)
     async with Client(credentials, in_flight=IN_FLIGHT, dry_run=True) as client:
         try:
-            around = await _surroundings(client, options, class_)
+            inputs = await _inputs(client, options, class_)
             namespace = options.namespace or access.namespace or "default"
-            return [await _look(client, origin, namespace, around) for origin in origins]
+            return [await _preview(client, origin, namespace, inputs) for origin in origins]
         except OperatorError as error:
             raise NotPossible(_explained(error, access.info.server)) from error
 
 
-async def _surroundings(client: Client, options: Options, class_: dict[str, Any] | None) -> Surroundings:
+async def _inputs(client: Client, options: Options, class_: dict[str, Any] | None) -> PlanInputs:
     try:
         served = await dry_run.served(client)
     except NotFound:
         raise NotPossible("ApiService is not defined in this cluster; install the chart fairlead-crds") from None
     if class_ is not None:
         class_ = class_ | {"metadata": class_["metadata"] | {"resourceVersion": ""}}
-    return Surroundings(served, options.capabilities or served, class_, options.image, options.usual_image)
+    return PlanInputs(served, options.capabilities or served, class_, options.image, options.usual_image)
 
 
-async def _look(client: Client, origin: Document, namespace: str, around: Surroundings) -> Outlook:
+async def _preview(client: Client, origin: Document, namespace: str, inputs: PlanInputs) -> ServiceChanges:
     metadata = origin.value["metadata"]
     manifest = origin.value | {"metadata": metadata | {"namespace": metadata.get("namespace") or namespace}}
     try:
-        outlook, planned = await dry_run.look(client, manifest, around)
+        service, planned = await dry_run.preview(client, manifest, inputs)
     except NotFound as error:
         where = manifest["metadata"]["namespace"]
         raise NotPossible(f"{error.message}; kubectl create namespace {where}, or choose another") from error
     if planned is not None:
         rendering.print_notices(rendering.left_out(origin, planned))
-    return outlook
+    return service
 
 
 def _explained(error: OperatorError, server: str) -> str:
@@ -141,20 +143,20 @@ def _explained(error: OperatorError, server: str) -> str:
     return f"{server} answers {answer or error}; try again"
 
 
-def _show(outlooks: Sequence[Outlook], output: Literal["text", "json"]) -> None:
+def _show(services: Sequence[ServiceChanges], output: Literal["text", "json"]) -> None:
     if output == "text":
-        text.show(outlooks, Console(highlight=False, markup=False))
+        text.show(services, Console(highlight=False, markup=False))
         return
-    counts = changes.count(outlooks)
+    counts = changes.count(services)
     content = {
-        "resources": [outlook.as_json() for outlook in outlooks],
+        "resources": [service.as_json() for service in services],
         "summary": {action.value: counts[action] for action in Action},
     }
     print(json.dumps(content, indent=2))  # noqa: T201
 
 
-def _exit_code(outlooks: Sequence[Outlook], *, tell_changes: bool) -> int:
-    counts = changes.count(outlooks)
+def _exit_code(services: Sequence[ServiceChanges], *, tell_changes: bool) -> int:
+    counts = changes.count(services)
     if counts[Action.REFUSED]:
         return FAILED
     has_changes = any(counts[action] for action in (Action.CREATE, Action.CHANGE, Action.DELETE))

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead_cli.plan.changes import Action, Change, Outlook, compared
+from fairlead_cli.plan.changes import Action, Change, ServiceChanges, compared
 from fairlead_cli.plan.comparison import differences
 from fairlead_contract import names
 from fairlead_contract.spec.metadata import API_VERSION
@@ -39,7 +39,7 @@ _GOING = "is still going with the ApiService of this name before; try again"
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class PlanInputs:
     """What the plan depends on beside the resource.
 
     `served` is what the cluster has, `capabilities` what to plan for; `class_` is used instead of any other; `image`
@@ -73,42 +73,42 @@ def denial(error: ApiError) -> str:
     return f"you may not {match['verb']} {resource} {where}; ask for a role that allows it{why}"
 
 
-async def look(client: Client, manifest: Manifest, around: Surroundings) -> tuple[Outlook, Plan | None]:
-    """What would become of `manifest`, which has a namespace; the plan when there is one.
+async def preview(client: Client, manifest: Manifest, inputs: PlanInputs) -> tuple[ServiceChanges, Plan | None]:
+    """The changes that applying `manifest` (with a namespace) would make, and the plan when there is one.
 
     NotFound when the namespace is not there.
     """
     metadata = manifest["metadata"]
     live = await client.get(kinds.API_SERVICE, namespace=metadata["namespace"], name=metadata["name"])
     ref = Ref.of(manifest)
-    outlook = Outlook(metadata["namespace"], metadata["name"], Change(Action.CREATE, ref))
+    service = ServiceChanges(metadata["namespace"], metadata["name"], Change(Action.CREATE, ref))
     try:
-        wished = await _wish(client, manifest, live)
+        submitted = await _submit(client, manifest, live)
     except (Invalid, Forbidden, Conflict) as error:
-        outlook.itself = Change(Action.REFUSED, ref, denial(error))
-        return outlook, None
+        service.itself = Change(Action.REFUSED, ref, denial(error))
+        return service, None
     if live is not None:
-        outlook.itself = compared(ref, differences(live, wished))
-    image = around.image or _known_image(live)
-    preparer = Preparer(image=image or around.usual_image, runbooks=await _known_runbooks(client, live, around.served))
-    available = await _classes(client, wished, around, outlook.notes)
-    prepared = preparer.prepare(_in_class(wished, around), available or {}, around.capabilities)
+        service.itself = compared(ref, differences(live, submitted))
+    image = inputs.image or _known_image(live)
+    preparer = Preparer(image=image or inputs.usual_image, runbooks=await _known_runbooks(client, live, inputs.served))
+    available = await _classes(client, submitted, inputs, service.notes)
+    prepared = preparer.prepare(_in_class(submitted, inputs), available or {}, inputs.capabilities)
     if isinstance(prepared, Trouble):
-        return _refused(outlook, prepared), None
+        return _refused(service, prepared), None
     if prepared.refused is not None:
-        return _refused(outlook, prepared.refused), None
-    outlook.class_name = prepared.class_name if available is not None else ""
-    outlook.notes += _notes(wished, prepared, is_guess=not image and prepared.image == around.usual_image)
-    outlook.children = await _children(client, wished, prepared, around.served, outlook.notes)
-    return outlook, prepared.plan
+        return _refused(service, prepared.refused), None
+    service.class_name = prepared.class_name if available is not None else ""
+    service.notes += _notes(submitted, prepared, is_guess=not image and prepared.image == inputs.usual_image)
+    service.children = await _children(client, submitted, prepared, inputs.served, service.notes)
+    return service, prepared.plan
 
 
-def _refused(outlook: Outlook, trouble: Trouble) -> Outlook:
-    outlook.itself = Change(Action.REFUSED, outlook.itself.ref, f"{trouble.reason}: {trouble.message}")
-    return outlook
+def _refused(service: ServiceChanges, trouble: Trouble) -> ServiceChanges:
+    service.itself = Change(Action.REFUSED, service.itself.ref, f"{trouble.reason}: {trouble.message}")
+    return service
 
 
-async def _wish(client: Client, manifest: Manifest, live: Manifest | None) -> Manifest:
+async def _submit(client: Client, manifest: Manifest, live: Manifest | None) -> Manifest:
     """The resource as the server would keep it. What the file does not name in the specification goes."""
     metadata = manifest["metadata"]
     if live is None:
@@ -127,23 +127,23 @@ def _replacing(before: Mapping[str, Any], after: Mapping[str, Any]) -> Manifest:
     return change
 
 
-def _in_class(wished: Manifest, around: Surroundings) -> Manifest:
+def _in_class(submitted: Manifest, inputs: PlanInputs) -> Manifest:
     """The resource in the class that was given, if one was."""
-    if around.class_ is None:
-        return wished
-    return wished | {"spec": wished["spec"] | {"className": around.class_["metadata"]["name"]}}
+    if inputs.class_ is None:
+        return submitted
+    return submitted | {"spec": submitted["spec"] | {"className": inputs.class_["metadata"]["name"]}}
 
 
 async def _classes(
-    client: Client, wished: Manifest, around: Surroundings, notes: list[str]
+    client: Client, submitted: Manifest, inputs: PlanInputs, notes: list[str]
 ) -> dict[str, Manifest] | None:
     """The classes to choose from, by name. Who may not read them gets a note, and a class that says nothing.
 
     None where not even its name is known.
     """
-    if around.class_ is not None:
-        return {around.class_["metadata"]["name"]: around.class_}
-    name = classes.named(wished)
+    if inputs.class_ is not None:
+        return {inputs.class_["metadata"]["name"]: inputs.class_}
+    name = classes.named(submitted)
     try:
         if name:
             class_ = await client.get(kinds.API_SERVICE_CLASS, name=name)
@@ -176,32 +176,32 @@ async def _known_runbooks(client: Client, live: Manifest | None, served: Capabil
     return str(urls[0]).partition("#")[0] if urls else RUNBOOKS
 
 
-def _notes(wished: Manifest, prepared: Prepared, *, is_guess: bool) -> list[str]:
+def _notes(submitted: Manifest, prepared: Prepared, *, is_guess: bool) -> list[str]:
     notes = []
     if is_guess:
         notes.append(
             f"the image is taken to be {prepared.image}; the operator's own setting is not known here: --image"
         )
-    annotations = wished["metadata"].get("annotations", {})
+    annotations = submitted["metadata"].get("annotations", {})
     if annotations.get(names.ANNOTATION_PAUSED) == "true":
         notes.append(f"the operator does nothing of this while the annotation {names.ANNOTATION_PAUSED} is true")
     return notes
 
 
 async def _children(
-    client: Client, wished: Manifest, prepared: Prepared, has: Capabilities, notes: list[str]
+    client: Client, submitted: Manifest, prepared: Prepared, has: Capabilities, notes: list[str]
 ) -> list[Change]:
-    metadata = wished["metadata"]
+    metadata = submitted["metadata"]
     present = await _present(client, metadata["namespace"], metadata["name"], has, notes)
     wanted = [each for stage in Stage for each in prepared.wanted[stage]]
     done = {"hash": prepared.plan.provision_hash, "state": "Succeeded"}
     once = {each.ref for each in prepared.wanted[Stage.PROVISION]}
-    is_provisioned = wished.get("status", {}).get("provision") == done
+    is_provisioned = submitted.get("status", {}).get("provision") == done
 
     async def one(each: Wanted) -> Change:
         if each.ref in once and is_provisioned and each.ref not in present:
             return Change(Action.UNCHANGED, each.ref)
-        return await _child(client, wished, each, present.get(each.ref), is_once=each.ref in once)
+        return await _child(client, submitted, each, present.get(each.ref), is_once=each.ref in once)
 
     changes = list(await asyncio.gather(*(one(each) for each in wanted)))
     own = [ref for ref, each in present.items() if _is_own(each, metadata["uid"])]
@@ -237,16 +237,18 @@ def _is_own(live: Manifest, uid: str) -> bool:
     return desired.owner_uid(live) == uid and "deletionTimestamp" not in live["metadata"]
 
 
-async def _child(client: Client, wished: Manifest, wanted: Wanted, live: Manifest | None, *, is_once: bool) -> Change:
+async def _child(
+    client: Client, submitted: Manifest, wanted: Wanted, live: Manifest | None, *, is_once: bool
+) -> Change:
     """What becomes of one child, by the same steps as when it is applied."""
-    namespace, uid, ref = wished["metadata"]["namespace"], wished["metadata"]["uid"], wanted.ref
+    namespace, uid, ref = submitted["metadata"]["namespace"], submitted["metadata"]["uid"], wanted.ref
     try:
         live = live or await client.get(wanted.kind, namespace=namespace, name=ref.name)
         if live is None:
             await client.apply_new(wanted.kind, wanted.manifest)
             return Change(Action.CREATE, ref)
         if not _is_own(live, uid):
-            return Change(Action.REFUSED, ref, _GOING if _goes(live, wished) else _HELD)
+            return Change(Action.REFUSED, ref, _GOING if _will_be_pruned(live, submitted) else _HELD)
         if is_once or desired.live_digest(live) == wanted.digest:
             return Change(Action.UNCHANGED, ref)
         after = await client.apply_known(wanted.kind, wanted.manifest, uid=live["metadata"]["uid"])
@@ -257,8 +259,8 @@ async def _child(client: Client, wished: Manifest, wanted: Wanted, live: Manifes
     return compared(ref, differences(live, after))
 
 
-def _goes(live: Manifest, wished: Manifest) -> bool:
+def _will_be_pruned(live: Manifest, submitted: Manifest) -> bool:
     """Whether it goes by itself: it is being deleted, or its ApiService was one of the same name that is gone."""
     owner = desired.controller(live)
-    name = wished["metadata"]["name"]
+    name = submitted["metadata"]["name"]
     return "deletionTimestamp" in live["metadata"] or (owner is not None and owner["name"] == name)

@@ -1,4 +1,4 @@
-"""How an outlook is printed: a line for each object with its sign, below it what changes, at the end how many of each.
+"""How planned changes are printed: a line for each object with its sign, below it what changes, at the end counts.
 
 Values are JSON on one line; of long ones only the part around the first difference is shown.
 """
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fairlead_cli.plan import changes
-from fairlead_cli.plan.changes import Action, Change, Outlook
+from fairlead_cli.plan.changes import Action, Change, ServiceChanges
 from fairlead_cli.plan.comparison import ABSENT, Difference
 
 SIGNS = {
@@ -25,17 +25,17 @@ LONGEST = 100
 BEFORE_DIFFERENCE = 20
 
 
-def show(outlooks: Sequence[Outlook], console: Console) -> None:
-    """Print `outlooks`; in colour when the console is a terminal."""
-    for outlook in outlooks:
-        for text, style in _lines(outlook):
+def show(services: Sequence[ServiceChanges], console: Console) -> None:
+    """Print `services`; in colour when the console is a terminal."""
+    for service in services:
+        for text, style in _lines(service):
             console.print(Text(text, style=style), soft_wrap=True)
-    console.print(Text(summary(outlooks), style="bold"), soft_wrap=True)
+    console.print(Text(summary(services), style="bold"), soft_wrap=True)
 
 
-def summary(outlooks: Sequence[Outlook]) -> str:
+def summary(services: Sequence[ServiceChanges]) -> str:
     """The last line."""
-    counts = changes.count(outlooks)
+    counts = changes.count(services)
     parts = [
         f"{counts[Action.CREATE]} to create",
         f"{counts[Action.CHANGE]} to change",
@@ -47,11 +47,11 @@ def summary(outlooks: Sequence[Outlook]) -> str:
     return f"Plan: {', '.join(parts)}."
 
 
-def _lines(outlook: Outlook) -> Iterator[tuple[str, str]]:
-    class_ = f", class {outlook.class_name}" if outlook.class_name else ""
-    yield from _object(outlook.itself, f"{outlook.namespace}/{outlook.name}{class_}", indent="")
-    yield from ((f"    note: {note}", "dim") for note in outlook.notes)
-    for change in outlook.children:
+def _lines(service: ServiceChanges) -> Iterator[tuple[str, str]]:
+    class_ = f", class {service.class_name}" if service.class_name else ""
+    yield from _object(service.itself, f"{service.namespace}/{service.name}{class_}", indent="")
+    yield from ((f"    note: {note}", "dim") for note in service.notes)
+    for change in service.children:
         if change.action is not Action.UNCHANGED:
             yield from _object(change, change.ref.name, indent="  ")
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from fairlead_cli.__main__ import app
 from fairlead_cli.plan import text as plan_text
-from fairlead_cli.plan.changes import Action, Change, Outlook
+from fairlead_cli.plan.changes import Action, Change, ServiceChanges
 from fairlead_cli.plan.comparison import ABSENT, Difference
 from fairlead_cli.plan.dry_run import denial
 from fairlead_operator.drift.inventory import Ref
@@ -27,9 +27,9 @@ DEPLOYMENT = Ref("apps", "Deployment", "orders-api")
 
 
 def printed(*children: Change, is_terminal: bool = False) -> str:
-    outlook = Outlook("shop", "orders", ITSELF, "standard", list(children), ["take care"])
+    service = ServiceChanges("shop", "orders", ITSELF, "standard", list(children), ["take care"])
     out = io.StringIO()
-    plan_text.show([outlook], Console(file=out, force_terminal=is_terminal, width=60))
+    plan_text.show([service], Console(file=out, force_terminal=is_terminal, width=60))
     return out.getvalue()
 
 
