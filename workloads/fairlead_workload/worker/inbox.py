@@ -42,7 +42,7 @@ class History:
     progress: StoredRecord | None = None
     failures: Failures | None = None
 
-    def ended(self, redrives: int) -> InboxEntry | None:
+    def final_entry(self, redrives: int) -> InboxEntry | None:
         """How the event ended; None when it is to be processed, as is a dead letter that was redriven since."""
         if self.inbox is None:
             return None
@@ -73,31 +73,33 @@ def _opened(
     return inbox, progress, None if failures is None else _failures_decoder.decode(failures.value)
 
 
-def processed(id_: str, history: History, *, expires_at: float) -> tuple[RecordWrite, ...]:
+def processed_records(id_: str, history: History, *, expires_at: float) -> tuple[RecordWrite, ...]:
     """The event has had its effect. First in its unit: a conflict at position 0 means that it was done before."""
     entry = RecordWrite(INBOX, id_, _PROCESSED, expires_at, history.inbox_expect)
     return (entry,) if history.failures is None else (entry, RecordWrite(FAILURES, id_, None))
 
 
-def dead(id_: str, history: History, failure: Failure, *, redrives: int, expires_at: float) -> tuple[RecordWrite, ...]:
-    """The event is on its way to the dead letters."""
+def dead_letter_records(
+    id_: str, history: History, failure: Failure, *, redrives: int, expires_at: float
+) -> tuple[RecordWrite, ...]:
+    """The event becomes a dead letter."""
     value = _encoder.encode(InboxEntry(failure, redrives))
     return (RecordWrite(INBOX, id_, value, expires_at, history.inbox_expect), RecordWrite(FAILURES, id_, None))
 
 
-def moved(entry: RecordWrite) -> RecordWrite:
+def moved_record(entry: RecordWrite) -> RecordWrite:
     """What replaces a dead letter's entry, just written, when the message has been moved."""
     value = structs.replace(_entry_decoder.decode(entry.value or b""), moved=True)
     revision = entry.expect + 1 if isinstance(entry.expect, int) else 1
     return RecordWrite(INBOX, entry.id, _encoder.encode(value), entry.expires_at, revision)
 
 
-def moved_at_last(stored: StoredRecord) -> RecordWrite:
-    """The same for an entry that was found: its writer died before it moved the message."""
+def stored_moved_record(stored: StoredRecord) -> RecordWrite:
+    """The same for a stored entry, whose writer died before it moved the message."""
     entry = structs.replace(_entry_decoder.decode(stored.value), moved=True)
     return RecordWrite(INBOX, stored.id, _encoder.encode(entry), stored.expires_at, stored.revision)
 
 
-def failed(id_: str, failures: Failures, *, expires_at: float) -> RecordWrite:
-    """The event has failed once more and is tried again."""
+def failures_record(id_: str, failures: Failures, *, expires_at: float) -> RecordWrite:
+    """The failures of an event that is tried again."""
     return RecordWrite(FAILURES, id_, _encoder.encode(failures), expires_at)

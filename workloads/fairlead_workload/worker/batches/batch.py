@@ -136,7 +136,7 @@ class Batches:
         state.stale.clear()
 
     async def _decide(self, item: Item, record: Record | None) -> Decision | Outcome:
-        entry = item.history.ended(item.delivery.redrives)
+        entry = item.history.final_entry(item.delivery.redrives)
         if entry is not None:
             return await self._duplicate(item, entry)
         try:
@@ -193,7 +193,7 @@ class Batches:
             (item.history,) = await inbox.read_histories(self._store, [item.id])
         except DependencyError as error:
             return await self._failed(item, error)
-        entry = item.history.ended(item.delivery.redrives)
+        entry = item.history.final_entry(item.delivery.redrives)
         return None if entry is None else await self._duplicate(item, entry)
 
     async def _duplicate(self, item: Item, entry: inbox.InboxEntry) -> Outcome:

@@ -84,7 +84,7 @@ class CommandRules:
         return Decision(unit, change.document, True, settles=command.version)
 
     def _records(self, item: CommandItem, operation: RecordWrite | None, now: float) -> tuple[RecordWrite, ...]:
-        records = inbox.processed(item.id, item.history, expires_at=now + self._inbox_seconds)
+        records = inbox.processed_records(item.id, item.history, expires_at=now + self._inbox_seconds)
         return records if operation is None else (*records, operation)
 
     def _operation(

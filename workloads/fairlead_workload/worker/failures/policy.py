@@ -87,7 +87,7 @@ class FailurePolicy:
 
     async def store_failures(self, item: Item, failures: Failures, *others: RecordWrite) -> None:
         """Keep the count for the next attempt, if the store can be written."""
-        record = inbox.failed(item.id, failures, expires_at=self._clock() + self._failures_seconds)
+        record = inbox.failures_record(item.id, failures, expires_at=self._clock() + self._failures_seconds)
         try:
             await self._store.commit(Unit(records=(*others, record)))
         except (Conflict, DependencyError):
@@ -96,7 +96,7 @@ class FailurePolicy:
     def duplicate(self, item: Item, entry: inbox.InboxEntry) -> Done | DeadLettered:
         """Another delivery of an event that has ended. Its worker may have died before it moved a dead letter."""
         if entry.dead is not None and not entry.moved and item.history.inbox is not None:
-            return DeadLettered(entry.dead, inbox.moved_at_last(item.history.inbox))
+            return DeadLettered(entry.dead, inbox.stored_moved_record(item.history.inbox))
         self._stats.duplicates[self._stats.label(item.event.type)] += 1
         return DONE
 
@@ -122,7 +122,7 @@ class FailurePolicy:
     async def dead_letter(self, item: Item, failure: Failure, *others: RecordWrite) -> Retry | DeadLettered:
         """Write the inbox entry of a dead letter, with the operation's record for a command, and `others`."""
         now = self._clock()
-        records = inbox.dead(
+        records = inbox.dead_letter_records(
             item.id, item.history, failure, redrives=item.delivery.redrives, expires_at=now + self._dead_letter_seconds
         )
         if isinstance(item, CommandItem) and item.data.operation:
@@ -135,7 +135,7 @@ class FailurePolicy:
             DependencyError,
         ) as error:  # ended by another worker, or the store is down: the next delivery decides
             return Retry(self._retry_policy.delay_seconds(1), classify(error))
-        return DeadLettered(failure, inbox.moved(records[0]))
+        return DeadLettered(failure, inbox.moved_record(records[0]))
 
     async def confirm_moved(self, record: RecordWrite | None) -> None:
         """The message is among the dead letters. Without this note a copy published twice would go there twice."""

@@ -42,12 +42,14 @@ class Suspects:
 
     async def begin(self, item: Item) -> None:
         """Note that the event is tried alone now. Raises what the store raises."""
-        if item.history.ended(item.delivery.redrives) is not None:
+        if item.history.final_entry(item.delivery.redrives) is not None:
             return
         now = self._clock()
         failures = item.history.failures or Failures(first_failed_at=now, redrives=item.delivery.redrives)
         begun = structs.replace(failures, alone=True, begun=True)
-        await self._store.commit(Unit(records=(inbox.failed(item.id, begun, expires_at=now + self._keep_seconds),)))
+        await self._store.commit(
+            Unit(records=(inbox.failures_record(item.id, begun, expires_at=now + self._keep_seconds),))
+        )
 
 
 def death(item: Item) -> WorkerDied | None:

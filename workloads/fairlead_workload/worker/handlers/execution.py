@@ -89,7 +89,7 @@ class Handlers:
                 async with asyncio.timeout(self._timeout_seconds):
                     if run is None:
                         (item.history,) = await inbox.read_histories(self._store, [item.id])
-                        ended = item.history.ended(item.delivery.redrives)
+                        ended = item.history.final_entry(item.delivery.redrives)
                         if ended is not None:
                             return self._failure_policy.duplicate(item, ended)
                         run = HandlerRun(item)
@@ -100,14 +100,14 @@ class Handlers:
                 return SUPERSEDED
             except Exception as error:  # noqa: BLE001 - outermost for what has begun: a defect of ours undoes it too
                 if run is None:
-                    return await self._not_begun(item, error)
+                    return await self._not_started(item, error)
                 if not isinstance(error, _FORESEEN):
                     _log.exception("unexpected error", extra={"event_type": item.event.type, "event_id": item.id})
                 outcome = await self._failed(run, error)
                 if outcome is not None:
                     return outcome
 
-    async def _not_begun(self, item: FactItem, error: Exception) -> Outcome:
+    async def _not_started(self, item: FactItem, error: Exception) -> Outcome:
         """The records of the event could not be read: an outage is waited out, anything else is counted."""
         if isinstance(error, Unavailable | TimeoutError):
             return await self._failure_policy.retry_unread(item, error)
@@ -130,18 +130,18 @@ class Handlers:
     async def _run(self, run: HandlerRun, plan: tuple[StepPlan, ...]) -> None:
         """Run what is left of `plan`. Forward, the last commit ends the event."""
         forward = run.progress.phase is Phase.FORWARD
-        left = _left(run, plan)
-        if forward and not left:  # the handler has fewer steps than when the event began
+        remaining = _remaining_steps(run, plan)
+        if forward and not remaining:  # the handler has fewer steps than when the event began
             await self._commit(run, run.progress, last=True)
-        while left:
-            span = _span(left)
-            run.step, run.called = span[0].id, ""
-            last = forward and len(span) == len(left)
-            if span[0].call is not None:
-                await self._call_step(run, span[0], span[0].call, last=last)
+        while remaining:
+            next_steps = _next_steps(remaining)
+            run.step, run.called = next_steps[0].id, ""
+            last = forward and len(next_steps) == len(remaining)
+            if next_steps[0].call is not None:
+                await self._call_step(run, next_steps[0], next_steps[0].call, last=last)
             else:
-                await self._commit_span(run, span, last=last)
-            left = _left(run, plan)
+                await self._commit_span(run, next_steps, last=last)
+            remaining = _remaining_steps(run, plan)
         run.step = run.called = ""
 
     async def _call_step(self, run: HandlerRun, step: StepPlan, call: CallPlan, *, last: bool) -> None:
@@ -149,7 +149,7 @@ class Handlers:
         record = await self._document(item) if step.when or call.body else None
         seen = steps.variables(item.event, None if record is None else record.document, progress.results)
         if not steps.applies(step, seen):
-            await self._commit(run, _passing(progress, skipped=(step.id,)), last=last)
+            await self._commit(run, _advanced(progress, skipped=(step.id,)), last=last)
             return
         body = item.event.data if call.body is None else call.body(seen)
         if progress.phase is Phase.FORWARD:  # unknown from here until its answer is on record
@@ -163,7 +163,7 @@ class Handlers:
             raise
         run.called = ""
         results = {**progress.results, step.id: result}
-        await self._commit(run, _passing(progress, done=(step.id,), results=results), last=last)
+        await self._commit(run, _advanced(progress, done=(step.id,), results=results), last=last)
 
     def _headers(self, run: HandlerRun, step: StepPlan) -> dict[str, str]:
         item = run.item
@@ -175,14 +175,14 @@ class Handlers:
             headers["traceparent"] = item.event.traceparent
         return headers
 
-    async def _commit_span(self, run: HandlerRun, span: tuple[StepPlan, ...], *, last: bool) -> None:
+    async def _commit_span(self, run: HandlerRun, next_steps: tuple[StepPlan, ...], *, last: bool) -> None:
         """Evaluate and commit steps without a call; once more when the document changed meanwhile."""
         item = run.item
         lenient = run.progress.phase is not Phase.FORWARD
         for decision in range(MAX_DECISIONS):
             record = await self._document(item)
             try:
-                result = steps.draft(span, item, record, run.progress.results, lenient=lenient)
+                result = steps.draft(next_steps, item, record, run.progress.results, lenient=lenient)
             except StepFailed as failed:
                 run.step = failed.step
                 raise failed.cause from failed
@@ -197,7 +197,7 @@ class Handlers:
                     run=run.progress.run,
                 ),
             )
-            progress = _passing(run.progress, done=result.done, skipped=result.skipped)
+            progress = _advanced(run.progress, done=result.done, skipped=result.skipped)
             try:
                 committed = await self._commit(run, progress, last=last, unit=unit)
             except Conflict:
@@ -222,16 +222,18 @@ class Handlers:
         unit = unit or Unit()
         item, now = run.item, self._clock()
         if last:
-            records = inbox.processed(item.id, item.history, expires_at=now + self._inbox_seconds) + run.ended()
+            records = (
+                inbox.processed_records(item.id, item.history, expires_at=now + self._inbox_seconds) + run.end_records()
+            )
         else:
-            records = run.moved(progress, expires_at=now + self._progress_seconds)
+            records = run.progress_records(progress, expires_at=now + self._progress_seconds)
         try:
             committed = await self._store.commit(replace(unit, records=(*records, *others)))
         except Conflict as conflict:
             if conflict.kind is ConflictKind.RECORD:
                 raise Superseded(conflict.subject) from None
             raise
-        run.accept(progress)
+        run.advance(progress)
         return committed
 
     async def _document(self, item: FactItem) -> Record | None:
@@ -251,7 +253,7 @@ class Handlers:
         )
         try:
             if isinstance(decision, Retry):
-                fenced = run.moved(run.progress, expires_at=self._clock() + self._progress_seconds)
+                fenced = run.progress_records(run.progress, expires_at=self._clock() + self._progress_seconds)
                 await self._failure_policy.store_failures(item, failures, *(fenced if run.progress.unknown else ()))
                 return decision
             if not forward:
@@ -277,7 +279,7 @@ class Handlers:
         item, failure = run.item, run.progress.failure
         assert failure is not None  # noqa: S101 - entering UNDOING sets it
         over = Progress(run=run.progress.run, phase=Phase.DEAD_LETTERED)
-        record = run.moved(over, expires_at=self._clock() + self._progress_seconds)[0]
+        record = run.progress_records(over, expires_at=self._clock() + self._progress_seconds)[0]
         return await self._failure_policy.dead_letter(item, failure, record)
 
 
@@ -307,16 +309,20 @@ def _compensating_steps(run: HandlerRun) -> tuple[StepPlan, ...]:
     )
 
 
-def _left(run: HandlerRun, plan: tuple[StepPlan, ...]) -> list[StepPlan]:
+def _remaining_steps(run: HandlerRun, plan: tuple[StepPlan, ...]) -> list[StepPlan]:
     return [step for step in plan if not run.progress.passed(step.id)]
 
 
-def _span(left: list[StepPlan]) -> tuple[StepPlan, ...]:
+def _next_steps(remaining: list[StepPlan]) -> tuple[StepPlan, ...]:
     """What is done next: one call, or the steps up to the next call."""
-    return (left[0],) if left[0].call is not None else tuple(takewhile(lambda step: step.call is None, left))
+    return (
+        (remaining[0],)
+        if remaining[0].call is not None
+        else tuple(takewhile(lambda step: step.call is None, remaining))
+    )
 
 
-def _passing(
+def _advanced(
     progress: Progress, *, done: Iterable[str] = (), skipped: Iterable[str] = (), results: dict[str, Any] | None = None
 ) -> Progress:
     """`progress` with more steps behind it; one that has its answer is not unknown any more."""

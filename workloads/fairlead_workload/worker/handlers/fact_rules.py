@@ -29,7 +29,7 @@ class FactRules:
         unit = Unit(
             steps.mutations(item, record, result),
             (),
-            inbox.processed(item.id, item.history, expires_at=now + self._inbox_seconds),
+            inbox.processed_records(item.id, item.history, expires_at=now + self._inbox_seconds),
             steps.outbox(
                 item, record, result, handled_event_types=self._handled_event_types, source=self._source, run=1
             ),

@@ -67,17 +67,17 @@ class HandlerRun:
         known_deliveries = max(self.progress.deliveries, failures.deliveries if failures is not None else 0)
         return self.item.delivery.deliveries - 1 > known_deliveries
 
-    def moved(self, progress: Progress, *, expires_at: float) -> tuple[RecordWrite, ...]:
+    def progress_records(self, progress: Progress, *, expires_at: float) -> tuple[RecordWrite, ...]:
         """The records of a commit that leaves the event at `progress`."""
         write = RecordWrite(PROGRESS, self.item.id, _encode(progress), expires_at, self._expect)
         return (write,) if self.item.history.inbox is not None else (write, _unfinished(self.item.id))
 
-    def ended(self) -> tuple[RecordWrite, ...]:
+    def end_records(self) -> tuple[RecordWrite, ...]:
         """The record of a commit that ends the event well: nothing is left to remember."""
         return (RecordWrite(PROGRESS, self.item.id, None, None, self._expect),)
 
-    def accept(self, progress: Progress) -> None:
-        """The commit of `moved` succeeded."""
+    def advance(self, progress: Progress) -> None:
+        """The commit of `progress_records` succeeded."""
         self.progress = progress
         self._revision += 1
 

@@ -35,7 +35,7 @@ class Unhandled:
             (item.history,) = await inbox.read_histories(self._store, [item.id])
         except DependencyError as error:
             return await self._failure_policy.retry_unread(item, error)
-        ended = item.history.ended(item.delivery.redrives)
+        ended = item.history.final_entry(item.delivery.redrives)
         if ended is not None:
             return self._failure_policy.duplicate(item, ended)
         if item.announced and not item.history.started:
