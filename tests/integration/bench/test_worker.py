@@ -17,7 +17,7 @@ COUNT = 300
 @pytest.fixture(autouse=True)
 def garbage_collector(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave the garbage collector of the tests alone."""
-    monkeypatch.setattr(garbage, "settle", lambda: None)
+    monkeypatch.setattr(garbage, "freeze_gc", lambda: None)
 
 
 @pytest.mark.parametrize("name", ["creates", "creates-set", "updates", "updates-set"])
@@ -37,7 +37,7 @@ async def test_a_write_that_fails_ends_the_run_with_what_its_operation_says(tmp_
     messages = kinds.written(KINDS["creates"], COUNT)
     twice = msgspec.json.decode(messages[99].body)["data"]["key"]
     messages[100] = dataclasses.replace(messages[100], body=changed(messages[100].body, key=twice))
-    with pytest.raises(Failed, match=r"1 orders\.create \(mistake\)\n.*exists"):
+    with pytest.raises(Failed, match=r"1 orders\.create \(client_error\)\n.*exists"):
         await applied.measure(KINDS["creates"], COUNT, tmp_path, messages=messages)
 
 

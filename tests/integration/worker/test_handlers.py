@@ -320,7 +320,7 @@ async def test_a_defect_in_a_step_without_a_call_undoes_what_was_done(lab, payme
 async def test_records_that_cannot_be_read_end_in_a_dead_letter(lab, payments, monkeypatch):
     lab.queue_spec["retry"] = {"maxAttempts": 2}
     handling(lab, CHARGE)
-    Defect(monkeypatch, execution, "Course")
+    Defect(monkeypatch, execution, "HandlerRun")
     await lab.create("a")
     await lab.settle()
     (letter,) = await lab.letters()
