@@ -16,7 +16,7 @@ from fairlead_cli.plan.comparison import differences
 from fairlead_contract import names
 from fairlead_contract.spec.metadata import API_VERSION
 from fairlead_operator.drift import desired, pruning
-from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from fairlead_operator.kube import kinds
@@ -25,8 +25,8 @@ from fairlead_operator.kube.discovery import optional_kinds, serves
 from fairlead_operator.kube.kinds import Kind
 from fairlead_operator.plan import RUNBOOKS, Capabilities, Plan, Stage
 from fairlead_operator.reconcile import classes
-from fairlead_operator.reconcile.planner import Prepared, Preparer
-from fairlead_operator.status.reasons import Trouble
+from fairlead_operator.reconcile.planner import Planner, PreparedPlan
+from fairlead_operator.status.reasons import ConditionDetail
 
 _DENIED = re.compile(
     r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
@@ -90,10 +90,10 @@ async def look(client: Client, manifest: Manifest, around: Surroundings) -> tupl
     if live is not None:
         outlook.itself = compared(ref, differences(live, wished))
     image = around.image or _known_image(live)
-    preparer = Preparer(image=image or around.usual_image, runbooks=await _known_runbooks(client, live, around.served))
+    preparer = Planner(image=image or around.usual_image, runbooks=await _known_runbooks(client, live, around.served))
     available = await _classes(client, wished, around, outlook.notes)
     prepared = preparer.prepare(_in_class(wished, around), available or {}, around.capabilities)
-    if isinstance(prepared, Trouble):
+    if isinstance(prepared, ConditionDetail):
         return _refused(outlook, prepared), None
     if prepared.refused is not None:
         return _refused(outlook, prepared.refused), None
@@ -103,7 +103,7 @@ async def look(client: Client, manifest: Manifest, around: Surroundings) -> tupl
     return outlook, prepared.plan
 
 
-def _refused(outlook: Outlook, trouble: Trouble) -> Outlook:
+def _refused(outlook: Outlook, trouble: ConditionDetail) -> Outlook:
     outlook.itself = Change(Action.REFUSED, outlook.itself.ref, f"{trouble.reason}: {trouble.message}")
     return outlook
 
@@ -176,7 +176,7 @@ async def _known_runbooks(client: Client, live: Manifest | None, served: Capabil
     return str(urls[0]).partition("#")[0] if urls else RUNBOOKS
 
 
-def _notes(wished: Manifest, prepared: Prepared, *, is_guess: bool) -> list[str]:
+def _notes(wished: Manifest, prepared: PreparedPlan, *, is_guess: bool) -> list[str]:
     notes = []
     if is_guess:
         notes.append(
@@ -189,7 +189,7 @@ def _notes(wished: Manifest, prepared: Prepared, *, is_guess: bool) -> list[str]
 
 
 async def _children(
-    client: Client, wished: Manifest, prepared: Prepared, has: Capabilities, notes: list[str]
+    client: Client, wished: Manifest, prepared: PreparedPlan, has: Capabilities, notes: list[str]
 ) -> list[Change]:
     metadata = wished["metadata"]
     present = await _present(client, metadata["namespace"], metadata["name"], has, notes)
@@ -198,7 +198,7 @@ async def _children(
     once = {each.ref for each in prepared.wanted[Stage.PROVISION]}
     is_provisioned = wished.get("status", {}).get("provision") == done
 
-    async def one(each: Wanted) -> Change:
+    async def one(each: DesiredChild) -> Change:
         if each.ref in once and is_provisioned and each.ref not in present:
             return Change(Action.UNCHANGED, each.ref)
         return await _child(client, wished, each, present.get(each.ref), is_once=each.ref in once)
@@ -237,7 +237,9 @@ def _is_own(live: Manifest, uid: str) -> bool:
     return desired.owner_uid(live) == uid and "deletionTimestamp" not in live["metadata"]
 
 
-async def _child(client: Client, wished: Manifest, wanted: Wanted, live: Manifest | None, *, is_once: bool) -> Change:
+async def _child(
+    client: Client, wished: Manifest, wanted: DesiredChild, live: Manifest | None, *, is_once: bool
+) -> Change:
     """What becomes of one child, by the same steps as when it is applied."""
     namespace, uid, ref = wished["metadata"]["namespace"], wished["metadata"]["uid"], wanted.ref
     try:

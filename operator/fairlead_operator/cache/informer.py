@@ -20,10 +20,10 @@ from typing import Any, Generic, Protocol
 
 from fairlead_operator.cache.liveness import Pulse
 from fairlead_operator.cache.store import Name, R, Store
-from fairlead_operator.cache.watch_windows import Place
+from fairlead_operator.cache.watch_windows import WatchPosition
 from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Unreachable
 from fairlead_operator.kube.client import Client
-from fairlead_operator.kube.decoding import glance
+from fairlead_operator.kube.decoding import event_header
 from fairlead_operator.kube.kinds import Kind
 
 LOG = logging.getLogger(__name__)
@@ -82,7 +82,7 @@ class Informer(Generic[R]):
         self._turn = turn
         self._clock = clock
         self._sleep = sleep
-        self._place: Place | None = None
+        self._place: WatchPosition | None = None
         self._failures = 0
 
     async def run(self) -> None:
@@ -97,7 +97,7 @@ class Informer(Generic[R]):
                 self._failed(error)
             await self._sleep(self._pause_seconds(self._clock() - started))
 
-    async def _list(self) -> Place:
+    async def _list(self) -> WatchPosition:
         await self._wait_for_turn(watch=False)
         try:
             records, version = await self._client.read_all(
@@ -120,7 +120,7 @@ class Informer(Generic[R]):
         self.synced.set()
         self.is_served = True
         self.pulse.heard()
-        return Place.of_list(int(version), now=self._clock())
+        return WatchPosition.of_list(int(version), now=self._clock())
 
     async def _wait_for_turn(self, *, watch: bool) -> None:
         if self._turn is not None:
@@ -132,7 +132,7 @@ class Informer(Generic[R]):
         known = self.store.get(name)
         return name, known if known is not None and known.version == _version(item) else self._read(item)
 
-    async def _window(self, place: Place) -> None:
+    async def _window(self, place: WatchPosition) -> None:
         """Follow the events of one window; Unreachable, too, when it told of nothing and ended before its time."""
         await self._wait_for_turn(watch=True)
         started, reached, news = self._clock(), 0, 0
@@ -164,18 +164,18 @@ class Informer(Generic[R]):
         if not reached and not quiet and ended - started < seconds - EARLY_SECONDS:
             raise Unreachable(f"the watch from {place.start} ended at once")
 
-    def _go_on(self, place: Place, reached: int, *, news: int, seconds: float, quiet: bool) -> None:
+    def _go_on(self, place: WatchPosition, reached: int, *, news: int, seconds: float, quiet: bool) -> None:
         """Decide where the next window starts, or that a list is due."""
         windows = seconds / self._watch_seconds
         is_calm = (quiet and not place.repeats) or place.is_calm(news, windows=windows)
         self._place = place.after(reached, news=news, is_calm=is_calm, now=self._clock())
         self.store.forget_gone(before=self._place.settled)
-        if self._place.is_dear(len(self.store)):
+        if self._place.should_relist(len(self.store)):
             self._place = None
 
     def _known(self, line: bytes) -> tuple[str, dict[str, Any]] | None:
         """Of an event that tells what the store has already, as most do, the version only."""
-        seen = glance(line)
+        seen = event_header(line)
         record = self.store.get((seen.namespace, seen.name)) if seen else None
         if seen is None or record is None or record.version != seen.version or record.uid.encode() not in line:
             return None

@@ -9,10 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator.cache.cache import World
+from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.informer import Informer, Turn
 from fairlead_operator.cache.liveness import Contact, Pulse
-from fairlead_operator.cache.store import Child, Store
+from fairlead_operator.cache.store import CachedChild, Store
 from fairlead_operator.diagnosis.workload_state import OF_KIND
 from fairlead_operator.front.arrivals import Arrivals, Seen
 from fairlead_operator.kube import kinds
@@ -25,10 +25,10 @@ LOOK_SECONDS = 1.0
 # wait for, and of others, where nothing but somebody's edit would be news.
 GATHER_FACTS_SECONDS = 0.5
 GATHER_SECONDS = 2.0
-AnyInformer = Informer[Child] | Informer[Seen]
+AnyInformer = Informer[CachedChild] | Informer[Seen]
 
 
-class Following:
+class Informers:
     """The informers. An empty `namespace` means all of them; times are in seconds, by `clock`.
 
     Those of `arrivals` share their `turn` with kopf.
@@ -37,7 +37,7 @@ class Following:
     def __init__(
         self,
         client: Client,
-        world: World,
+        world: ClusterCache,
         arrivals: Sequence[Arrivals],
         *,
         turn: Turn,
@@ -125,9 +125,9 @@ class Following:
         facts = OF_KIND.get(kind.name)
         store = self._world.children[kind]
 
-        def read(live: dict[str, Any]) -> Child:
+        def read(live: dict[str, Any]) -> CachedChild:
             metadata = live["metadata"]
-            return Child.read(live, facts, known=store.get((metadata["namespace"], metadata["name"])))
+            return CachedChild.read(live, facts, known=store.get((metadata["namespace"], metadata["name"])))
 
         gather_seconds = GATHER_FACTS_SECONDS if facts else GATHER_SECONDS
         self._follow(kind, store, read, selector=names.LABEL_APISVC, gather_seconds=gather_seconds)

@@ -36,7 +36,7 @@ R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True, slots=True)
-class Child:
+class CachedChild:
     """One child as last seen. `digest` covers what we hold in it; `facts` is what the status needs of its kind.
 
     `seal` is equal as long as the digest cannot have changed; 0 where nothing tells.
@@ -57,9 +57,9 @@ class Child:
         live: dict[str, Any],
         facts: Callable[[dict[str, Any]], Any] | None = None,
         *,
-        known: "Child | None" = None,
+        known: "CachedChild | None" = None,
         digest: str = "",
-    ) -> "Child":
+    ) -> "CachedChild":
         """The record of a live object, with its digest where that is known.
 
         `known`, the record before it, may spare the digest, too, which is most of the work.
@@ -82,7 +82,7 @@ class Child:
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class CachedResource:
     """A resource of ours, kept as it is but for what only the server needs; as text, a fifth of its size as objects.
 
     `asked` is equal as long as nobody asks for anything else with it; `meaning` as long as a pass has no news in it.
@@ -102,7 +102,7 @@ class Whole:
         return found
 
     @classmethod
-    def read(cls, live: dict[str, Any]) -> "Whole":
+    def read(cls, live: dict[str, Any]) -> "CachedResource":
         """The record of a live object."""
         metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
         name = (metadata.get("namespace", ""), metadata["name"])

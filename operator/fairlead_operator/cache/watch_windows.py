@@ -20,7 +20,7 @@ SHORTEST = 0.85
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WatchPosition:
     """Resource versions: where the next window starts, up to where all is settled, and the highest one heard of.
 
     `once` counts the events after `settled` that one connection told of, and no other; the first of them came after
@@ -34,7 +34,7 @@ class Place:
     once: int = 0
 
     @classmethod
-    def of_list(cls, version: int, *, now: float) -> "Place":
+    def of_list(cls, version: int, *, now: float) -> "WatchPosition":
         """Where to go on after a list."""
         return cls(version, version, version, now)
 
@@ -52,7 +52,7 @@ class Place:
         """Whether so many events told first, in the time of so many usual `windows`, are few."""
         return news <= (MANY if self.repeats else FEW * max(1.0, windows))
 
-    def after(self, reached: int, *, news: int, is_calm: bool, now: float) -> "Place":
+    def after(self, reached: int, *, news: int, is_calm: bool, now: float) -> "WatchPosition":
         """The place after a window that told of everything up to `reached`, in order, with `news` events told first.
 
         A window that starts where all is settled has told for the second time what was known when it began. It settles
@@ -63,9 +63,9 @@ class Place:
         else:
             settled, since, once = self.settled, self.since, self.once + news
         known = max(self.known, reached)
-        hurries = not is_calm and now - since < LONGEST_SECONDS
-        return Place(known if hurries else settled, settled, known, since, once)
+        is_busy = not is_calm and now - since < LONGEST_SECONDS
+        return WatchPosition(known if is_busy else settled, settled, known, since, once)
 
-    def is_dear(self, objects: int) -> bool:
+    def should_relist(self, objects: int) -> bool:
         """Whether to repeat what one connection only told of costs more than to list so many `objects`."""
         return self.repeats and self.once > max(MANY, objects)

@@ -20,7 +20,7 @@ LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Terms:
+class LeaseOptions:
     """Name of the Lease and the three times, in seconds: how long it holds, until when we write, how often we try."""
 
     namespace: str
@@ -36,7 +36,7 @@ class Election:
 
     def __init__(
         self,
-        terms: Terms,
+        terms: LeaseOptions,
         *,
         pulse: Pulse,
         clock: Callable[[], float],

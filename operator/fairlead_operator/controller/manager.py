@@ -9,12 +9,12 @@ from typing import Any
 
 from aiohttp import web
 
-from fairlead_operator.cache.cache import Children, World
-from fairlead_operator.cache.informers import Following
+from fairlead_operator.cache.cache import Children, ClusterCache
+from fairlead_operator.cache.informers import Informers
 from fairlead_operator.cache.liveness import Contact, Pulse
-from fairlead_operator.cache.store import Child, Name, Store, Whole
+from fairlead_operator.cache.store import CachedChild, CachedResource, Name, Store
 from fairlead_operator.controller import health
-from fairlead_operator.controller.leader_election import Election, Terms
+from fairlead_operator.controller.leader_election import Election, LeaseOptions
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.controller.workers import Workers
 from fairlead_operator.controller.workqueue import Priority, Schedule, WorkQueue
@@ -29,13 +29,13 @@ from fairlead_operator.kube.client import Client, Observer
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.kube.discovery import Discovery
 from fairlead_operator.reconcile import classes
-from fairlead_operator.reconcile.planner import Preparer
+from fairlead_operator.reconcile.planner import Planner
 from fairlead_operator.reconcile.reconciler import Reconciler
 from fairlead_operator.reconcile.rollout_gate import Rollouts
 from fairlead_operator.reconcile.teardown import is_left_over
 from fairlead_operator.settings import Settings
 from fairlead_operator.status.reasons import Reason
-from fairlead_operator.status.recorder import Announcer
+from fairlead_operator.status.recorder import EventRecorder
 from fairlead_operator.status.writer import DETAIL_SECONDS
 
 DRAIN_SECONDS = 0.7
@@ -51,7 +51,7 @@ class Operator:
         self,
         settings: Settings,
         *,
-        only_class: Whole | None = None,
+        only_class: CachedResource | None = None,
         credentials: Credentials | None = None,
         observe: Observer | None = None,
     ) -> None:
@@ -70,7 +70,7 @@ class Operator:
             may_write=self.election.may_write,
             observe=observe,
         )
-        self.world = World(
+        self.world = ClusterCache(
             services=Store(self._service_changed),
             classes=Store(self._class_changed),
             children=Children(self._child_changed),
@@ -88,7 +88,7 @@ class Operator:
             restarted=self.metrics.kopf_restarted,
             clock=clock,
         )
-        self.following = Following(
+        self.following = Informers(
             self.client,
             self.world,
             arrivals,
@@ -105,11 +105,11 @@ class Operator:
         self.metrics.leading(self.election.held.is_set, lease=settings.lease_name)
         self.metrics.heard(lambda: {name: pulse.heard_at for name, pulse in self.pulses().items()})
         self._runner = health.runner(app)
-        self._announcer = Announcer(self.client, identity=settings.identity, clock=clock, now=_now)
+        self._announcer = EventRecorder(self.client, identity=settings.identity, clock=clock, now=_now)
         self.reconciler = Reconciler(
             self.client,
             self.world,
-            preparer=Preparer(image=settings.image, runbooks=settings.runbooks),
+            preparer=Planner(image=settings.image, runbooks=settings.runbooks),
             rollouts=self.rollouts,
             capabilities=self.discovery.capabilities,
             announce=self._announcer.announce,
@@ -154,7 +154,7 @@ class Operator:
         """When the server answered about each kind, and the election."""
         return self.following.pulses() | {"Lease": self.election.pulse}
 
-    def _arrivals(self, only_class: Whole | None) -> list[Arrivals]:
+    def _arrivals(self, only_class: CachedResource | None) -> list[Arrivals]:
         """What comes by kopf. With an `only_class`, no class is read from the cluster."""
         services = Arrivals(kinds.API_SERVICE, self.world.services, clock=self._clock)
         if only_class:
@@ -197,7 +197,7 @@ class Operator:
             await asyncio.sleep(self._settings.resync_seconds * random.uniform(0.9, 1.1))  # noqa: S311
             self.resync()
 
-    def _service_changed(self, name: Name, before: Whole | None, after: Whole | None) -> None:
+    def _service_changed(self, name: Name, before: CachedResource | None, after: CachedResource | None) -> None:
         if after is None:
             if before is not None:
                 self._announcer.forget(before.uid)
@@ -206,13 +206,13 @@ class Operator:
             is_start = not self.following.is_read(kinds.API_SERVICE)
             self.queue.add(name, priority=Priority.RESYNC if is_start else Priority.EDIT)
 
-    def _class_changed(self, name: Name, before: Whole | None, after: Whole | None) -> None:
+    def _class_changed(self, name: Name, before: CachedResource | None, after: CachedResource | None) -> None:
         del before, after
         for each in self.world.services.values():
             if classes.concerns(each.content, name[1]):
                 self.queue.add(each.owner, priority=Priority.RESYNC)
 
-    def _child_changed(self, name: Name, before: Child | None, after: Child | None) -> None:
+    def _child_changed(self, name: Name, before: CachedChild | None, after: CachedChild | None) -> None:
         changed = after or before
         if changed is not None and isinstance(changed.facts, Rollout) and (after is None or changed.facts.complete):
             self.rollouts.wake()
@@ -227,7 +227,7 @@ class Operator:
         if delay is not None:
             self.queue.add(changed.owner, priority=Priority.CHILD, urgent=ended, delay=delay)
 
-    def _news_seconds(self, before: Child | None, after: Child | None) -> float | None:
+    def _news_seconds(self, before: CachedChild | None, after: CachedChild | None) -> float | None:
         """When to look at a change: at once, but that an autoscaler has no metrics yet is for later, or for never."""
         if before is None or after is None or not _same(before, after):
             return 0.0
@@ -253,8 +253,8 @@ class Operator:
         await self.client.close()
 
 
-def _terms(settings: Settings) -> Terms:
-    return Terms(
+def _terms(settings: Settings) -> LeaseOptions:
+    return LeaseOptions(
         namespace=settings.lease_namespace,
         name=settings.lease_name,
         identity=settings.identity,
@@ -264,7 +264,7 @@ def _terms(settings: Settings) -> Terms:
     )
 
 
-def _same(before: Child, after: Child) -> bool:
+def _same(before: CachedChild, after: CachedChild) -> bool:
     """Whether they differ in their facts at most."""
     return (before.uid, before.owner_uid, before.deleting, before.digest, before.owner) == (
         after.uid,
@@ -275,7 +275,7 @@ def _same(before: Child, after: Child) -> bool:
     )
 
 
-def _replicas(child: Child) -> str:
+def _replicas(child: CachedChild) -> str:
     return child.facts.replicas if isinstance(child.facts, Rollout) else ""
 
 

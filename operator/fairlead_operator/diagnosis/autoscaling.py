@@ -8,7 +8,7 @@ gives the HorizontalPodAutoscaler that it makes the labels of the ScaledObject, 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from fairlead_operator.cache.store import Child
+from fairlead_operator.cache.store import CachedChild
 from fairlead_operator.diagnosis.times import seconds_between
 from fairlead_operator.diagnosis.workload_state import Rollout, Scaler
 from fairlead_operator.drift.inventory import Ref
@@ -28,7 +28,7 @@ def is_scaled(children: Iterable[Ref]) -> bool:
 
 
 def assess(
-    live: Mapping[Ref, Child], own: Mapping[Ref, Child], previous: Mapping[str, Any], *, now: str
+    live: Mapping[Ref, CachedChild], own: Mapping[Ref, CachedChild], previous: Mapping[str, Any], *, now: str
 ) -> tuple[str, float | None]:
     """What the status says of the autoscalers, and the seconds until it has more to say, or None.
 
@@ -53,7 +53,7 @@ def news_seconds(before: Scaler, after: Scaler, *, is_told: bool, now: str) -> f
     return 0.0 if _young_seconds(before.since, now) == 0.0 else None  # what went before its time was never told
 
 
-def _faulty(live: Mapping[Ref, Child], own: Mapping[Ref, Child]) -> Iterator[tuple[Ref, Scaler]]:
+def _faulty(live: Mapping[Ref, CachedChild], own: Mapping[Ref, CachedChild]) -> Iterator[tuple[Ref, Scaler]]:
     uids = {child.uid for ref, child in own.items() if ref.kind == kinds.SCALED_OBJECT.name}
     for ref, child in sorted(live.items(), key=lambda item: item[0]):
         is_ours = ref in own or child.owner_uid in uids
@@ -61,7 +61,7 @@ def _faulty(live: Mapping[Ref, Child], own: Mapping[Ref, Child]) -> Iterator[tup
             yield ref, child.facts
 
 
-def _seconds_left(found: Scaler, own: Mapping[Ref, Child], now: str) -> float | None:
+def _seconds_left(found: Scaler, own: Mapping[Ref, CachedChild], now: str) -> float | None:
     """Until the fault counts; None while the Deployment has no pods to measure."""
     rollouts = [child.facts for child in own.values() if isinstance(child.facts, Rollout)]
     scaled = next((each for each in rollouts if each.component == found.component), None)

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from fairlead_operator.diagnosis import job_result
 from fairlead_operator.diagnosis.redaction import redact
 from fairlead_operator.diagnosis.workload_state import JobEnd, lasting
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 _PULL = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError"})
@@ -21,12 +21,12 @@ Manifest = Mapping[str, Any]
 Pod = TypeVar("Pod", bound=Manifest)
 
 
-def known(told: Trouble | None, ref: object) -> str:
+def known(told: ConditionDetail | None, ref: object) -> str:
     """The cause that a condition tells of an object; empty when it tells none."""
     return told.message.removeprefix(f"{ref}: ") if told and told.message.startswith(f"{ref}: ") else ""
 
 
-def deepest(pods: Iterable[Manifest], events: Iterable[Manifest]) -> Trouble | None:
+def deepest(pods: Iterable[Manifest], events: Iterable[Manifest]) -> ConditionDetail | None:
     """The cause that explains most: mounts before images, images before crashes, crashes before scheduling."""
     living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     names = {pod["metadata"]["name"] for pod in living if not _has_ended(pod)}
@@ -46,16 +46,16 @@ def latest(pods: Iterable[Pod]) -> list[Pod]:
     return [pod for pod in found if pod is last or pod not in ended]
 
 
-def refused(events: Iterable[Manifest]) -> Trouble | None:
+def refused(events: Iterable[Manifest]) -> ConditionDetail | None:
     """Why a Job gets no pod, as the last Event about it tells, such as a quota."""
     found = [event for event in events if event.get("reason") == "FailedCreate"]
     last = max(found, key=_told_at, default=None)
-    return Trouble(Reason.QUOTA_EXCEEDED, _short(lasting(last.get("message", "")))) if last else None
+    return ConditionDetail(Reason.QUOTA_EXCEEDED, _short(lasting(last.get("message", "")))) if last else None
 
 
 def failure(
-    ref: object, end: JobEnd, pods: Iterable[Manifest], *, told: Trouble | None, reason: Reason, remedy: str
-) -> Trouble:
+    ref: object, end: JobEnd, pods: Iterable[Manifest], *, told: ConditionDetail | None, reason: Reason, remedy: str
+) -> ConditionDetail:
     """Why a Job failed, where a condition has `told` what is known of it so far.
 
     With the end of its time a Job loses the pod that was stuck, so what was known while it ran says more than the pods
@@ -69,7 +69,7 @@ def failure(
     before = known(told, ref)
     cause = (before or last) if end.is_late else (last or before)
     late = f" ({end.message})" if end.is_late and cause else ""
-    return Trouble(reason, f"{ref} failed: {cause or end.message or 'no message'}{late}; {remedy}")
+    return ConditionDetail(reason, f"{ref} failed: {cause or end.message or 'no message'}{late}; {remedy}")
 
 
 def may_lack_volumes(pods: Iterable[Manifest]) -> bool:
@@ -131,7 +131,7 @@ def _got_its_volumes(container: Manifest) -> bool:
     return bool(ran) or (state.get("waiting") or {}).get("reason", "") not in _BEFORE_VOLUMES
 
 
-def _of_pod(pod: Manifest) -> list[Trouble]:
+def _of_pod(pod: Manifest) -> list[ConditionDetail]:
     status = pod.get("status", {})
     found = []
     for container in status.get("containerStatuses", ()):
@@ -139,22 +139,24 @@ def _of_pod(pod: Manifest) -> list[Trouble]:
         found += _of_container(container, waiting)
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            found.append(Trouble(Reason.UNSCHEDULABLE, _short(condition.get("message", "no node takes the pod"))))
+            found.append(
+                ConditionDetail(Reason.UNSCHEDULABLE, _short(condition.get("message", "no node takes the pod")))
+            )
     return found
 
 
-def _of_container(container: Manifest, waiting: Manifest) -> list[Trouble]:
+def _of_container(container: Manifest, waiting: Manifest) -> list[ConditionDetail]:
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _PULL:
-        return [Trouble(Reason.IMAGE_PULL, f"image {container.get('image', '')} cannot be pulled")]
+        return [ConditionDetail(Reason.IMAGE_PULL, f"image {container.get('image', '')} cannot be pulled")]
     if reason in _CONFIG:
-        return [_missing(message) or Trouble(Reason.MISSING_CONFIG, _short(message))]
+        return [_missing(message) or ConditionDetail(Reason.MISSING_CONFIG, _short(message))]
     last = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated")
     if last and last.get("exitCode"):
         said = job_result.words(last.get("message") or "") or f"exit code {last['exitCode']}"
-        return [Trouble(Reason.CRASHING, f"container {container['name']} ends: {_short(said)}")]
+        return [ConditionDetail(Reason.CRASHING, f"container {container['name']} ends: {_short(said)}")]
     if not container.get("ready") and "running" in container.get("state", {}):
-        return [Trouble(Reason.NOT_READY, f"container {container['name']} runs but does not answer its probe")]
+        return [ConditionDetail(Reason.NOT_READY, f"container {container['name']} runs but does not answer its probe")]
     return []
 
 
@@ -162,14 +164,14 @@ def _is_mount(event: Manifest) -> bool:
     return event.get("reason") in {"FailedMount", "Failed"} and event.get("involvedObject", {}).get("kind") == "Pod"
 
 
-def _missing(message: str) -> Trouble | None:
+def _missing(message: str) -> ConditionDetail | None:
     found = _MISSING.search(message)
     if found is None:
         return None
     kind, name, keyed, key = found.groups()
     reason = Reason.MISSING_SECRET if (kind or keyed) == "secret" else Reason.MISSING_CONFIG
     noun = "Secret" if reason is Reason.MISSING_SECRET else "ConfigMap"
-    return Trouble(reason, f"{noun} {name} is missing" if name else f"a {noun} lacks the key {key}")
+    return ConditionDetail(reason, f"{noun} {name} is missing" if name else f"a {noun} lacks the key {key}")
 
 
 def _short(text: str) -> str:

@@ -7,15 +7,15 @@ cost more than all the rest.
 from collections.abc import Callable
 from dataclasses import replace
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Child
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.store import CachedChild
 from fairlead_operator.diagnosis import causes
 from fairlead_operator.diagnosis.times import seconds_between
 from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client, Manifest
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 PATIENCE_SECONDS = 3.0
 # No Job tells how far it is, and one that is well may take as long.
@@ -25,10 +25,12 @@ BUSY_PATIENCE_SECONDS = 30.0
 _POD_WARNINGS = "involvedObject.kind=Pod,type=Warning"
 
 
-class Examiner:
+class Inspector:
     """`busy` says whether the cluster is slow from much work, `now` gives the time as RFC 3339."""
 
-    def __init__(self, client: Client, world: World, *, busy: Callable[[], bool], now: Callable[[], str]) -> None:
+    def __init__(
+        self, client: Client, world: ClusterCache, *, busy: Callable[[], bool], now: Callable[[], str]
+    ) -> None:
         self._client = client
         self._world = world
         self._busy = busy
@@ -47,13 +49,15 @@ class Examiner:
         patience_seconds = BUSY_PATIENCE_SECONDS if self.is_busy(jobs=False) else PATIENCE_SECONDS
         return progresses(seen, now=self._now(), patience_seconds=patience_seconds)
 
-    async def deployment(self, ref: Ref, seen: Rollout, *, namespace: str, selector: str) -> Trouble | None:
+    async def deployment(self, ref: Ref, seen: Rollout, *, namespace: str, selector: str) -> ConditionDetail | None:
         """What ails a Deployment."""
         if seen.refused:
-            return Trouble(Reason.QUOTA_EXCEEDED, f"{ref}: {seen.refused[:300]}")
+            return ConditionDetail(Reason.QUOTA_EXCEEDED, f"{ref}: {seen.refused[:300]}")
         return _about(ref, await self._deepest(namespace, await self.pods(namespace, selector)))
 
-    async def job(self, ref: Ref, child: Child, *, namespace: str, told: Trouble | None) -> Trouble | None:
+    async def job(
+        self, ref: Ref, child: CachedChild, *, namespace: str, told: ConditionDetail | None
+    ) -> ConditionDetail | None:
         """What keeps a Job from its end, once it takes longer than most; nothing is read before.
 
         Without a pod, as when the Job is about to fail, it is what a condition has `told` of the Job already.
@@ -70,7 +74,7 @@ class Examiner:
         found = await self._deepest(namespace, causes.latest(pods))
         return None if found and found.reason == Reason.NOT_READY else _about(ref, found)
 
-    async def pods_of_job(self, child: Child, *, namespace: str) -> list[Manifest]:
+    async def pods_of_job(self, child: CachedChild, *, namespace: str) -> list[Manifest]:
         """The pods of this very Job, not of one of the same name before it."""
         return await self.pods(namespace, f"batch.kubernetes.io/controller-uid={child.uid}")
 
@@ -79,7 +83,7 @@ class Examiner:
         found, _ = await self._client.list_all(kinds.POD, namespace=namespace, selector=selector)
         return found
 
-    async def _deepest(self, namespace: str, pods: list[Manifest]) -> Trouble | None:
+    async def _deepest(self, namespace: str, pods: list[Manifest]) -> ConditionDetail | None:
         events: list[Manifest] = []
         if causes.may_lack_volumes(pods):
             events, _ = await self._client.list_all(kinds.EVENT, namespace=namespace, fields=_POD_WARNINGS)
@@ -93,5 +97,5 @@ def progresses(seen: Rollout, *, now: str, patience_seconds: float = PATIENCE_SE
     return not seen.progressed_at or seconds_between(seen.progressed_at, now) < patience_seconds
 
 
-def _about(ref: Ref, found: Trouble | None) -> Trouble | None:
+def _about(ref: Ref, found: ConditionDetail | None) -> ConditionDetail | None:
     return replace(found, message=f"{ref}: {found.message}") if found else None

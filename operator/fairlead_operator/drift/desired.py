@@ -52,7 +52,7 @@ class Manifests:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class DesiredChild:
     """One child as it is meant to be, with all that is asked of it again and again."""
 
     ref: Ref
@@ -62,7 +62,7 @@ class Wanted:
     source: Manifests
 
     @classmethod
-    def of(cls, manifest: Manifest, source: Manifests | None = None) -> "Wanted":
+    def of(cls, manifest: Manifest, source: Manifests | None = None) -> "DesiredChild":
         """The intent of a manifest that is found in `source`."""
         component = manifest["metadata"].get("labels", {}).get(COMPONENT, "")
         source, ref = source or Manifests([manifest]), Ref.of(manifest)

@@ -7,8 +7,8 @@ make the children of one that has no status, as the list tells, for a create cha
 a status over one of a given version.
 """
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Name, Whole
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.store import CachedResource, Name
 from fairlead_operator.errors import Outdated
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
@@ -16,7 +16,7 @@ from fairlead_operator.kube.client import Client
 _CONDITIONS = b'"conditions"'  # most that have not been read alone are new, and to look for a word costs nothing
 
 
-async def confirm(client: Client, world: World, owner: Name) -> None:
+async def confirm(client: Client, world: ClusterCache, owner: Name) -> None:
     """Come before changes for `owner`. Outdated when the resource is another by now: a pass for that one is due."""
     doubted = _doubted(world, owner)
     if doubted is None:
@@ -24,18 +24,18 @@ async def confirm(client: Client, world: World, owner: Name) -> None:
     live = await client.get(kinds.API_SERVICE, namespace=owner[0], name=owner[1])
     if live is None:
         raise Outdated(f"{'/'.join(owner)} is gone, though a list told of it")
-    record = Whole.read(live)
+    record = CachedResource.read(live)
     world.services.put(owner, record)
     if record.version != doubted.version:
         raise Outdated(f"{'/'.join(owner)} was known only at version {doubted.version} and is at {record.version}")
 
 
-async def confirm_create(client: Client, world: World, owner: Name) -> None:
+async def confirm_create(client: Client, world: ClusterCache, owner: Name) -> None:
     """Come before children are made for `owner`; as `confirm`."""
     doubted = _doubted(world, owner)
     if doubted is not None and _CONDITIONS in doubted.text and "conditions" in doubted.content.get("status", {}):
         await confirm(client, world, owner)
 
 
-def _doubted(world: World, owner: Name) -> Whole | None:
+def _doubted(world: ClusterCache, owner: Name) -> CachedResource | None:
     return world.services.get(owner) if world.services.is_doubted(owner) else None

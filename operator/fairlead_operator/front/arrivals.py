@@ -12,8 +12,8 @@ from typing import Any
 
 import orjson
 
-from fairlead_operator.cache.store import Name, Store, Whole
-from fairlead_operator.kube.decoding import glance, version_in
+from fairlead_operator.cache.store import CachedResource, Name, Store
+from fairlead_operator.kube.decoding import event_header, version_in
 from fairlead_operator.kube.kinds import Kind
 
 # kopf's connection has told of something later: what it has not told of by then is lost.
@@ -54,7 +54,7 @@ class Arrivals:
     `clock` in seconds.
     """
 
-    def __init__(self, kind: Kind, store: Store[Whole], *, clock: Callable[[], float]) -> None:
+    def __init__(self, kind: Kind, store: Store[CachedResource], *, clock: Callable[[], float]) -> None:
         self.kind = kind
         self.store = store
         self.seen: Store[Seen] = Store(self._seen_changed)
@@ -81,7 +81,7 @@ class Arrivals:
         if event == "DELETED":
             self.store.remove(name, version=version)
         elif not self.store.knows(name, version=version):
-            self.store.put(name, Whole.read(live))
+            self.store.put(name, CachedResource.read(live))
             if event is None:
                 self.store.doubt(name)
         self._highest = max(self._highest, version)
@@ -96,7 +96,7 @@ class Arrivals:
         self._heard_at = self._clock()
         version = version_in(line)
         self._reached = max(self._reached, version)
-        found = glance(line)
+        found = event_header(line)
         if found is None:
             return line
         name = (found.namespace, found.name)
@@ -128,7 +128,7 @@ class Arrivals:
             self.store.remove(name, version=version)
             return False
         is_news = not self.store.knows(name, version=_version(live))
-        self.store.put(name, Whole.read(live))
+        self.store.put(name, CachedResource.read(live))
         return is_news and seen is not None
 
     def not_answered(self, name: Name) -> None:

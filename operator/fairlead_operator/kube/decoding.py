@@ -49,7 +49,7 @@ def readable(content: bytes) -> bytes:
     return _cut(content)
 
 
-class Glance(NamedTuple):
+class EventHeader(NamedTuple):
     """What the first lines of an object's text say it is."""
 
     namespace: str
@@ -57,7 +57,7 @@ class Glance(NamedTuple):
     version: int
 
 
-def glance(event: bytes) -> Glance | None:
+def event_header(event: bytes) -> EventHeader | None:
     """Which version of which object the text of a watch event tells of; None when that is not to be seen.
 
     A guess: labels, which may come first, can have any key. Whoever goes by it has to know the object's uid as well.
@@ -66,7 +66,7 @@ def glance(event: bytes) -> Glance | None:
     version = _after(event, _VERSION)
     if not version.isdigit() or not event.startswith(_OF_LIVING) or event.count(_VERSION) > 1:
         return None
-    return Glance(_after(event, b'"namespace":"'), _after(event, b'"name":"'), int(version))
+    return EventHeader(_after(event, b'"namespace":"'), _after(event, b'"name":"'), int(version))
 
 
 def version_in(event: bytes) -> int:

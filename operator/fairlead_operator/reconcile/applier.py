@@ -11,16 +11,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from operator import itemgetter
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Child, Name
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.store import CachedChild, Name
 from fairlead_operator.diagnosis.workload_state import OF_KIND
-from fairlead_operator.drift.desired import Wanted, holds
+from fairlead_operator.drift.desired import DesiredChild, holds
 from fairlead_operator.drift.fresh_read import confirm, confirm_create
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import Conflict, Forbidden, Invalid, NotLeading, OperatorError, Outdated, Terminating
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client, Manifest
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 LOG = logging.getLogger(__name__)
 # Of one resource. All at once would gain it little, and while many are made, an edit of another would wait for them.
@@ -53,7 +53,7 @@ class Applied:
         return any(isinstance(error, Invalid) for error in self.refused.values())
 
     @property
-    def stalled(self) -> Trouble | None:
+    def stalled(self) -> ConditionDetail | None:
         """What a person has to clear, all of one reason; the same text in whatever order the answers came."""
         if self.strangers:
             return conflict(self.strangers)
@@ -62,14 +62,14 @@ class Applied:
                 f"{ref}: {error.message[:500]}"
                 for ref, error in sorted(self.refused.items(), key=itemgetter(0))[:NAMED]
             )
-            return Trouble(Reason.REFUSED, f"the API server refuses {said}")
+            return ConditionDetail(Reason.REFUSED, f"the API server refuses {said}")
         return None
 
 
-def conflict(strangers: Iterable[Ref]) -> Trouble:
+def conflict(strangers: Iterable[Ref]) -> ConditionDetail:
     """Objects that are not ours have the names of ours."""
     text = ", ".join(str(ref) for ref in sorted(strangers))
-    return Trouble(
+    return ConditionDetail(
         Reason.CONFLICT, f"there already, and not this ApiService's: {text}; delete or rename them, or this ApiService"
     )
 
@@ -77,13 +77,13 @@ def conflict(strangers: Iterable[Ref]) -> Trouble:
 class Applier:
     """Writes for one resource at a time; the work queue sees to that."""
 
-    def __init__(self, client: Client, world: World) -> None:
+    def __init__(self, client: Client, world: ClusterCache) -> None:
         self._client = client
         self._world = world
         self._settled: dict[Name, dict[Ref, tuple[str, str]]] = {}
 
     async def bring(
-        self, owner: Name, uid: str, wanted: Sequence[Wanted], *, applied: Applied, force: bool = False
+        self, owner: Name, uid: str, wanted: Sequence[DesiredChild], *, applied: Applied, force: bool = False
     ) -> None:
         """Apply what differs, a few at a time in the order given; the outcome goes into `applied`. `force`: all."""
         live = self._world.of(owner)
@@ -99,7 +99,7 @@ class Applier:
                 if end is not None:
                     raise end
 
-    def differs(self, owner: Name, wanted: Wanted, live: Mapping[Ref, Child]) -> bool:
+    def differs(self, owner: Name, wanted: DesiredChild, live: Mapping[Ref, CachedChild]) -> bool:
         """Whether the child is absent or not what it is meant to be."""
         child = live.get(wanted.ref)
         if child is None:
@@ -107,7 +107,7 @@ class Applier:
         settled = self._settled.get(owner, {}).get(wanted.ref)
         return child.digest != wanted.digest and settled != (wanted.digest, child.digest)
 
-    async def delete(self, owner: Name, ref: Ref, child: Child) -> None:
+    async def delete(self, owner: Name, ref: Ref, child: CachedChild) -> None:
         """Delete one object of ours."""
         await confirm(self._client, self._world, owner)
         kind = kinds.find(ref.group, ref.kind)
@@ -119,7 +119,13 @@ class Applier:
         self._settled.pop(owner, None)
 
     async def _one(
-        self, owner: Name, uid: str, wanted: Wanted, live: Mapping[Ref, Child], applied: Applied, force: bool
+        self,
+        owner: Name,
+        uid: str,
+        wanted: DesiredChild,
+        live: Mapping[Ref, CachedChild],
+        applied: Applied,
+        force: bool,
     ) -> None:
         ref = wanted.ref
         try:
@@ -136,7 +142,7 @@ class Applier:
             applied.errors.append(error)
 
     async def _bring(
-        self, owner: Name, uid: str, wanted: Wanted, child: Child | None, applied: Applied, *, force: bool
+        self, owner: Name, uid: str, wanted: DesiredChild, child: CachedChild | None, applied: Applied, *, force: bool
     ) -> bool:
         ref, kind = wanted.ref, wanted.kind
         if child is None:
@@ -150,7 +156,7 @@ class Applier:
                     applied.waiting.append(ref)
                     return False
                 # Its label may be gone, so that no watch tells of it. What it holds is not what we applied just now.
-                child = Child.read(found, OF_KIND.get(ref.kind))
+                child = CachedChild.read(found, OF_KIND.get(ref.kind))
         if child.owner_uid != uid:
             return self._stranger(ref, child, owner, applied)
         if child.deleting:
@@ -163,7 +169,7 @@ class Applier:
         self._learn(owner, wanted, manifest, await self._client.apply_known(kind, manifest, uid=child.uid))
         return True
 
-    def _stranger(self, ref: Ref, child: Child, owner: Name, applied: Applied) -> bool:
+    def _stranger(self, ref: Ref, child: CachedChild, owner: Name, applied: Applied) -> bool:
         if child.owner_uid and child.owner == owner:
             # The last ApiService of this name is gone, and the garbage collector is about to take its child.
             applied.waiting.append(ref)
@@ -171,19 +177,19 @@ class Applier:
             applied.strangers.append(ref)
         return False
 
-    def _learn(self, owner: Name, wanted: Wanted, manifest: Manifest, answer: Manifest) -> None:
+    def _learn(self, owner: Name, wanted: DesiredChild, manifest: Manifest, answer: Manifest) -> None:
         """Take the server's answer in. What it made of the intent is what drift is measured against.
 
         Mostly it made just that of it, and to see so costs less than a digest.
         """
         digest = wanted.digest if holds(answer, manifest) else ""
-        ref, child = wanted.ref, Child.read(answer, OF_KIND.get(wanted.kind.name), digest=digest)
+        ref, child = wanted.ref, CachedChild.read(answer, OF_KIND.get(wanted.kind.name), digest=digest)
         self._world.children[wanted.kind].put((owner[0], ref.name), child, silent=True)
         if child.digest and child.digest != wanted.digest:
             LOG.debug("the server changed what was applied", extra={"child": str(ref)})
             self._settled.setdefault(owner, {})[ref] = (wanted.digest, child.digest)
 
 
-def _is_steady(child: Child, uid: str) -> bool:
+def _is_steady(child: CachedChild, uid: str) -> bool:
     """Whether it belongs to the ApiService of that uid, and stays."""
     return child.owner_uid == uid and not child.deleting

@@ -10,12 +10,12 @@ import yaml
 
 from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_contract.validation.rules import check
-from fairlead_operator.cache.store import Whole
+from fairlead_operator.cache.store import CachedResource
 
 VERSION = "1"
 
 
-def read(path: Path) -> Whole:
+def read(path: Path) -> CachedResource:
     """The class as the API server would give it. ValueError names the file, and what is wrong with it."""
     try:
         content = yaml.safe_load(path.read_text())
@@ -28,4 +28,4 @@ def read(path: Path) -> Whole:
         )
         raise ValueError(f"FAIRLEAD_CLASS_FILE: {path} holds no ApiServiceClass: {said}")
     metadata = content["metadata"] | {"uid": "", "resourceVersion": VERSION}
-    return Whole.read(content | {"metadata": metadata})
+    return CachedResource.read(content | {"metadata": metadata})

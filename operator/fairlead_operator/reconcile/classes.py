@@ -8,7 +8,7 @@ none to stay in: it stands for the default one until there is one.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 Manifest = Mapping[str, Any]
 BUILT_IN = "built-in"
@@ -20,13 +20,13 @@ def named(resource: Manifest) -> str:
     return "" if name == BUILT_IN else str(name)
 
 
-def choose(resource: Manifest, classes: Mapping[str, Manifest]) -> tuple[str, Manifest | None] | Trouble:
+def choose(resource: Manifest, classes: Mapping[str, Manifest]) -> tuple[str, Manifest | None] | ConditionDetail:
     """Name and manifest of the class; None as the manifest stands for the built-in class."""
     if name := named(resource):
         if name in classes:
             return name, classes[name]
         text = f"ApiServiceClass {name} is not there; create it, or set spec.className to one that is"
-        return Trouble(Reason.CLASS_NOT_FOUND, text)
+        return ConditionDetail(Reason.CLASS_NOT_FOUND, text)
     default = _default(classes.values())
     return (default["metadata"]["name"], default) if default else (BUILT_IN, None)
 

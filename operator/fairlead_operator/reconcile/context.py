@@ -5,27 +5,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator.cache.store import Child, Name
-from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.cache.store import CachedChild, Name
+from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube.client import Manifest
 from fairlead_operator.plan import Plan, Stage
 from fairlead_operator.reconcile.applier import Applied
-from fairlead_operator.reconcile.planner import Prepared
+from fairlead_operator.reconcile.planner import PreparedPlan
 from fairlead_operator.reconcile.provisioning import Provisioning
-from fairlead_operator.status.reasons import Trouble
+from fairlead_operator.status.reasons import ConditionDetail
 
 
 @dataclass
-class Pass:
+class PassContext:
     """One pass over one resource, as far as it has come."""
 
     resource: Manifest
-    prepared: Prepared
+    prepared: PreparedPlan
     applied: Applied = field(default_factory=Applied)
     provisioning: Provisioning = field(default_factory=lambda: Provisioning(None))
     held: bool = False
-    queued: Trouble | None = None
+    queued: ConditionDetail | None = None
     pruned: set[Ref] = field(default_factory=set)
 
     @property
@@ -51,7 +51,7 @@ class Pass:
         wanted = annotation(self.resource, names.ANNOTATION_RECONCILE_REQUESTED_AT)
         return wanted if wanted != self.previous.get("lastHandledReconcileAt", "") else ""
 
-    def wanted(self, *stages: Stage) -> list[Wanted]:
+    def wanted(self, *stages: Stage) -> list[DesiredChild]:
         """What the plan has in these stages; without any, in all."""
         return [each for stage in stages or Stage for each in self.prepared.wanted[stage]]
 
@@ -61,6 +61,6 @@ def annotation(resource: Manifest, name: str) -> str:
     return str(resource["metadata"].get("annotations", {}).get(name, ""))
 
 
-def mine(live: Mapping[Ref, Child], uid: str) -> dict[Ref, Child]:
+def owned(live: Mapping[Ref, CachedChild], uid: str) -> dict[Ref, CachedChild]:
     """Those that belong to the ApiService of that uid."""
     return {ref: child for ref, child in live.items() if child.owner_uid == uid}

@@ -18,11 +18,11 @@ from fairlead_contract.validation.findings import Severity
 from fairlead_contract.validation.rules import check
 from fairlead_operator import plan
 from fairlead_operator.cache.store import Name
-from fairlead_operator.drift.desired import Manifests, Wanted
+from fairlead_operator.drift.desired import DesiredChild, Manifests
 from fairlead_operator.kube.decoding import depth
 from fairlead_operator.plan import Capabilities, Plan, Stage
 from fairlead_operator.reconcile import classes
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 LOG = logging.getLogger(__name__)
 # Schemas of people are far flatter; parsers and validators end at a few hundred levels.
@@ -31,7 +31,7 @@ Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
-class Prepared:
+class PreparedPlan:
     """What is to be done for one resource. `refused` is set when it must not be done.
 
     The `plan` is without its children: they are in `wanted`, and their manifests in `manifests`.
@@ -39,12 +39,12 @@ class Prepared:
 
     class_name: str
     plan: Plan
-    wanted: Mapping[Stage, tuple[Wanted, ...]]
+    wanted: Mapping[Stage, tuple[DesiredChild, ...]]
     manifests: Manifests
     embedded: bool
     image: str
     most_rollouts: int
-    refused: Trouble | None = None
+    refused: ConditionDetail | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,28 +63,28 @@ class _Asked:
         return (metadata["uid"], metadata["generation"], self.class_name, version, self.capabilities)
 
 
-class Preparer:
+class Planner:
     """Plans, and remembers the last one of each resource until it is told to `forget` it."""
 
     def __init__(self, *, image: str, runbooks: str = plan.RUNBOOKS) -> None:
         self._image = image
         self._runbooks = runbooks
-        self._known: dict[Name, tuple[tuple[object, ...], Prepared]] = {}
+        self._known: dict[Name, tuple[tuple[object, ...], PreparedPlan]] = {}
         self._class_faults: dict[str, tuple[str, str]] = {}
 
     def prepare(
         self, resource: Manifest, available: Mapping[str, Manifest], capabilities: Capabilities
-    ) -> Prepared | Trouble:
+    ) -> PreparedPlan | ConditionDetail:
         """The plan of `resource` in its class; a Trouble when not even a plan can be made."""
         chosen = classes.choose(resource, available)
-        if isinstance(chosen, Trouble):
+        if isinstance(chosen, ConditionDetail):
             return chosen
         asked = _Asked(resource, *chosen, capabilities)
         name, key = _name(resource), asked.key()
         known, prepared = self._known.get(name, ((), None))
         if prepared is None or known != key:
             found = self._try(asked)
-            if isinstance(found, Trouble):
+            if isinstance(found, ConditionDetail):
                 return found
             self._known[name] = key, found
             prepared = found
@@ -97,31 +97,33 @@ class Preparer:
 
     def teardown(
         self, resource: Manifest, available: Mapping[str, Manifest], capabilities: Capabilities
-    ) -> list[dict[str, Any]] | Trouble:
+    ) -> list[dict[str, Any]] | ConditionDetail:
         """What deletes the resource's tables and queues; a Trouble when there is not even a plan."""
         prepared, chosen = self.prepare(resource, available, capabilities), classes.choose(resource, available)
-        if isinstance(prepared, Trouble):
+        if isinstance(prepared, ConditionDetail):
             return prepared
-        if isinstance(chosen, Trouble):
+        if isinstance(chosen, ConditionDetail):
             return chosen
         prepared.manifests.keep(())
         parsed, class_ = _parsed(_Asked(resource, *chosen, capabilities))
         return [child.manifest for child in plan.teardown(parsed, class_, image=self._image)]
 
-    def _try(self, asked: _Asked) -> Prepared | Trouble:
+    def _try(self, asked: _Asked) -> PreparedPlan | ConditionDetail:
         if depth(asked.resource["spec"]) > DEEPEST:
-            return Trouble(Reason.INVALID_SPEC, f"spec nests deeper than {DEEPEST} levels; make its schemas flatter")
+            return ConditionDetail(
+                Reason.INVALID_SPEC, f"spec nests deeper than {DEEPEST} levels; make its schemas flatter"
+            )
         if fault := self._class_fault(asked):
-            return Trouble(Reason.INVALID_CLASS, f"ApiServiceClass {asked.class_name}: {fault}")
+            return ConditionDetail(Reason.INVALID_CLASS, f"ApiServiceClass {asked.class_name}: {fault}")
         try:
             return self._make(asked)
         except ValidationError as error:
-            return Trouble(Reason.INVALID_SPEC, _first(error))
+            return ConditionDetail(Reason.INVALID_SPEC, _first(error))
         except Exception as defect:  # outermost for a plan: its author has to know, and may still delete it
             if mistake := _mistake(asked):
                 return mistake
             LOG.exception("the plan met a defect")
-            return Trouble(Reason.PLAN_FAILED, _defect(defect))
+            return ConditionDetail(Reason.PLAN_FAILED, _defect(defect))
 
     def _class_fault(self, asked: _Asked) -> str:
         """Why no plan can be made in this class, or empty: found once for each version, as many resources have it."""
@@ -134,16 +136,18 @@ class Preparer:
             self._class_faults[asked.class_name] = version, fault
         return fault
 
-    def _make(self, asked: _Asked) -> Prepared:
+    def _make(self, asked: _Asked) -> PreparedPlan:
         parsed, class_ = _parsed(asked)
         made = self._plan(asked, parsed, class_)
         manifests = Manifests(child.manifest for child in made.children)
         image = parsed.spec.runtime.image if parsed.spec.runtime else None
-        return Prepared(
+        return PreparedPlan(
             class_name=asked.class_name,
             plan=replace(made, children=()),
             wanted={
-                stage: tuple(Wanted.of(child.manifest, manifests) for child in made.children if child.stage is stage)
+                stage: tuple(
+                    DesiredChild.of(child.manifest, manifests) for child in made.children if child.stage is stage
+                )
                 for stage in Stage
             },
             manifests=manifests,
@@ -180,19 +184,19 @@ def _name(resource: Manifest) -> Name:
     return resource["metadata"]["namespace"], resource["metadata"]["name"]
 
 
-def _refusal(violations: tuple[plan.Violation, ...]) -> Trouble | None:
+def _refusal(violations: tuple[plan.Violation, ...]) -> ConditionDetail | None:
     if not violations:
         return None
     text = "; ".join(f"{each.path}: {each.message}" for each in violations[:5])
     too_large = violations[0].reason == Reason.DOCUMENT_TOO_LARGE
-    return Trouble(Reason.DOCUMENT_TOO_LARGE if too_large else Reason.CLASS_LIMITS, text)
+    return ConditionDetail(Reason.DOCUMENT_TOO_LARGE if too_large else Reason.CLASS_LIMITS, text)
 
 
-def _mistake(asked: _Asked) -> Trouble | None:
+def _mistake(asked: _Asked) -> ConditionDetail | None:
     """What the author wrote that no plan can be made of, such as a pattern that is no regular expression."""
     parsed, _ = _parsed(asked)
     first = next((each for each in api_findings(parsed.spec) if each.severity is Severity.ERROR), None)
-    return Trouble(Reason.INVALID_SPEC, f"{first.path}: {first.message}; {first.remedy}") if first else None
+    return ConditionDetail(Reason.INVALID_SPEC, f"{first.path}: {first.message}; {first.remedy}") if first else None
 
 
 def _fault(manifest: Manifest) -> str:

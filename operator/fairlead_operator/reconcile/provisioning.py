@@ -11,24 +11,24 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator.cache.store import Child, Name
+from fairlead_operator.cache.store import CachedChild, Name
 from fairlead_operator.diagnosis import causes
-from fairlead_operator.diagnosis.inspector import Examiner
+from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.diagnosis.job_result import listed, parse
 from fairlead_operator.diagnosis.workload_state import JobEnd
-from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.plan.children import Binding
 from fairlead_operator.reconcile.applier import Applied, Applier
 from fairlead_operator.status.conditions import told
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 # After a Job that succeeded without a result; without a pause left, provisioning has failed.
 PAUSES_SECONDS = (5.0, 15.0)
 MOST_TRIES = len(PAUSES_SECONDS) + 1
 REMEDY = f"set the annotation {names.ANNOTATION_RECONCILE_REQUESTED_AT}"
 WITHOUT_RESULT = "succeeded without a result that can be read in its pod's termination message"
-RUNNING = Trouble(Reason.PROVISIONING, "the provision Job runs")
+RUNNING = ConditionDetail(Reason.PROVISIONING, "the provision Job runs")
 
 
 @dataclass(frozen=True)
@@ -40,9 +40,9 @@ class Provisioning:
 
     status: dict[str, Any] | None
     bindings: list[dict[str, Any]] = field(default_factory=list)
-    pending: Trouble | None = None
-    stalled: Trouble | None = None
-    cause: Trouble | None = None
+    pending: ConditionDetail | None = None
+    stalled: ConditionDetail | None = None
+    cause: ConditionDetail | None = None
 
     @property
     def done(self) -> bool:
@@ -56,12 +56,12 @@ class _Run:
 
     owner: Name
     ref: Ref
-    child: Child
+    child: CachedChild
     expected: str
     digest: str
     bindings: tuple[Binding, ...]
     known: Mapping[str, Any]
-    told: Trouble | None
+    told: ConditionDetail | None
     again: bool
 
     @property
@@ -80,7 +80,7 @@ class _Run:
 class Provisioner:
     """Runs the Job of a plan."""
 
-    def __init__(self, applier: Applier, examiner: Examiner) -> None:
+    def __init__(self, applier: Applier, examiner: Inspector) -> None:
         self._applier = applier
         self._examiner = examiner
         self._succeeded: dict[Name, tuple[tuple[str, str], Provisioning]] = {}
@@ -93,12 +93,12 @@ class Provisioner:
         self,
         owner: Name,
         uid: str,
-        job: Wanted,
+        job: DesiredChild,
         *,
         expected: str,
         bindings: tuple[Binding, ...],
         previous: Mapping[str, Any],
-        live: Mapping[Ref, Child],
+        live: Mapping[Ref, CachedChild],
         applied: Applied,
         again: bool,
     ) -> Provisioning:
@@ -157,7 +157,7 @@ class Provisioner:
         if is_counted and self._examiner.is_past(run.child.facts.ended_at, seconds=PAUSES_SECONDS[len(tries) - 1]):
             await self._applier.delete(run.owner, run.ref, run.child)
             return _running(status, run.bindings)
-        pending = Trouble(Reason.PROVISIONING, f"{run.ref} {WITHOUT_RESULT}; trying again")
+        pending = ConditionDetail(Reason.PROVISIONING, f"{run.ref} {WITHOUT_RESULT}; trying again")
         status["state"] = "Pending"
         return Provisioning(status, listed(run.bindings, "Pending"), pending=pending, cause=pending)
 
@@ -174,15 +174,17 @@ def _started(expected: str, digest: str, known: Mapping[str, Any] | None = None)
     return {"hash": expected, "job": digest} | ({"withoutResult": counted} if counted else {})
 
 
-def _running(status: dict[str, Any], bindings: tuple[Binding, ...], *, cause: Trouble | None = None) -> Provisioning:
+def _running(
+    status: dict[str, Any], bindings: tuple[Binding, ...], *, cause: ConditionDetail | None = None
+) -> Provisioning:
     return Provisioning(status | {"state": "Running"}, listed(bindings, "Pending"), pending=RUNNING, cause=cause)
 
 
-def _failed(status: dict[str, Any], bindings: list[dict[str, Any]], stalled: Trouble) -> Provisioning:
+def _failed(status: dict[str, Any], bindings: list[dict[str, Any]], stalled: ConditionDetail) -> Provisioning:
     return Provisioning(status | {"state": "Failed"}, bindings, stalled=stalled, cause=stalled)
 
 
-def _endless(ref: Ref) -> Trouble:
+def _endless(ref: Ref) -> ConditionDetail:
     cause = "the image is no workload image that fits this operator, or somebody deletes its pods at once"
     remedy = f"correct the image, in spec.runtime or in the class, or {REMEDY}"
-    return Trouble(Reason.PROVISION_FAILED, f"{ref} {WITHOUT_RESULT}, {MOST_TRIES} times: {cause}; {remedy}")
+    return ConditionDetail(Reason.PROVISION_FAILED, f"{ref} {WITHOUT_RESULT}, {MOST_TRIES} times: {cause}; {remedy}")

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fairlead_contract import names
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Child, Name
-from fairlead_operator.diagnosis.inspector import Examiner
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.store import CachedChild, Name
+from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.drift import inventory, pruning
-from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.drift.fresh_read import confirm
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import NotFound, Refused
@@ -23,14 +23,14 @@ from fairlead_operator.kube.client import Client, Manifest
 from fairlead_operator.plan import Capabilities, Stage
 from fairlead_operator.reconcile import rollout_gate, teardown
 from fairlead_operator.reconcile.applier import Applier
-from fairlead_operator.reconcile.context import Pass, annotation, mine
-from fairlead_operator.reconcile.planner import Prepared, Preparer
+from fairlead_operator.reconcile.context import PassContext, annotation, owned
+from fairlead_operator.reconcile.planner import Planner, PreparedPlan
 from fairlead_operator.reconcile.provisioning import Provisioner
 from fairlead_operator.reconcile.rollout_gate import Rollouts
 from fairlead_operator.status.builder import Observer
 from fairlead_operator.status.conditions import View
-from fairlead_operator.status.reasons import Reason, Trouble
-from fairlead_operator.status.writer import Announce, Reporter
+from fairlead_operator.status.reasons import ConditionDetail, Reason
+from fairlead_operator.status.writer import Announce, StatusWriter
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
@@ -51,9 +51,9 @@ class Reconciler:
     def __init__(
         self,
         client: Client,
-        world: World,
+        world: ClusterCache,
         *,
-        preparer: Preparer,
+        preparer: Planner,
         rollouts: Rollouts,
         capabilities: Callable[[], Capabilities],
         announce: Announce,
@@ -68,10 +68,10 @@ class Reconciler:
         self._capabilities = capabilities
         self._announce = announce
         self._applier = Applier(client, world)
-        self._examiner = Examiner(client, world, busy=busy, now=now)
+        self._examiner = Inspector(client, world, busy=busy, now=now)
         self._provisioner = Provisioner(self._applier, self._examiner)
         self._observer = Observer(world, self._applier, self._examiner, now=now)
-        self._reporter = Reporter(client, world, announce=announce, busy=busy, now=now, clock=clock)
+        self._reporter = StatusWriter(client, world, announce=announce, busy=busy, now=now, clock=clock)
         self._teardown = teardown.Teardown(client, world, self._examiner)
 
     async def reconcile(self, name: Name) -> float | None:
@@ -92,10 +92,10 @@ class Reconciler:
         if annotation(resource, names.ANNOTATION_PAUSED) == "true":
             return await self._reporter.report(resource, View(resource["metadata"]["generation"], paused=True))
         prepared = self._prepare(resource)
-        if isinstance(prepared, Trouble):
+        if isinstance(prepared, ConditionDetail):
             await self._reporter.report(resource, self._observer.unplanned(resource, prepared))
             return SLOW_SECONDS
-        turn = Pass(resource, prepared)
+        turn = PassContext(resource, prepared)
         try:
             if prepared.refused is None:
                 await self._teardown.clear(name)
@@ -113,13 +113,13 @@ class Reconciler:
             raise Refused(text, is_final=turn.applied.is_final)
         return _sooner(held_seconds, view.scaling_seconds, _look_again_seconds(view, self._examiner))
 
-    def _prepare(self, resource: Manifest) -> Prepared | Trouble:
+    def _prepare(self, resource: Manifest) -> PreparedPlan | ConditionDetail:
         return self._preparer.prepare(resource, self._classes(), self._capabilities())
 
     def _classes(self) -> dict[str, Manifest]:
         return {record.owner[1]: record.content for record in self._world.classes.values()}
 
-    def _unwritten(self, turn: Pass) -> set[Ref]:
+    def _unwritten(self, turn: PassContext) -> set[Ref]:
         """Children that a later pass is to write. The Job is never written again."""
         if turn.prepared.refused:
             return set()
@@ -127,11 +127,11 @@ class Reconciler:
         stages = (stage for stage in Stage if stage is not Stage.PROVISION)
         return {each.ref for each in turn.wanted(*stages) if self._applier.differs(turn.owner, each, live)}
 
-    async def _apply(self, turn: Pass) -> None:
+    async def _apply(self, turn: PassContext) -> None:
         """Bring every child that may change now; `held` says that some may not yet."""
         owner, live = turn.owner, self._world.of(turn.owner)
         desired = [each.ref for each in turn.wanted()]
-        for ref in inventory.prune_first(mine(live, turn.uid), desired):
+        for ref in inventory.prune_first(owned(live, turn.uid), desired):
             await self._remove(turn, ref, live[ref])
         traffic = turn.wanted(Stage.TRAFFIC)
         absent = [each for each in turn.wanted(Stage.PUBLISH, Stage.TRAFFIC) if each.ref not in live]
@@ -168,7 +168,7 @@ class Reconciler:
             return
         await self._bring(turn, traffic if turn.token else changed)
 
-    async def _roll_out(self, turn: Pass) -> None:
+    async def _roll_out(self, turn: PassContext) -> None:
         """Bring the workloads. Running pods that only the class or the operator changes may have to wait."""
         wanted = turn.wanted(Stage.ROLLOUT, Stage.PUBLISH)
         changed = [] if rollout_gate.is_own(turn.resource) else self._changed_deployments(turn, wanted)
@@ -180,8 +180,8 @@ class Reconciler:
         if not turn.applied.errors:
             self._rollouts.begun(turn.owner)
 
-    def _changed_deployments(self, turn: Pass, wanted: list[Wanted]) -> list[Wanted]:
-        live = mine(self._world.of(turn.owner), turn.uid)
+    def _changed_deployments(self, turn: PassContext, wanted: list[DesiredChild]) -> list[DesiredChild]:
+        live = owned(self._world.of(turn.owner), turn.uid)
         return [
             each
             for each in wanted
@@ -191,25 +191,25 @@ class Reconciler:
             and not rollout_gate.is_repair(each, turn.previous)
         ]
 
-    async def _bring(self, turn: Pass, wanted: list[Wanted]) -> None:
+    async def _bring(self, turn: PassContext, wanted: list[DesiredChild]) -> None:
         force = bool(turn.token)
         await self._applier.bring(turn.owner, turn.uid, wanted, applied=turn.applied, force=force)
 
-    async def _prune(self, turn: Pass) -> None:
+    async def _prune(self, turn: PassContext) -> None:
         """Delete what is ours and no longer planned, once all that replaces it is in place and serves."""
         if turn.held or not turn.applied.complete or not self._observer.rolled_out(turn):
             return
         live = self._world.of(turn.owner)
         desired = [each.ref for each in turn.wanted()]
-        for ref in await pruning.surplus(self._client, turn.owner, mine(live, turn.uid), desired):
+        for ref in await pruning.surplus(self._client, turn.owner, owned(live, turn.uid), desired):
             await self._remove(turn, ref, live[ref])
 
-    async def _remove(self, turn: Pass, ref: Ref, child: Child) -> None:
+    async def _remove(self, turn: PassContext, ref: Ref, child: CachedChild) -> None:
         if not child.deleting:
             await self._applier.delete(turn.owner, ref, child)
         turn.pruned.add(ref)
 
-    async def _finalizer(self, resource: Manifest, prepared: Prepared) -> Manifest:
+    async def _finalizer(self, resource: Manifest, prepared: PreparedPlan) -> Manifest:
         """Hold on to a resource whose tables and queues go with it, before they are made; let go of any other."""
         wanted = resource["spec"].get("deletionPolicy") == "Delete" and prepared.plan.provision_hash is not None
         if wanted == teardown.has_finalizer(resource):
@@ -225,14 +225,14 @@ class Reconciler:
             return None
         await confirm(self._client, self._world, owner)
         found = self._preparer.teardown(resource, self._classes(), self._capabilities())
-        waiting, manifests = (found, []) if isinstance(found, Trouble) else (None, found)
+        waiting, manifests = (found, []) if isinstance(found, ConditionDetail) else (None, found)
         if self._may_just_go(resource, owner):
             waiting = None
         elif waiting is None:
             try:
                 waiting = await self._teardown.advance(owner, manifests, previous=resource.get("status", {}))
             except Refused as error:
-                told = Trouble(Reason.REFUSED, f"{error}; or set {names.ANNOTATION_SKIP_TEARDOWN}")
+                told = ConditionDetail(Reason.REFUSED, f"{error}; or set {names.ANNOTATION_SKIP_TEARDOWN}")
                 await self._wait_for_teardown(resource, told)
                 raise
         if waiting is not None and waiting.reason != Reason.TEARDOWN_SKIPPED:
@@ -251,10 +251,10 @@ class Reconciler:
         if annotation(resource, names.ANNOTATION_SKIP_TEARDOWN) == "true":
             return True
         # A Job may have run though the status that was to tell of it never got written.
-        own = mine(self._world.of(owner), resource["metadata"]["uid"])
+        own = owned(self._world.of(owner), resource["metadata"]["uid"])
         return "provision" not in resource.get("status", {}) and not any(ref.kind == kinds.JOB.name for ref in own)
 
-    async def _wait_for_teardown(self, resource: Manifest, waiting: Trouble) -> float | None:
+    async def _wait_for_teardown(self, resource: Manifest, waiting: ConditionDetail) -> float | None:
         stalled = waiting.reason != Reason.DELETING
         view = self._observer.unplanned(resource, waiting)
         told = view if stalled else replace(view, stalled=None, pending=waiting)
@@ -278,7 +278,7 @@ class Reconciler:
         return record.content
 
 
-def _look_again_seconds(view: View, examiner: Examiner) -> float | None:
+def _look_again_seconds(view: View, examiner: Inspector) -> float | None:
     """Causes of a rollout, or a Job, that hangs are in pods, which are not watched; the rest is watched."""
     if view.pending and view.pending.reason == Reason.ROLLOUT_QUEUED:
         return QUEUED_SECONDS

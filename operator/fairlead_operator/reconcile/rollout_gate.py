@@ -11,10 +11,10 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from fairlead_operator.cache.cache import World
+from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.store import Name
-from fairlead_operator.drift.desired import Wanted
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.drift.desired import DesiredChild
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 Manifest = Mapping[str, Any]
 
@@ -25,12 +25,12 @@ def is_own(resource: Manifest) -> bool:
     return serving is None or bool(serving["generation"] != resource["metadata"]["generation"])
 
 
-def is_repair(wanted: Wanted, status: Manifest) -> bool:
+def is_repair(wanted: DesiredChild, status: Manifest) -> bool:
     """Whether a child that differs is what the status says it was: then somebody else changed it, and it goes back."""
     return any(each.get("hash") == wanted.digest for each in status.get("children", ()))
 
 
-def is_switch(wanted: Wanted, status: Manifest, runtime_hash: str) -> bool:
+def is_switch(wanted: DesiredChild, status: Manifest, runtime_hash: str) -> bool:
     """Whether an absent child comes with a runtime document other than that which serves: the pods that run may not
     be what it leads to. One that the status knows was there is put back, whatever serves."""
     serving = status.get("serving", {}).get("runtimeHash", runtime_hash)
@@ -43,16 +43,16 @@ def may_start(owner: Name, *, rolling: Collection[Name], most: int) -> bool:
     return owner in rolling or len(rolling) < most
 
 
-def queued(class_name: str) -> Trouble:
+def queued(class_name: str) -> ConditionDetail:
     """Why a resource waits."""
     text = f"as many ApiServices of the class {class_name} roll out as its rollout.maxConcurrent lets; waiting for one"
-    return Trouble(Reason.ROLLOUT_QUEUED, text)
+    return ConditionDetail(Reason.ROLLOUT_QUEUED, text)
 
 
 class Rollouts:
     """Who may roll out, and who waits. `start` is called with the name of one who waits and may try again."""
 
-    def __init__(self, world: World, *, start: Callable[[Name], None]) -> None:
+    def __init__(self, world: ClusterCache, *, start: Callable[[Name], None]) -> None:
         self._world = world
         self._start = start
         self._admitted: dict[Name, str] = {}

@@ -11,10 +11,10 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Child, Name
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.store import CachedChild, Name
 from fairlead_operator.diagnosis import causes
-from fairlead_operator.diagnosis.inspector import Examiner
+from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.diagnosis.workload_state import OF_KIND
 from fairlead_operator.drift import desired
 from fairlead_operator.drift.fresh_read import confirm
@@ -23,7 +23,7 @@ from fairlead_operator.errors import Conflict, Forbidden, Invalid, Refused, Term
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client, Manifest
 from fairlead_operator.status.conditions import told
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 LOG = logging.getLogger(__name__)
 FINALIZER = f"{names.GROUP}/teardown"
@@ -34,7 +34,7 @@ def has_finalizer(resource: Mapping[str, Any]) -> bool:
     return FINALIZER in resource["metadata"].get("finalizers", ())
 
 
-def is_left_over(name: Name, child: Child) -> bool:
+def is_left_over(name: Name, child: CachedChild) -> bool:
     """Whether the object is one that a teardown needed, and ours."""
     return name[1] == f"{child.owner[1]}-teardown" and not child.owner_uid and bool(child.digest)
 
@@ -42,27 +42,27 @@ def is_left_over(name: Name, child: Child) -> bool:
 class Teardown:
     """One step at a time; the Job's end brings us back."""
 
-    def __init__(self, client: Client, world: World, examiner: Examiner) -> None:
+    def __init__(self, client: Client, world: ClusterCache, examiner: Inspector) -> None:
         self._client = client
         self._world = world
         self._examiner = examiner
 
     async def advance(
         self, owner: Name, manifests: Iterable[Manifest], *, previous: Mapping[str, Any]
-    ) -> Trouble | None:
+    ) -> ConditionDetail | None:
         """None when everything outside is gone; else what is waited for. TeardownSkipped: nothing can be done.
 
         Refused when the API server does not take what the teardown needs.
         `previous` is the status: when the Job's time is over, it knows what the Job waited for.
         """
         live = self._world.of(owner)
-        job: Child | None = None
+        job: CachedChild | None = None
         for manifest in manifests:
             try:
                 child = await self._bring(owner, manifest, live.get(Ref.of(manifest)))
             except Terminating:
                 text = "the namespace is being deleted, so tables, queues and topics stay"
-                return Trouble(Reason.TEARDOWN_SKIPPED, text)
+                return ConditionDetail(Reason.TEARDOWN_SKIPPED, text)
             except (Invalid, Forbidden) as error:
                 text = f"the API server refuses {Ref.of(manifest)}: {error.message[:500]}"
                 raise Refused(text, is_final=isinstance(error, Invalid)) from error
@@ -77,7 +77,7 @@ class Teardown:
         if job.facts.state == "Failed":
             return await self._failure(owner, ref, job, said)
         cause = await self._examiner.job(ref, job, namespace=owner[0], told=said)
-        return Trouble(Reason.DELETING, cause.message if cause else "the teardown Job runs")
+        return ConditionDetail(Reason.DELETING, cause.message if cause else "the teardown Job runs")
 
     async def clear(self, owner: Name) -> None:
         """Remove the Job and what it needed: the resource is gone, or not being deleted at all."""
@@ -89,7 +89,7 @@ class Teardown:
                 await self._client.delete(kind, namespace=owner[0], name=ref.name, uid=child.uid)
                 self._world.children[kind].remove(name, version=child.version)
 
-    async def _bring(self, owner: Name, manifest: Manifest, child: Child | None) -> Child | None:
+    async def _bring(self, owner: Name, manifest: Manifest, child: CachedChild | None) -> CachedChild | None:
         """The object as it is to be; None when it is a stranger's."""
         child = child or await self._create(owner, manifest)
         if child is None or not child.digest:
@@ -99,7 +99,7 @@ class Teardown:
             self._learn(owner, manifest, await self._client.apply_known(kinds.CONFIG_MAP, manifest, uid=child.uid))
         return child
 
-    async def _create(self, owner: Name, manifest: Manifest) -> Child | None:
+    async def _create(self, owner: Name, manifest: Manifest) -> CachedChild | None:
         """The object, whoever made it; None when it is a stranger's."""
         kind, name = kinds.of(manifest), manifest["metadata"]["name"]
         try:
@@ -113,17 +113,17 @@ class Teardown:
             answer = found
         return self._learn(owner, manifest, answer)
 
-    def _learn(self, owner: Name, manifest: Manifest, answer: Manifest) -> Child:
+    def _learn(self, owner: Name, manifest: Manifest, answer: Manifest) -> CachedChild:
         kind = kinds.of(manifest)
-        child = Child.read(answer, OF_KIND.get(kind.name))
+        child = CachedChild.read(answer, OF_KIND.get(kind.name))
         self._world.children[kind].put((owner[0], manifest["metadata"]["name"]), child, silent=True)
         return child
 
-    def _conflict(self, manifest: Manifest) -> Trouble:
+    def _conflict(self, manifest: Manifest) -> ConditionDetail:
         text = f"{Ref.of(manifest)}, which the teardown needs, is there already and not this ApiService's"
-        return Trouble(Reason.CONFLICT, f"{text}; delete or rename it, or set {names.ANNOTATION_SKIP_TEARDOWN}")
+        return ConditionDetail(Reason.CONFLICT, f"{text}; delete or rename it, or set {names.ANNOTATION_SKIP_TEARDOWN}")
 
-    async def _failure(self, owner: Name, ref: Ref, job: Child, said: Trouble | None) -> Trouble:
+    async def _failure(self, owner: Name, ref: Ref, job: CachedChild, said: ConditionDetail | None) -> ConditionDetail:
         pods = await self._examiner.pods_of_job(job, namespace=owner[0])
         remedy = f"mend it and delete the Job to try again, or set {names.ANNOTATION_SKIP_TEARDOWN}"
         return causes.failure(ref, job.facts, pods, told=said, reason=Reason.TEARDOWN_FAILED, remedy=remedy)

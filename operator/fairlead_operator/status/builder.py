@@ -9,10 +9,10 @@ from dataclasses import replace
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Child, Name
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.store import CachedChild, Name
 from fairlead_operator.diagnosis import autoscaling
-from fairlead_operator.diagnosis.inspector import Examiner
+from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.diagnosis.job_result import listed
 from fairlead_operator.diagnosis.workload_state import Rollout
 from fairlead_operator.drift.inventory import Ref
@@ -21,21 +21,21 @@ from fairlead_operator.kube.client import Manifest
 from fairlead_operator.plan import Plan, Stage
 from fairlead_operator.reconcile import classes, rollout_gate
 from fairlead_operator.reconcile.applier import Applier
-from fairlead_operator.reconcile.context import Pass, annotation, mine
+from fairlead_operator.reconcile.context import PassContext, annotation, owned
 from fairlead_operator.status.conditions import Part, View, told
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 
 class Observer:
     """Looks at the stores, and has examined what ails. `now` gives the time as RFC 3339."""
 
-    def __init__(self, world: World, applier: Applier, examiner: Examiner, *, now: Callable[[], str]) -> None:
+    def __init__(self, world: ClusterCache, applier: Applier, examiner: Inspector, *, now: Callable[[], str]) -> None:
         self._world = world
         self._applier = applier
         self._examiner = examiner
         self._now = now
 
-    def rolled_out(self, turn: Pass) -> bool:
+    def rolled_out(self, turn: PassContext) -> bool:
         """Whether the newest pods of every planned Deployment have replaced all others."""
         live = self._world.of(turn.owner)
         for each in turn.wanted(Stage.ROLLOUT):
@@ -45,10 +45,10 @@ class Observer:
                     return False
         return True
 
-    async def view(self, turn: Pass) -> View:
+    async def view(self, turn: PassContext) -> View:
         """The view after a pass that had a plan."""
         live = {ref: child for ref, child in self._world.of(turn.owner).items() if ref not in turn.pruned}
-        own = mine(live, turn.uid)
+        own = owned(live, turn.uid)
         refused = turn.prepared.refused
         scaling_fault, scaling_seconds = autoscaling.assess(live, own, turn.previous, now=self._now())
         rolled = refused is None and not turn.held and self.rolled_out(turn)
@@ -79,12 +79,12 @@ class Observer:
         )
         return await self._explain(turn, view)
 
-    def _pending(self, turn: Pass, *, rolled: bool, settled: bool) -> Trouble | None:
+    def _pending(self, turn: PassContext, *, rolled: bool, settled: bool) -> ConditionDetail | None:
         """What is waited for. Once a version serves, a pod that comes and goes is no rollout."""
         if turn.prepared.refused or turn.applied.stalled or turn.provisioning.stalled:
             return None
         if turn.applied.errors or turn.applied.waiting:
-            return Trouble(Reason.APPLYING, "not every child could be written yet; trying again")
+            return ConditionDetail(Reason.APPLYING, "not every child could be written yet; trying again")
         if turn.provisioning.pending:
             return turn.provisioning.pending
         if turn.queued:
@@ -92,9 +92,9 @@ class Observer:
         was_pending = any(told(turn.previous, name) for name in ("Reconciling", "Stalled"))
         if rolled or (settled and not was_pending and not turn.held and not turn.applied.written):
             return None
-        return Trouble(Reason.ROLLING_OUT, "the new version's pods are not all available yet")
+        return ConditionDetail(Reason.ROLLING_OUT, "the new version's pods are not all available yet")
 
-    async def _explain(self, turn: Pass, view: View) -> View:
+    async def _explain(self, turn: PassContext, view: View) -> View:
         """Look for what ails the workloads, when something does; a rollout out of time is stalled."""
         parts = {}
         stalled = view.stalled
@@ -110,20 +110,22 @@ class Observer:
             parts[name] = replace(part, cause=cause)
             if seen.failed and view.pending and not stalled:
                 known = cause.message if cause else seen.failed
-                stalled = Trouble(Reason.ROLLOUT_FAILED, f"Deployment {turn.owner[1]}-{name}: {known}{_serving(view)}")
+                stalled = ConditionDetail(
+                    Reason.ROLLOUT_FAILED, f"Deployment {turn.owner[1]}-{name}: {known}{_serving(view)}"
+                )
         return replace(view, stalled=stalled, **parts)  # type: ignore[arg-type]
 
-    async def _cause(self, owner: Name, component: str, seen: Rollout) -> Trouble | None:
+    async def _cause(self, owner: Name, component: str, seen: Rollout) -> ConditionDetail | None:
         ref = Ref("apps", kinds.DEPLOYMENT.name, f"{owner[1]}-{component}")
         selector = f"{names.LABEL_APISVC}={owner[1]},app.kubernetes.io/component={component}"
         return await self._examiner.deployment(ref, seen, namespace=owner[0], selector=selector)
 
-    def unplanned(self, resource: Manifest, trouble: Trouble) -> View:
+    def unplanned(self, resource: Manifest, trouble: ConditionDetail) -> View:
         """The view when there is no plan: what runs goes on, and the status keeps what it said of it."""
         previous = resource.get("status", {})
         owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
         live = self._world.of(owner)
-        own = mine(live, resource["metadata"]["uid"])
+        own = owned(live, resource["metadata"]["uid"])
         scaling_fault, scaling_seconds = autoscaling.assess(live, own, previous, now=self._now())
         is_of_class = trouble.reason == Reason.INVALID_CLASS and _serves_as_asked(resource)
         return View(
@@ -155,16 +157,16 @@ def _serves_as_asked(resource: Manifest) -> bool:
     return not (is_unwell or rollout_gate.is_own(resource) or "deletionTimestamp" in resource["metadata"])
 
 
-def _not_applied(turn: Pass) -> Trouble | None:
+def _not_applied(turn: PassContext) -> ConditionDetail | None:
     """What a person has to clear, and where it is mended when it is in what was asked for."""
     found, class_name = turn.applied.stalled, turn.prepared.class_name
     if found is None or found.reason != Reason.REFUSED or not turn.applied.is_final:
         return found
     or_class = "" if class_name == classes.BUILT_IN else f", or its class {class_name}"
-    return Trouble(Reason.REFUSED, f"{found.message}; mend the ApiService{or_class}")
+    return ConditionDetail(Reason.REFUSED, f"{found.message}; mend the ApiService{or_class}")
 
 
-def _children(own: Mapping[Ref, Child]) -> list[dict[str, Any]]:
+def _children(own: Mapping[Ref, CachedChild]) -> list[dict[str, Any]]:
     return [
         {key: value for key, value in (("group", ref.group), ("kind", ref.kind), ("name", ref.name)) if value}
         | {"uid": child.uid, "hash": child.digest}
@@ -173,22 +175,22 @@ def _children(own: Mapping[Ref, Child]) -> list[dict[str, Any]]:
     ]
 
 
-def _seen(own: Mapping[Ref, Child], component: str) -> Rollout | None:
+def _seen(own: Mapping[Ref, CachedChild], component: str) -> Rollout | None:
     rollouts = [child.facts for child in own.values() if isinstance(child.facts, Rollout) and not child.deleting]
     return next((each for each in rollouts if each.component == component), None)
 
 
-def _part(turn: Pass, own: Mapping[Ref, Child], component: str) -> Part:
+def _part(turn: PassContext, own: Mapping[Ref, CachedChild], component: str) -> Part:
     planned = [each.component for each in turn.wanted() if each.kind is kinds.DEPLOYMENT]
     return Part(wanted=component in planned, seen=_seen(own, component))
 
 
-def _scaling_note(planned: Plan) -> Trouble | None:
+def _scaling_note(planned: Plan) -> ConditionDetail | None:
     notes = [each for each in planned.left_out if each.feature.startswith("scaling")]
-    return Trouble(notes[0].reason, "; ".join(each.message for each in notes)) if notes else None
+    return ConditionDetail(notes[0].reason, "; ".join(each.message for each in notes)) if notes else None
 
 
-def _bindings(turn: Pass) -> list[dict[str, Any]]:
+def _bindings(turn: PassContext) -> list[dict[str, Any]]:
     if turn.prepared.refused or turn.plan.provision_hash is not None:
         return list(turn.previous.get("bindings", ()))
     return listed(turn.plan.bindings, "Ready")
@@ -198,7 +200,7 @@ def _is_contract(ref: Ref) -> bool:
     return ref.kind == kinds.CONFIG_MAP.name and ref.name.endswith("-contract")
 
 
-def _written(turn: Pass, component: str) -> bool:
+def _written(turn: PassContext, component: str) -> bool:
     return Ref("apps", kinds.DEPLOYMENT.name, f"{turn.owner[1]}-{component}") in turn.applied.written
 
 

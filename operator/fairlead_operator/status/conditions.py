@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead_operator.diagnosis.workload_state import Rollout
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 Status = dict[str, Any]
 ALWAYS = ("ApiAvailable", "AutoscalingReady", "Provisioned", "Ready", "WorkerAvailable")
 WHILE_TRUE = ("ClassInvalid", "NotForProduction", "Reconciling", "Stalled")
-NOT_CONFIGURED = Trouble(Reason.NOT_CONFIGURED, "")
+NOT_CONFIGURED = ConditionDetail(Reason.NOT_CONFIGURED, "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +23,7 @@ class Part:
 
     wanted: bool = False
     seen: Rollout | None = None
-    cause: Trouble | None = None
+    cause: ConditionDetail | None = None
 
 
 @dataclass(frozen=True)
@@ -39,11 +39,11 @@ class View:
     class_name: str = ""
     url: str = ""
     paused: bool = False
-    stalled: Trouble | None = None
-    class_fault: Trouble | None = None
-    pending: Trouble | None = None
+    stalled: ConditionDetail | None = None
+    class_fault: ConditionDetail | None = None
+    pending: ConditionDetail | None = None
     provision: Status | None = None
-    provision_cause: Trouble | None = None
+    provision_cause: ConditionDetail | None = None
     bindings: list[Status] = field(default_factory=list)
     children: list[Status] = field(default_factory=list)
     contract: str = ""
@@ -52,7 +52,7 @@ class View:
     scaled: bool = False
     scaling_fault: str = ""
     scaling_seconds: float | None = None
-    scaling_note: Trouble | None = None
+    scaling_note: ConditionDetail | None = None
     left_out: tuple[str, ...] = ()
     embedded: bool = False
     serving: Status | None = None
@@ -99,10 +99,10 @@ def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
         yield "Warning", ready["reason"], ready["message"]
 
 
-def told(found: Mapping[str, Any], condition: str) -> Trouble | None:
+def told(found: Mapping[str, Any], condition: str) -> ConditionDetail | None:
     """What a condition says; None when there is none of that type."""
     said = _by_type(found).get(condition)
-    return Trouble(said["reason"], said["message"]) if said else None
+    return ConditionDetail(said["reason"], said["message"]) if said else None
 
 
 def progresses(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
@@ -123,7 +123,7 @@ def step(found: Mapping[str, Any]) -> tuple[Any, ...]:
     return found.get("observedGeneration"), ready.get("reason"), ready.get("message"), found.get("provision")
 
 
-def _conditions(view: View) -> dict[str, tuple[str, Trouble]]:
+def _conditions(view: View) -> dict[str, tuple[str, ConditionDetail]]:
     found = {
         "Provisioned": _provisioned(view),
         "ApiAvailable": _available(view.api, "the API"),
@@ -139,68 +139,71 @@ def _conditions(view: View) -> dict[str, tuple[str, Trouble]]:
         found["ClassInvalid"] = ("True", view.class_fault)
     if view.embedded:
         text = "documents are kept in the pod and lost with it; choose another datastore for production"
-        found["NotForProduction"] = ("True", Trouble(Reason.EMBEDDED_STORE, text))
+        found["NotForProduction"] = ("True", ConditionDetail(Reason.EMBEDDED_STORE, text))
     return found
 
 
-def _ready(view: View) -> tuple[str, Trouble]:
+def _ready(view: View) -> tuple[str, ConditionDetail]:
     if view.stalled:
         return "False", view.stalled
     if view.pending:
         of_job = view.provision_cause if view.pending.reason == Reason.PROVISIONING else None
         cause = of_job or view.api.cause or view.worker.cause
-        return "Unknown", Trouble(view.pending.reason, cause.message) if cause else view.pending
+        return "Unknown", ConditionDetail(view.pending.reason, cause.message) if cause else view.pending
     for part, name in ((view.api, "the API"), (view.worker, "the worker")):
         state, trouble = _available(part, name)
         if state != "True":
             return "False", trouble
     if view.class_fault:
-        return "True", Trouble(Reason.READY, "what was applied last serves; its class cannot be used: see ClassInvalid")
-    return "True", Trouble(Reason.READY, "; ".join(("all children are applied and serve", *view.left_out)))
+        return "True", ConditionDetail(
+            Reason.READY, "what was applied last serves; its class cannot be used: see ClassInvalid"
+        )
+    return "True", ConditionDetail(Reason.READY, "; ".join(("all children are applied and serve", *view.left_out)))
 
 
-def _provisioned(view: View) -> tuple[str, Trouble]:
+def _provisioned(view: View) -> tuple[str, ConditionDetail]:
     state = (view.provision or {}).get("state")
     if state is None:
         return ("True", NOT_CONFIGURED) if view.image else ("Unknown", view.stalled or _waiting())
     if state == "Succeeded":
-        return "True", Trouble(Reason.PROVISIONED, "")
+        return "True", ConditionDetail(Reason.PROVISIONED, "")
     if state == "Failed":
-        return "False", view.provision_cause or view.stalled or Trouble(Reason.PROVISION_FAILED, "")
-    return "Unknown", view.provision_cause or Trouble(Reason.PROVISIONING, "the provision Job runs")
+        return "False", view.provision_cause or view.stalled or ConditionDetail(Reason.PROVISION_FAILED, "")
+    return "Unknown", view.provision_cause or ConditionDetail(Reason.PROVISIONING, "the provision Job runs")
 
 
-def _available(part: Part, name: str) -> tuple[str, Trouble]:
+def _available(part: Part, name: str) -> tuple[str, ConditionDetail]:
     if not part.wanted:
         return "True", NOT_CONFIGURED
     if part.seen is None:
         return "Unknown", part.cause or _waiting()
     if part.seen.available:
-        return "True", Trouble(Reason.AVAILABLE, "")
-    return "False", part.cause or Trouble(Reason.UNAVAILABLE, f"too few pods of {name} are ready")
+        return "True", ConditionDetail(Reason.AVAILABLE, "")
+    return "False", part.cause or ConditionDetail(Reason.UNAVAILABLE, f"too few pods of {name} are ready")
 
 
-def _autoscaling(view: View) -> tuple[str, Trouble]:
+def _autoscaling(view: View) -> tuple[str, ConditionDetail]:
     if view.scaling_fault:
-        return "False", Trouble(Reason.SCALER_FAILED, view.scaling_fault)
+        return "False", ConditionDetail(Reason.SCALER_FAILED, view.scaling_fault)
     if view.scaling_note:
         return "True", view.scaling_note
-    return "True", Trouble(Reason.SCALING, "") if view.scaled else NOT_CONFIGURED
+    return "True", ConditionDetail(Reason.SCALING, "") if view.scaled else NOT_CONFIGURED
 
 
-def _waiting() -> Trouble:
-    return Trouble(Reason.WAITING, "nothing has been rolled out yet")
+def _waiting() -> ConditionDetail:
+    return ConditionDetail(Reason.WAITING, "nothing has been rolled out yet")
 
 
 def _paused(view: View, previous: Mapping[str, Any], now: str) -> Status:
     kept = {
-        key: (value["status"], Trouble(value["reason"], value["message"])) for key, value in _by_type(previous).items()
+        key: (value["status"], ConditionDetail(value["reason"], value["message"]))
+        for key, value in _by_type(previous).items()
     }
     conditions = {key: value for key, value in kept.items() if key not in {"Reconciling", "Stalled"}}
     for name in ALWAYS:
         conditions.setdefault(name, ("Unknown", _waiting()))
     text = "the annotation fairlead.dev/paused is set; remove it to go on"
-    conditions["Ready"] = ("Unknown", Trouble(Reason.PAUSED, text))
+    conditions["Ready"] = ("Unknown", ConditionDetail(Reason.PAUSED, text))
     observed = view.generation
     return dict(previous) | {
         "observedGeneration": observed,
@@ -209,7 +212,7 @@ def _paused(view: View, previous: Mapping[str, Any], now: str) -> Status:
 
 
 def _stamp(
-    conditions: Mapping[str, tuple[str, Trouble]], previous: Mapping[str, Any], generation: int, now: str
+    conditions: Mapping[str, tuple[str, ConditionDetail]], previous: Mapping[str, Any], generation: int, now: str
 ) -> list[Status]:
     old = _by_type(previous)
     stamped = []

@@ -53,7 +53,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ConditionDetail:
     """A reason and what a human needs to know about this case of it. The text holds nothing that changes by itself."""
 
     reason: str

@@ -25,7 +25,7 @@ class _Budget:
     last: tuple[str, str] = ("", "")
 
 
-class Announcer:
+class EventRecorder:
     """`clock` in seconds for the limit; `now` as RFC 3339 for the Event."""
 
     def __init__(self, client: Client, *, identity: str, clock: Callable[[], float], now: Callable[[], str]) -> None:

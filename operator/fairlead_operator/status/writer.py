@@ -11,7 +11,7 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from fairlead_operator.cache.cache import World
+from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.store import Name
 from fairlead_operator.drift.fresh_read import confirm
 from fairlead_operator.errors import Invalid, OperatorError
@@ -28,13 +28,13 @@ DUE = -math.inf
 Announce = Callable[[Manifest, str, str, str], Awaitable[None]]
 
 
-class Reporter:
+class StatusWriter:
     """`busy` says whether the cluster is slow from much work, `now` gives the time as RFC 3339, `clock` in seconds."""
 
     def __init__(
         self,
         client: Client,
-        world: World,
+        world: ClusterCache,
         *,
         announce: Announce,
         busy: Callable[[], bool],

@@ -184,10 +184,10 @@ def test_a_provision_job_that_succeeded_is_not_run_again(admin: Client, operator
 def test_what_users_add_and_scale_and_restart_is_theirs(admin: Client, operator: Running, orders: Resource) -> None:
     deployment, service = orders.child("Deployment", "api"), orders.child("Service", "api")
     restart = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
-    mine = {"metadata": {"labels": {"team": "shop"}, "annotations": {"shop.example/owner": "me"}}}
+    owned = {"metadata": {"labels": {"team": "shop"}, "annotations": {"shop.example/owner": "me"}}}
     count = len(operator.child_writes(orders.name))
-    admin.merge(service, mine | {"spec": {"externalIPs": ["192.0.2.1"]}})
-    admin.merge(deployment, mine | {"spec": {"replicas": 3, "template": {"metadata": {"annotations": restart}}}})
+    admin.merge(service, owned | {"spec": {"externalIPs": ["192.0.2.1"]}})
+    admin.merge(deployment, owned | {"spec": {"replicas": 3, "template": {"metadata": {"annotations": restart}}}})
     operator.settle()
     orders.edit(api={"title": "Other"})
     orders.until("Ready", "True")

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from fairlead_operator.cache.informer import Informer
 from fairlead_operator.cache.liveness import Contact, Pulse
-from fairlead_operator.cache.store import Child, Name, Store
+from fairlead_operator.cache.store import CachedChild, Name, Store
 from fairlead_operator.errors import OperatorError, Unreachable
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
@@ -38,8 +38,12 @@ class Times:
 
 
 def informer(
-    client: Client, store: Store[Child], times: Times, *, read: Callable[[dict[str, Any]], Child] = Child.read
-) -> Informer[Child]:
+    client: Client,
+    store: Store[CachedChild],
+    times: Times,
+    *,
+    read: Callable[[dict[str, Any]], CachedChild] = CachedChild.read,
+) -> Informer[CachedChild]:
     """One that follows ConfigMaps."""
     return Informer(
         client,
@@ -53,7 +57,7 @@ def informer(
     )
 
 
-async def go(following: Informer[Child], times: Times) -> None:
+async def go(following: Informer[CachedChild], times: Times) -> None:
     """Let it run until the rounds are over."""
     task = asyncio.create_task(following.run())
     over = asyncio.create_task(times.over.wait())
@@ -80,7 +84,7 @@ class Scripted:
         self.gathered: list[float] = []
         self.times = Times(len(windows))
 
-    async def read_all(self, kind: Kind, _: object, **__: str) -> tuple[list[tuple[Name, Child]], str]:
+    async def read_all(self, kind: Kind, _: object, **__: str) -> tuple[list[tuple[Name, CachedChild]], str]:
         self.asked.append("list")
         return [], "10"
 
@@ -101,7 +105,7 @@ class Scripted:
 
 async def follow(server: Scripted) -> Times:
     """Let an informer go through all windows of the script."""
-    times, store = server.times, Store[Child]()
+    times, store = server.times, Store[CachedChild]()
     client = cast("Client", server)
     await go(informer(client, store, times), times)
     return times

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.kube.client import Client
 from fairlead_operator.reconcile.applier import AT_ONCE, Applied, Applier
 
@@ -48,15 +48,15 @@ class Server:
         return web.json_response(body | {"metadata": body["metadata"] | more})
 
 
-async def bring(client: Client, world: World, applier: Applier) -> Applied:
+async def bring(client: Client, world: ClusterCache, applier: Applier) -> Applied:
     applied = Applied()
-    wanted = [Wanted.of(config_map(number)) for number in range(10)]
+    wanted = [DesiredChild.of(config_map(number)) for number in range(10)]
     await applier.bring(OWNER, "u", wanted, applied=applied)
     return applied
 
 
 async def test_children_are_written_a_few_at_a_time_in_their_order() -> None:
-    server, world = Server(), World()
+    server, world = Server(), ClusterCache()
     async with serving(server.answer) as client:
         applied = await bring(client, world, Applier(client, world))
     assert server.most == AT_ONCE
@@ -65,7 +65,7 @@ async def test_children_are_written_a_few_at_a_time_in_their_order() -> None:
 
 
 async def test_children_that_are_as_they_should_be_are_not_written_again() -> None:
-    server, world = Server(), World()
+    server, world = Server(), ClusterCache()
     async with serving(server.answer) as client:
         applier = Applier(client, world)
         await bring(client, world, applier)
@@ -77,7 +77,7 @@ async def test_children_that_are_as_they_should_be_are_not_written_again() -> No
 
 @pytest.mark.parametrize("code", [400, 403, 422])
 async def test_a_child_that_is_refused_is_told_and_the_others_are_written(code: int) -> None:
-    server, world = Server(refused="orders-3", code=code), World()
+    server, world = Server(refused="orders-3", code=code), ClusterCache()
     async with serving(server.answer) as client:
         applied = await bring(client, world, Applier(client, world))
     assert len(applied.written) == 9
@@ -89,7 +89,7 @@ async def test_a_child_that_is_refused_is_told_and_the_others_are_written(code: 
 
 
 async def test_a_child_that_the_server_fails_to_write_is_an_error_to_try_again() -> None:
-    server, world = Server(refused="orders-3", code=500), World()
+    server, world = Server(refused="orders-3", code=500), ClusterCache()
     async with serving(server.answer) as client:
         applied = await bring(client, world, Applier(client, world))
     assert len(applied.written) == 9

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.cache.store import Child
+from fairlead_operator.cache.store import CachedChild
 from fairlead_operator.diagnosis.autoscaling import assess, news_seconds
 from fairlead_operator.diagnosis.workload_state import Rollout, Scaler
 from fairlead_operator.drift.inventory import Ref
@@ -23,11 +23,11 @@ WELL = Scaler("worker")
 TEXT = f"{HPA}: NoMetrics: none"
 
 
-def child(facts: Any, *, uid: str = "", owner_uid: str = "ours", deleting: bool = False) -> Child:
-    return Child(uid, 1, ("shop", "orders"), owner_uid, deleting, "", facts)
+def child(facts: Any, *, uid: str = "", owner_uid: str = "ours", deleting: bool = False) -> CachedChild:
+    return CachedChild(uid, 1, ("shop", "orders"), owner_uid, deleting, "", facts)
 
 
-def rollout(since: str = LONG_AGO, *, available: bool = True) -> Child:
+def rollout(since: str = LONG_AGO, *, available: bool = True) -> CachedChild:
     seen = Rollout("worker", complete=True, failed="", available=available, replicas="1/1", refused="")
     return child(Rollout(**{name: getattr(seen, name) for name in seen.__slots__} | {"available_since": since}))
 
@@ -74,7 +74,7 @@ def told(message: str) -> dict[str, Any]:
     ],
 )
 def test_a_fault_is_told_when_it_has_lasted(
-    own: dict[Ref, Child], previous: dict[str, Any], expected: tuple[str, float | None]
+    own: dict[Ref, CachedChild], previous: dict[str, Any], expected: tuple[str, float | None]
 ) -> None:
     assert assess(own, own, previous, now=NOW) == expected
 

@@ -3,9 +3,9 @@
 import pytest
 from aiohttp import web
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Child, Whole
-from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.store import CachedChild, CachedResource
+from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.errors import Outdated
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
@@ -27,12 +27,12 @@ def resource(version: int) -> dict[str, object]:
     return {"metadata": metadata, "spec": {}, "status": {"conditions": []}}
 
 
-def listed(version: int, *, acted_on: bool = True) -> World:
+def listed(version: int, *, acted_on: bool = True) -> ClusterCache:
     """A world that knows the resource from a list, with a status or without."""
-    world, told = World(), resource(version)
+    world, told = ClusterCache(), resource(version)
     if not acted_on:
         told["status"] = {"observedGeneration": -1}
-    world.services.replace([(OWNER, Whole.read(told))], version=version)
+    world.services.replace([(OWNER, CachedResource.read(told))], version=version)
     return world
 
 
@@ -59,15 +59,15 @@ class Server:
 READ, WRITTEN = "GET shop/apisvcs/orders", "PATCH shop/configmaps/orders"
 
 
-async def bring(client: Client, world: World) -> None:
-    await Applier(client, world).bring(OWNER, "u", [Wanted.of(MANIFEST)], applied=Applied())
+async def bring(client: Client, world: ClusterCache) -> None:
+    await Applier(client, world).bring(OWNER, "u", [DesiredChild.of(MANIFEST)], applied=Applied())
 
 
 async def test_what_a_list_told_of_is_read_once_before_the_first_write() -> None:
     server, world = Server(5), listed(5)
     async with serving(server.answer) as client:
         await bring(client, world)
-        await bring(client, World(services=world.services))
+        await bring(client, ClusterCache(services=world.services))
     assert server.asked == [READ, WRITTEN, WRITTEN]
 
 
@@ -80,10 +80,10 @@ async def test_what_is_not_as_the_list_told_is_not_carried_out(version: int | No
     async with serving(server.answer) as client:
         with pytest.raises(Outdated):
             await bring(client, world)
-        child = Child("c", 1, OWNER, "u", False, "")
+        child = CachedChild("c", 1, OWNER, "u", False, "")
         if version is None:
             with pytest.raises(Outdated):
-                await Applier(client, world).delete(OWNER, Wanted.of(MANIFEST).ref, child)
+                await Applier(client, world).delete(OWNER, DesiredChild.of(MANIFEST).ref, child)
     assert set(server.asked) == {READ}
     record = world.services.get(OWNER)
     assert record is not None
@@ -115,8 +115,8 @@ async def test_nothing_that_is_there_is_changed_on_the_word_of_a_list_of_before_
 
 async def test_where_there_is_nothing_to_write_nothing_is_read() -> None:
     server, world = Server(5), listed(5)
-    wanted = Wanted.of(MANIFEST)
-    world.children[kinds.CONFIG_MAP].put(OWNER, Child("c", 1, OWNER, "u", False, wanted.digest))
+    wanted = DesiredChild.of(MANIFEST)
+    world.children[kinds.CONFIG_MAP].put(OWNER, CachedChild("c", 1, OWNER, "u", False, wanted.digest))
     async with serving(server.answer) as client:
         await bring(client, world)
     assert server.asked == []
@@ -124,7 +124,7 @@ async def test_where_there_is_nothing_to_write_nothing_is_read() -> None:
 
 async def test_what_a_watch_told_of_needs_no_confirmation() -> None:
     server, world = Server(6), listed(5)
-    world.services.put(OWNER, Whole.read(resource(6)))
+    world.services.put(OWNER, CachedResource.read(resource(6)))
     async with serving(server.answer) as client:
         await bring(client, world)
     assert server.asked == [WRITTEN]

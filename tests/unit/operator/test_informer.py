@@ -9,7 +9,7 @@ import pytest
 from aiohttp import web
 
 from fairlead_operator.cache.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS
-from fairlead_operator.cache.store import Child, Store
+from fairlead_operator.cache.store import CachedChild, Store
 from fairlead_operator.cache.watch_windows import FEW, MANY
 from fairlead_operator.errors import OperatorError, Unreachable
 
@@ -23,11 +23,11 @@ async def run(
     answer: Callable[[web.Request], Awaitable[web.StreamResponse]],
     rounds: int,
     *,
-    read: Callable[[dict[str, Any]], Child] = Child.read,
-) -> tuple[Store[Child], Times, list[tuple[str, bool]]]:
+    read: Callable[[dict[str, Any]], CachedChild] = CachedChild.read,
+) -> tuple[Store[CachedChild], Times, list[tuple[str, bool]]]:
     """Let an informer go `rounds` times around; the store, the pauses, and what the listener was told."""
     told: list[tuple[str, bool]] = []
-    store: Store[Child] = Store(lambda name, before, after: told.append((name[1], after is not None)))
+    store: Store[CachedChild] = Store(lambda name, before, after: told.append((name[1], after is not None)))
     times = Times(rounds)
     async with serving(answer) as client:
         await go(informer(client, store, times, read=read), times)
@@ -168,9 +168,9 @@ async def test_what_is_told_again_is_neither_read_nor_told_again_and_what_went_s
     log = Log(*LIFE)
     read: list[int] = []
 
-    def counting(live: dict[str, Any]) -> Child:
+    def counting(live: dict[str, Any]) -> CachedChild:
         read.append(version(live))
-        return Child.read(live)
+        return CachedChild.read(live)
 
     _, _, told = await run(log.answer, 4, read=counting)
     assert log.asked == [10, 10, 15, 15]
@@ -181,9 +181,9 @@ async def test_what_is_told_again_is_neither_read_nor_told_again_and_what_went_s
 async def test_a_list_reads_only_what_it_did_not_know() -> None:
     read: list[int] = []
 
-    def counting(live: dict[str, Any]) -> Child:
+    def counting(live: dict[str, Any]) -> CachedChild:
         read.append(version(live))
-        return Child.read(live)
+        return CachedChild.read(live)
 
     lists = 0
 
@@ -237,9 +237,9 @@ async def test_windows_of_all_kinds_do_not_end_in_step() -> None:
 async def test_what_is_told_again_is_not_read_again() -> None:
     reads: list[tuple[str, str]] = []
 
-    def read(live: dict[str, Any]) -> Child:
+    def read(live: dict[str, Any]) -> CachedChild:
         reads.append((live["metadata"]["name"], live["metadata"]["resourceVersion"]))
-        return Child.read(live)
+        return CachedChild.read(live)
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if not is_watch(request):
@@ -262,9 +262,9 @@ async def test_another_object_of_the_same_name_and_version_is_read() -> None:
 
     seen: list[str] = []
 
-    def read(live: dict[str, Any]) -> Child:
+    def read(live: dict[str, Any]) -> CachedChild:
         seen.append(live["metadata"]["uid"])
-        return Child.read(live)
+        return CachedChild.read(live)
 
     await run(answer, 1, read=read)
     assert seen == ["before"], "a store keeps what it has at the same version"
@@ -303,7 +303,7 @@ async def test_a_kind_that_may_not_be_read_does_not_keep_the_others_waiting(code
 
     times = Times(1)
     async with serving(answer) as client:
-        store: Store[Child] = Store()
+        store: Store[CachedChild] = Store()
         following = informer(client, store, times)
         task = asyncio.create_task(following.run())
         await times.over.wait()

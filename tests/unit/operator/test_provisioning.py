@@ -7,12 +7,12 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Child
-from fairlead_operator.diagnosis.inspector import Examiner
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.store import CachedChild
+from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.diagnosis.job_result import MOST_BINDINGS, parse, words
 from fairlead_operator.diagnosis.workload_state import JobEnd
-from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.kube.client import Client
 from fairlead_operator.reconcile.applier import Applied, Applier
 from fairlead_operator.reconcile.provisioning import Provisioner, Provisioning
@@ -86,8 +86,8 @@ def test_what_a_message_says_is_wrong(message: str, expected: str) -> None:
 
 OWNER = ("shop", "orders")
 JOB = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "orders-provision-abc", "namespace": "shop"}}
-WANTED = Wanted.of(JOB)
-OTHER = Wanted.of(JOB | {"spec": {"template": "of another image"}})
+WANTED = DesiredChild.of(JOB)
+OTHER = DesiredChild.of(JOB | {"spec": {"template": "of another image"}})
 NOW = "2026-01-01T00:10:00Z"
 STARTED = "2026-01-01T00:09:00Z"
 SUCCEEDED = JobEnd("Succeeded", started_at=STARTED, ended_at=NOW)
@@ -131,8 +131,8 @@ class Stage:
 
     def start(self) -> None:
         """A new operator."""
-        world = World()
-        examiner = Examiner(self._client, world, busy=lambda: self.busy, now=lambda: self.now)
+        world = ClusterCache()
+        examiner = Inspector(self._client, world, busy=lambda: self.busy, now=lambda: self.now)
         self._provisioner = Provisioner(Applier(self._client, world), examiner)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -144,10 +144,16 @@ class Stage:
         return web.json_response({"metadata": metadata, "spec": {}})
 
     async def advance(
-        self, end: JobEnd | None, *, uid: str = "u", wanted: Wanted = WANTED, again: bool = False, told: bool = True
+        self,
+        end: JobEnd | None,
+        *,
+        uid: str = "u",
+        wanted: DesiredChild = WANTED,
+        again: bool = False,
+        told: bool = True,
     ) -> Provisioning:
         """One step while the Job is such, or absent. `told`: the status is written afterwards."""
-        job = Child(f"job-{self.jobs}", 1, OWNER, uid, deleting=False, digest="", facts=end)
+        job = CachedChild(f"job-{self.jobs}", 1, OWNER, uid, deleting=False, digest="", facts=end)
         found = await self._provisioner.advance(
             OWNER,
             uid,
@@ -371,13 +377,13 @@ async def test_a_result_that_was_replaced_before_the_status_told_of_it_is_no_res
 
     async with serving(answer) as client:
         provisioner = Provisioner(
-            Applier(client, World()), Examiner(client, World(), busy=lambda: False, now=lambda: NOW)
+            Applier(client, ClusterCache()), Inspector(client, ClusterCache(), busy=lambda: False, now=lambda: NOW)
         )
 
         async def advance(expected: str, *, is_there: bool) -> Provisioning:
-            job = Child("job", 1, OWNER, "u", deleting=False, digest="", facts=SUCCEEDED)
+            job = CachedChild("job", 1, OWNER, "u", deleting=False, digest="", facts=SUCCEEDED)
             name = f"orders-provision-{expected}"
-            wanted = Wanted.of(JOB | {"metadata": {"name": name, "namespace": "shop"}})
+            wanted = DesiredChild.of(JOB | {"metadata": {"name": name, "namespace": "shop"}})
             return await provisioner.advance(
                 OWNER,
                 "u",

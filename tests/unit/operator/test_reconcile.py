@@ -5,10 +5,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Name, Store, Whole
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.store import CachedResource, Name, Store
 from fairlead_operator.plan import Capabilities
-from fairlead_operator.reconcile.planner import Preparer
+from fairlead_operator.reconcile.planner import Planner
 from fairlead_operator.reconcile.reconciler import Reconciler
 from fairlead_operator.reconcile.rollout_gate import Rollouts
 
@@ -41,7 +41,7 @@ async def test_what_the_answer_to_a_status_write_is_the_first_to_tell_of_is_not_
 ) -> None:
     heard: list[int] = []
 
-    def changed(_: Name, before: Whole | None, after: Whole | None) -> None:
+    def changed(_: Name, before: CachedResource | None, after: CachedResource | None) -> None:
         if before is not None and after is not None:
             heard.append(after.content["metadata"]["generation"])
 
@@ -49,8 +49,8 @@ async def test_what_the_answer_to_a_status_write_is_the_first_to_tell_of_is_not_
         assert request.path.endswith("/orders/status")
         return web.json_response(resource(7, **change) | {"status": (await request.json())[1]["value"]})
 
-    world = World(services=Store(changed))
-    world.services.put(OWNER, Whole.read(resource(5)))
+    world = ClusterCache(services=Store(changed))
+    world.services.put(OWNER, CachedResource.read(resource(5)))
 
     async def announce(*_: Any) -> None:
         """Nobody listens."""
@@ -59,7 +59,7 @@ async def test_what_the_answer_to_a_status_write_is_the_first_to_tell_of_is_not_
         reconciler = Reconciler(
             client,
             world,
-            preparer=Preparer(image="image"),
+            preparer=Planner(image="image"),
             rollouts=Rollouts(world, start=lambda name: None),
             capabilities=Capabilities,
             announce=announce,
@@ -69,5 +69,5 @@ async def test_what_the_answer_to_a_status_write_is_the_first_to_tell_of_is_not_
         )
         await reconciler.reconcile(OWNER)
     # Whoever watches tells it again, at the same version, and that is no news any more.
-    world.services.put(OWNER, Whole.read(resource(7, **change)))
+    world.services.put(OWNER, CachedResource.read(resource(7, **change)))
     assert heard == told

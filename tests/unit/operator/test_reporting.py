@@ -8,36 +8,38 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Whole
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.store import CachedResource
 from fairlead_operator.errors import ApiError, Outdated
 from fairlead_operator.kube.client import Client
 from fairlead_operator.status.conditions import View
-from fairlead_operator.status.reasons import Reason, Trouble
-from fairlead_operator.status.writer import BUSY_SECONDS, DETAIL_SECONDS, Reporter
+from fairlead_operator.status.reasons import ConditionDetail, Reason
+from fairlead_operator.status.writer import BUSY_SECONDS, DETAIL_SECONDS, StatusWriter
 
 from .server import fault, serving
 
 OWNER = ("shop", "orders")
 WELL = View(generation=1, image="image:1")
-PROVISIONING = replace(WELL, pending=Trouble(Reason.PROVISIONING, "the Job runs"), provision={"state": "Running"})
-ROLLING = replace(WELL, pending=Trouble(Reason.ROLLING_OUT, "not yet"), provision={"state": "Succeeded"})
+PROVISIONING = replace(
+    WELL, pending=ConditionDetail(Reason.PROVISIONING, "the Job runs"), provision={"state": "Running"}
+)
+ROLLING = replace(WELL, pending=ConditionDetail(Reason.ROLLING_OUT, "not yet"), provision={"state": "Succeeded"})
 DETAIL = replace(ROLLING, children=[{"kind": "Service", "name": "orders-api"}])
-STALLED = replace(WELL, stalled=Trouble(Reason.CONFLICT, "there already"))
+STALLED = replace(WELL, stalled=ConditionDetail(Reason.CONFLICT, "there already"))
 
 
 class Stage:
     """A resource whose status is what was written last, and a clock that moves by hand."""
 
     def __init__(
-        self, client: Client, world: World, written: list[dict[str, Any]], refusals: list[int] | None = None
+        self, client: Client, world: ClusterCache, written: list[dict[str, Any]], refusals: list[int] | None = None
     ) -> None:
         self.now = 100.0
         self.busy = False
         self.refusals = refusals if refusals is not None else []  # codes of the next answers
         self.world = world
         self.written = written
-        self.reporter = Reporter(
+        self.reporter = StatusWriter(
             client,
             world,
             announce=self._announce,
@@ -61,9 +63,9 @@ class Stage:
 
 @pytest_asyncio.fixture
 async def stage() -> AsyncIterator[Stage]:
-    world, written, refusals = World(), [], []
+    world, written, refusals = ClusterCache(), [], []
     metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "5", "generation": 1}
-    world.services.put(OWNER, Whole.read({"metadata": metadata, "spec": {}}))
+    world.services.put(OWNER, CachedResource.read({"metadata": metadata, "spec": {}}))
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if refusals:
@@ -155,16 +157,16 @@ async def test_a_class_that_cannot_become_another_one_waits(stage: Stage, spec: 
     assert known is not None
     content = known.content
     content["metadata"]["resourceVersion"] = "6"
-    stage.world.services.put(OWNER, Whole.read(content | {"spec": spec}))
+    stage.world.services.put(OWNER, CachedResource.read(content | {"spec": spec}))
     assert await stage.tell(replace(PROVISIONING, class_name=name)) == (0, BUSY_SECONDS)
 
 
 @pytest.mark.parametrize("code", [404, 422], ids=["gone", "another has its name"])
 async def test_nothing_is_announced_of_a_resource_that_is_gone(code: int) -> None:
-    world, announced = World(), []
+    world, announced = ClusterCache(), []
     metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "5", "generation": 1}
     resource = {"metadata": metadata, "spec": {}}
-    world.services.put(OWNER, Whole.read(resource))
+    world.services.put(OWNER, CachedResource.read(resource))
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.method == "GET":
@@ -175,7 +177,7 @@ async def test_nothing_is_announced_of_a_resource_that_is_gone(code: int) -> Non
         announced.append((kind, reason, message))
 
     async with serving(answer) as client:
-        reporter = Reporter(
+        reporter = StatusWriter(
             client, world, announce=announce, busy=lambda: False, now=lambda: "2026-01-01T00:00:00Z", clock=lambda: 0.0
         )
         await reporter.report(resource, STALLED)
@@ -185,8 +187,8 @@ async def test_nothing_is_announced_of_a_resource_that_is_gone(code: int) -> Non
 async def test_a_status_is_not_written_over_one_that_the_list_did_not_know() -> None:
     """The list told of version 5; meanwhile somebody wrote a status, and it is at version 9."""
     metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "5", "generation": 1}
-    world, patches = World(), []
-    world.services.replace([(OWNER, Whole.read({"metadata": metadata, "spec": {}}))], version=5)
+    world, patches = ClusterCache(), []
+    world.services.replace([(OWNER, CachedResource.read({"metadata": metadata, "spec": {}}))], version=5)
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.method == "PATCH":
@@ -205,7 +207,7 @@ async def test_a_status_is_not_written_over_one_that_the_list_did_not_know() -> 
 
 async def test_after_a_lost_answer_the_next_status_goes_on_from_what_is_there() -> None:
     metadata = {"name": "orders", "namespace": "shop", "uid": "u", "generation": 1}
-    world, live, patches = World(), {"version": 5}, []
+    world, live, patches = ClusterCache(), {"version": 5}, []
 
     def resource() -> dict[str, Any]:
         return {"metadata": metadata | {"resourceVersion": str(live["version"])}, "spec": {}}
@@ -220,7 +222,7 @@ async def test_after_a_lost_answer_the_next_status_goes_on_from_what_is_there() 
         live["version"] += 1
         return fault(504) if len(patches) == 1 else web.json_response(resource())
 
-    world.services.put(OWNER, Whole.read(resource()))
+    world.services.put(OWNER, CachedResource.read(resource()))
     async with serving(answer) as client:
         stage = Stage(client, world, [])
         with pytest.raises(ApiError):
@@ -239,7 +241,7 @@ async def test_a_status_goes_on_from_one_that_was_told_of_during_the_pass(stage:
     at_begin = begun.content
     told = [each | {"lastTransitionTime": "2025-01-01T00:00:00Z"} for each in at_begin["status"]["conditions"]]
     newer = at_begin["metadata"] | {"resourceVersion": "99"}
-    stage.world.services.put(OWNER, Whole.read(at_begin | {"metadata": newer, "status": {"conditions": told}}))
+    stage.world.services.put(OWNER, CachedResource.read(at_begin | {"metadata": newer, "status": {"conditions": told}}))
     await stage.reporter.report(at_begin, STALLED)
     times = {each["type"]: each["lastTransitionTime"] for each in stage.written[-1]["conditions"]}
     assert times["Ready"] == "2026-01-01T00:00:00Z"

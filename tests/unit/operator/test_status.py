@@ -7,7 +7,7 @@ import pytest
 
 from fairlead_operator.diagnosis.workload_state import Rollout
 from fairlead_operator.status.conditions import Part, View, assess, progresses, step, told, transitions
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 from ...kstatus import kstatus_check, reading
 
@@ -23,44 +23,46 @@ WELL = View(
     image="image:1",
     scaled=True,
 )
-ROLLING = replace(WELL, pending=Trouble(Reason.ROLLING_OUT, "not yet"), api=Part(True))
+ROLLING = replace(WELL, pending=ConditionDetail(Reason.ROLLING_OUT, "not yet"), api=Part(True))
 CASES: dict[str, tuple[View, str, str, str]] = {
     "all is well": (WELL, "True", "Ready", "Current"),
     "the first pass": (ROLLING, "Unknown", "RollingOut", "InProgress"),
     "a rollout with a cause": (
-        replace(ROLLING, api=Part(True, DOWN, Trouble(Reason.IMAGE_PULL, "no image"))),
+        replace(ROLLING, api=Part(True, DOWN, ConditionDetail(Reason.IMAGE_PULL, "no image"))),
         "Unknown",
         "RollingOut",
         "InProgress",
     ),
     "pods went away later": (replace(WELL, api=Part(True, DOWN)), "False", "Unavailable", "InProgress"),
     "pods crash later": (
-        replace(WELL, api=Part(True, DOWN, Trouble(Reason.CRASHING, "exit code 1"))),
+        replace(WELL, api=Part(True, DOWN, ConditionDetail(Reason.CRASHING, "exit code 1"))),
         "False",
         "Crashing",
         "InProgress",
     ),
     "the worker is down": (replace(WELL, worker=Part(True, DOWN)), "False", "Unavailable", "InProgress"),
     "a limit of the class": (
-        replace(WELL, stalled=Trouble(Reason.CLASS_LIMITS, "no"), pending=Trouble(Reason.APPLYING, "")),
+        replace(WELL, stalled=ConditionDetail(Reason.CLASS_LIMITS, "no"), pending=ConditionDetail(Reason.APPLYING, "")),
         "False",
         "ClassLimits",
         "Failed",
     ),
     "a class that cannot be used, though what was asked for serves": (
-        replace(WELL, class_fault=Trouble(Reason.INVALID_CLASS, "no label")),
+        replace(WELL, class_fault=ConditionDetail(Reason.INVALID_CLASS, "no label")),
         "True",
         "Ready",
         "Current",
     ),
     "a class that cannot be used, and pods that went away": (
-        replace(WELL, class_fault=Trouble(Reason.INVALID_CLASS, "no label"), api=Part(True, DOWN)),
+        replace(WELL, class_fault=ConditionDetail(Reason.INVALID_CLASS, "no label"), api=Part(True, DOWN)),
         "False",
         "Unavailable",
         "InProgress",
     ),
     "provisioning failed": (
-        replace(WELL, provision={"hash": "1", "state": "Failed"}, stalled=Trouble(Reason.PROVISION_FAILED, "no")),
+        replace(
+            WELL, provision={"hash": "1", "state": "Failed"}, stalled=ConditionDetail(Reason.PROVISION_FAILED, "no")
+        ),
         "False",
         "ProvisionFailed",
         "Failed",
@@ -69,8 +71,8 @@ CASES: dict[str, tuple[View, str, str, str]] = {
         replace(
             WELL,
             provision={"hash": "1", "state": "Running"},
-            pending=Trouble(Reason.PROVISIONING, "it runs"),
-            provision_cause=Trouble(Reason.MISSING_SECRET, "no Secret"),
+            pending=ConditionDetail(Reason.PROVISIONING, "it runs"),
+            provision_cause=ConditionDetail(Reason.MISSING_SECRET, "no Secret"),
         ),
         "Unknown",
         "Provisioning",
@@ -79,7 +81,7 @@ CASES: dict[str, tuple[View, str, str, str]] = {
     "an embedded store": (replace(WELL, embedded=True, provision=None), "True", "Ready", "Current"),
     "paused": (View(3, paused=True), "Unknown", "Paused", "InProgress"),
     "nothing known but a missing class": (
-        View(3, stalled=Trouble(Reason.CLASS_NOT_FOUND, "no class"), api=Part(True)),
+        View(3, stalled=ConditionDetail(Reason.CLASS_NOT_FOUND, "no class"), api=Part(True)),
         "False",
         "ClassNotFound",
         "Failed",
@@ -133,13 +135,15 @@ def test_what_keeps_a_provision_job_is_told_by_ready_and_with_its_reason_by_prov
     conditions = by_type(assess(view, {}, now="2026-01-01T00:00:00Z"))
     assert (conditions["Ready"]["reason"], conditions["Ready"]["message"]) == ("Provisioning", "no Secret")
     assert (conditions["Provisioned"]["reason"], conditions["Provisioned"]["message"]) == ("MissingSecret", "no Secret")
-    going = replace(view, pending=Trouble(Reason.DELETING, "it goes"))
+    going = replace(view, pending=ConditionDetail(Reason.DELETING, "it goes"))
     assert by_type(assess(going, {}, now="2026-01-01T00:00:00Z"))["Ready"]["message"] == "it goes"
 
 
 def test_why_provisioning_failed_is_told_beside_what_else_stalls() -> None:
-    failed = Trouble(Reason.PROVISION_FAILED, "no Secret")
-    view = replace(CASES["provisioning failed"][0], stalled=Trouble(Reason.CONFLICT, "there"), provision_cause=failed)
+    failed = ConditionDetail(Reason.PROVISION_FAILED, "no Secret")
+    view = replace(
+        CASES["provisioning failed"][0], stalled=ConditionDetail(Reason.CONFLICT, "there"), provision_cause=failed
+    )
     conditions = by_type(assess(view, {}, now="2026-01-01T00:00:00Z"))
     assert told({"conditions": list(conditions.values())}, "Provisioned") == failed
     assert conditions["Ready"]["reason"] == "Conflict"
@@ -164,7 +168,7 @@ def test_events_tell_of_new_trouble_once_and_of_its_end() -> None:
     assert list(transitions(of_class, of_class)) == []
 
 
-STALLED = replace(WELL, stalled=Trouble(Reason.CONFLICT, "there already"))
+STALLED = replace(WELL, stalled=ConditionDetail(Reason.CONFLICT, "there already"))
 UNDER_WAY = replace(ROLLING, provision={"hash": "1", "state": "Running"})
 
 
@@ -197,9 +201,11 @@ def test_what_is_progress(before: View | None, after: View, progress: bool) -> N
         ),
         pytest.param(ROLLING, False, id="provisioned"),
         pytest.param(replace(UNDER_WAY, generation=4), False, id="another generation"),
-        pytest.param(replace(UNDER_WAY, pending=Trouble(Reason.APPLYING, "again")), False, id="another reason"),
+        pytest.param(replace(UNDER_WAY, pending=ConditionDetail(Reason.APPLYING, "again")), False, id="another reason"),
         pytest.param(
-            replace(UNDER_WAY, api=Part(True, DOWN, Trouble(Reason.IMAGE_PULL, "no image"))), False, id="a cause"
+            replace(UNDER_WAY, api=Part(True, DOWN, ConditionDetail(Reason.IMAGE_PULL, "no image"))),
+            False,
+            id="a cause",
         ),
     ],
 )

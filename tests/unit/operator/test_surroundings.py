@@ -16,7 +16,7 @@ from fairlead_operator.controller import health, supervisor
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorError, Terminating, Unreachable
 from fairlead_operator.settings import Settings
-from fairlead_operator.status.recorder import BURST, REFILL_SECONDS, Announcer
+from fairlead_operator.status.recorder import BURST, REFILL_SECONDS, EventRecorder
 
 RESOURCE: dict[str, Any] = {"metadata": {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "1"}}
 
@@ -35,8 +35,8 @@ class Events:
         return manifest
 
 
-def announcer(events: Events, times: list[float]) -> Announcer:
-    return Announcer(events, identity="one", clock=lambda: times[-1], now=lambda: "2026-01-01T00:00:00Z")  # type: ignore[arg-type]
+def announcer(events: Events, times: list[float]) -> EventRecorder:
+    return EventRecorder(events, identity="one", clock=lambda: times[-1], now=lambda: "2026-01-01T00:00:00Z")  # type: ignore[arg-type]
 
 
 async def test_what_was_said_last_is_not_said_again() -> None:

@@ -2,19 +2,19 @@
 
 import pytest
 
-from fairlead_operator.cache.watch_windows import FEW, LONGER, LONGEST_SECONDS, MANY, Place
+from fairlead_operator.cache.watch_windows import FEW, LONGER, LONGEST_SECONDS, MANY, WatchPosition
 
 NOW = 1000.0
 
 
-def calm(version: int, known: int, once: int = 0) -> Place:
+def calm(version: int, known: int, once: int = 0) -> WatchPosition:
     """A window that repeats what was heard of after `version`, up to `known`."""
-    return Place(version, version, known, NOW, once)
+    return WatchPosition(version, version, known, NOW, once)
 
 
-def hurried(start: int, settled: int, known: int, once: int, *, since: float = NOW) -> Place:
+def hurried(start: int, settled: int, known: int, once: int, *, since: float = NOW) -> WatchPosition:
     """A window that repeats nothing."""
-    return Place(start, settled, known, since, once)
+    return WatchPosition(start, settled, known, since, once)
 
 
 @pytest.mark.parametrize(
@@ -36,12 +36,14 @@ def hurried(start: int, settled: int, known: int, once: int, *, since: float = N
             99,
             50,
             False,
-            Place(14, 14, 99, NOW - LONGEST_SECONDS, 100),
+            WatchPosition(14, 14, 99, NOW - LONGEST_SECONDS, 100),
             id="in a hurry for too long: once more, calm or not",
         ),
     ],
 )
-def test_where_the_next_window_starts(place: Place, reached: int, news: int, is_calm: bool, following: Place) -> None:
+def test_where_the_next_window_starts(
+    place: WatchPosition, reached: int, news: int, is_calm: bool, following: WatchPosition
+) -> None:
     assert place.after(reached, news=news, is_calm=is_calm, now=NOW) == following
 
 
@@ -56,7 +58,7 @@ def test_where_the_next_window_starts(place: Place, reached: int, news: int, is_
         pytest.param(hurried(90, 14, 90, 50), 3 * FEW + 1, 3.0, False, id="not few for a long window"),
     ],
 )
-def test_when_it_is_calm(place: Place, news: int, windows: float, is_calm: bool) -> None:
+def test_when_it_is_calm(place: WatchPosition, news: int, windows: float, is_calm: bool) -> None:
     assert place.is_calm(news, windows=windows) is is_calm
 
 
@@ -67,7 +69,7 @@ def test_windows_that_repeat_nothing_are_longer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "objects", "is_dear"),
+    ("place", "objects", "should_relist"),
     [
         pytest.param(calm(10, 90, MANY + 1), 3, True, id="many events of few objects"),
         pytest.param(calm(10, 90, MANY + 1), MANY + 1, False, id="as many objects"),
@@ -75,5 +77,5 @@ def test_windows_that_repeat_nothing_are_longer() -> None:
         pytest.param(hurried(90, 14, 90, 50), 3, False, id="nothing is repeated now"),
     ],
 )
-def test_when_a_list_is_less(place: Place, objects: int, is_dear: bool) -> None:
-    assert place.is_dear(objects) is is_dear
+def test_when_a_list_is_less(place: WatchPosition, objects: int, should_relist: bool) -> None:
+    assert place.should_relist(objects) is should_relist

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from fairlead_operator.cache.cache import MANY_JOBS, MANY_ROLLOUTS, World
-from fairlead_operator.cache.store import Child
+from fairlead_operator.cache.cache import MANY_JOBS, MANY_ROLLOUTS, ClusterCache
+from fairlead_operator.cache.store import CachedChild
 from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
@@ -13,12 +13,12 @@ from fairlead_operator.kube import kinds
 A, B = ("shop", "a"), ("shop", "b")
 
 
-def child(owner: tuple[str, str], version: int) -> Child:
-    return Child(f"{owner[1]}-uid", version, owner, owner[1], deleting=False, digest=str(version))
+def child(owner: tuple[str, str], version: int) -> CachedChild:
+    return CachedChild(f"{owner[1]}-uid", version, owner, owner[1], deleting=False, digest=str(version))
 
 
 def test_children_are_found_of_every_kind_and_after_each_change() -> None:
-    world = World()
+    world = ClusterCache()
     assert world.of(A) == {}
     world.children[kinds.SERVICE].put(("shop", "a-api"), child(A, 1))
     world.children[kinds.DEPLOYMENT].put(("shop", "a-api"), child(A, 2))
@@ -34,7 +34,7 @@ def test_children_are_found_of_every_kind_and_after_each_change() -> None:
 
 
 def test_a_child_is_found_by_its_owner_also_after_that_changed() -> None:
-    world, silently = World(), Ref("", "Service", "x")
+    world, silently = ClusterCache(), Ref("", "Service", "x")
     world.children[kinds.SERVICE].put(("shop", "x"), child(A, 1), silent=True)
     world.children[kinds.SERVICE].put(("shop", "x"), child(B, 2), silent=True)
     assert (world.of(A), set(world.of(B))) == ({}, {silently})
@@ -53,7 +53,7 @@ def test_a_child_is_found_by_its_owner_also_after_that_changed() -> None:
     ],
 )
 def test_many_roll_out_when_many_go_on(rolling: int, failed: int, many: bool) -> None:
-    world = World()
+    world = ClusterCache()
     for number in range(rolling + failed):
         said = "" if number < rolling else "out of time"
         facts = Rollout("api", complete=False, failed=said, available=False, replicas="0/1", refused="")
@@ -67,7 +67,7 @@ def test_many_roll_out_when_many_go_on(rolling: int, failed: int, many: bool) ->
     [(0, 0, False), (MANY_JOBS - 1, MANY_JOBS, False), (MANY_JOBS, 0, True)],
 )
 def test_many_jobs_run_when_many_have_not_ended(running: int, ended: int, many: bool) -> None:
-    world = World()
+    world = ClusterCache()
     for number in range(running + ended):
         facts = JobEnd("Running" if number < running else "Succeeded")
         name = ("shop", f"s{number}")
