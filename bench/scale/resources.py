@@ -46,7 +46,7 @@ def children(live: Manifest) -> Iterator[Manifest]:
     if isinstance(prepared, ConditionDetail):
         raise Failed(f"scale: {prepared.message}")
     for stage in Stage:
-        for wanted in prepared.wanted[stage]:
+        for wanted in prepared.desired[stage]:
             yield wanted.manifest
 
 

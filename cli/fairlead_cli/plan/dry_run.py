@@ -90,9 +90,9 @@ async def look(client: Client, manifest: Manifest, around: Surroundings) -> tupl
     if live is not None:
         outlook.itself = compared(ref, differences(live, wished))
     image = around.image or _known_image(live)
-    preparer = Planner(image=image or around.usual_image, runbooks=await _known_runbooks(client, live, around.served))
+    planner = Planner(image=image or around.usual_image, runbooks=await _known_runbooks(client, live, around.served))
     available = await _classes(client, wished, around, outlook.notes)
-    prepared = preparer.prepare(_in_class(wished, around), available or {}, around.capabilities)
+    prepared = planner.prepare(_in_class(wished, around), available or {}, around.capabilities)
     if isinstance(prepared, ConditionDetail):
         return _refused(outlook, prepared), None
     if prepared.refused is not None:
@@ -193,9 +193,9 @@ async def _children(
 ) -> list[Change]:
     metadata = wished["metadata"]
     present = await _present(client, metadata["namespace"], metadata["name"], has, notes)
-    wanted = [each for stage in Stage for each in prepared.wanted[stage]]
+    wanted = [each for stage in Stage for each in prepared.desired[stage]]
     done = {"hash": prepared.plan.provision_hash, "state": "Succeeded"}
-    once = {each.ref for each in prepared.wanted[Stage.PROVISION]}
+    once = {each.ref for each in prepared.desired[Stage.PROVISION]}
     is_provisioned = wished.get("status", {}).get("provision") == done
 
     async def one(each: DesiredChild) -> Change:

@@ -67,7 +67,7 @@ class ClusterCache:
         """
         record = CachedResource.read(answer)
         known = self.services.get(record.owner)
-        self.services.put(record.owner, record, silent=known is None or known.asked == record.asked)
+        self.services.put(record.owner, record, silent=known is None or known.spec_digest == record.spec_digest)
         return record
 
     def is_rolling_out_many(self) -> bool:

@@ -82,7 +82,7 @@ class Informer(Generic[R]):
         self._turn = turn
         self._clock = clock
         self._sleep = sleep
-        self._place: WatchPosition | None = None
+        self._position: WatchPosition | None = None
         self._failures = 0
 
     async def run(self) -> None:
@@ -90,8 +90,8 @@ class Informer(Generic[R]):
         while True:
             started = self._clock()
             try:
-                place = self._place or await self._list()
-                await self._window(place)
+                position = self._position or await self._list()
+                await self._window(position)
                 self._failures = 0
             except OperatorError as error:
                 self._failed(error)
@@ -132,17 +132,17 @@ class Informer(Generic[R]):
         known = self.store.get(name)
         return name, known if known is not None and known.version == _version(item) else self._read(item)
 
-    async def _window(self, place: WatchPosition) -> None:
+    async def _window(self, position: WatchPosition) -> None:
         """Follow the events of one window; Unreachable, too, when it told of nothing and ended before its time."""
         await self._wait_for_turn(watch=True)
         started, reached, news = self._clock(), 0, 0
-        seconds = place.window_seconds(self._watch_seconds)
+        seconds = position.window_seconds(self._watch_seconds)
         events = self._client.watch(
             self.kind,
-            since=str(place.start),
+            since=str(position.start),
             seconds=seconds,
-            quiet_seconds=None if place.repeats else self._watch_seconds,
-            gather_seconds=0.0 if place.repeats else self._gather_seconds,
+            quiet_seconds=None if position.repeats else self._watch_seconds,
+            gather_seconds=0.0 if position.repeats else self._gather_seconds,
             namespace=self._namespace,
             selector=self._selector,
             metadata_only=self._metadata_only,
@@ -155,23 +155,23 @@ class Informer(Generic[R]):
                 self._failures = 0
                 self._take(event, live)
                 version = _version(live)
-                news += version > place.known and event != "BOOKMARK"
+                news += version > position.known and event != "BOOKMARK"
                 reached = max(reached, version)
         finally:
             ended = self._clock()
             quiet = ended - max(self.pulse.heard_at, started) >= self._watch_seconds
-            self._go_on(place, max(reached, place.start), news=news, seconds=ended - started, quiet=quiet)
+            self._go_on(position, max(reached, position.start), news=news, seconds=ended - started, quiet=quiet)
         if not reached and not quiet and ended - started < seconds - EARLY_SECONDS:
-            raise Unreachable(f"the watch from {place.start} ended at once")
+            raise Unreachable(f"the watch from {position.start} ended at once")
 
-    def _go_on(self, place: WatchPosition, reached: int, *, news: int, seconds: float, quiet: bool) -> None:
+    def _go_on(self, position: WatchPosition, reached: int, *, news: int, seconds: float, quiet: bool) -> None:
         """Decide where the next window starts, or that a list is due."""
         windows = seconds / self._watch_seconds
-        is_calm = (quiet and not place.repeats) or place.is_calm(news, windows=windows)
-        self._place = place.after(reached, news=news, is_calm=is_calm, now=self._clock())
-        self.store.forget_gone(before=self._place.settled)
-        if self._place.should_relist(len(self.store)):
-            self._place = None
+        is_calm = (quiet and not position.repeats) or position.is_calm(news, windows=windows)
+        self._position = position.after(reached, news=news, is_calm=is_calm, now=self._clock())
+        self.store.forget_gone(before=self._position.settled)
+        if self._position.should_relist(len(self.store)):
+            self._position = None
 
     def _known(self, line: bytes) -> tuple[str, dict[str, Any]] | None:
         """Of an event that tells what the store has already, as most do, the version only."""
@@ -195,14 +195,14 @@ class Informer(Generic[R]):
         self._failures += 1
         # Where no answer came, the old place is still a place to go on from.
         if isinstance(error, ApiError) or self._failures >= FAILURES:
-            self._place = None
+            self._position = None
         if not isinstance(error, Gone | NotFound):
             LOG.warning("watching failed", extra={"kind": self.kind.name, "error": str(error)})
 
     def _pause_seconds(self, elapsed_seconds: float) -> float:
         """What is left of the time that lies between two connections."""
-        wanted = min(MIN_PAUSE_SECONDS * 2 ** min(self._failures, 8), MAX_PAUSE_SECONDS) if self._failures else 0.0
-        jittered = wanted * random.uniform(0.6, 1.0)  # noqa: S311  # no secret hangs on it
+        pause = min(MIN_PAUSE_SECONDS * 2 ** min(self._failures, 8), MAX_PAUSE_SECONDS) if self._failures else 0.0
+        jittered = pause * random.uniform(0.6, 1.0)  # noqa: S311  # no secret hangs on it
         return max(max(jittered, MIN_PAUSE_SECONDS) - elapsed_seconds, 0.0)
 
 

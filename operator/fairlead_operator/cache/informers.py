@@ -37,7 +37,7 @@ class Informers:
     def __init__(
         self,
         client: Client,
-        world: ClusterCache,
+        cache: ClusterCache,
         arrivals: Sequence[Arrivals],
         *,
         turn: Turn,
@@ -47,7 +47,7 @@ class Informers:
         clock: Callable[[], float],
     ) -> None:
         self._client = client
-        self._world = world
+        self._cache = cache
         self._arrivals = {each.kind: each for each in arrivals}
         self._turn = turn
         self._namespace = namespace
@@ -76,7 +76,7 @@ class Informers:
             elif not is_served and kind in self._informers:
                 self._running.pop(kind).cancel()
                 del self._informers[kind]
-                self._world.children[kind].clear()
+                self._cache.children[kind].clear()
 
     def is_listed(self, kind: Kind) -> bool:
         """Whether the kind has been listed once, or its metadata."""
@@ -123,7 +123,7 @@ class Informers:
 
     def _follow_child(self, kind: Kind) -> None:
         facts = OF_KIND.get(kind.name)
-        store = self._world.children[kind]
+        store = self._cache.children[kind]
 
         def read(live: dict[str, Any]) -> CachedChild:
             metadata = live["metadata"]

@@ -85,15 +85,15 @@ class CachedChild:
 class CachedResource:
     """A resource of ours, kept as it is but for what only the server needs; as text, a fifth of its size as objects.
 
-    `asked` is equal as long as nobody asks for anything else with it; `meaning` as long as a pass has no news in it.
+    `spec_digest` changes with what users request, `pass_digest` with anything that a pass reads.
     """
 
     uid: str
     version: int
     owner: Name
     text: bytes
-    asked: bytes
-    meaning: bytes
+    spec_digest: bytes
+    pass_digest: bytes
 
     @property
     def content(self) -> dict[str, Any]:
@@ -106,14 +106,16 @@ class CachedResource:
         """The record of a live object."""
         metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
         name = (metadata.get("namespace", ""), metadata["name"])
-        asked = _digest([metadata.get(each) for each in ("uid", "generation", "annotations", "deletionTimestamp")])
+        spec_digest = _digest(
+            [metadata.get(each) for each in ("uid", "generation", "annotations", "deletionTimestamp")]
+        )
         return cls(
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
             owner=name,
             text=dumps(live | {"metadata": metadata}),
-            asked=asked,
-            meaning=asked + _digest([metadata.get("finalizers"), live.get("status")]),
+            spec_digest=spec_digest,
+            pass_digest=spec_digest + _digest([metadata.get("finalizers"), live.get("status")]),
         )
 
 

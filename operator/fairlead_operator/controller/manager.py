@@ -25,7 +25,7 @@ from fairlead_operator.front.catching_up import CatchingUp
 from fairlead_operator.front.front import Front
 from fairlead_operator.front.pacing import Pacing
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Client, Observer
+from fairlead_operator.kube.client import AnswerObserver, Client
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.kube.discovery import Discovery
 from fairlead_operator.reconcile import classes
@@ -53,7 +53,7 @@ class Operator:
         *,
         only_class: CachedResource | None = None,
         credentials: Credentials | None = None,
-        observe: Observer | None = None,
+        observe: AnswerObserver | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock = asyncio.get_running_loop().time
@@ -70,12 +70,12 @@ class Operator:
             may_write=self.election.may_write,
             observe=observe,
         )
-        self.world = ClusterCache(
+        self.cache = ClusterCache(
             services=Store(self._service_changed),
             classes=Store(self._class_changed),
             children=Children(self._child_changed),
         )
-        self.rollouts = Rollouts(self.world, start=lambda name: self.queue.add(name, priority=Priority.RESYNC))
+        self.rollouts = Rollouts(self.cache, start=lambda name: self.queue.add(name, priority=Priority.RESYNC))
         every = settings.discovery_seconds
         self.discovery = Discovery(self.client, changed=self._capabilities_changed, every_seconds=every)
         arrivals, pacing = self._arrivals(only_class), Pacing(clock=clock)
@@ -88,9 +88,9 @@ class Operator:
             restarted=self.metrics.kopf_restarted,
             clock=clock,
         )
-        self.following = Informers(
+        self.informers = Informers(
             self.client,
-            self.world,
+            self.cache,
             arrivals,
             turn=partial(pacing.turn, yielding=True),
             namespace=settings.namespace,
@@ -105,15 +105,15 @@ class Operator:
         self.metrics.leading(self.election.held.is_set, lease=settings.lease_name)
         self.metrics.heard(lambda: {name: pulse.heard_at for name, pulse in self.pulses().items()})
         self._runner = health.runner(app)
-        self._announcer = EventRecorder(self.client, identity=settings.identity, clock=clock, now=_now)
+        self._event_recorder = EventRecorder(self.client, identity=settings.identity, clock=clock, now=_now)
         self.reconciler = Reconciler(
             self.client,
-            self.world,
-            preparer=Planner(image=settings.image, runbooks=settings.runbooks),
+            self.cache,
+            planner=Planner(image=settings.image, runbooks=settings.runbooks),
             rollouts=self.rollouts,
             capabilities=self.discovery.capabilities,
-            announce=self._announcer.announce,
-            busy=lambda: self.queue.is_behind() or self.world.is_rolling_out_many(),
+            record_event=self._event_recorder.record_event,
+            busy=lambda: self.queue.is_behind() or self.cache.is_rolling_out_many(),
             now=_now,
             clock=clock,
         )
@@ -122,7 +122,7 @@ class Operator:
             self.metrics,
             reconcile=self.reconciler.reconcile,
             ready=self._until_ready,
-            known=lambda name: self.world.services.get(name) is not None,
+            known=lambda name: self.cache.services.get(name) is not None,
         )
 
     async def run(self) -> None:
@@ -130,7 +130,7 @@ class Operator:
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._serve()
-            self.following.start()
+            self.informers.start()
             tasks += [asyncio.create_task(each) for each in self._background()]
             # None of them ends by itself; if one does, that is a defect, and all are better started anew.
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -142,33 +142,33 @@ class Operator:
 
     def resync(self) -> None:
         """Have every resource reconciled, after what users want."""
-        for name in self.world.services:
+        for name in self.cache.services:
             self.queue.add(name, priority=Priority.RESYNC)
 
     def unready(self) -> list[str]:
         """The kinds that have not been read yet."""
-        missing = self.following.unread()
+        missing = self.informers.unread()
         return missing if self.discovery.known.is_set() else ["optional kinds", *missing]
 
     def pulses(self) -> dict[str, Pulse]:
         """When the server answered about each kind, and the election."""
-        return self.following.pulses() | {"Lease": self.election.pulse}
+        return self.informers.pulses() | {"Lease": self.election.pulse}
 
     def _arrivals(self, only_class: CachedResource | None) -> list[Arrivals]:
         """What comes by kopf. With an `only_class`, no class is read from the cluster."""
-        services = Arrivals(kinds.API_SERVICE, self.world.services, clock=self._clock)
+        services = Arrivals(kinds.API_SERVICE, self.cache.services, clock=self._clock)
         if only_class:
-            self.world.classes.put(only_class.owner, only_class)
+            self.cache.classes.put(only_class.owner, only_class)
             return [services]
-        return [services, Arrivals(kinds.API_SERVICE_CLASS, self.world.classes, clock=self._clock)]
+        return [services, Arrivals(kinds.API_SERVICE_CLASS, self.cache.classes, clock=self._clock)]
 
     def _catch_up(self, arrivals: Arrivals) -> CatchingUp:
         return CatchingUp(
             self.client,
             arrivals,
             self.front,
-            is_listed=lambda: self.following.is_listed(arrivals.kind),
-            is_served=lambda: self.following.is_served(arrivals.kind),
+            is_listed=lambda: self.informers.is_listed(arrivals.kind),
+            is_served=lambda: self.informers.is_served(arrivals.kind),
             missed=self.metrics.kopf_missed,
         )
 
@@ -176,7 +176,7 @@ class Operator:
         return [
             self.election.run(self.client),
             self.discovery.run(),
-            self.following.watch_over(),
+            self.informers.watch_over(),
             self.front.run(),
             *(each.run() for each in self._catching_up),
             self._resync_for_ever(),
@@ -184,13 +184,13 @@ class Operator:
         ]
 
     def _capabilities_changed(self) -> None:
-        self.following.serve(self.discovery.capabilities())
+        self.informers.serve(self.discovery.capabilities())
         self.resync()
 
     async def _until_ready(self) -> None:
         await self.election.held.wait()
         await self.discovery.known.wait()
-        await self.following.all_read()
+        await self.informers.all_read()
 
     async def _resync_for_ever(self) -> None:
         while True:
@@ -200,15 +200,15 @@ class Operator:
     def _service_changed(self, name: Name, before: CachedResource | None, after: CachedResource | None) -> None:
         if after is None:
             if before is not None:
-                self._announcer.forget(before.uid)
+                self._event_recorder.forget(before.uid)
             self.queue.add(name, priority=Priority.CHILD)
-        elif before is None or before.meaning != after.meaning:
-            is_start = not self.following.is_read(kinds.API_SERVICE)
+        elif before is None or before.pass_digest != after.pass_digest:
+            is_start = not self.informers.is_read(kinds.API_SERVICE)
             self.queue.add(name, priority=Priority.RESYNC if is_start else Priority.EDIT)
 
     def _class_changed(self, name: Name, before: CachedResource | None, after: CachedResource | None) -> None:
         del before, after
-        for each in self.world.services.values():
+        for each in self.cache.services.values():
             if classes.concerns(each.content, name[1]):
                 self.queue.add(each.owner, priority=Priority.RESYNC)
 
@@ -216,7 +216,7 @@ class Operator:
         changed = after or before
         if changed is not None and isinstance(changed.facts, Rollout) and (after is None or changed.facts.complete):
             self.rollouts.wake()
-        if changed is None or (self.world.services.get(changed.owner) is None and not is_left_over(name, changed)):
+        if changed is None or (self.cache.services.get(changed.owner) is None and not is_left_over(name, changed)):
             return
         if before is not None and after is not None and _same(before, after) and before.facts == after.facts:
             if _replicas(before) != _replicas(after):
@@ -233,9 +233,9 @@ class Operator:
             return 0.0
         if not isinstance(before.facts, Scaler) or not isinstance(after.facts, Scaler):
             return 0.0
-        record = self.world.services.get(after.owner)
-        is_told = record is not None and Reason.SCALER_FAILED.encode() in record.text
-        return autoscaling.news_seconds(before.facts, after.facts, is_told=is_told, now=_now())
+        record = self.cache.services.get(after.owner)
+        is_reported = record is not None and Reason.SCALER_FAILED.encode() in record.text
+        return autoscaling.news_seconds(before.facts, after.facts, is_reported=is_reported, now=_now())
 
     async def _serve(self) -> None:
         await self._runner.setup()
@@ -247,7 +247,7 @@ class Operator:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.following.stop()
+        await self.informers.stop()
         await self.election.release(self.client)
         await self._runner.cleanup()
         await self.client.close()

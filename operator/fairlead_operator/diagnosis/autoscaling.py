@@ -34,19 +34,19 @@ def assess(
 
     `live` is all that carries the resource's label, `own` what belongs to it; `previous` its last status.
     """
-    told = _told(previous)
+    reported = _reported(previous)
     waits = []
     for ref, found in _faulty(live, own):
-        seconds = 0.0 if told.startswith(f"{ref}: ") else _seconds_left(found, own, now)
+        seconds = 0.0 if reported.startswith(f"{ref}: ") else _seconds_left(found, own, now)
         if seconds == 0.0:
             return f"{ref}: {found.fault}", None
         waits += [] if seconds is None else [seconds]
     return "", min(waits, default=None)
 
 
-def news_seconds(before: Scaler, after: Scaler, *, is_told: bool, now: str) -> float | None:
-    """When a change of an autoscaler is worth a look, if ever. `is_told`: the status tells of a fault."""
-    if is_told:
+def news_seconds(before: Scaler, after: Scaler, *, is_reported: bool, now: str) -> float | None:
+    """When a change of an autoscaler is worth a look, if ever. `is_reported`: the status tells of a fault."""
+    if is_reported:
         return 0.0
     if after.fault:
         return _young_seconds(after.since, now)
@@ -74,6 +74,6 @@ def _young_seconds(since: str, now: str) -> float:
     return max(0.0, PATIENCE_SECONDS - seconds_between(since, now)) if since else 0.0
 
 
-def _told(status: Mapping[str, Any]) -> str:
+def _reported(status: Mapping[str, Any]) -> str:
     conditions = (each for each in status.get("conditions", ()) if each["reason"] == Reason.SCALER_FAILED)
     return next((str(each.get("message", "")) for each in conditions), "")

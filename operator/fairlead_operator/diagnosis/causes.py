@@ -21,9 +21,9 @@ Manifest = Mapping[str, Any]
 Pod = TypeVar("Pod", bound=Manifest)
 
 
-def known(told: ConditionDetail | None, ref: object) -> str:
+def known(reported: ConditionDetail | None, ref: object) -> str:
     """The cause that a condition tells of an object; empty when it tells none."""
-    return told.message.removeprefix(f"{ref}: ") if told and told.message.startswith(f"{ref}: ") else ""
+    return reported.message.removeprefix(f"{ref}: ") if reported and reported.message.startswith(f"{ref}: ") else ""
 
 
 def deepest(pods: Iterable[Manifest], events: Iterable[Manifest]) -> ConditionDetail | None:
@@ -31,11 +31,11 @@ def deepest(pods: Iterable[Manifest], events: Iterable[Manifest]) -> ConditionDe
     living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     names = {pod["metadata"]["name"] for pod in living if not _has_ended(pod)}
     mounts = [event for event in events if _is_mount(event) and event["involvedObject"].get("name") in names]
-    found = [trouble for event in mounts if (trouble := _missing(str(event.get("message", ""))))]
+    found = [detail for event in mounts if (detail := _missing(str(event.get("message", ""))))]
     for pod in living:
         found += _of_pod(pod)
     order = list(_DEPTH)
-    return min(found, key=lambda trouble: (order.index(Reason(trouble.reason)), trouble.message), default=None)
+    return min(found, key=lambda detail: (order.index(Reason(detail.reason)), detail.message), default=None)
 
 
 def latest(pods: Iterable[Pod]) -> list[Pod]:
@@ -54,9 +54,9 @@ def refused(events: Iterable[Manifest]) -> ConditionDetail | None:
 
 
 def failure(
-    ref: object, end: JobEnd, pods: Iterable[Manifest], *, told: ConditionDetail | None, reason: Reason, remedy: str
+    ref: object, end: JobEnd, pods: Iterable[Manifest], *, reported: ConditionDetail | None, reason: Reason, remedy: str
 ) -> ConditionDetail:
-    """Why a Job failed, where a condition has `told` what is known of it so far.
+    """Why a Job failed, where a condition has `reported` what is known of it so far.
 
     With the end of its time a Job loses the pod that was stuck, so what was known while it ran says more than the pods
     of tries before. Else the last try says most.
@@ -64,9 +64,9 @@ def failure(
     found = list(pods)
     crash = deepest(latest(found), [])
     last = _short(job_result.words(termination_message(found))) or (crash.message if crash else "")
-    if told and told.reason == reason and (end.is_late or not last):
-        return told
-    before = known(told, ref)
+    if reported and reported.reason == reason and (end.is_late or not last):
+        return reported
+    before = known(reported, ref)
     cause = (before or last) if end.is_late else (last or before)
     late = f" ({end.message})" if end.is_late and cause else ""
     return ConditionDetail(reason, f"{ref} failed: {cause or end.message or 'no message'}{late}; {remedy}")

@@ -29,16 +29,16 @@ class Inspector:
     """`busy` says whether the cluster is slow from much work, `now` gives the time as RFC 3339."""
 
     def __init__(
-        self, client: Client, world: ClusterCache, *, busy: Callable[[], bool], now: Callable[[], str]
+        self, client: Client, cache: ClusterCache, *, busy: Callable[[], bool], now: Callable[[], str]
     ) -> None:
         self._client = client
-        self._world = world
+        self._cache = cache
         self._busy = busy
         self._now = now
 
     def is_busy(self, *, jobs: bool) -> bool:
         """Whether those who wait may just be slow; for Jobs also when many of them run."""
-        return self._busy() or (jobs and self._world.is_running_many_jobs())
+        return self._busy() or (jobs and self._cache.is_running_many_jobs())
 
     def is_past(self, time: str, *, seconds: float) -> bool:
         """Whether so much time has gone by since. A time that nobody has told is not past."""
@@ -56,11 +56,11 @@ class Inspector:
         return _about(ref, await self._deepest(namespace, await self.pods(namespace, selector)))
 
     async def job(
-        self, ref: Ref, child: CachedChild, *, namespace: str, told: ConditionDetail | None
+        self, ref: Ref, child: CachedChild, *, namespace: str, reported: ConditionDetail | None
     ) -> ConditionDetail | None:
         """What keeps a Job from its end, once it takes longer than most; nothing is read before.
 
-        Without a pod, as when the Job is about to fail, it is what a condition has `told` of the Job already.
+        Without a pod, as when the Job is about to fail, it is what a condition has `reported` of the Job already.
         """
         end: JobEnd = child.facts
         patience_seconds = BUSY_PATIENCE_SECONDS if self.is_busy(jobs=True) else JOB_PATIENCE_SECONDS
@@ -70,7 +70,7 @@ class Inspector:
         if all("deletionTimestamp" in pod["metadata"] for pod in pods):
             fields = f"involvedObject.uid={child.uid},type=Warning"
             events, _ = await self._client.list_all(kinds.EVENT, namespace=namespace, fields=fields)
-            return _about(ref, causes.refused(events)) or (told if causes.known(told, ref) else None)
+            return _about(ref, causes.refused(events)) or (reported if causes.known(reported, ref) else None)
         found = await self._deepest(namespace, causes.latest(pods))
         return None if found and found.reason == Reason.NOT_READY else _about(ref, found)
 

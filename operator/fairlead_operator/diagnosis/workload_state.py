@@ -58,10 +58,12 @@ def rollout(live: Manifest) -> Rollout:
     """The facts of a Deployment."""
     status = live.get("status", {})
     conditions = _conditions(status)
-    wanted = live["spec"].get("replicas", 1)
+    desired_replicas = live["spec"].get("replicas", 1)
     current = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
     progressing = conditions.get("Progressing", {})
-    complete = current and progressing.get("reason") == "NewReplicaSetAvailable" and _is_replaced(live, wanted)
+    complete = (
+        current and progressing.get("reason") == "NewReplicaSetAvailable" and _is_replaced(live, desired_replicas)
+    )
     failed = progressing.get("status") == "False" and progressing.get("reason") == "ProgressDeadlineExceeded"
     refused = conditions.get("ReplicaFailure", {})
     available = conditions.get("Available", {})
@@ -70,14 +72,14 @@ def rollout(live: Manifest) -> Rollout:
         complete=complete,
         failed=progressing.get("message", "") if failed and current else "",
         available=available.get("status") == "True",
-        replicas=f"{status.get('readyReplicas', 0)}/{wanted}",
+        replicas=f"{status.get('readyReplicas', 0)}/{desired_replicas}",
         refused=lasting(refused.get("message", "")) if refused.get("status") == "True" else "",
         progressed_at=progressing.get("lastUpdateTime", ""),
         available_since=available.get("lastTransitionTime", "") if available.get("status") == "True" else "",
     )
 
 
-def _is_replaced(live: Manifest, wanted: int) -> bool:
+def _is_replaced(live: Manifest, desired_replicas: int) -> bool:
     """Whether all pods are of the newest template.
 
     With the strategy Recreate, Progressing may go on telling of the rollout before: until the old pods are gone, and,
@@ -87,7 +89,7 @@ def _is_replaced(live: Manifest, wanted: int) -> bool:
     updated = status.get("updatedReplicas", 0)
     is_recreated = live["spec"].get("strategy", {}).get("type") == "Recreate"
     proven = status.get("availableReplicas", 0) if is_recreated else updated
-    return bool(status.get("replicas", 0) == updated and min(updated, proven) >= min(wanted, 1))
+    return bool(status.get("replicas", 0) == updated and min(updated, proven) >= min(desired_replicas, 1))
 
 
 def lasting(message: str) -> str:

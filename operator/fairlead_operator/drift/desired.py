@@ -107,8 +107,8 @@ def seal(live: Manifest) -> int:
         if "status" not in live:
             return 0
         rest = {key: value for key, value in live.items() if key not in {"metadata", "status"}}
-    told = {key: value for key, value in metadata.items() if key not in {"resourceVersion", "managedFields"}}
-    return hash(orjson.dumps([told, _owned_fields(live), rest]))
+    kept = {key: value for key, value in metadata.items() if key not in {"resourceVersion", "managedFields"}}
+    return hash(orjson.dumps([kept, _owned_fields(live), rest]))
 
 
 def holds(live: Any, manifest: Any) -> bool:
@@ -179,8 +179,8 @@ def _key(path: str) -> tuple[tuple[str, Any], ...]:
 def _matches(item: Any, key: tuple[tuple[str, Any], ...]) -> bool:
     if not isinstance(item, dict):
         return False
-    for name, wanted in key:  # noqa: SIM110  # asked for each item of each event, and twice as fast as all()
-        if item.get(name) != wanted:
+    for name, value in key:  # noqa: SIM110  # asked for each item of each event, and twice as fast as all()
+        if item.get(name) != value:
             return False
     return True
 

@@ -16,26 +16,26 @@ from fairlead_operator.kube.client import Client
 _CONDITIONS = b'"conditions"'  # most that have not been read alone are new, and to look for a word costs nothing
 
 
-async def confirm(client: Client, world: ClusterCache, owner: Name) -> None:
+async def confirm(client: Client, cache: ClusterCache, owner: Name) -> None:
     """Come before changes for `owner`. Outdated when the resource is another by now: a pass for that one is due."""
-    doubted = _doubted(world, owner)
+    doubted = _doubted(cache, owner)
     if doubted is None:
         return
     live = await client.get(kinds.API_SERVICE, namespace=owner[0], name=owner[1])
     if live is None:
         raise Outdated(f"{'/'.join(owner)} is gone, though a list told of it")
     record = CachedResource.read(live)
-    world.services.put(owner, record)
+    cache.services.put(owner, record)
     if record.version != doubted.version:
         raise Outdated(f"{'/'.join(owner)} was known only at version {doubted.version} and is at {record.version}")
 
 
-async def confirm_create(client: Client, world: ClusterCache, owner: Name) -> None:
+async def confirm_create(client: Client, cache: ClusterCache, owner: Name) -> None:
     """Come before children are made for `owner`; as `confirm`."""
-    doubted = _doubted(world, owner)
+    doubted = _doubted(cache, owner)
     if doubted is not None and _CONDITIONS in doubted.text and "conditions" in doubted.content.get("status", {}):
-        await confirm(client, world, owner)
+        await confirm(client, cache, owner)
 
 
-def _doubted(world: ClusterCache, owner: Name) -> CachedResource | None:
-    return world.services.get(owner) if world.services.is_doubted(owner) else None
+def _doubted(cache: ClusterCache, owner: Name) -> CachedResource | None:
+    return cache.services.get(owner) if cache.services.is_doubted(owner) else None

@@ -29,7 +29,7 @@ BROKEN = (aiohttp.ClientError, ConnectionError, ssl.SSLError, orjson.JSONDecodeE
 Manifest = dict[str, Any]
 
 
-class Observer(Protocol):
+class AnswerObserver(Protocol):
     """Told of every answer, for the metrics."""
 
     def __call__(self, method: str, path: str, code: int) -> None: ...
@@ -39,7 +39,7 @@ class Transport:
     """One HTTP session. `may_write` raises NotLeading when a guarded write must not be sent now."""
 
     def __init__(
-        self, credentials: Credentials, *, may_write: Callable[[], None], observe: Observer | None = None
+        self, credentials: Credentials, *, may_write: Callable[[], None], observe: AnswerObserver | None = None
     ) -> None:
         self._credentials = credentials
         self._may_write = may_write

@@ -19,7 +19,7 @@ from fairlead_operator.plan.children import (
     Stage,
     Violation,
 )
-from fairlead_operator.plan.context import RUNBOOKS, request
+from fairlead_operator.plan.context import RUNBOOKS, plan_request
 from fairlead_operator.plan.limits import violations
 from fairlead_operator.plan.workload.job import teardown_children
 
@@ -44,8 +44,8 @@ def plan(
     `image` is the workload image where neither resource nor class names one, `runbooks` the page that alerts lead to.
     With a `uid`, the children are owned by the resource. The class's limits are not looked at: see `violations`.
     """
-    asked = request(resource, class_, capabilities=capabilities, image=image, runbooks=runbooks, uid=uid)
-    return assemble(asked, generation=generation)
+    request = plan_request(resource, class_, capabilities=capabilities, image=image, runbooks=runbooks, uid=uid)
+    return assemble(request, generation=generation)
 
 
 def teardown(resource: ApiService, class_: ApiServiceClass, *, image: str) -> tuple[Child, ...]:
@@ -53,8 +53,8 @@ def teardown(resource: ApiService, class_: ApiServiceClass, *, image: str) -> tu
 
     Nobody owns them. Nothing for an embedded store: it goes with its pod.
     """
-    asked = request(resource, class_, capabilities=_NO_FOREIGN_KINDS, image=image)
-    return () if asked.provision_hash is None else teardown_children(asked)
+    request = plan_request(resource, class_, capabilities=_NO_FOREIGN_KINDS, image=image)
+    return () if request.provision_hash is None else teardown_children(request)
 
 
 __all__ = [

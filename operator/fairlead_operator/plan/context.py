@@ -1,6 +1,6 @@
 """What is planned for: one ApiService in its class, on a cluster with certain kinds, with everything derived from it.
 
-Decided here: names and labels of children, who owns them, and the two hashes. Every builder takes a `Request` and
+Decided here: names and labels of children, who owns them, and the two hashes. Every builder takes a `PlanRequest` and
 nothing else.
 """
 
@@ -27,8 +27,8 @@ COMPONENT = "app.kubernetes.io/component"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One ApiService to plan for. Made by `request`."""
+class PlanRequest:
+    """One ApiService to plan for. Made by `plan_request`."""
 
     resource: ApiService
     class_: ApiServiceClass
@@ -122,7 +122,7 @@ class Request:
         }
 
 
-def request(
+def plan_request(
     resource: ApiService,
     class_: ApiServiceClass,
     *,
@@ -130,17 +130,17 @@ def request(
     image: str,
     runbooks: str = RUNBOOKS,
     uid: str = "",
-) -> Request:
+) -> PlanRequest:
     """Derive everything that the builders share. `image` is used where neither resource nor class names one."""
     document = derive(resource)
     plain = _plain(document)
     text = canonical(plain)
-    asked = resource.spec.runtime.image if resource.spec.runtime else None
-    return Request(
+    own_image = resource.spec.runtime.image if resource.spec.runtime else None
+    return PlanRequest(
         resource=resource,
         class_=class_,
         capabilities=capabilities,
-        image=asked or class_.spec.runtime.image or image,
+        image=own_image or class_.spec.runtime.image or image,
         runbooks=runbooks,
         uid=uid,
         document=document,

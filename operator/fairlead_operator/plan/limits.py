@@ -37,12 +37,12 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def _types(spec: ApiServiceSpec, limits: ClassLimits) -> Iterator[Violation]:
-    asked = (
+    bindings = (
         ("datastore", spec.datastore.type, limits.datastores),
         ("cache", spec.cache.type, limits.caches),
         ("queue", spec.queue.type if spec.queue is not None else None, limits.queues),
     )
-    for part, type_, allowed in asked:
+    for part, type_, allowed in bindings:
         # No cache is no use of one, whatever the class says.
         if type_ is not None and allowed is not None and type_ not in allowed and type_ != "None":
             said = f"the class does not allow {part} type {type_}; use {_listed([str(each) for each in allowed])}"
@@ -128,9 +128,9 @@ def _replicas(spec: ApiServiceSpec, limits: ClassLimits) -> Iterator[Violation]:
     if most is None or spec.scaling.backend is ScalingBackend.NONE:
         return
     roles = [("api", spec.scaling.api.max), *([("worker", spec.scaling.worker.max)] if spec.queue is not None else [])]
-    for role, wanted in roles:
-        if wanted > most:
-            said = f"the class allows at most {most} replicas, not {wanted}; set max to {most} or less"
+    for role, replicas in roles:
+        if replicas > most:
+            said = f"the class allows at most {most} replicas, not {replicas}; set max to {most} or less"
             yield Violation("TooManyReplicas", f"spec.scaling.{role}.max", said)
 
 
@@ -149,23 +149,23 @@ def _exposure(resource: ApiService, limits: ClassLimits) -> Iterator[Violation]:
                 )
 
 
-def _parent(asked: GatewayRef, namespace: str, limits: ClassLimits) -> Iterator[Violation]:
+def _parent(gateway: GatewayRef, namespace: str, limits: ClassLimits) -> Iterator[Violation]:
     if limits.parent_refs is None:
         return
-    wanted = (asked.name, asked.namespace or namespace)
-    if wanted in [(each.name, each.namespace or namespace) for each in limits.parent_refs]:
+    parent = (gateway.name, gateway.namespace or namespace)
+    if parent in [(each.name, each.namespace or namespace) for each in limits.parent_refs]:
         return
-    said = f"the class does not allow the Gateway {wanted[1]}/{wanted[0]}; use one that it allows"
+    said = f"the class does not allow the Gateway {parent[1]}/{parent[0]}; use one that it allows"
     yield Violation("GatewayNotAllowed", "spec.exposure.gateway.parentRef", said)
 
 
-def _hostnames(member: str, asked: tuple[str, ...], limits: ClassLimits) -> Iterator[Violation]:
+def _hostnames(member: str, hostnames: tuple[str, ...], limits: ClassLimits) -> Iterator[Violation]:
     if limits.hostnames is None:
         return
     path = f"spec.exposure.{member}.hostnames"
-    if not asked:
+    if not hostnames:
         yield Violation("HostnameNotAllowed", path, "without host names the API would take every one; name some")
-    for position, name in enumerate(asked):
+    for position, name in enumerate(hostnames):
         if not any(matches(each, name) for each in limits.hostnames):
             said = f"the class does not allow the host name {name}; use one that it allows"
             yield Violation("HostnameNotAllowed", f"{path}[{position}]", said)

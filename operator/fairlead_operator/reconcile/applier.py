@@ -37,7 +37,7 @@ class Applied:
     """What came of one round: what was written, what a person has to clear, what is tried again."""
 
     written: list[Ref] = field(default_factory=list)
-    strangers: list[Ref] = field(default_factory=list)
+    unowned: list[Ref] = field(default_factory=list)
     refused: dict[Ref, Refusal] = field(default_factory=dict)
     waiting: list[Ref] = field(default_factory=list)
     errors: list[OperatorError] = field(default_factory=list)
@@ -55,8 +55,8 @@ class Applied:
     @property
     def stalled(self) -> ConditionDetail | None:
         """What a person has to clear, all of one reason; the same text in whatever order the answers came."""
-        if self.strangers:
-            return conflict(self.strangers)
+        if self.unowned:
+            return conflict(self.unowned)
         if self.refused:
             said = "; ".join(
                 f"{ref}: {error.message[:500]}"
@@ -66,9 +66,9 @@ class Applied:
         return None
 
 
-def conflict(strangers: Iterable[Ref]) -> ConditionDetail:
+def conflict(unowned: Iterable[Ref]) -> ConditionDetail:
     """Objects that are not ours have the names of ours."""
-    text = ", ".join(str(ref) for ref in sorted(strangers))
+    text = ", ".join(str(ref) for ref in sorted(unowned))
     return ConditionDetail(
         Reason.CONFLICT, f"there already, and not this ApiService's: {text}; delete or rename them, or this ApiService"
     )
@@ -77,21 +77,21 @@ def conflict(strangers: Iterable[Ref]) -> ConditionDetail:
 class Applier:
     """Writes for one resource at a time; the work queue sees to that."""
 
-    def __init__(self, client: Client, world: ClusterCache) -> None:
+    def __init__(self, client: Client, cache: ClusterCache) -> None:
         self._client = client
-        self._world = world
+        self._cache = cache
         self._settled: dict[Name, dict[Ref, tuple[str, str]]] = {}
 
-    async def bring(
-        self, owner: Name, uid: str, wanted: Sequence[DesiredChild], *, applied: Applied, force: bool = False
+    async def apply(
+        self, owner: Name, uid: str, desired: Sequence[DesiredChild], *, applied: Applied, force: bool = False
     ) -> None:
         """Apply what differs, a few at a time in the order given; the outcome goes into `applied`. `force`: all."""
-        live = self._world.of(owner)
-        changed = {each.ref for each in wanted if force or self.differs(owner, each, live)}
-        todo = [each for each in wanted if each.ref in changed or not _is_steady(live[each.ref], uid)]
+        live = self._cache.of(owner)
+        changed = {each.ref for each in desired if force or self.differs(owner, each, live)}
+        todo = [each for each in desired if each.ref in changed or not _is_steady(live[each.ref], uid)]
         if changed:
             is_new = changed.isdisjoint(live)
-            await (confirm_create if is_new else confirm)(self._client, self._world, owner)
+            await (confirm_create if is_new else confirm)(self._client, self._cache, owner)
         for first in range(0, len(todo), AT_ONCE):
             some = todo[first : first + AT_ONCE]
             ends = (self._one(owner, uid, each, live, applied, force) for each in some)
@@ -99,17 +99,17 @@ class Applier:
                 if end is not None:
                     raise end
 
-    def differs(self, owner: Name, wanted: DesiredChild, live: Mapping[Ref, CachedChild]) -> bool:
+    def differs(self, owner: Name, desired: DesiredChild, live: Mapping[Ref, CachedChild]) -> bool:
         """Whether the child is absent or not what it is meant to be."""
-        child = live.get(wanted.ref)
+        child = live.get(desired.ref)
         if child is None:
             return True
-        settled = self._settled.get(owner, {}).get(wanted.ref)
-        return child.digest != wanted.digest and settled != (wanted.digest, child.digest)
+        settled = self._settled.get(owner, {}).get(desired.ref)
+        return child.digest != desired.digest and settled != (desired.digest, child.digest)
 
     async def delete(self, owner: Name, ref: Ref, child: CachedChild) -> None:
         """Delete one object of ours."""
-        await confirm(self._client, self._world, owner)
+        await confirm(self._client, self._cache, owner)
         kind = kinds.find(ref.group, ref.kind)
         await self._client.delete(kind, namespace=owner[0], name=ref.name, uid=child.uid)
         self._settled.get(owner, {}).pop(ref, None)
@@ -122,14 +122,14 @@ class Applier:
         self,
         owner: Name,
         uid: str,
-        wanted: DesiredChild,
+        desired: DesiredChild,
         live: Mapping[Ref, CachedChild],
         applied: Applied,
         force: bool,
     ) -> None:
-        ref = wanted.ref
+        ref = desired.ref
         try:
-            if await self._bring(owner, uid, wanted, live.get(ref), applied, force=force):
+            if await self._apply(owner, uid, desired, live.get(ref), applied, force=force):
                 applied.written.append(ref)
         except (NotLeading, Outdated):
             raise
@@ -141,14 +141,14 @@ class Applier:
             LOG.warning("a child could not be written", extra={"child": str(ref), "error": str(error)})
             applied.errors.append(error)
 
-    async def _bring(
-        self, owner: Name, uid: str, wanted: DesiredChild, child: CachedChild | None, applied: Applied, *, force: bool
+    async def _apply(
+        self, owner: Name, uid: str, desired: DesiredChild, child: CachedChild | None, applied: Applied, *, force: bool
     ) -> bool:
-        ref, kind = wanted.ref, wanted.kind
+        ref, kind = desired.ref, desired.kind
         if child is None:
             try:
-                manifest = wanted.manifest
-                self._learn(owner, wanted, manifest, await self._client.apply_new(kind, manifest))
+                manifest = desired.manifest
+                self._learn(owner, desired, manifest, await self._client.apply_new(kind, manifest))
                 return True
             except Conflict:
                 found = await self._client.get(kind, namespace=owner[0], name=ref.name)
@@ -158,36 +158,36 @@ class Applier:
                 # Its label may be gone, so that no watch tells of it. What it holds is not what we applied just now.
                 child = CachedChild.read(found, OF_KIND.get(ref.kind))
         if child.owner_uid != uid:
-            return self._stranger(ref, child, owner, applied)
+            return self._unowned(ref, child, owner, applied)
         if child.deleting:
             applied.waiting.append(ref)
             return False
-        if not force and not self.differs(owner, wanted, {ref: child}):
+        if not force and not self.differs(owner, desired, {ref: child}):
             return False
-        await confirm(self._client, self._world, owner)
-        manifest = wanted.manifest
-        self._learn(owner, wanted, manifest, await self._client.apply_known(kind, manifest, uid=child.uid))
+        await confirm(self._client, self._cache, owner)
+        manifest = desired.manifest
+        self._learn(owner, desired, manifest, await self._client.apply_known(kind, manifest, uid=child.uid))
         return True
 
-    def _stranger(self, ref: Ref, child: CachedChild, owner: Name, applied: Applied) -> bool:
+    def _unowned(self, ref: Ref, child: CachedChild, owner: Name, applied: Applied) -> bool:
         if child.owner_uid and child.owner == owner:
             # The last ApiService of this name is gone, and the garbage collector is about to take its child.
             applied.waiting.append(ref)
         else:
-            applied.strangers.append(ref)
+            applied.unowned.append(ref)
         return False
 
-    def _learn(self, owner: Name, wanted: DesiredChild, manifest: Manifest, answer: Manifest) -> None:
+    def _learn(self, owner: Name, desired: DesiredChild, manifest: Manifest, answer: Manifest) -> None:
         """Take the server's answer in. What it made of the intent is what drift is measured against.
 
         Mostly it made just that of it, and to see so costs less than a digest.
         """
-        digest = wanted.digest if holds(answer, manifest) else ""
-        ref, child = wanted.ref, CachedChild.read(answer, OF_KIND.get(wanted.kind.name), digest=digest)
-        self._world.children[wanted.kind].put((owner[0], ref.name), child, silent=True)
-        if child.digest and child.digest != wanted.digest:
+        digest = desired.digest if holds(answer, manifest) else ""
+        ref, child = desired.ref, CachedChild.read(answer, OF_KIND.get(desired.kind.name), digest=digest)
+        self._cache.children[desired.kind].put((owner[0], ref.name), child, silent=True)
+        if child.digest and child.digest != desired.digest:
             LOG.debug("the server changed what was applied", extra={"child": str(ref)})
-            self._settled.setdefault(owner, {})[ref] = (wanted.digest, child.digest)
+            self._settled.setdefault(owner, {})[ref] = (desired.digest, child.digest)
 
 
 def _is_steady(child: CachedChild, uid: str) -> bool:

@@ -48,12 +48,12 @@ class PassContext:
     @property
     def token(self) -> str:
         """The reconcile request that has not been handled yet, or empty."""
-        wanted = annotation(self.resource, names.ANNOTATION_RECONCILE_REQUESTED_AT)
-        return wanted if wanted != self.previous.get("lastHandledReconcileAt", "") else ""
+        requested = annotation(self.resource, names.ANNOTATION_RECONCILE_REQUESTED_AT)
+        return requested if requested != self.previous.get("lastHandledReconcileAt", "") else ""
 
-    def wanted(self, *stages: Stage) -> list[DesiredChild]:
+    def desired(self, *stages: Stage) -> list[DesiredChild]:
         """What the plan has in these stages; without any, in all."""
-        return [each for stage in stages or Stage for each in self.prepared.wanted[stage]]
+        return [each for stage in stages or Stage for each in self.prepared.desired[stage]]
 
 
 def annotation(resource: Manifest, name: str) -> str:

@@ -34,12 +34,12 @@ Manifest = Mapping[str, Any]
 class PreparedPlan:
     """What is to be done for one resource. `refused` is set when it must not be done.
 
-    The `plan` is without its children: they are in `wanted`, and their manifests in `manifests`.
+    The `plan` is without its children: they are in `desired`, and their manifests in `manifests`.
     """
 
     class_name: str
     plan: Plan
-    wanted: Mapping[Stage, tuple[DesiredChild, ...]]
+    desired: Mapping[Stage, tuple[DesiredChild, ...]]
     manifests: Manifests
     embedded: bool
     image: str
@@ -48,7 +48,7 @@ class PreparedPlan:
 
 
 @dataclass(frozen=True, slots=True)
-class _Asked:
+class _PlanInput:
     """All that a plan is made from."""
 
     resource: Manifest
@@ -79,16 +79,16 @@ class Planner:
         chosen = classes.choose(resource, available)
         if isinstance(chosen, ConditionDetail):
             return chosen
-        asked = _Asked(resource, *chosen, capabilities)
-        name, key = _name(resource), asked.key()
+        inputs = _PlanInput(resource, *chosen, capabilities)
+        name, key = _name(resource), inputs.key()
         known, prepared = self._known.get(name, ((), None))
         if prepared is None or known != key:
-            found = self._try(asked)
+            found = self._try(inputs)
             if isinstance(found, ConditionDetail):
                 return found
             self._known[name] = key, found
             prepared = found
-        prepared.manifests.again = lambda: self._manifests(asked)
+        prepared.manifests.again = lambda: self._manifests(inputs)
         return prepared
 
     def forget(self, owner: Name) -> None:
@@ -105,46 +105,46 @@ class Planner:
         if isinstance(chosen, ConditionDetail):
             return chosen
         prepared.manifests.keep(())
-        parsed, class_ = _parsed(_Asked(resource, *chosen, capabilities))
+        parsed, class_ = _parsed(_PlanInput(resource, *chosen, capabilities))
         return [child.manifest for child in plan.teardown(parsed, class_, image=self._image)]
 
-    def _try(self, asked: _Asked) -> PreparedPlan | ConditionDetail:
-        if depth(asked.resource["spec"]) > DEEPEST:
+    def _try(self, inputs: _PlanInput) -> PreparedPlan | ConditionDetail:
+        if depth(inputs.resource["spec"]) > DEEPEST:
             return ConditionDetail(
                 Reason.INVALID_SPEC, f"spec nests deeper than {DEEPEST} levels; make its schemas flatter"
             )
-        if fault := self._class_fault(asked):
-            return ConditionDetail(Reason.INVALID_CLASS, f"ApiServiceClass {asked.class_name}: {fault}")
+        if fault := self._class_fault(inputs):
+            return ConditionDetail(Reason.INVALID_CLASS, f"ApiServiceClass {inputs.class_name}: {fault}")
         try:
-            return self._make(asked)
+            return self._make(inputs)
         except ValidationError as error:
             return ConditionDetail(Reason.INVALID_SPEC, _first(error))
         except Exception as defect:  # outermost for a plan: its author has to know, and may still delete it
-            if mistake := _mistake(asked):
+            if mistake := _mistake(inputs):
                 return mistake
             LOG.exception("the plan met a defect")
             return ConditionDetail(Reason.PLAN_FAILED, _defect(defect))
 
-    def _class_fault(self, asked: _Asked) -> str:
+    def _class_fault(self, inputs: _PlanInput) -> str:
         """Why no plan can be made in this class, or empty: found once for each version, as many resources have it."""
-        if asked.class_manifest is None:
+        if inputs.class_manifest is None:
             return ""
-        version = asked.class_manifest["metadata"]["resourceVersion"]
-        known, fault = self._class_faults.get(asked.class_name, ("", ""))
+        version = inputs.class_manifest["metadata"]["resourceVersion"]
+        known, fault = self._class_faults.get(inputs.class_name, ("", ""))
         if not version or known != version:
-            fault = _fault(asked.class_manifest)
-            self._class_faults[asked.class_name] = version, fault
+            fault = _fault(inputs.class_manifest)
+            self._class_faults[inputs.class_name] = version, fault
         return fault
 
-    def _make(self, asked: _Asked) -> PreparedPlan:
-        parsed, class_ = _parsed(asked)
-        made = self._plan(asked, parsed, class_)
+    def _make(self, inputs: _PlanInput) -> PreparedPlan:
+        parsed, class_ = _parsed(inputs)
+        made = self._plan(inputs, parsed, class_)
         manifests = Manifests(child.manifest for child in made.children)
         image = parsed.spec.runtime.image if parsed.spec.runtime else None
         return PreparedPlan(
-            class_name=asked.class_name,
+            class_name=inputs.class_name,
             plan=replace(made, children=()),
-            wanted={
+            desired={
                 stage: tuple(
                     DesiredChild.of(child.manifest, manifests) for child in made.children if child.stage is stage
                 )
@@ -157,15 +157,15 @@ class Planner:
             refused=_refusal(plan.violations(parsed, class_, made)),
         )
 
-    def _manifests(self, asked: _Asked) -> Iterable[dict[str, Any]]:
-        return [child.manifest for child in self._plan(asked, *_parsed(asked)).children]
+    def _manifests(self, inputs: _PlanInput) -> Iterable[dict[str, Any]]:
+        return [child.manifest for child in self._plan(inputs, *_parsed(inputs)).children]
 
-    def _plan(self, asked: _Asked, parsed: ApiService, class_: ApiServiceClass) -> Plan:
-        metadata = asked.resource["metadata"]
+    def _plan(self, inputs: _PlanInput, parsed: ApiService, class_: ApiServiceClass) -> Plan:
+        metadata = inputs.resource["metadata"]
         return plan.plan(
             parsed,
             class_,
-            capabilities=asked.capabilities,
+            capabilities=inputs.capabilities,
             image=self._image,
             runbooks=self._runbooks,
             generation=metadata["generation"],
@@ -173,11 +173,11 @@ class Planner:
         )
 
 
-def _parsed(asked: _Asked) -> tuple[ApiService, ApiServiceClass]:
-    parsed = ApiService.model_validate({key: value for key, value in asked.resource.items() if key != "status"})
-    if asked.class_manifest is None:
+def _parsed(inputs: _PlanInput) -> tuple[ApiService, ApiServiceClass]:
+    parsed = ApiService.model_validate({key: value for key, value in inputs.resource.items() if key != "status"})
+    if inputs.class_manifest is None:
         return parsed, plan.BUILT_IN_CLASS
-    return parsed, ApiServiceClass.model_validate(asked.class_manifest)
+    return parsed, ApiServiceClass.model_validate(inputs.class_manifest)
 
 
 def _name(resource: Manifest) -> Name:
@@ -192,9 +192,9 @@ def _refusal(violations: tuple[plan.Violation, ...]) -> ConditionDetail | None:
     return ConditionDetail(Reason.DOCUMENT_TOO_LARGE if too_large else Reason.CLASS_LIMITS, text)
 
 
-def _mistake(asked: _Asked) -> ConditionDetail | None:
+def _mistake(inputs: _PlanInput) -> ConditionDetail | None:
     """What the author wrote that no plan can be made of, such as a pattern that is no regular expression."""
-    parsed, _ = _parsed(asked)
+    parsed, _ = _parsed(inputs)
     first = next((each for each in api_findings(parsed.spec) if each.severity is Severity.ERROR), None)
     return ConditionDetail(Reason.INVALID_SPEC, f"{first.path}: {first.message}; {first.remedy}") if first else None
 

@@ -20,7 +20,7 @@ from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.plan.children import Binding
 from fairlead_operator.reconcile.applier import Applied, Applier
-from fairlead_operator.status.conditions import told
+from fairlead_operator.status.conditions import condition_detail
 from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 # After a Job that succeeded without a result; without a pause left, provisioning has failed.
@@ -61,7 +61,7 @@ class _Run:
     digest: str
     bindings: tuple[Binding, ...]
     known: Mapping[str, Any]
-    told: ConditionDetail | None
+    reported: ConditionDetail | None
     again: bool
 
     @property
@@ -80,9 +80,9 @@ class _Run:
 class Provisioner:
     """Runs the Job of a plan."""
 
-    def __init__(self, applier: Applier, examiner: Inspector) -> None:
+    def __init__(self, applier: Applier, inspector: Inspector) -> None:
         self._applier = applier
-        self._examiner = examiner
+        self._inspector = inspector
         self._succeeded: dict[Name, tuple[tuple[str, str], Provisioning]] = {}
 
     def forget(self, owner: Name) -> None:
@@ -115,23 +115,23 @@ class Provisioner:
             known = {}
         child = live.get(job.ref)
         if child is None or child.owner_uid != uid:
-            await self._applier.bring(owner, uid, [job], applied=applied)
+            await self._applier.apply(owner, uid, [job], applied=applied)
             return _running(_started(expected, job.digest, known), bindings)
         if child.deleting:
             return _running(_started(expected, job.digest, known), bindings)
-        said = told(previous, "Provisioned") if known else None
+        said = condition_detail(previous, "Provisioned") if known else None
         run = _Run(owner, job.ref, child, expected, job.digest, bindings, known, said, again)
         return await (self._at_work(run) if child.facts.state == "Running" else self._ended(run))
 
     async def _at_work(self, run: _Run) -> Provisioning:
-        cause = await self._examiner.job(run.ref, run.child, namespace=run.owner[0], told=run.told)
+        cause = await self._inspector.job(run.ref, run.child, namespace=run.owner[0], reported=run.reported)
         if cause is not None and run.is_changed:
             return await self._anew(run)
         return _running(run.status, run.bindings, cause=cause)
 
     async def _ended(self, run: _Run) -> Provisioning:
         end: JobEnd = run.child.facts
-        pods = await self._examiner.pods_of_job(run.child, namespace=run.owner[0])
+        pods = await self._inspector.pods_of_job(run.child, namespace=run.owner[0])
         found = parse(causes.termination_message(pods), expected=run.expected)
         if end.state == "Succeeded" and found is not None and all(each["state"] == "Ready" for each in found):
             succeeded = Provisioning({"hash": run.expected, "state": "Succeeded"}, found)
@@ -142,7 +142,7 @@ class Provisioner:
         if end.state == "Succeeded" and found is None:
             return await self._without_result(run)
         failure = causes.failure(
-            run.ref, end, pods, told=run.told, reason=Reason.PROVISION_FAILED, remedy=f"mend it and {REMEDY}"
+            run.ref, end, pods, reported=run.reported, reason=Reason.PROVISION_FAILED, remedy=f"mend it and {REMEDY}"
         )
         return _failed(run.status, found or listed(run.bindings, "Failed"), failure)
 
@@ -154,7 +154,7 @@ class Provisioner:
         status = run.status | {"withoutResult": tries}
         if len(tries) == MOST_TRIES:
             return _failed(status, listed(run.bindings, "Failed"), _endless(run.ref))
-        if is_counted and self._examiner.is_past(run.child.facts.ended_at, seconds=PAUSES_SECONDS[len(tries) - 1]):
+        if is_counted and self._inspector.is_past(run.child.facts.ended_at, seconds=PAUSES_SECONDS[len(tries) - 1]):
             await self._applier.delete(run.owner, run.ref, run.child)
             return _running(status, run.bindings)
         pending = ConditionDetail(Reason.PROVISIONING, f"{run.ref} {WITHOUT_RESULT}; trying again")

@@ -27,10 +27,10 @@ from fairlead_operator.reconcile.context import PassContext, annotation, owned
 from fairlead_operator.reconcile.planner import Planner, PreparedPlan
 from fairlead_operator.reconcile.provisioning import Provisioner
 from fairlead_operator.reconcile.rollout_gate import Rollouts
-from fairlead_operator.status.builder import Observer
+from fairlead_operator.status.builder import StatusBuilder
 from fairlead_operator.status.conditions import View
 from fairlead_operator.status.reasons import ConditionDetail, Reason
-from fairlead_operator.status.writer import Announce, StatusWriter
+from fairlead_operator.status.writer import RecordEvent, StatusWriter
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
@@ -51,28 +51,28 @@ class Reconciler:
     def __init__(
         self,
         client: Client,
-        world: ClusterCache,
+        cache: ClusterCache,
         *,
-        preparer: Planner,
+        planner: Planner,
         rollouts: Rollouts,
         capabilities: Callable[[], Capabilities],
-        announce: Announce,
+        record_event: RecordEvent,
         busy: Callable[[], bool],
         now: Callable[[], str],
         clock: Callable[[], float],
     ) -> None:
         self._client = client
-        self._world = world
-        self._preparer = preparer
+        self._cache = cache
+        self._planner = planner
         self._rollouts = rollouts
         self._capabilities = capabilities
-        self._announce = announce
-        self._applier = Applier(client, world)
-        self._examiner = Inspector(client, world, busy=busy, now=now)
-        self._provisioner = Provisioner(self._applier, self._examiner)
-        self._observer = Observer(world, self._applier, self._examiner, now=now)
-        self._reporter = StatusWriter(client, world, announce=announce, busy=busy, now=now, clock=clock)
-        self._teardown = teardown.Teardown(client, world, self._examiner)
+        self._record_event = record_event
+        self._applier = Applier(client, cache)
+        self._inspector = Inspector(client, cache, busy=busy, now=now)
+        self._provisioner = Provisioner(self._applier, self._inspector)
+        self._status_builder = StatusBuilder(cache, self._applier, self._inspector, now=now)
+        self._status_writer = StatusWriter(client, cache, record_event=record_event, busy=busy, now=now, clock=clock)
+        self._teardown = teardown.Teardown(client, cache, self._inspector)
 
     async def reconcile(self, name: Name) -> float | None:
         """One pass. Seconds after which to look again by ourselves, or None; an OperatorError means soon again."""
@@ -80,9 +80,9 @@ class Reconciler:
             return await self._reconcile(name)
 
     async def _reconcile(self, name: Name) -> float | None:
-        record = self._world.services.get(name)
+        record = self._cache.services.get(name)
         if record is None:
-            for each in (self._applier, self._preparer, self._provisioner, self._reporter):
+            for each in (self._applier, self._planner, self._provisioner, self._status_writer):
                 each.forget(name)
             await self._teardown.clear(name)
             return None
@@ -90,132 +90,138 @@ class Reconciler:
         if "deletionTimestamp" in resource["metadata"]:
             return await self._delete(resource)
         if annotation(resource, names.ANNOTATION_PAUSED) == "true":
-            return await self._reporter.report(resource, View(resource["metadata"]["generation"], paused=True))
+            return await self._status_writer.write(resource, View(resource["metadata"]["generation"], paused=True))
         prepared = self._prepare(resource)
         if isinstance(prepared, ConditionDetail):
-            await self._reporter.report(resource, self._observer.unplanned(resource, prepared))
+            await self._status_writer.write(resource, self._status_builder.unplanned(resource, prepared))
             return SLOW_SECONDS
-        turn = PassContext(resource, prepared)
+        context = PassContext(resource, prepared)
         try:
             if prepared.refused is None:
                 await self._teardown.clear(name)
-                turn.resource = await self._finalizer(resource, prepared)
-                await self._apply(turn)
-                await self._prune(turn)
+                context.resource = await self._finalizer(resource, prepared)
+                await self._apply(context)
+                await self._prune(context)
         finally:
-            prepared.manifests.keep(self._unwritten(turn))
-        view = await self._observer.view(turn)
-        held_seconds = await self._reporter.report(turn.resource, view)
-        if turn.applied.errors:
-            raise turn.applied.errors[0]
-        if turn.applied.refused:
-            text = ", ".join(str(ref) for ref in sorted(turn.applied.refused))
-            raise Refused(text, is_final=turn.applied.is_final)
-        return _sooner(held_seconds, view.scaling_seconds, _look_again_seconds(view, self._examiner))
+            prepared.manifests.keep(self._unwritten(context))
+        view = await self._status_builder.view(context)
+        held_seconds = await self._status_writer.write(context.resource, view)
+        if context.applied.errors:
+            raise context.applied.errors[0]
+        if context.applied.refused:
+            text = ", ".join(str(ref) for ref in sorted(context.applied.refused))
+            raise Refused(text, is_final=context.applied.is_final)
+        return _sooner(held_seconds, view.scaling_seconds, _look_again_seconds(view, self._inspector))
 
     def _prepare(self, resource: Manifest) -> PreparedPlan | ConditionDetail:
-        return self._preparer.prepare(resource, self._classes(), self._capabilities())
+        return self._planner.prepare(resource, self._classes(), self._capabilities())
 
     def _classes(self) -> dict[str, Manifest]:
-        return {record.owner[1]: record.content for record in self._world.classes.values()}
+        return {record.owner[1]: record.content for record in self._cache.classes.values()}
 
-    def _unwritten(self, turn: PassContext) -> set[Ref]:
+    def _unwritten(self, context: PassContext) -> set[Ref]:
         """Children that a later pass is to write. The Job is never written again."""
-        if turn.prepared.refused:
+        if context.prepared.refused:
             return set()
-        live = self._world.of(turn.owner)
+        live = self._cache.of(context.owner)
         stages = (stage for stage in Stage if stage is not Stage.PROVISION)
-        return {each.ref for each in turn.wanted(*stages) if self._applier.differs(turn.owner, each, live)}
+        return {each.ref for each in context.desired(*stages) if self._applier.differs(context.owner, each, live)}
 
-    async def _apply(self, turn: PassContext) -> None:
+    async def _apply(self, context: PassContext) -> None:
         """Bring every child that may change now; `held` says that some may not yet."""
-        owner, live = turn.owner, self._world.of(turn.owner)
-        desired = [each.ref for each in turn.wanted()]
-        for ref in inventory.prune_first(owned(live, turn.uid), desired):
-            await self._remove(turn, ref, live[ref])
-        traffic = turn.wanted(Stage.TRAFFIC)
-        absent = [each for each in turn.wanted(Stage.PUBLISH, Stage.TRAFFIC) if each.ref not in live]
-        new = [each for each in absent if not rollout_gate.is_switch(each, turn.previous, turn.plan.runtime_hash)]
-        first = [*turn.wanted(Stage.BASE), *new]
-        await self._bring(turn, first)
-        if turn.plan.provision_hash is None:
+        owner, live = context.owner, self._cache.of(context.owner)
+        desired_refs = [each.ref for each in context.desired()]
+        for ref in inventory.prune_first(owned(live, context.uid), desired_refs):
+            await self._remove(context, ref, live[ref])
+        traffic = context.desired(Stage.TRAFFIC)
+        absent = [each for each in context.desired(Stage.PUBLISH, Stage.TRAFFIC) if each.ref not in live]
+        new = [each for each in absent if not rollout_gate.is_switch(each, context.previous, context.plan.runtime_hash)]
+        first = [*context.desired(Stage.BASE), *new]
+        await self._apply_children(context, first)
+        if context.plan.provision_hash is None:
             self._provisioner.forget(owner)
-        for job in turn.wanted(Stage.PROVISION):
-            turn.provisioning = await self._provisioner.advance(
+        for job in context.desired(Stage.PROVISION):
+            context.provisioning = await self._provisioner.advance(
                 owner,
-                turn.uid,
+                context.uid,
                 job,
-                expected=turn.plan.provision_hash or "",
-                bindings=turn.plan.bindings,
-                previous=turn.previous,
+                expected=context.plan.provision_hash or "",
+                bindings=context.plan.bindings,
+                previous=context.previous,
                 live=live,
-                applied=turn.applied,
-                again=bool(turn.token),
+                applied=context.applied,
+                again=bool(context.token),
             )
-        if not turn.provisioning.done or not turn.applied.complete:
-            turn.held = True
+        if not context.provisioning.done or not context.applied.complete:
+            context.held = True
             return
-        await self._roll_out(turn)
-        if turn.queued:
-            turn.held = True
-            later = turn.wanted(Stage.PUBLISH, Stage.TRAFFIC)
-            await self._bring(turn, [each for each in later if rollout_gate.is_repair(each, turn.previous)])
+        await self._roll_out(context)
+        if context.queued:
+            context.held = True
+            later = [
+                each
+                for each in context.desired(Stage.PUBLISH, Stage.TRAFFIC)
+                if rollout_gate.is_repair(each, context.previous)
+            ]
+            await self._apply_children(
+                context, [each for each in later if rollout_gate.is_repair(each, context.previous)]
+            )
             return
-        live = self._world.of(owner)
+        live = self._cache.of(owner)
         changed = [each for each in traffic if self._applier.differs(owner, each, live)]
-        if changed and not self._observer.rolled_out(turn):
-            turn.held = True
+        if changed and not self._status_builder.rolled_out(context):
+            context.held = True
             return
-        await self._bring(turn, traffic if turn.token else changed)
+        await self._apply_children(context, traffic if context.token else changed)
 
-    async def _roll_out(self, turn: PassContext) -> None:
+    async def _roll_out(self, context: PassContext) -> None:
         """Bring the workloads. Running pods that only the class or the operator changes may have to wait."""
-        wanted = turn.wanted(Stage.ROLLOUT, Stage.PUBLISH)
-        changed = [] if rollout_gate.is_own(turn.resource) else self._changed_deployments(turn, wanted)
-        class_name, most = turn.prepared.class_name, turn.prepared.most_rollouts
-        if changed and not self._rollouts.admit(turn.owner, class_name, most=most):
-            turn.queued = rollout_gate.queued(class_name)
-            wanted = [each for each in turn.wanted(Stage.ROLLOUT) if each not in changed]
-        await self._bring(turn, wanted)
-        if not turn.applied.errors:
-            self._rollouts.begun(turn.owner)
+        desired = context.desired(Stage.ROLLOUT, Stage.PUBLISH)
+        changed = [] if rollout_gate.is_own(context.resource) else self._changed_deployments(context, desired)
+        class_name, most = context.prepared.class_name, context.prepared.most_rollouts
+        if changed and not self._rollouts.admit(context.owner, class_name, most=most):
+            context.queued = rollout_gate.queued(class_name)
+            desired = [each for each in context.desired(Stage.ROLLOUT) if each not in changed]
+        await self._apply_children(context, desired)
+        if not context.applied.errors:
+            self._rollouts.begun(context.owner)
 
-    def _changed_deployments(self, turn: PassContext, wanted: list[DesiredChild]) -> list[DesiredChild]:
-        live = owned(self._world.of(turn.owner), turn.uid)
+    def _changed_deployments(self, context: PassContext, desired: list[DesiredChild]) -> list[DesiredChild]:
+        live = owned(self._cache.of(context.owner), context.uid)
         return [
             each
-            for each in wanted
+            for each in desired
             if each.kind is kinds.DEPLOYMENT
             and each.ref in live
-            and self._applier.differs(turn.owner, each, live)
-            and not rollout_gate.is_repair(each, turn.previous)
+            and self._applier.differs(context.owner, each, live)
+            and not rollout_gate.is_repair(each, context.previous)
         ]
 
-    async def _bring(self, turn: PassContext, wanted: list[DesiredChild]) -> None:
-        force = bool(turn.token)
-        await self._applier.bring(turn.owner, turn.uid, wanted, applied=turn.applied, force=force)
+    async def _apply_children(self, context: PassContext, desired: list[DesiredChild]) -> None:
+        force = bool(context.token)
+        await self._applier.apply(context.owner, context.uid, desired, applied=context.applied, force=force)
 
-    async def _prune(self, turn: PassContext) -> None:
+    async def _prune(self, context: PassContext) -> None:
         """Delete what is ours and no longer planned, once all that replaces it is in place and serves."""
-        if turn.held or not turn.applied.complete or not self._observer.rolled_out(turn):
+        if context.held or not context.applied.complete or not self._status_builder.rolled_out(context):
             return
-        live = self._world.of(turn.owner)
-        desired = [each.ref for each in turn.wanted()]
-        for ref in await pruning.surplus(self._client, turn.owner, owned(live, turn.uid), desired):
-            await self._remove(turn, ref, live[ref])
+        live = self._cache.of(context.owner)
+        desired_refs = [each.ref for each in context.desired()]
+        for ref in await pruning.surplus(self._client, context.owner, owned(live, context.uid), desired_refs):
+            await self._remove(context, ref, live[ref])
 
-    async def _remove(self, turn: PassContext, ref: Ref, child: CachedChild) -> None:
+    async def _remove(self, context: PassContext, ref: Ref, child: CachedChild) -> None:
         if not child.deleting:
-            await self._applier.delete(turn.owner, ref, child)
-        turn.pruned.add(ref)
+            await self._applier.delete(context.owner, ref, child)
+        context.pruned.add(ref)
 
     async def _finalizer(self, resource: Manifest, prepared: PreparedPlan) -> Manifest:
         """Hold on to a resource whose tables and queues go with it, before they are made; let go of any other."""
-        wanted = resource["spec"].get("deletionPolicy") == "Delete" and prepared.plan.provision_hash is not None
-        if wanted == teardown.has_finalizer(resource):
+        is_needed = resource["spec"].get("deletionPolicy") == "Delete" and prepared.plan.provision_hash is not None
+        if is_needed == teardown.has_finalizer(resource):
             return resource
         others = [each for each in resource["metadata"].get("finalizers", ()) if each != teardown.FINALIZER]
-        return await self._set_finalizers(resource, [*others, teardown.FINALIZER] if wanted else others)
+        return await self._set_finalizers(resource, [*others, teardown.FINALIZER] if is_needed else others)
 
     async def _delete(self, resource: Manifest) -> float | None:
         """With our finalizer, remove what is outside the cluster first; what is inside goes by its owner reference."""
@@ -223,8 +229,8 @@ class Reconciler:
         if not teardown.has_finalizer(resource):
             await self._teardown.clear(owner)
             return None
-        await confirm(self._client, self._world, owner)
-        found = self._preparer.teardown(resource, self._classes(), self._capabilities())
+        await confirm(self._client, self._cache, owner)
+        found = self._planner.teardown(resource, self._classes(), self._capabilities())
         waiting, manifests = (found, []) if isinstance(found, ConditionDetail) else (None, found)
         if self._may_just_go(resource, owner):
             waiting = None
@@ -240,7 +246,7 @@ class Reconciler:
         if waiting is not None:
             # An operator of one namespace may write no Event about it outside.
             LOG.warning("the teardown was skipped", extra={"why": waiting.message})
-            await self._announce(resource, "Warning", waiting.reason, waiting.message)
+            await self._record_event(resource, "Warning", waiting.reason, waiting.message)
         others = [each for each in resource["metadata"]["finalizers"] if each != teardown.FINALIZER]
         await self._set_finalizers(resource, others)
         await self._teardown.clear(owner)
@@ -251,19 +257,19 @@ class Reconciler:
         if annotation(resource, names.ANNOTATION_SKIP_TEARDOWN) == "true":
             return True
         # A Job may have run though the status that was to tell of it never got written.
-        own = owned(self._world.of(owner), resource["metadata"]["uid"])
+        own = owned(self._cache.of(owner), resource["metadata"]["uid"])
         return "provision" not in resource.get("status", {}) and not any(ref.kind == kinds.JOB.name for ref in own)
 
     async def _wait_for_teardown(self, resource: Manifest, waiting: ConditionDetail) -> float | None:
         stalled = waiting.reason != Reason.DELETING
-        view = self._observer.unplanned(resource, waiting)
+        view = self._status_builder.unplanned(resource, waiting)
         told = view if stalled else replace(view, stalled=None, pending=waiting)
-        held_seconds = await self._reporter.report(resource, told)
-        return _sooner(held_seconds, _look_again_seconds(told, self._examiner))
+        held_seconds = await self._status_writer.write(resource, told)
+        return _sooner(held_seconds, _look_again_seconds(told, self._inspector))
 
     async def _set_finalizers(self, resource: Manifest, finalizers: list[str]) -> Manifest:
         metadata = resource["metadata"]
-        await confirm(self._client, self._world, (metadata["namespace"], metadata["name"]))
+        await confirm(self._client, self._cache, (metadata["namespace"], metadata["name"]))
         change = {"resourceVersion": metadata["resourceVersion"], "finalizers": finalizers}
         try:
             answer = await self._client.merge(
@@ -271,14 +277,14 @@ class Reconciler:
             )
         except NotFound:
             return resource
-        record = self._world.learn(answer)
+        record = self._cache.learn(answer)
         if not finalizers and "deletionTimestamp" in metadata:
             # With the last of them it is gone, and the answer is still of the version before: no pass may act on that.
-            self._world.services.remove(record.owner, version=record.version)
+            self._cache.services.remove(record.owner, version=record.version)
         return record.content
 
 
-def _look_again_seconds(view: View, examiner: Inspector) -> float | None:
+def _look_again_seconds(view: View, inspector: Inspector) -> float | None:
     """Causes of a rollout, or a Job, that hangs are in pods, which are not watched; the rest is watched."""
     if view.pending and view.pending.reason == Reason.ROLLOUT_QUEUED:
         return QUEUED_SECONDS
@@ -287,7 +293,7 @@ def _look_again_seconds(view: View, examiner: Inspector) -> float | None:
     if view.pending is None:
         return None
     is_job = view.pending.reason in (Reason.PROVISIONING, Reason.DELETING)
-    if examiner.is_busy(jobs=is_job):
+    if inspector.is_busy(jobs=is_job):
         return SLOW_SECONDS
     return JOB_POLL_SECONDS if is_job else POLL_SECONDS
 

@@ -25,17 +25,17 @@ def is_own(resource: Manifest) -> bool:
     return serving is None or bool(serving["generation"] != resource["metadata"]["generation"])
 
 
-def is_repair(wanted: DesiredChild, status: Manifest) -> bool:
+def is_repair(desired: DesiredChild, status: Manifest) -> bool:
     """Whether a child that differs is what the status says it was: then somebody else changed it, and it goes back."""
-    return any(each.get("hash") == wanted.digest for each in status.get("children", ()))
+    return any(each.get("hash") == desired.digest for each in status.get("children", ()))
 
 
-def is_switch(wanted: DesiredChild, status: Manifest, runtime_hash: str) -> bool:
+def is_switch(desired: DesiredChild, status: Manifest, runtime_hash: str) -> bool:
     """Whether an absent child comes with a runtime document other than that which serves: the pods that run may not
     be what it leads to. One that the status knows was there is put back, whatever serves."""
     serving = status.get("serving", {}).get("runtimeHash", runtime_hash)
     known = ((each.get("group", ""), each["kind"], each["name"]) for each in status.get("children", ()))
-    return bool(serving != runtime_hash) and wanted.ref not in known
+    return bool(serving != runtime_hash) and desired.ref not in known
 
 
 def may_start(owner: Name, *, rolling: Collection[Name], most: int) -> bool:
@@ -52,8 +52,8 @@ def queued(class_name: str) -> ConditionDetail:
 class Rollouts:
     """Who may roll out, and who waits. `start` is called with the name of one who waits and may try again."""
 
-    def __init__(self, world: ClusterCache, *, start: Callable[[Name], None]) -> None:
-        self._world = world
+    def __init__(self, cache: ClusterCache, *, start: Callable[[Name], None]) -> None:
+        self._cache = cache
         self._start = start
         self._admitted: dict[Name, str] = {}
         self._waiting: dict[str, dict[Name, None]] = {}
@@ -92,11 +92,11 @@ class Rollouts:
                     self._start(owner)
 
     def _rolling(self, class_name: str) -> set[Name]:
-        unfinished = {child.owner for child in self._world.unfinished() if self._counts(child, class_name)}
+        unfinished = {child.owner for child in self._cache.unfinished() if self._counts(child, class_name)}
         return unfinished | {owner for owner, given in self._admitted.items() if given == class_name}
 
     def _counts(self, child: Any, class_name: str) -> bool:
-        record = self._world.services.get(child.owner)
+        record = self._cache.services.get(child.owner)
         if record is None or record.uid != child.owner_uid:
             return False
         content = record.content

@@ -22,7 +22,7 @@ from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import Conflict, Forbidden, Invalid, Refused, Terminating
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client, Manifest
-from fairlead_operator.status.conditions import told
+from fairlead_operator.status.conditions import condition_detail
 from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 LOG = logging.getLogger(__name__)
@@ -42,10 +42,10 @@ def is_left_over(name: Name, child: CachedChild) -> bool:
 class Teardown:
     """One step at a time; the Job's end brings us back."""
 
-    def __init__(self, client: Client, world: ClusterCache, examiner: Inspector) -> None:
+    def __init__(self, client: Client, cache: ClusterCache, inspector: Inspector) -> None:
         self._client = client
-        self._world = world
-        self._examiner = examiner
+        self._cache = cache
+        self._inspector = inspector
 
     async def advance(
         self, owner: Name, manifests: Iterable[Manifest], *, previous: Mapping[str, Any]
@@ -55,11 +55,11 @@ class Teardown:
         Refused when the API server does not take what the teardown needs.
         `previous` is the status: when the Job's time is over, it knows what the Job waited for.
         """
-        live = self._world.of(owner)
+        live = self._cache.of(owner)
         job: CachedChild | None = None
         for manifest in manifests:
             try:
-                child = await self._bring(owner, manifest, live.get(Ref.of(manifest)))
+                child = await self._ensure(owner, manifest, live.get(Ref.of(manifest)))
             except Terminating:
                 text = "the namespace is being deleted, so tables, queues and topics stay"
                 return ConditionDetail(Reason.TEARDOWN_SKIPPED, text)
@@ -73,23 +73,23 @@ class Teardown:
         if job is None or job.facts.state == "Succeeded":
             return None
         ref = Ref(kinds.JOB.group, kinds.JOB.name, f"{owner[1]}-teardown")
-        said = told(previous, "Ready")
+        said = condition_detail(previous, "Ready")
         if job.facts.state == "Failed":
             return await self._failure(owner, ref, job, said)
-        cause = await self._examiner.job(ref, job, namespace=owner[0], told=said)
+        cause = await self._inspector.job(ref, job, namespace=owner[0], reported=said)
         return ConditionDetail(Reason.DELETING, cause.message if cause else "the teardown Job runs")
 
     async def clear(self, owner: Name) -> None:
         """Remove the Job and what it needed: the resource is gone, or not being deleted at all."""
-        for ref, child in self._world.of(owner).items():
+        for ref, child in self._cache.of(owner).items():
             name = (owner[0], ref.name)
             if is_left_over(name, child) and not child.deleting:
-                await confirm(self._client, self._world, owner)
+                await confirm(self._client, self._cache, owner)
                 kind = kinds.find(ref.group, ref.kind)
                 await self._client.delete(kind, namespace=owner[0], name=ref.name, uid=child.uid)
-                self._world.children[kind].remove(name, version=child.version)
+                self._cache.children[kind].remove(name, version=child.version)
 
-    async def _bring(self, owner: Name, manifest: Manifest, child: CachedChild | None) -> CachedChild | None:
+    async def _ensure(self, owner: Name, manifest: Manifest, child: CachedChild | None) -> CachedChild | None:
         """The object as it is to be; None when it is a stranger's."""
         child = child or await self._create(owner, manifest)
         if child is None or not child.digest:
@@ -116,7 +116,7 @@ class Teardown:
     def _learn(self, owner: Name, manifest: Manifest, answer: Manifest) -> CachedChild:
         kind = kinds.of(manifest)
         child = CachedChild.read(answer, OF_KIND.get(kind.name))
-        self._world.children[kind].put((owner[0], manifest["metadata"]["name"]), child, silent=True)
+        self._cache.children[kind].put((owner[0], manifest["metadata"]["name"]), child, silent=True)
         return child
 
     def _conflict(self, manifest: Manifest) -> ConditionDetail:
@@ -124,6 +124,6 @@ class Teardown:
         return ConditionDetail(Reason.CONFLICT, f"{text}; delete or rename it, or set {names.ANNOTATION_SKIP_TEARDOWN}")
 
     async def _failure(self, owner: Name, ref: Ref, job: CachedChild, said: ConditionDetail | None) -> ConditionDetail:
-        pods = await self._examiner.pods_of_job(job, namespace=owner[0])
+        pods = await self._inspector.pods_of_job(job, namespace=owner[0])
         remedy = f"mend it and delete the Job to try again, or set {names.ANNOTATION_SKIP_TEARDOWN}"
-        return causes.failure(ref, job.facts, pods, told=said, reason=Reason.TEARDOWN_FAILED, remedy=remedy)
+        return causes.failure(ref, job.facts, pods, reported=said, reason=Reason.TEARDOWN_FAILED, remedy=remedy)

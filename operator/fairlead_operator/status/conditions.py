@@ -18,11 +18,11 @@ NOT_CONFIGURED = ConditionDetail(Reason.NOT_CONFIGURED, "")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class Workload:
     """A workload of the resource: whether it is asked for, what is seen of it, and what ails it."""
 
-    wanted: bool = False
-    seen: Rollout | None = None
+    planned: bool = False
+    rollout: Rollout | None = None
     cause: ConditionDetail | None = None
 
 
@@ -47,8 +47,8 @@ class View:
     bindings: list[Status] = field(default_factory=list)
     children: list[Status] = field(default_factory=list)
     contract: str = ""
-    api: Part = Part()
-    worker: Part = Part()
+    api: Workload = Workload()
+    worker: Workload = Workload()
     scaled: bool = False
     scaling_fault: str = ""
     scaling_seconds: float | None = None
@@ -99,7 +99,7 @@ def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
         yield "Warning", ready["reason"], ready["message"]
 
 
-def told(found: Mapping[str, Any], condition: str) -> ConditionDetail | None:
+def condition_detail(found: Mapping[str, Any], condition: str) -> ConditionDetail | None:
     """What a condition says; None when there is none of that type."""
     said = _by_type(found).get(condition)
     return ConditionDetail(said["reason"], said["message"]) if said else None
@@ -150,10 +150,10 @@ def _ready(view: View) -> tuple[str, ConditionDetail]:
         of_job = view.provision_cause if view.pending.reason == Reason.PROVISIONING else None
         cause = of_job or view.api.cause or view.worker.cause
         return "Unknown", ConditionDetail(view.pending.reason, cause.message) if cause else view.pending
-    for part, name in ((view.api, "the API"), (view.worker, "the worker")):
-        state, trouble = _available(part, name)
+    for workload, name in ((view.api, "the API"), (view.worker, "the worker")):
+        state, detail = _available(workload, name)
         if state != "True":
-            return "False", trouble
+            return "False", detail
     if view.class_fault:
         return "True", ConditionDetail(
             Reason.READY, "what was applied last serves; its class cannot be used: see ClassInvalid"
@@ -172,14 +172,14 @@ def _provisioned(view: View) -> tuple[str, ConditionDetail]:
     return "Unknown", view.provision_cause or ConditionDetail(Reason.PROVISIONING, "the provision Job runs")
 
 
-def _available(part: Part, name: str) -> tuple[str, ConditionDetail]:
-    if not part.wanted:
+def _available(workload: Workload, name: str) -> tuple[str, ConditionDetail]:
+    if not workload.planned:
         return "True", NOT_CONFIGURED
-    if part.seen is None:
-        return "Unknown", part.cause or _waiting()
-    if part.seen.available:
+    if workload.rollout is None:
+        return "Unknown", workload.cause or _waiting()
+    if workload.rollout.available:
         return "True", ConditionDetail(Reason.AVAILABLE, "")
-    return "False", part.cause or ConditionDetail(Reason.UNAVAILABLE, f"too few pods of {name} are ready")
+    return "False", workload.cause or ConditionDetail(Reason.UNAVAILABLE, f"too few pods of {name} are ready")
 
 
 def _autoscaling(view: View) -> tuple[str, ConditionDetail]:
@@ -216,14 +216,14 @@ def _stamp(
 ) -> list[Status]:
     old = _by_type(previous)
     stamped = []
-    for name, (state, trouble) in sorted(conditions.items()):
+    for name, (state, detail) in sorted(conditions.items()):
         same = name in old and old[name]["status"] == state
         stamped.append(
             {
                 "type": name,
                 "status": state,
-                "reason": str(trouble.reason),
-                "message": trouble.message,
+                "reason": str(detail.reason),
+                "message": detail.message,
                 "lastTransitionTime": old[name]["lastTransitionTime"] if same else now,
                 "observedGeneration": generation,
             }
@@ -235,5 +235,5 @@ def _by_type(status: Mapping[str, Any]) -> dict[str, Status]:
     return {condition["type"]: {"message": ""} | condition for condition in status.get("conditions", ())}
 
 
-def _replicas(part: Part) -> Status | None:
-    return {"replicas": part.seen.replicas} if part.wanted and part.seen else None
+def _replicas(workload: Workload) -> Status | None:
+    return {"replicas": workload.rollout.replicas} if workload.planned and workload.rollout else None

@@ -35,7 +35,7 @@ class EventRecorder:
         self._now = now
         self._budgets: dict[str, _Budget] = {}
 
-    async def announce(self, resource: Manifest, kind: str, reason: str, message: str) -> None:
+    async def record_event(self, resource: Manifest, kind: str, reason: str, message: str) -> None:
         """Write one Event, `kind` Normal or Warning, unless the resource had its share."""
         if not self._take(resource["metadata"]["uid"], reason, message):
             return

@@ -25,7 +25,7 @@ DETAIL_SECONDS = 5.0
 BUSY_SECONDS = 30.0
 # What was to be written once, and could not be, is not held back again.
 DUE = -math.inf
-Announce = Callable[[Manifest, str, str, str], Awaitable[None]]
+RecordEvent = Callable[[Manifest, str, str, str], Awaitable[None]]
 
 
 class StatusWriter:
@@ -34,22 +34,22 @@ class StatusWriter:
     def __init__(
         self,
         client: Client,
-        world: ClusterCache,
+        cache: ClusterCache,
         *,
-        announce: Announce,
+        record_event: RecordEvent,
         busy: Callable[[], bool],
         now: Callable[[], str],
         clock: Callable[[], float],
     ) -> None:
         self._client = client
-        self._world = world
-        self._announce = announce
+        self._cache = cache
+        self._record_event = record_event
         self._busy = busy
         self._now = now
         self._clock = clock
         self._held_since: dict[Name, float] = {}
 
-    async def report(self, resource: Manifest, view: View) -> float | None:
+    async def write(self, resource: Manifest, view: View) -> float | None:
         """Write the status that follows from `view`, if it is another one; the seconds until it may be, if not now."""
         resource = self._latest(resource)
         before = resource.get("status", {})
@@ -59,16 +59,16 @@ class StatusWriter:
         if held > 0:
             return held
         self._held_since[owner] = DUE
-        if before != after and await self._write(resource, owner, after):
+        if before != after and await self._replace(resource, owner, after):
             for kind, reason, message in conditions.transitions(before, after):
-                await self._announce(resource, kind, reason, message)
+                await self._record_event(resource, kind, reason, message)
         self.forget(owner)
         return None
 
     def _latest(self, resource: Manifest) -> Manifest:
         """The resource by now: a write whose answer got lost may have been told of since the pass began."""
         metadata = resource["metadata"]
-        known = self._world.services.get((metadata["namespace"], metadata["name"]))
+        known = self._cache.services.get((metadata["namespace"], metadata["name"]))
         if known is None or known.uid != metadata["uid"] or known.version <= int(metadata["resourceVersion"]):
             return resource
         return known.content
@@ -85,10 +85,10 @@ class StatusWriter:
         now = self._clock()
         return self._held_since.setdefault(owner, now) + longest - now
 
-    async def _write(self, resource: Manifest, owner: Name, after: conditions.Status) -> bool:
+    async def _replace(self, resource: Manifest, owner: Name, after: conditions.Status) -> bool:
         """Whether the resource is still there."""
         uid, version = resource["metadata"]["uid"], int(resource["metadata"]["resourceVersion"])
-        is_doubted = self._world.services.is_doubted(owner)
+        is_doubted = self._cache.services.is_doubted(owner)
         try:
             answer = await self._client.replace_status(
                 kinds.API_SERVICE,
@@ -99,14 +99,14 @@ class StatusWriter:
                 version=version if is_doubted else None,
             )
         except Invalid:
-            await confirm(self._client, self._world, owner)
+            await confirm(self._client, self._cache, owner)
             raise
         except OperatorError:
             # It may be written all the same, and the next one is to go on from there.
-            self._world.services.doubt(owner)
+            self._cache.services.doubt(owner)
             raise
         if answer is not None:
-            self._world.learn(answer)
+            self._cache.learn(answer)
         return answer is not None
 
 

@@ -78,7 +78,7 @@ def prepare(image: str, state: State, classes: Mapping[str, Manifest]) -> Prepar
 
 def wanted(prepared: PreparedPlan) -> dict[Ref, desired.DesiredChild]:
     """Every child that is meant to be."""
-    return {each.ref: each for stage in prepared.wanted.values() for each in stage}
+    return {each.ref: each for stage in prepared.desired.values() for each in stage}
 
 
 def faults(state: State, prepared: PreparedPlan, *, stalled: str) -> Iterator[str]:

@@ -44,7 +44,7 @@ def until_taken_in(operator: Running, admin: Client, child: Manifest, text: str)
         assert live, child
         assert runtime
         kind = next(each for each in kinds.CHILDREN if each.name == child["kind"])
-        known = runtime.world.children[kind].get((live["metadata"]["namespace"], live["metadata"]["name"]))
+        known = runtime.cache.children[kind].get((live["metadata"]["namespace"], live["metadata"]["name"]))
         is_read = known is not None and known.version >= int(live["metadata"]["resourceVersion"])
         return is_read and text in str(live.get("status"))
 

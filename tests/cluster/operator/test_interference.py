@@ -105,7 +105,7 @@ def is_again(before: Manifest, live: Manifest | None) -> bool:
     return was == now
 
 
-def strangers(manifest: Manifest, chosen: set[str]) -> Iterator[Manifest]:
+def unowned(manifest: Manifest, chosen: set[str]) -> Iterator[Manifest]:
     """Objects of these kinds, with the names of the children that the ApiService is going to have, but not its own."""
     made = planned(manifest)
     for kind in sorted(chosen):
@@ -129,7 +129,7 @@ def test_a_stranger_of_any_kind_in_the_way_is_named_and_left_alone_until_it_goes
 
     def story(manifest: Manifest, chosen: set[str]) -> None:
         resource = Resource(admin, manifest)
-        there = [admin.create(each) for each in strangers(manifest, chosen)]
+        there = [admin.create(each) for each in unowned(manifest, chosen)]
         resource.create()
         live = resource.until("Stalled", "True", "Conflict")
         message = resource.condition("Ready")["message"]

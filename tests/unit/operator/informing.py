@@ -79,20 +79,20 @@ class Scripted:
 
     def __init__(self, windows: list[list[tuple[str, dict[str, Any]]] | OperatorError]) -> None:
         self.windows = windows
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.seconds: list[int] = []
         self.gathered: list[float] = []
         self.times = Times(len(windows))
 
     async def read_all(self, kind: Kind, _: object, **__: str) -> tuple[list[tuple[Name, CachedChild]], str]:
-        self.asked.append("list")
+        self.requested.append("list")
         return [], "10"
 
     async def watch(
         self, kind: Kind, *, since: str, seconds: int, gather_seconds: float, **_: Any
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         window = self.windows[len(self.seconds)]
-        self.asked.append(since)
+        self.requested.append(since)
         self.seconds.append(seconds)
         self.gathered.append(gather_seconds)
         if isinstance(window, OperatorError):

@@ -32,7 +32,7 @@ def rollout(since: str = LONG_AGO, *, available: bool = True) -> CachedChild:
     return child(Rollout(**{name: getattr(seen, name) for name in seen.__slots__} | {"available_since": since}))
 
 
-def told(message: str) -> dict[str, Any]:
+def condition_detail(message: str) -> dict[str, Any]:
     return {"conditions": [{"type": "AutoscalingReady", "reason": "ScalerFailed", "message": message}]}
 
 
@@ -47,9 +47,13 @@ def told(message: str) -> dict[str, Any]:
         ({DEPLOYMENT: rollout(JUST_NOW), HPA: child(TIMELESS)}, {}, ("", 240.0)),
         ({DEPLOYMENT: rollout(available=False), HPA: child(OLD)}, {}, ("", None)),
         ({HPA: child(OLD)}, {}, ("", None)),
-        ({DEPLOYMENT: rollout(available=False), HPA: child(YOUNG)}, told(TEXT), (TEXT, None)),
-        ({DEPLOYMENT: rollout(), HPA: child(YOUNG)}, told("HorizontalPodAutoscaler orders-api: no"), ("", 240.0)),
-        ({DEPLOYMENT: rollout(), HPA: child(WELL)}, told(TEXT), ("", None)),
+        ({DEPLOYMENT: rollout(available=False), HPA: child(YOUNG)}, condition_detail(TEXT), (TEXT, None)),
+        (
+            {DEPLOYMENT: rollout(), HPA: child(YOUNG)},
+            condition_detail("HorizontalPodAutoscaler orders-api: no"),
+            ("", 240.0),
+        ),
+        ({DEPLOYMENT: rollout(), HPA: child(WELL)}, condition_detail(TEXT), ("", None)),
         ({DEPLOYMENT: rollout(), HPA: child(OLD, deleting=True)}, {}, ("", None)),
         (
             {DEPLOYMENT: rollout(), HPA: child(YOUNG), SCALED_OBJECT: child(OLD)},
@@ -73,7 +77,7 @@ def told(message: str) -> dict[str, Any]:
         "one that is young does not hide one that lasts",
     ],
 )
-def test_a_fault_is_told_when_it_has_lasted(
+def test_a_fault_is_reported_when_it_has_lasted(
     own: dict[Ref, CachedChild], previous: dict[str, Any], expected: tuple[str, float | None]
 ) -> None:
     assert assess(own, own, previous, now=NOW) == expected
@@ -87,7 +91,7 @@ def test_the_autoscaler_that_keda_makes_counts_and_a_strangers_does_not() -> Non
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "is_told", "expected"),
+    ("before", "after", "is_reported", "expected"),
     [
         (WELL, YOUNG, False, 240.0),
         (WELL, OLD, False, 0.0),
@@ -109,5 +113,7 @@ def test_the_autoscaler_that_keda_makes_counts_and_a_strangers_does_not() -> Non
         "what is told may be over",
     ],
 )
-def test_when_a_change_is_looked_at(before: Scaler, after: Scaler, *, is_told: bool, expected: float | None) -> None:
-    assert news_seconds(before, after, is_told=is_told, now=NOW) == expected
+def test_when_a_change_is_looked_at(
+    before: Scaler, after: Scaler, *, is_reported: bool, expected: float | None
+) -> None:
+    assert news_seconds(before, after, is_reported=is_reported, now=NOW) == expected

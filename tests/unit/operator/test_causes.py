@@ -66,7 +66,7 @@ CREATING = pod(state={"waiting": {"reason": "ContainerCreating"}})
 
 
 @pytest.mark.parametrize(
-    ("pods", "wanted"),
+    ("pods", "may_lack"),
     [
         pytest.param([], False, id="no pod"),
         pytest.param([{"metadata": {"name": "p"}}], False, id="a pod that nobody has looked at"),
@@ -80,8 +80,8 @@ CREATING = pod(state={"waiting": {"reason": "ContainerCreating"}})
         pytest.param([CREATING | {"metadata": {"name": "p", "deletionTimestamp": "x"}}], False, id="a pod that goes"),
     ],
 )
-def test_events_are_looked_at_when_a_pod_may_wait_for_its_volumes(pods: list[Any], wanted: bool) -> None:
-    assert causes.may_lack_volumes(pods) is wanted
+def test_events_are_looked_at_when_a_pod_may_wait_for_its_volumes(pods: list[Any], may_lack: bool) -> None:
+    assert causes.may_lack_volumes(pods) is may_lack
 
 
 @pytest.mark.parametrize(

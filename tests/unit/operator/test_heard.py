@@ -30,9 +30,9 @@ class Answering(Scripted):
     async def read_all(
         self, kind: Kind, read: Callable[[dict[str, Any]], tuple[Name, CachedChild]], **given: str
     ) -> tuple[list[tuple[Name, CachedChild]], str]:
-        error = self.lists[min(self.asked.count("list"), len(self.lists) - 1)]
+        error = self.lists[min(self.requested.count("list"), len(self.lists) - 1)]
         if error is not None:
-            self.asked.append("list")
+            self.requested.append("list")
             self.times.now += 30.0 if error is HUNG else 0.0
             raise error
         return await super().read_all(kind, read, **given)

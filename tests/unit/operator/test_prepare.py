@@ -35,7 +35,7 @@ def test_a_resource_has_a_plan() -> None:
 def test_alerts_lead_to_the_page_that_the_operator_was_given() -> None:
     found = Planner(image=IMAGE, runbooks="https://wiki.example/alerts").prepare(live(), {}, EVERYTHING)
     assert isinstance(found, PreparedPlan)
-    [each] = [each for each in found.wanted[Stage.BASE] if each.kind.name == "PrometheusRule"]
+    [each] = [each for each in found.desired[Stage.BASE] if each.kind.name == "PrometheusRule"]
     [group] = each.manifest["spec"]["groups"]
     pages = {rule["annotations"]["runbook_url"].partition("#")[0] for rule in group["rules"] if "alert" in rule}
     assert pages == {"https://wiki.example/alerts"}
@@ -115,31 +115,31 @@ def test_a_defect_of_the_plan_is_told_and_logged(
 
 
 def test_manifests_are_dropped_when_they_are_written_and_made_again_when_they_are_needed() -> None:
-    preparer, resource = Planner(image=IMAGE), live()
-    found = preparer.prepare(resource, {}, EVERYTHING)
+    planner, resource = Planner(image=IMAGE), live()
+    found = planner.prepare(resource, {}, EVERYTHING)
     assert isinstance(found, PreparedPlan)
-    everything = [each for stage in plan.Stage for each in found.wanted[stage]]
+    everything = [each for stage in plan.Stage for each in found.desired[stage]]
     manifests = {each.ref: each.manifest for each in everything}
     still_to_be_written = everything[-1]
     found.manifests.keep({still_to_be_written.ref})
     assert still_to_be_written.manifest == manifests[still_to_be_written.ref]
     with pytest.raises(KeyError):
         _ = everything[0].manifest
-    assert preparer.prepare(resource, {}, EVERYTHING) is found
+    assert planner.prepare(resource, {}, EVERYTHING) is found
     assert {each.ref: each.manifest for each in everything} == manifests
 
 
 @pytest.mark.parametrize("change", [{"generation": 2}, {"uid": "another"}], ids=["a new generation", "another uid"])
 def test_another_resource_is_planned_anew(change: dict[str, Any]) -> None:
-    preparer, resource = Planner(image=IMAGE), live()
-    before = preparer.prepare(resource, {}, EVERYTHING)
-    assert preparer.prepare(resource, {}, EVERYTHING) is before
+    planner, resource = Planner(image=IMAGE), live()
+    before = planner.prepare(resource, {}, EVERYTHING)
+    assert planner.prepare(resource, {}, EVERYTHING) is before
     resource["metadata"] |= change
-    assert preparer.prepare(resource, {}, EVERYTHING) is not before
+    assert planner.prepare(resource, {}, EVERYTHING) is not before
 
 
 def test_what_is_gone_is_forgotten() -> None:
-    preparer, resource = Planner(image=IMAGE), live()
-    before = preparer.prepare(resource, {}, EVERYTHING)
-    preparer.forget(("shop", resource["metadata"]["name"]))
-    assert preparer.prepare(resource, {}, EVERYTHING) is not before
+    planner, resource = Planner(image=IMAGE), live()
+    before = planner.prepare(resource, {}, EVERYTHING)
+    planner.forget(("shop", resource["metadata"]["name"]))
+    assert planner.prepare(resource, {}, EVERYTHING) is not before

@@ -131,9 +131,9 @@ class Stage:
 
     def start(self) -> None:
         """A new operator."""
-        world = ClusterCache()
-        examiner = Inspector(self._client, world, busy=lambda: self.busy, now=lambda: self.now)
-        self._provisioner = Provisioner(Applier(self._client, world), examiner)
+        cache = ClusterCache()
+        inspector = Inspector(self._client, cache, busy=lambda: self.busy, now=lambda: self.now)
+        self._provisioner = Provisioner(Applier(self._client, cache), inspector)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if request.method == "GET":
@@ -148,24 +148,24 @@ class Stage:
         end: JobEnd | None,
         *,
         uid: str = "u",
-        wanted: DesiredChild = WANTED,
+        desired: DesiredChild = WANTED,
         again: bool = False,
-        told: bool = True,
+        reported: bool = True,
     ) -> Provisioning:
-        """One step while the Job is such, or absent. `told`: the status is written afterwards."""
+        """One step while the Job is such, or absent. `reported`: the status is written afterwards."""
         job = CachedChild(f"job-{self.jobs}", 1, OWNER, uid, deleting=False, digest="", facts=end)
         found = await self._provisioner.advance(
             OWNER,
             uid,
-            wanted,
+            desired,
             expected="abc",
             bindings=(),
             previous=self.status,
-            live={wanted.ref: job} if end else {},
+            live={desired.ref: job} if end else {},
             applied=Applied(),
             again=again,
         )
-        if told:
+        if reported:
             view = View(1, provision=found.status, provision_cause=found.cause, image="i")
             self.status = assess(view, self.status, now=NOW)
         return found
@@ -277,22 +277,22 @@ async def test_a_job_in_trouble_gives_way_when_another_one_is_wanted(stage: Stag
     stage.start()
     await stage.advance(end)
     assert stage.written == [], "nothing changed"
-    assert (await stage.advance(end, wanted=OTHER)).pending is not None
+    assert (await stage.advance(end, desired=OTHER)).pending is not None
     assert stage.written == ["DELETE"]
     stage.written.clear()
-    await stage.advance(None, wanted=OTHER)
-    await stage.advance(end, wanted=OTHER)
+    await stage.advance(None, desired=OTHER)
+    await stage.advance(end, desired=OTHER)
     assert stage.written == ["PATCH"], "it is the one that is wanted"
 
 
 async def test_a_job_at_work_is_not_disturbed_by_an_edit(stage: Stage) -> None:
     await stage.advance(None)
     stage.pods = [RUNS]
-    await stage.advance(AT_WORK, wanted=OTHER)
+    await stage.advance(AT_WORK, desired=OTHER)
     assert stage.written == ["PATCH"]
 
 
-async def end_without_result(stage: Stage, *, restart: bool, told: bool = True) -> int:
+async def end_without_result(stage: Stage, *, restart: bool, reported: bool = True) -> int:
     """Jobs succeed without a result, one after the other, each looked at for a while; how many until one stays."""
     await stage.advance(None)
     for number in range(1, 10):
@@ -301,13 +301,13 @@ async def end_without_result(stage: Stage, *, restart: bool, told: bool = True) 
             if restart:
                 stage.start()
             stage.now = f"2026-01-01T00:10:{second:02}Z"
-            found = await stage.advance(SUCCEEDED, told=told or second % 4 == 0)
+            found = await stage.advance(SUCCEEDED, reported=reported or second % 4 == 0)
             if stage.written[-1] == "DELETE":
                 break
         if stage.written[-1] != "DELETE":
             assert found.stalled is not None
             return number
-        await stage.advance(None, told=told)
+        await stage.advance(None, reported=reported)
     return 0
 
 
@@ -322,24 +322,24 @@ async def test_a_job_without_a_result_is_run_three_times_with_growing_pauses(sta
     assert "correct the image, in spec.runtime or in the class, or set the annotation" in text
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["told at once", "told late"])
-async def test_tries_without_a_result_count_whatever_happens_to_the_operator(stage: Stage, *, told: bool) -> None:
+@pytest.mark.parametrize("reported", [True, False], ids=["told at once", "told late"])
+async def test_tries_without_a_result_count_whatever_happens_to_the_operator(stage: Stage, *, reported: bool) -> None:
     stage.pods = [pod()]
-    assert await end_without_result(stage, restart=True, told=told) == 3
+    assert await end_without_result(stage, restart=True, reported=reported) == 3
 
 
 @pytest.mark.parametrize("way", ["request", "edit", "deletion"])
 async def test_after_tries_without_a_result_all_are_made_anew_when_asked_for(stage: Stage, way: str) -> None:
     stage.pods = [pod()]
     await end_without_result(stage, restart=False)
-    wanted = OTHER if way == "edit" else WANTED
+    desired = OTHER if way == "edit" else WANTED
     if way != "deletion":
-        await stage.advance(SUCCEEDED, wanted=wanted, again=way == "request")
+        await stage.advance(SUCCEEDED, desired=desired, again=way == "request")
         assert stage.written[-1] == "DELETE"
-    await stage.advance(None, wanted=wanted)
+    await stage.advance(None, desired=desired)
     assert "withoutResult" not in stage.status["provision"]
     stage.jobs, stage.pods = 9, [pod(said(BINDING))]
-    assert (await stage.advance(SUCCEEDED, wanted=wanted)).done
+    assert (await stage.advance(SUCCEEDED, desired=desired)).done
     assert stage.status["provision"] == {"hash": "abc", "state": "Succeeded"}
 
 
@@ -356,12 +356,12 @@ async def test_the_pods_of_a_job_that_succeeded_are_read_once_though_the_status_
     stage: Stage,
 ) -> None:
     stage.pods = [pod(said(BINDING))]
-    first = await stage.advance(SUCCEEDED, told=False)
+    first = await stage.advance(SUCCEEDED, reported=False)
     assert first == Provisioning({"hash": "abc", "state": "Succeeded"}, [BINDING])
-    assert await stage.advance(SUCCEEDED, told=False) == first
-    assert await stage.advance(None, told=False) == first, "somebody deletes the Job before the status tells of it"
+    assert await stage.advance(SUCCEEDED, reported=False) == first
+    assert await stage.advance(None, reported=False) == first, "somebody deletes the Job before the status tells of it"
     assert stage.read == ["pods"]
-    await stage.advance(SUCCEEDED, uid="another of that name", told=False)
+    await stage.advance(SUCCEEDED, uid="another of that name", reported=False)
     assert stage.read == ["pods", "pods"]
 
 
@@ -383,15 +383,15 @@ async def test_a_result_that_was_replaced_before_the_status_told_of_it_is_no_res
         async def advance(expected: str, *, is_there: bool) -> Provisioning:
             job = CachedChild("job", 1, OWNER, "u", deleting=False, digest="", facts=SUCCEEDED)
             name = f"orders-provision-{expected}"
-            wanted = DesiredChild.of(JOB | {"metadata": {"name": name, "namespace": "shop"}})
+            desired = DesiredChild.of(JOB | {"metadata": {"name": name, "namespace": "shop"}})
             return await provisioner.advance(
                 OWNER,
                 "u",
-                wanted,
+                desired,
                 expected=expected,
                 bindings=(),
                 previous={},
-                live={wanted.ref: job} if is_there else {},
+                live={desired.ref: job} if is_there else {},
                 applied=Applied(),
                 again=False,
             )

@@ -49,25 +49,25 @@ async def test_what_the_answer_to_a_status_write_is_the_first_to_tell_of_is_not_
         assert request.path.endswith("/orders/status")
         return web.json_response(resource(7, **change) | {"status": (await request.json())[1]["value"]})
 
-    world = ClusterCache(services=Store(changed))
-    world.services.put(OWNER, CachedResource.read(resource(5)))
+    cache = ClusterCache(services=Store(changed))
+    cache.services.put(OWNER, CachedResource.read(resource(5)))
 
-    async def announce(*_: Any) -> None:
+    async def record_event(*_: Any) -> None:
         """Nobody listens."""
 
     async with serving(answer) as client:
         reconciler = Reconciler(
             client,
-            world,
-            preparer=Planner(image="image"),
-            rollouts=Rollouts(world, start=lambda name: None),
+            cache,
+            planner=Planner(image="image"),
+            rollouts=Rollouts(cache, start=lambda name: None),
             capabilities=Capabilities,
-            announce=announce,
+            record_event=record_event,
             busy=lambda: False,
             clock=lambda: 0.0,
             now=lambda: "2026-01-01T00:00:00Z",
         )
         await reconciler.reconcile(OWNER)
     # Whoever watches tells it again, at the same version, and that is no news any more.
-    world.services.put(OWNER, CachedResource.read(resource(7, **change)))
+    cache.services.put(OWNER, CachedResource.read(resource(7, **change)))
     assert heard == told

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fairlead_operator.diagnosis.workload_state import Rollout
-from fairlead_operator.status.conditions import Part, View, assess, progresses, step, told, transitions
+from fairlead_operator.status.conditions import View, Workload, assess, condition_detail, progresses, step, transitions
 from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 from ...kstatus import kstatus_check, reading
@@ -18,29 +18,29 @@ WELL = View(
     class_name="standard",
     url="http://orders-api.shop.svc",
     provision={"hash": "1", "state": "Succeeded"},
-    api=Part(True, SERVES),
+    api=Workload(True, SERVES),
     serving={"generation": 3, "runtimeHash": "a"},
     image="image:1",
     scaled=True,
 )
-ROLLING = replace(WELL, pending=ConditionDetail(Reason.ROLLING_OUT, "not yet"), api=Part(True))
+ROLLING = replace(WELL, pending=ConditionDetail(Reason.ROLLING_OUT, "not yet"), api=Workload(True))
 CASES: dict[str, tuple[View, str, str, str]] = {
     "all is well": (WELL, "True", "Ready", "Current"),
     "the first pass": (ROLLING, "Unknown", "RollingOut", "InProgress"),
     "a rollout with a cause": (
-        replace(ROLLING, api=Part(True, DOWN, ConditionDetail(Reason.IMAGE_PULL, "no image"))),
+        replace(ROLLING, api=Workload(True, DOWN, ConditionDetail(Reason.IMAGE_PULL, "no image"))),
         "Unknown",
         "RollingOut",
         "InProgress",
     ),
-    "pods went away later": (replace(WELL, api=Part(True, DOWN)), "False", "Unavailable", "InProgress"),
+    "pods went away later": (replace(WELL, api=Workload(True, DOWN)), "False", "Unavailable", "InProgress"),
     "pods crash later": (
-        replace(WELL, api=Part(True, DOWN, ConditionDetail(Reason.CRASHING, "exit code 1"))),
+        replace(WELL, api=Workload(True, DOWN, ConditionDetail(Reason.CRASHING, "exit code 1"))),
         "False",
         "Crashing",
         "InProgress",
     ),
-    "the worker is down": (replace(WELL, worker=Part(True, DOWN)), "False", "Unavailable", "InProgress"),
+    "the worker is down": (replace(WELL, worker=Workload(True, DOWN)), "False", "Unavailable", "InProgress"),
     "a limit of the class": (
         replace(WELL, stalled=ConditionDetail(Reason.CLASS_LIMITS, "no"), pending=ConditionDetail(Reason.APPLYING, "")),
         "False",
@@ -54,7 +54,7 @@ CASES: dict[str, tuple[View, str, str, str]] = {
         "Current",
     ),
     "a class that cannot be used, and pods that went away": (
-        replace(WELL, class_fault=ConditionDetail(Reason.INVALID_CLASS, "no label"), api=Part(True, DOWN)),
+        replace(WELL, class_fault=ConditionDetail(Reason.INVALID_CLASS, "no label"), api=Workload(True, DOWN)),
         "False",
         "Unavailable",
         "InProgress",
@@ -81,7 +81,7 @@ CASES: dict[str, tuple[View, str, str, str]] = {
     "an embedded store": (replace(WELL, embedded=True, provision=None), "True", "Ready", "Current"),
     "paused": (View(3, paused=True), "Unknown", "Paused", "InProgress"),
     "nothing known but a missing class": (
-        View(3, stalled=ConditionDetail(Reason.CLASS_NOT_FOUND, "no class"), api=Part(True)),
+        View(3, stalled=ConditionDetail(Reason.CLASS_NOT_FOUND, "no class"), api=Workload(True)),
         "False",
         "ClassNotFound",
         "Failed",
@@ -145,7 +145,7 @@ def test_why_provisioning_failed_is_told_beside_what_else_stalls() -> None:
         CASES["provisioning failed"][0], stalled=ConditionDetail(Reason.CONFLICT, "there"), provision_cause=failed
     )
     conditions = by_type(assess(view, {}, now="2026-01-01T00:00:00Z"))
-    assert told({"conditions": list(conditions.values())}, "Provisioned") == failed
+    assert condition_detail({"conditions": list(conditions.values())}, "Provisioned") == failed
     assert conditions["Ready"]["reason"] == "Conflict"
 
 
@@ -177,7 +177,7 @@ UNDER_WAY = replace(ROLLING, provision={"hash": "1", "state": "Running"})
     [
         pytest.param(None, ROLLING, True, id="the first word"),
         pytest.param(UNDER_WAY, ROLLING, True, id="from one step to the next"),
-        pytest.param(ROLLING, replace(ROLLING, api=Part(True, SERVES)), True, id="a detail"),
+        pytest.param(ROLLING, replace(ROLLING, api=Workload(True, SERVES)), True, id="a detail"),
         pytest.param(ROLLING, replace(ROLLING, generation=4), True, id="an edit on the way"),
         pytest.param(WELL, replace(ROLLING, generation=4), False, id="an edit of what was well"),
         pytest.param(WELL, ROLLING, False, id="not well any more"),
@@ -197,13 +197,13 @@ def test_what_is_progress(before: View | None, after: View, progress: bool) -> N
     ("after", "same"),
     [
         pytest.param(
-            replace(UNDER_WAY, children=[{"kind": "Job", "name": "a"}], api=Part(True, DOWN)), True, id="detail"
+            replace(UNDER_WAY, children=[{"kind": "Job", "name": "a"}], api=Workload(True, DOWN)), True, id="detail"
         ),
         pytest.param(ROLLING, False, id="provisioned"),
         pytest.param(replace(UNDER_WAY, generation=4), False, id="another generation"),
         pytest.param(replace(UNDER_WAY, pending=ConditionDetail(Reason.APPLYING, "again")), False, id="another reason"),
         pytest.param(
-            replace(UNDER_WAY, api=Part(True, DOWN, ConditionDetail(Reason.IMAGE_PULL, "no image"))),
+            replace(UNDER_WAY, api=Workload(True, DOWN, ConditionDetail(Reason.IMAGE_PULL, "no image"))),
             False,
             id="a cause",
         ),

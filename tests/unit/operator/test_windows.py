@@ -18,7 +18,7 @@ def hurried(start: int, settled: int, known: int, once: int, *, since: float = N
 
 
 @pytest.mark.parametrize(
-    ("place", "reached", "news", "is_calm", "following"),
+    ("position", "reached", "news", "is_calm", "following"),
     [
         pytest.param(calm(10, 10), 10, 0, True, calm(10, 10), id="nothing came: from the same place"),
         pytest.param(calm(10, 10), 14, 2, True, calm(10, 14, 2), id="what is new is told once more"),
@@ -42,13 +42,13 @@ def hurried(start: int, settled: int, known: int, once: int, *, since: float = N
     ],
 )
 def test_where_the_next_window_starts(
-    place: WatchPosition, reached: int, news: int, is_calm: bool, following: WatchPosition
+    position: WatchPosition, reached: int, news: int, is_calm: bool, following: WatchPosition
 ) -> None:
-    assert place.after(reached, news=news, is_calm=is_calm, now=NOW) == following
+    assert position.after(reached, news=news, is_calm=is_calm, now=NOW) == following
 
 
 @pytest.mark.parametrize(
-    ("place", "news", "windows", "is_calm"),
+    ("position", "news", "windows", "is_calm"),
     [
         pytest.param(calm(10, 10), MANY, 1.0, True, id="not much"),
         pytest.param(calm(10, 10), MANY + 1, 1.0, False, id="much"),
@@ -58,8 +58,8 @@ def test_where_the_next_window_starts(
         pytest.param(hurried(90, 14, 90, 50), 3 * FEW + 1, 3.0, False, id="not few for a long window"),
     ],
 )
-def test_when_it_is_calm(place: WatchPosition, news: int, windows: float, is_calm: bool) -> None:
-    assert place.is_calm(news, windows=windows) is is_calm
+def test_when_it_is_calm(position: WatchPosition, news: int, windows: float, is_calm: bool) -> None:
+    assert position.is_calm(news, windows=windows) is is_calm
 
 
 def test_windows_that_repeat_nothing_are_longer() -> None:
@@ -69,7 +69,7 @@ def test_windows_that_repeat_nothing_are_longer() -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "objects", "should_relist"),
+    ("position", "objects", "should_relist"),
     [
         pytest.param(calm(10, 90, MANY + 1), 3, True, id="many events of few objects"),
         pytest.param(calm(10, 90, MANY + 1), MANY + 1, False, id="as many objects"),
@@ -77,5 +77,5 @@ def test_windows_that_repeat_nothing_are_longer() -> None:
         pytest.param(hurried(90, 14, 90, 50), 3, False, id="nothing is repeated now"),
     ],
 )
-def test_when_a_list_is_less(place: WatchPosition, objects: int, should_relist: bool) -> None:
-    assert place.should_relist(objects) is should_relist
+def test_when_a_list_is_less(position: WatchPosition, objects: int, should_relist: bool) -> None:
+    assert position.should_relist(objects) is should_relist

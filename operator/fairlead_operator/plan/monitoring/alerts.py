@@ -14,7 +14,7 @@ from fairlead_contract.spec.model import seconds
 from fairlead_contract.spec.security import FilterMode
 from fairlead_contract.spec.worker import Worker
 from fairlead_operator.plan.children import Child, Manifest
-from fairlead_operator.plan.context import Request
+from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.monitoring import burn_rate
 from fairlead_operator.plan.monitoring.monitors import API_VERSION, LABEL
 from fairlead_operator.plan.traffic.network_policy import calls_services
@@ -37,50 +37,50 @@ class Alert:
     description: str
 
 
-def prometheus_rule(asked: Request) -> Child:
+def prometheus_rule(request: PlanRequest) -> Child:
     """Recording and alerting rules of one service."""
-    labels = {"namespace": asked.namespace, LABEL: asked.name}
-    slo = asked.spec.slo
+    labels = {"namespace": request.namespace, LABEL: request.name}
+    slo = request.spec.slo
     rules: list[Manifest] = []
     if slo is not None and slo.availability is not None:
-        rules += burn_rate.recordings(_selector(asked), labels)
-    rules += [_rule(alert, labels, asked) for alert in alerts(asked)]
-    groups = [{"name": f"apisvc/{asked.namespace}/{asked.name}", "rules": rules}]
-    extra = asked.class_.spec.monitoring.labels
-    return asked.child(
+        rules += burn_rate.recordings(_selector(request), labels)
+    rules += [_rule(alert, labels, request) for alert in alerts(request)]
+    groups = [{"name": f"apisvc/{request.namespace}/{request.name}", "rules": rules}]
+    extra = request.class_.spec.monitoring.labels
+    return request.child(
         API_VERSION, "PrometheusRule", "api", {"spec": {"groups": groups}}, component="api", labels=extra
     )
 
 
-def alerts(asked: Request) -> Iterator[Alert]:
+def alerts(request: PlanRequest) -> Iterator[Alert]:
     """Every alert that makes sense for this service."""
-    selector = _selector(asked)
-    if asked.spec.slo is not None:
-        yield from _objectives(asked.spec.slo, selector)
+    selector = _selector(request)
+    if request.spec.slo is not None:
+        yield from _objectives(request.spec.slo, selector)
     yield _dependency_down(selector)
-    if asked.spec.cache.type is not CacheType.NONE:
+    if request.spec.cache.type is not CacheType.NONE:
         yield _cache_down(selector)
-    if asked.spec.queue is not None:
-        yield from _queue(asked.spec.queue, asked.document.worker or Worker(), selector)
-    request_filter = asked.document.security.request_filter
+    if request.spec.queue is not None:
+        yield from _queue(request.spec.queue, request.document.worker or Worker(), selector)
+    request_filter = request.document.security.request_filter
     if request_filter is not None and request_filter.mode is not FilterMode.DISABLED:
         yield _blocked(selector)
 
 
-def _selector(asked: Request) -> str:
-    return f'namespace="{asked.namespace}",{LABEL}="{asked.name}"'
+def _selector(request: PlanRequest) -> str:
+    return f'namespace="{request.namespace}",{LABEL}="{request.name}"'
 
 
-def _rule(alert: Alert, labels: dict[str, str], asked: Request) -> Manifest:
+def _rule(alert: Alert, labels: dict[str, str], request: PlanRequest) -> Manifest:
     return {
         "alert": alert.name,
         "expr": alert.expression,
         "for": alert.hold,
         "labels": {**labels, "severity": alert.severity},
         "annotations": {
-            "summary": f"{asked.namespace}/{asked.name}: {alert.summary}",
+            "summary": f"{request.namespace}/{request.name}: {alert.summary}",
             "description": alert.description,
-            "runbook_url": f"{asked.runbooks}#{alert.name.lower()}",
+            "runbook_url": f"{request.runbooks}#{alert.name.lower()}",
         },
     }
 

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from fairlead_contract.quantities import amount
 from fairlead_contract.spec.hosting import Compute, ComputeResources, Quantities
 from fairlead_operator.plan import quantities
-from fairlead_operator.plan.context import Request
+from fairlead_operator.plan.context import PlanRequest
 
 Amounts = dict[str, str]
 DEFAULT_REQUESTS: Amounts = {"cpu": "100m", "memory": "128Mi"}
@@ -19,9 +19,9 @@ SCRATCH_REQUEST, SCRATCH_LIMIT = "32Mi", "256Mi"
 DATA_LIMIT = "2Gi"
 
 
-def resources(asked: Request, role: str) -> dict[str, Amounts]:
+def resources(request: PlanRequest, role: str) -> dict[str, Amounts]:
     """Requests and limits of the API's ("api") or the worker's ("worker") container."""
-    sources = [_of(asked.spec.compute, role), _of(asked.class_.spec.resources, role)]
+    sources = [_of(request.spec.compute, role), _of(request.class_.spec.resources, role)]
     requests, limits = dict(DEFAULT_REQUESTS), dict(DEFAULT_LIMITS)
     for source in reversed(sources):
         if source is None:
@@ -30,7 +30,7 @@ def resources(asked: Request, role: str) -> dict[str, Amounts]:
         requests |= given_requests
         limits |= given_limits
         _reconcile(requests, limits, given_limits)
-    scratch = DATA_LIMIT if asked.development else SCRATCH_LIMIT
+    scratch = DATA_LIMIT if request.development else SCRATCH_LIMIT
     return {
         "requests": {**requests, "ephemeral-storage": SCRATCH_REQUEST},
         "limits": {**limits, "ephemeral-storage": scratch},
