@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Generic, Protocol
 
 from fairlead_operator.cache.liveness import Pulse
-from fairlead_operator.cache.store import Name, R, Store
+from fairlead_operator.cache.store import Name, R, Store, name_of
 from fairlead_operator.cache.watch_windows import WatchPosition
 from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Unreachable
 from fairlead_operator.kube.client import Client
@@ -128,7 +128,7 @@ class Informer(Generic[R]):
 
     def _named(self, item: dict[str, Any]) -> tuple[Name, R]:
         self.pulse.answered()
-        name = _name(item)
+        name = name_of(item)
         known = self.store.get(name)
         return name, known if known is not None and known.version == _version(item) else self._read(item)
 
@@ -184,7 +184,7 @@ class Informer(Generic[R]):
     def _take(self, event: str, live: dict[str, Any]) -> None:
         if event in {"BOOKMARK", NO_NEWS}:
             return
-        name, version = _name(live), _version(live)
+        name, version = name_of(live), _version(live)
         if event == "DELETED":
             self.store.remove(name, version=version)
         elif not self.store.knows(name, version=version):
@@ -204,10 +204,6 @@ class Informer(Generic[R]):
         pause = min(MIN_PAUSE_SECONDS * 2 ** min(self._failures, 8), MAX_PAUSE_SECONDS) if self._failures else 0.0
         jittered = pause * random.uniform(0.6, 1.0)  # noqa: S311  # no secret hangs on it
         return max(max(jittered, MIN_PAUSE_SECONDS) - elapsed_seconds, 0.0)
-
-
-def _name(live: dict[str, Any]) -> Name:
-    return live["metadata"].get("namespace", ""), live["metadata"]["name"]
 
 
 def _version(live: dict[str, Any]) -> int:

@@ -12,7 +12,7 @@ from fairlead_contract import names
 from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.informer import Informer, Turn
 from fairlead_operator.cache.liveness import Contact, Pulse
-from fairlead_operator.cache.store import CachedChild, Store
+from fairlead_operator.cache.store import CachedChild, Store, name_of
 from fairlead_operator.diagnosis.workload_state import OF_KIND
 from fairlead_operator.front.arrivals import Arrivals, Seen
 from fairlead_operator.kube import kinds
@@ -126,8 +126,7 @@ class Informers:
         store = self._cache.children[kind]
 
         def read(live: dict[str, Any]) -> CachedChild:
-            metadata = live["metadata"]
-            return CachedChild.read(live, facts, known=store.get((metadata["namespace"], metadata["name"])))
+            return CachedChild.read(live, facts, known=store.get(name_of(live)))
 
         gather_seconds = GATHER_FACTS_SECONDS if facts else GATHER_SECONDS
         self._follow(kind, store, read, selector=names.LABEL_APISVC, gather_seconds=gather_seconds)

@@ -7,7 +7,7 @@ from the past.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -19,6 +19,11 @@ from fairlead_operator.kube.decoding import dumps
 
 Name = tuple[str, str]
 """Namespace and name."""
+
+
+def name_of(live: Mapping[str, Any]) -> Name:
+    """Namespace and name of an object; the namespace is empty where its kind has none."""
+    return live["metadata"].get("namespace", ""), live["metadata"]["name"]
 
 
 class Record(Protocol):
@@ -105,14 +110,13 @@ class CachedResource:
     def read(cls, live: dict[str, Any]) -> "CachedResource":
         """The record of a live object."""
         metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
-        name = (metadata.get("namespace", ""), metadata["name"])
         spec_digest = _digest(
             [metadata.get(each) for each in ("uid", "generation", "annotations", "deletionTimestamp")]
         )
         return cls(
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
-            owner=name,
+            owner=name_of(live),
             text=dumps(live | {"metadata": metadata}),
             spec_digest=spec_digest,
             pass_digest=spec_digest + _digest([metadata.get("finalizers"), live.get("status")]),

@@ -5,11 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator.cache.store import CachedChild, Name
+from fairlead_operator.cache.store import CachedChild, Name, name_of
 from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube.client import Manifest
 from fairlead_operator.plan import Plan, Stage
+from fairlead_operator.reconcile import rollout_gate
 from fairlead_operator.reconcile.applier import Applied
 from fairlead_operator.reconcile.planner import PreparedPlan
 from fairlead_operator.reconcile.provisioning import Provisioning
@@ -43,7 +44,7 @@ class PassContext:
 
     @property
     def owner(self) -> Name:
-        return self.resource["metadata"]["namespace"], self.resource["metadata"]["name"]
+        return name_of(self.resource)
 
     @property
     def token(self) -> str:
@@ -54,6 +55,14 @@ class PassContext:
     def desired(self, *stages: Stage) -> list[DesiredChild]:
         """What the plan has in these stages; without any, in all."""
         return [each for stage in stages or Stage for each in self.prepared.desired[stage]]
+
+    def desired_refs(self) -> list[Ref]:
+        """What the plan has in all stages."""
+        return [each.ref for each in self.desired()]
+
+    def is_repair(self, desired: DesiredChild) -> bool:
+        """Whether a child that differs was changed by somebody else, as the status tells."""
+        return rollout_gate.is_repair(desired, self.previous)
 
 
 def annotation(resource: Manifest, name: str) -> str:

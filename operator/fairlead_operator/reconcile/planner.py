@@ -17,7 +17,7 @@ from fairlead_contract.validation.consistency import api_findings
 from fairlead_contract.validation.findings import Severity
 from fairlead_contract.validation.rules import check
 from fairlead_operator import plan
-from fairlead_operator.cache.store import Name
+from fairlead_operator.cache.store import Name, name_of
 from fairlead_operator.drift.desired import DesiredChild, Manifests
 from fairlead_operator.kube.decoding import depth
 from fairlead_operator.plan import Capabilities, Plan, Stage
@@ -80,7 +80,7 @@ class Planner:
         if isinstance(chosen, ConditionDetail):
             return chosen
         inputs = _PlanInput(resource, *chosen, capabilities)
-        name, key = _name(resource), inputs.key()
+        name, key = name_of(resource), inputs.key()
         known, prepared = self._known.get(name, ((), None))
         if prepared is None or known != key:
             found = self._try(inputs)
@@ -178,10 +178,6 @@ def _parsed(inputs: _PlanInput) -> tuple[ApiService, ApiServiceClass]:
     if inputs.class_manifest is None:
         return parsed, plan.BUILT_IN_CLASS
     return parsed, ApiServiceClass.model_validate(inputs.class_manifest)
-
-
-def _name(resource: Manifest) -> Name:
-    return resource["metadata"]["namespace"], resource["metadata"]["name"]
 
 
 def _refusal(violations: tuple[plan.Violation, ...]) -> ConditionDetail | None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from fairlead_contract import names
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import CachedChild, Name
+from fairlead_operator.cache.store import CachedChild, Name, name_of
 from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.drift import inventory, pruning
 from fairlead_operator.drift.desired import DesiredChild
@@ -27,6 +27,7 @@ from fairlead_operator.reconcile.context import PassContext, annotation, owned
 from fairlead_operator.reconcile.planner import Planner, PreparedPlan
 from fairlead_operator.reconcile.provisioning import Provisioner
 from fairlead_operator.reconcile.rollout_gate import Rollouts
+from fairlead_operator.reconcile.teardown import Done, Progress, Skipped, Waiting
 from fairlead_operator.status.builder import StatusBuilder
 from fairlead_operator.status.conditions import View
 from fairlead_operator.status.reasons import ConditionDetail, Reason
@@ -128,63 +129,74 @@ class Reconciler:
         return {each.ref for each in context.desired(*stages) if self._applier.differs(context.owner, each, live)}
 
     async def _apply(self, context: PassContext) -> None:
-        """Bring every child that may change now; `held` says that some may not yet."""
-        owner, live = context.owner, self._cache.of(context.owner)
-        desired_refs = [each.ref for each in context.desired()]
-        for ref in inventory.prune_first(owned(live, context.uid), desired_refs):
+        """Apply the stages in their order, up to one that has to wait: `held` says that the rest may not change yet."""
+        await self._make_room(context)
+        for stage in (self._apply_base, self._provision, self._roll_out, self._move_traffic):
+            if not await stage(context):
+                context.held = True
+                return
+
+    async def _make_room(self, context: PassContext) -> None:
+        live = self._cache.of(context.owner)
+        for ref in inventory.prune_first(owned(live, context.uid), context.desired_refs()):
             await self._remove(context, ref, live[ref])
-        traffic = context.desired(Stage.TRAFFIC)
+
+    async def _apply_base(self, context: PassContext) -> bool:
+        """Apply what others need, and of what is published and moves traffic what is new: it replaces nothing."""
+        live = self._cache.of(context.owner)
         absent = [each for each in context.desired(Stage.PUBLISH, Stage.TRAFFIC) if each.ref not in live]
-        new = [each for each in absent if not rollout_gate.is_switch(each, context.previous, context.plan.runtime_hash)]
-        first = [*context.desired(Stage.BASE), *new]
-        await self._apply_children(context, first)
+        serving = context.previous, context.plan.runtime_hash
+        new = [each for each in absent if not rollout_gate.is_switch(each, *serving)]
+        await self._apply_children(context, [*context.desired(Stage.BASE), *new])
+        return True
+
+    async def _provision(self, context: PassContext) -> bool:
+        """Take the provision Job one step on. Whether workloads may be rolled out."""
         if context.plan.provision_hash is None:
-            self._provisioner.forget(owner)
+            self._provisioner.forget(context.owner)
         for job in context.desired(Stage.PROVISION):
             context.provisioning = await self._provisioner.advance(
-                owner,
+                context.owner,
                 context.uid,
                 job,
                 expected=context.plan.provision_hash or "",
                 bindings=context.plan.bindings,
                 previous=context.previous,
-                live=live,
+                live=self._cache.of(context.owner),
                 applied=context.applied,
                 again=bool(context.token),
             )
-        if not context.provisioning.done or not context.applied.complete:
-            context.held = True
-            return
-        await self._roll_out(context)
-        if context.queued:
-            context.held = True
-            later = [
-                each
-                for each in context.desired(Stage.PUBLISH, Stage.TRAFFIC)
-                if rollout_gate.is_repair(each, context.previous)
-            ]
-            await self._apply_children(
-                context, [each for each in later if rollout_gate.is_repair(each, context.previous)]
-            )
-            return
-        live = self._cache.of(owner)
-        changed = [each for each in traffic if self._applier.differs(owner, each, live)]
-        if changed and not self._status_builder.rolled_out(context):
-            context.held = True
-            return
-        await self._apply_children(context, traffic if context.token else changed)
+        return context.provisioning.done and context.applied.complete
 
-    async def _roll_out(self, context: PassContext) -> None:
-        """Bring the workloads. Running pods that only the class or the operator changes may have to wait."""
-        desired = context.desired(Stage.ROLLOUT, Stage.PUBLISH)
-        changed = [] if rollout_gate.is_own(context.resource) else self._changed_deployments(context, desired)
+    async def _roll_out(self, context: PassContext) -> bool:
+        """Apply the workloads. Running pods that only the class or the operator changes may have to wait."""
+        children = context.desired(Stage.ROLLOUT, Stage.PUBLISH)
+        changed = [] if rollout_gate.is_own(context.resource) else self._changed_deployments(context, children)
         class_name, most = context.prepared.class_name, context.prepared.most_rollouts
         if changed and not self._rollouts.admit(context.owner, class_name, most=most):
             context.queued = rollout_gate.queued(class_name)
-            desired = [each for each in context.desired(Stage.ROLLOUT) if each not in changed]
-        await self._apply_children(context, desired)
+            await self._apply_unchanged(context, changed)
+            return False
+        await self._apply_children(context, children)
         if not context.applied.errors:
             self._rollouts.begun(context.owner)
+        return True
+
+    async def _apply_unchanged(self, context: PassContext, changed: list[DesiredChild]) -> None:
+        """Apply what does not change the Deployments that wait: other workloads, and what somebody else has changed."""
+        others = [each for each in context.desired(Stage.ROLLOUT) if each not in changed]
+        await self._apply_children(context, others)
+        later = context.desired(Stage.PUBLISH, Stage.TRAFFIC)
+        await self._apply_children(context, [each for each in later if context.is_repair(each)])
+
+    async def _move_traffic(self, context: PassContext) -> bool:
+        """Apply what leads to the pods, once the newest of them have replaced all others."""
+        live, traffic = self._cache.of(context.owner), context.desired(Stage.TRAFFIC)
+        changed = [each for each in traffic if self._applier.differs(context.owner, each, live)]
+        if changed and not self._status_builder.rolled_out(context):
+            return False
+        await self._apply_children(context, traffic if context.token else changed)
+        return True
 
     def _changed_deployments(self, context: PassContext, desired: list[DesiredChild]) -> list[DesiredChild]:
         live = owned(self._cache.of(context.owner), context.uid)
@@ -194,7 +206,7 @@ class Reconciler:
             if each.kind is kinds.DEPLOYMENT
             and each.ref in live
             and self._applier.differs(context.owner, each, live)
-            and not rollout_gate.is_repair(each, context.previous)
+            and not context.is_repair(each)
         ]
 
     async def _apply_children(self, context: PassContext, desired: list[DesiredChild]) -> None:
@@ -206,8 +218,7 @@ class Reconciler:
         if context.held or not context.applied.complete or not self._status_builder.rolled_out(context):
             return
         live = self._cache.of(context.owner)
-        desired_refs = [each.ref for each in context.desired()]
-        for ref in await pruning.surplus(self._client, context.owner, owned(live, context.uid), desired_refs):
+        for ref in await pruning.surplus(self._client, context.owner, owned(live, context.uid), context.desired_refs()):
             await self._remove(context, ref, live[ref])
 
     async def _remove(self, context: PassContext, ref: Ref, child: CachedChild) -> None:
@@ -225,34 +236,38 @@ class Reconciler:
 
     async def _delete(self, resource: Manifest) -> float | None:
         """With our finalizer, remove what is outside the cluster first; what is inside goes by its owner reference."""
-        owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
-        if not teardown.has_finalizer(resource):
-            await self._teardown.clear(owner)
-            return None
-        await confirm(self._client, self._cache, owner)
-        found = self._planner.teardown(resource, self._classes(), self._capabilities())
-        waiting, manifests = (found, []) if isinstance(found, ConditionDetail) else (None, found)
-        if self._may_just_go(resource, owner):
-            waiting = None
-        elif waiting is None:
-            try:
-                waiting = await self._teardown.advance(owner, manifests, previous=resource.get("status", {}))
-            except Refused as error:
-                told = ConditionDetail(Reason.REFUSED, f"{error}; or set {names.ANNOTATION_SKIP_TEARDOWN}")
-                await self._wait_for_teardown(resource, told)
-                raise
-        if waiting is not None and waiting.reason != Reason.TEARDOWN_SKIPPED:
-            return await self._wait_for_teardown(resource, waiting)
-        if waiting is not None:
-            # An operator of one namespace may write no Event about it outside.
-            LOG.warning("the teardown was skipped", extra={"why": waiting.message})
-            await self._record_event(resource, "Warning", waiting.reason, waiting.message)
-        others = [each for each in resource["metadata"]["finalizers"] if each != teardown.FINALIZER]
-        await self._set_finalizers(resource, others)
+        owner = name_of(resource)
+        if teardown.has_finalizer(resource):
+            await confirm(self._client, self._cache, owner)
+            progress = await self._tear_down(resource, owner)
+            if isinstance(progress, Waiting):
+                return await self._wait_for_teardown(resource, progress.detail)
+            if isinstance(progress, Skipped):
+                await self._report_skipped(resource, progress.detail)
+            others = [each for each in resource["metadata"]["finalizers"] if each != teardown.FINALIZER]
+            await self._set_finalizers(resource, others)
         await self._teardown.clear(owner)
         return None
 
-    def _may_just_go(self, resource: Manifest, owner: Name) -> bool:
+    async def _tear_down(self, resource: Manifest, owner: Name) -> Progress:
+        if self._needs_no_teardown(resource, owner):
+            return Done()
+        manifests = self._planner.teardown(resource, self._classes(), self._capabilities())
+        if isinstance(manifests, ConditionDetail):
+            return Waiting(manifests)
+        try:
+            return await self._teardown.advance(owner, manifests, previous=resource.get("status", {}))
+        except Refused as error:
+            detail = ConditionDetail(Reason.REFUSED, f"{error}; or set {names.ANNOTATION_SKIP_TEARDOWN}")
+            await self._wait_for_teardown(resource, detail)
+            raise
+
+    async def _report_skipped(self, resource: Manifest, detail: ConditionDetail) -> None:
+        # The log has it too: an operator of one namespace may write no Event about a namespace that is deleted.
+        LOG.warning("the teardown was skipped", extra={"why": detail.message})
+        await self._record_event(resource, "Warning", detail.reason, detail.message)
+
+    def _needs_no_teardown(self, resource: Manifest, owner: Name) -> bool:
         """Whether somebody said so, or nothing was ever made outside the cluster."""
         if annotation(resource, names.ANNOTATION_SKIP_TEARDOWN) == "true":
             return True
@@ -260,16 +275,16 @@ class Reconciler:
         own = owned(self._cache.of(owner), resource["metadata"]["uid"])
         return "provision" not in resource.get("status", {}) and not any(ref.kind == kinds.JOB.name for ref in own)
 
-    async def _wait_for_teardown(self, resource: Manifest, waiting: ConditionDetail) -> float | None:
-        stalled = waiting.reason != Reason.DELETING
-        view = self._status_builder.unplanned(resource, waiting)
-        told = view if stalled else replace(view, stalled=None, pending=waiting)
-        held_seconds = await self._status_writer.write(resource, told)
-        return _sooner(held_seconds, _look_again_seconds(told, self._inspector))
+    async def _wait_for_teardown(self, resource: Manifest, detail: ConditionDetail) -> float | None:
+        view = self._status_builder.unplanned(resource, detail)
+        if detail.reason == Reason.DELETING:
+            view = replace(view, stalled=None, pending=detail)
+        held_seconds = await self._status_writer.write(resource, view)
+        return _sooner(held_seconds, _look_again_seconds(view, self._inspector))
 
     async def _set_finalizers(self, resource: Manifest, finalizers: list[str]) -> Manifest:
         metadata = resource["metadata"]
-        await confirm(self._client, self._cache, (metadata["namespace"], metadata["name"]))
+        await confirm(self._client, self._cache, name_of(resource))
         change = {"resourceVersion": metadata["resourceVersion"], "finalizers": finalizers}
         try:
             answer = await self._client.merge(

@@ -8,6 +8,7 @@ that is being deleted no Job can start: what is outside stays.
 
 import logging
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from fairlead_contract import names
@@ -39,6 +40,28 @@ def is_left_over(name: Name, child: CachedChild) -> bool:
     return name[1] == f"{child.owner[1]}-teardown" and not child.owner_uid and bool(child.digest)
 
 
+@dataclass(frozen=True, slots=True)
+class Done:
+    """Nothing outside the cluster is left."""
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What the deletion waits for."""
+
+    detail: ConditionDetail
+
+
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """Why what is outside the cluster stays."""
+
+    detail: ConditionDetail
+
+
+Progress = Done | Waiting | Skipped
+
+
 class Teardown:
     """One step at a time; the Job's end brings us back."""
 
@@ -47,10 +70,8 @@ class Teardown:
         self._cache = cache
         self._inspector = inspector
 
-    async def advance(
-        self, owner: Name, manifests: Iterable[Manifest], *, previous: Mapping[str, Any]
-    ) -> ConditionDetail | None:
-        """None when everything outside is gone; else what is waited for. TeardownSkipped: nothing can be done.
+    async def advance(self, owner: Name, manifests: Iterable[Manifest], *, previous: Mapping[str, Any]) -> Progress:
+        """One step of the teardown.
 
         Refused when the API server does not take what the teardown needs.
         `previous` is the status: when the Job's time is over, it knows what the Job waited for.
@@ -62,22 +83,23 @@ class Teardown:
                 child = await self._ensure(owner, manifest, live.get(Ref.of(manifest)))
             except Terminating:
                 text = "the namespace is being deleted, so tables, queues and topics stay"
-                return ConditionDetail(Reason.TEARDOWN_SKIPPED, text)
+                return Skipped(ConditionDetail(Reason.TEARDOWN_SKIPPED, text))
             except (Invalid, Forbidden) as error:
                 text = f"the API server refuses {Ref.of(manifest)}: {error.message[:500]}"
                 raise Refused(text, is_final=isinstance(error, Invalid)) from error
             if child is None:
-                return self._conflict(manifest)
+                return Waiting(self._conflict(manifest))
             if manifest["kind"] == kinds.JOB.name:
                 job = child
-        if job is None or job.facts.state == "Succeeded":
-            return None
+        return Done() if job is None or job.facts.state == "Succeeded" else await self._wait(owner, job, previous)
+
+    async def _wait(self, owner: Name, job: CachedChild, previous: Mapping[str, Any]) -> Waiting:
         ref = Ref(kinds.JOB.group, kinds.JOB.name, f"{owner[1]}-teardown")
-        said = condition_detail(previous, "Ready")
+        reported = condition_detail(previous, "Ready")
         if job.facts.state == "Failed":
-            return await self._failure(owner, ref, job, said)
-        cause = await self._inspector.job(ref, job, namespace=owner[0], reported=said)
-        return ConditionDetail(Reason.DELETING, cause.message if cause else "the teardown Job runs")
+            return Waiting(await self._failure(owner, ref, job, reported))
+        cause = await self._inspector.job(ref, job, namespace=owner[0], reported=reported)
+        return Waiting(ConditionDetail(Reason.DELETING, cause.message if cause else "the teardown Job runs"))
 
     async def clear(self, owner: Name) -> None:
         """Remove the Job and what it needed: the resource is gone, or not being deleted at all."""
@@ -123,7 +145,9 @@ class Teardown:
         text = f"{Ref.of(manifest)}, which the teardown needs, is there already and not this ApiService's"
         return ConditionDetail(Reason.CONFLICT, f"{text}; delete or rename it, or set {names.ANNOTATION_SKIP_TEARDOWN}")
 
-    async def _failure(self, owner: Name, ref: Ref, job: CachedChild, said: ConditionDetail | None) -> ConditionDetail:
+    async def _failure(
+        self, owner: Name, ref: Ref, job: CachedChild, reported: ConditionDetail | None
+    ) -> ConditionDetail:
         pods = await self._inspector.pods_of_job(job, namespace=owner[0])
         remedy = f"mend it and delete the Job to try again, or set {names.ANNOTATION_SKIP_TEARDOWN}"
-        return causes.failure(ref, job.facts, pods, reported=said, reason=Reason.TEARDOWN_FAILED, remedy=remedy)
+        return causes.failure(ref, job.facts, pods, reported=reported, reason=Reason.TEARDOWN_FAILED, remedy=remedy)

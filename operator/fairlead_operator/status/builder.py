@@ -10,7 +10,7 @@ from typing import Any
 
 from fairlead_contract import names
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import CachedChild, Name
+from fairlead_operator.cache.store import CachedChild, Name, name_of
 from fairlead_operator.diagnosis import autoscaling
 from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.diagnosis.job_result import listed
@@ -130,8 +130,7 @@ class StatusBuilder:
     def unplanned(self, resource: Manifest, detail: ConditionDetail) -> View:
         """The view when there is no plan: what runs goes on, and the status keeps what it said of it."""
         previous = resource.get("status", {})
-        owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
-        live = self._cache.of(owner)
+        live = self._cache.of(name_of(resource))
         own = owned(live, resource["metadata"]["uid"])
         scaling_fault, scaling_seconds = autoscaling.assess(live, own, previous, now=self._now())
         is_of_class = detail.reason == Reason.INVALID_CLASS and _serves_as_asked(resource)

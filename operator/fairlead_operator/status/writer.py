@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import Name
+from fairlead_operator.cache.store import Name, name_of
 from fairlead_operator.drift.fresh_read import confirm
 from fairlead_operator.errors import Invalid, OperatorError
 from fairlead_operator.kube import kinds
@@ -54,7 +54,7 @@ class StatusWriter:
         resource = self._latest(resource)
         before = resource.get("status", {})
         after = conditions.assess(view, before, now=self._now())
-        owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
+        owner = name_of(resource)
         held = 0.0 if before == after or _gives_class(resource, after) else self._hold_seconds(owner, before, after)
         if held > 0:
             return held
@@ -68,7 +68,7 @@ class StatusWriter:
     def _latest(self, resource: Manifest) -> Manifest:
         """The resource by now: a write whose answer got lost may have been told of since the pass began."""
         metadata = resource["metadata"]
-        known = self._cache.services.get((metadata["namespace"], metadata["name"]))
+        known = self._cache.services.get(name_of(resource))
         if known is None or known.uid != metadata["uid"] or known.version <= int(metadata["resourceVersion"]):
             return resource
         return known.content
