@@ -16,10 +16,9 @@ from fairlead_operator.cache.store import CachedChild, CachedResource, Name, Sto
 from fairlead_operator.controller import health
 from fairlead_operator.controller.leader_election import Election, LeaseOptions
 from fairlead_operator.controller.metrics import Metrics
+from fairlead_operator.controller.wakeups import frees_rollout, wakeup
 from fairlead_operator.controller.workers import Workers
 from fairlead_operator.controller.workqueue import Priority, Schedule, WorkQueue
-from fairlead_operator.diagnosis import autoscaling
-from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout, Scaler
 from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.catching_up import CatchingUp
 from fairlead_operator.front.front import Front
@@ -36,7 +35,6 @@ from fairlead_operator.reconcile.teardown import is_left_over
 from fairlead_operator.settings import Settings
 from fairlead_operator.status.reasons import Reason
 from fairlead_operator.status.recorder import EventRecorder
-from fairlead_operator.status.writer import DETAIL_SECONDS
 
 DRAIN_SECONDS = 0.7
 
@@ -213,29 +211,19 @@ class Operator:
                 self.queue.add(each.owner, priority=Priority.RESYNC)
 
     def _child_changed(self, name: Name, before: CachedChild | None, after: CachedChild | None) -> None:
-        changed = after or before
-        if changed is not None and isinstance(changed.facts, Rollout) and (after is None or changed.facts.complete):
+        if frees_rollout(before, after):
             self.rollouts.wake()
-        if changed is None or (self.cache.services.get(changed.owner) is None and not is_left_over(name, changed)):
+        child = after or before
+        if child is None or (self.cache.services.get(child.owner) is None and not is_left_over(name, child)):
             return
-        if before is not None and after is not None and _same(before, after) and before.facts == after.facts:
-            if _replicas(before) != _replicas(after):
-                self.queue.add(changed.owner, priority=Priority.CHILD, delay=DETAIL_SECONDS)
-            return
-        ended = isinstance(changed.facts, JobEnd) and (after is None or changed.facts.state != "Running")
-        delay = self._news_seconds(before, after)
-        if delay is not None:
-            self.queue.add(changed.owner, priority=Priority.CHILD, urgent=ended, delay=delay)
+        is_reported = partial(self._is_fault_reported, child.owner)
+        change = wakeup(before, after, is_fault_reported=is_reported, now=_now())
+        if change is not None:
+            self.queue.add(child.owner, priority=Priority.CHILD, urgent=change.urgent, delay=change.delay)
 
-    def _news_seconds(self, before: CachedChild | None, after: CachedChild | None) -> float | None:
-        """When to look at a change: at once, but that an autoscaler has no metrics yet is for later, or for never."""
-        if before is None or after is None or not _same(before, after):
-            return 0.0
-        if not isinstance(before.facts, Scaler) or not isinstance(after.facts, Scaler):
-            return 0.0
-        record = self.cache.services.get(after.owner)
-        is_reported = record is not None and Reason.SCALER_FAILED.encode() in record.text
-        return autoscaling.news_seconds(before.facts, after.facts, is_reported=is_reported, now=_now())
+    def _is_fault_reported(self, owner: Name) -> bool:
+        record = self.cache.services.get(owner)
+        return record is not None and Reason.SCALER_FAILED.encode() in record.text
 
     async def _serve(self) -> None:
         await self._runner.setup()
@@ -262,21 +250,6 @@ def _terms(settings: Settings) -> LeaseOptions:
         renew_seconds=settings.lease_renew_seconds,
         retry_seconds=settings.lease_retry_seconds,
     )
-
-
-def _same(before: CachedChild, after: CachedChild) -> bool:
-    """Whether they differ in their facts at most."""
-    return (before.uid, before.owner_uid, before.deleting, before.digest, before.owner) == (
-        after.uid,
-        after.owner_uid,
-        after.deleting,
-        after.digest,
-        after.owner,
-    )
-
-
-def _replicas(child: CachedChild) -> str:
-    return child.facts.replicas if isinstance(child.facts, Rollout) else ""
 
 
 def _now() -> str:

@@ -32,7 +32,7 @@ def rollout(since: str = LONG_AGO, *, available: bool = True) -> CachedChild:
     return child(Rollout(**{name: getattr(seen, name) for name in seen.__slots__} | {"available_since": since}))
 
 
-def condition_detail(message: str) -> dict[str, Any]:
+def status_with(message: str) -> dict[str, Any]:
     return {"conditions": [{"type": "AutoscalingReady", "reason": "ScalerFailed", "message": message}]}
 
 
@@ -47,13 +47,13 @@ def condition_detail(message: str) -> dict[str, Any]:
         ({DEPLOYMENT: rollout(JUST_NOW), HPA: child(TIMELESS)}, {}, ("", 240.0)),
         ({DEPLOYMENT: rollout(available=False), HPA: child(OLD)}, {}, ("", None)),
         ({HPA: child(OLD)}, {}, ("", None)),
-        ({DEPLOYMENT: rollout(available=False), HPA: child(YOUNG)}, condition_detail(TEXT), (TEXT, None)),
+        ({DEPLOYMENT: rollout(available=False), HPA: child(YOUNG)}, status_with(TEXT), (TEXT, None)),
         (
             {DEPLOYMENT: rollout(), HPA: child(YOUNG)},
-            condition_detail("HorizontalPodAutoscaler orders-api: no"),
+            status_with("HorizontalPodAutoscaler orders-api: no"),
             ("", 240.0),
         ),
-        ({DEPLOYMENT: rollout(), HPA: child(WELL)}, condition_detail(TEXT), ("", None)),
+        ({DEPLOYMENT: rollout(), HPA: child(WELL)}, status_with(TEXT), ("", None)),
         ({DEPLOYMENT: rollout(), HPA: child(OLD, deleting=True)}, {}, ("", None)),
         (
             {DEPLOYMENT: rollout(), HPA: child(YOUNG), SCALED_OBJECT: child(OLD)},
