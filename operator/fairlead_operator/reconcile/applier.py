@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from operator import itemgetter
 
 from fairlead_operator.cache.cache import ClusterCache
@@ -29,18 +30,37 @@ AT_ONCE = 4
 NAMED = 5
 
 
-Refusal = Invalid | Forbidden
+class Outcome(Enum):
+    """What became of one child that the API server did not refuse."""
+
+    UNCHANGED = auto()
+    WRITTEN = auto()
+    WAITING = auto()
+    UNOWNED = auto()
 
 
 @dataclass
 class Applied:
-    """What came of one round: what was written, what a person has to clear, what is tried again."""
+    """The outcome for many children: written, in need of a person, or to be tried again."""
 
     written: list[Ref] = field(default_factory=list)
     unowned: list[Ref] = field(default_factory=list)
-    refused: dict[Ref, Refusal] = field(default_factory=dict)
+    refused: dict[Ref, Invalid | Forbidden] = field(default_factory=dict)
     waiting: list[Ref] = field(default_factory=list)
     errors: list[OperatorError] = field(default_factory=list)
+
+    def add(self, ref: Ref, outcome: Outcome | OperatorError) -> None:
+        """Take in what became of one child."""
+        if isinstance(outcome, Invalid | Forbidden):
+            self.refused[ref] = outcome
+        elif isinstance(outcome, OperatorError):
+            self.errors.append(outcome)
+        elif outcome is Outcome.WRITTEN:
+            self.written.append(ref)
+        elif outcome is Outcome.WAITING:
+            self.waiting.append(ref)
+        elif outcome is Outcome.UNOWNED:
+            self.unowned.append(ref)
 
     @property
     def complete(self) -> bool:
@@ -58,11 +78,11 @@ class Applied:
         if self.unowned:
             return conflict(self.unowned)
         if self.refused:
-            said = "; ".join(
+            refusals = "; ".join(
                 f"{ref}: {error.message[:500]}"
                 for ref, error in sorted(self.refused.items(), key=itemgetter(0))[:NAMED]
             )
-            return ConditionDetail(Reason.REFUSED, f"the API server refuses {said}")
+            return ConditionDetail(Reason.REFUSED, f"the API server refuses {refusals}")
         return None
 
 
@@ -94,10 +114,11 @@ class Applier:
             await (confirm_create if is_new else confirm)(self._client, self._cache, owner)
         for first in range(0, len(todo), AT_ONCE):
             some = todo[first : first + AT_ONCE]
-            ends = (self._one(owner, uid, each, live, applied, force) for each in some)
-            for end in await asyncio.gather(*ends, return_exceptions=True):
-                if end is not None:
-                    raise end
+            tries = (self._try(owner, uid, each, live.get(each.ref), force=force) for each in some)
+            for each, outcome in zip(some, await asyncio.gather(*tries, return_exceptions=True), strict=True):
+                if isinstance(outcome, NotLeading | Outdated) or not isinstance(outcome, Outcome | OperatorError):
+                    raise outcome
+                applied.add(each.ref, outcome)
 
     def differs(self, owner: Name, desired: DesiredChild, live: Mapping[Ref, CachedChild]) -> bool:
         """Whether the child is absent or not what it is meant to be."""
@@ -118,64 +139,53 @@ class Applier:
         """The resource is gone."""
         self._settled.pop(owner, None)
 
-    async def _one(
-        self,
-        owner: Name,
-        uid: str,
-        desired: DesiredChild,
-        live: Mapping[Ref, CachedChild],
-        applied: Applied,
-        force: bool,
-    ) -> None:
-        ref = desired.ref
+    async def _try(
+        self, owner: Name, uid: str, desired: DesiredChild, child: CachedChild | None, *, force: bool
+    ) -> Outcome | OperatorError:
+        """What became of one child. An error that concerns the whole pass is raised."""
         try:
-            if await self._apply(owner, uid, desired, live.get(ref), applied, force=force):
-                applied.written.append(ref)
+            return await self._apply_one(owner, uid, desired, child, force=force)
         except (NotLeading, Outdated):
             raise
         except Terminating:
-            applied.waiting.append(ref)
+            return Outcome.WAITING
         except (Invalid, Forbidden) as error:
-            applied.refused[ref] = error
+            return error
         except OperatorError as error:
-            LOG.warning("a child could not be written", extra={"child": str(ref), "error": str(error)})
-            applied.errors.append(error)
+            LOG.warning("a child could not be written", extra={"child": str(desired.ref), "error": str(error)})
+            return error
 
-    async def _apply(
-        self, owner: Name, uid: str, desired: DesiredChild, child: CachedChild | None, applied: Applied, *, force: bool
-    ) -> bool:
-        ref, kind = desired.ref, desired.kind
+    async def _apply_one(
+        self, owner: Name, uid: str, desired: DesiredChild, child: CachedChild | None, *, force: bool
+    ) -> Outcome:
         if child is None:
-            try:
-                manifest = desired.manifest
-                self._learn(owner, desired, manifest, await self._client.apply_new(kind, manifest))
-                return True
-            except Conflict:
-                found = await self._client.get(kind, namespace=owner[0], name=ref.name)
-                if found is None:
-                    applied.waiting.append(ref)
-                    return False
-                # Its label may be gone, so that no watch tells of it. What it holds is not what we applied just now.
-                child = CachedChild.read(found, OF_KIND.get(ref.kind))
+            if await self._create(owner, desired):
+                return Outcome.WRITTEN
+            # Its label may be gone, so that no watch shows it. What it holds is not what we applied just now.
+            live = await self._client.get(desired.kind, namespace=owner[0], name=desired.ref.name)
+            if live is None:
+                return Outcome.WAITING
+            child = CachedChild.read(live, OF_KIND.get(desired.ref.kind))
         if child.owner_uid != uid:
-            return self._unowned(ref, child, owner, applied)
+            # The last ApiService of this name may be gone: then the garbage collector is about to delete its child.
+            return Outcome.WAITING if child.owner_uid and child.owner == owner else Outcome.UNOWNED
         if child.deleting:
-            applied.waiting.append(ref)
-            return False
-        if not force and not self.differs(owner, desired, {ref: child}):
-            return False
+            return Outcome.WAITING
+        if not force and not self.differs(owner, desired, {desired.ref: child}):
+            return Outcome.UNCHANGED
         await confirm(self._client, self._cache, owner)
         manifest = desired.manifest
-        self._learn(owner, desired, manifest, await self._client.apply_known(kind, manifest, uid=child.uid))
-        return True
+        self._learn(owner, desired, manifest, await self._client.apply_known(desired.kind, manifest, uid=child.uid))
+        return Outcome.WRITTEN
 
-    def _unowned(self, ref: Ref, child: CachedChild, owner: Name, applied: Applied) -> bool:
-        if child.owner_uid and child.owner == owner:
-            # The last ApiService of this name is gone, and the garbage collector is about to take its child.
-            applied.waiting.append(ref)
-        else:
-            applied.unowned.append(ref)
-        return False
+    async def _create(self, owner: Name, desired: DesiredChild) -> bool:
+        """Create a child; False when an object of its name is there."""
+        manifest = desired.manifest
+        try:
+            self._learn(owner, desired, manifest, await self._client.apply_new(desired.kind, manifest))
+        except Conflict:
+            return False
+        return True
 
     def _learn(self, owner: Name, desired: DesiredChild, manifest: Manifest, answer: Manifest) -> None:
         """Take the server's answer in. What it made of the intent is what drift is measured against.
