@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 
 from fairlead_operator.cache.store import Name
+from fairlead_operator.token_bucket import TokenBucket
 
 BURST = 2.0
 PER_SECOND = 1.0
@@ -31,13 +32,12 @@ class Priority(IntEnum):
 @dataclass(slots=True)
 class _Key:
     priority: Priority
+    limit: TokenBucket
     due: float = 0.0
     waiting: bool = False
     running: bool = False
     again: bool = False
     failures: int = 0
-    tokens: float = BURST
-    tokens_at: float = 0.0
 
 
 class Schedule:
@@ -63,13 +63,13 @@ class Schedule:
         return sum(1 for key in self._keys.values() if key.waiting or key.again)
 
     def add(self, name: Name, *, priority: Priority, now: float, delay: float = 0.0, urgent: bool = False) -> None:
-        """Want `name` reconciled after `delay` seconds. An earlier wish, or one of higher priority, is kept."""
-        key = self._keys.setdefault(name, _Key(priority, tokens_at=now))
+        """Have `name` reconciled after `delay` seconds. An earlier entry, or one of higher priority, is kept."""
+        key = self._keys.setdefault(name, _Key(priority, TokenBucket(BURST, PER_SECOND, at=now)))
         if key.running and not delay:
             key.priority = min(priority, key.priority) if key.again else priority
             key.again = True
             return
-        due = now + delay if urgent else max(now + delay, self._allowed_at(key, now))
+        due = now + delay if urgent else max(now + delay, key.limit.free_at(now))
         if key.waiting and key.due <= due and key.priority <= priority:
             return
         key.priority = min(priority, key.priority) if key.waiting or key.again else priority
@@ -86,8 +86,7 @@ class Schedule:
                 continue
             key = self._keys[name]
             key.waiting, key.running = False, True
-            self._refill(key, now)
-            key.tokens = max(0.0, key.tokens - 1.0)
+            key.limit.take(now)
             return name
         return None
 
@@ -154,14 +153,6 @@ class Schedule:
     ) -> None:
         self._count += 1
         heapq.heappush(heap, (rank, self._count, name))  # type: ignore[misc]
-
-    def _refill(self, key: _Key, now: float) -> None:
-        key.tokens = min(BURST, key.tokens + (now - key.tokens_at) * PER_SECOND)
-        key.tokens_at = now
-
-    def _allowed_at(self, key: _Key, now: float) -> float:
-        tokens = min(BURST, key.tokens + (now - key.tokens_at) * PER_SECOND)
-        return now if tokens >= 1.0 else now + (1.0 - tokens) / PER_SECOND
 
 
 class WorkQueue:

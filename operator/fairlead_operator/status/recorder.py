@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from fairlead_operator.errors import OperatorError, Terminating
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.token_bucket import TokenBucket
 
 LOG = logging.getLogger(__name__)
 BURST = 5.0
@@ -20,8 +21,7 @@ COMPONENT = "fairlead.dev/operator"
 
 @dataclass(slots=True)
 class _Budget:
-    tokens: float
-    at: float
+    limit: TokenBucket
     last: tuple[str, str] = ("", "")
 
 
@@ -56,12 +56,10 @@ class EventRecorder:
 
     def _take(self, uid: str, reason: str, message: str) -> bool:
         now = self._clock()
-        budget = self._budgets.setdefault(uid, _Budget(BURST, now))
-        budget.tokens = min(BURST, budget.tokens + (now - budget.at) / REFILL_SECONDS)
-        budget.at = now
-        if budget.tokens < 1.0 or budget.last == (reason, message):
+        budget = self._budgets.setdefault(uid, _Budget(TokenBucket(BURST, 1 / REFILL_SECONDS, at=now)))
+        if budget.limit.free_at(now) > now or budget.last == (reason, message):
             return False
-        budget.tokens -= 1.0
+        budget.limit.take(now)
         budget.last = (reason, message)
         return True
 
