@@ -25,7 +25,7 @@ from fairlead_operator.reconcile import rollout_gate, teardown
 from fairlead_operator.reconcile.applier import Applier
 from fairlead_operator.reconcile.context import PassContext, annotation, owned
 from fairlead_operator.reconcile.planner import Planner, PreparedPlan
-from fairlead_operator.reconcile.provisioning import Provisioner
+from fairlead_operator.reconcile.provisioning import Provisioner, ProvisionRequest
 from fairlead_operator.reconcile.rollout_gate import Rollouts
 from fairlead_operator.reconcile.teardown import Done, Progress, Skipped, Waiting
 from fairlead_operator.status.builder import StatusBuilder
@@ -155,7 +155,7 @@ class Reconciler:
         if context.plan.provision_hash is None:
             self._provisioner.forget(context.owner)
         for job in context.desired(Stage.PROVISION):
-            context.provisioning = await self._provisioner.advance(
+            request = ProvisionRequest(
                 context.owner,
                 context.uid,
                 job,
@@ -163,9 +163,9 @@ class Reconciler:
                 bindings=context.plan.bindings,
                 previous=context.previous,
                 live=self._cache.of(context.owner),
-                applied=context.applied,
                 again=bool(context.token),
             )
+            context.provisioning = await self._provisioner.advance(request, applied=context.applied)
         return context.provisioning.done and context.applied.complete
 
     async def _roll_out(self, context: PassContext) -> bool:

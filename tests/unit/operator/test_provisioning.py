@@ -15,7 +15,7 @@ from fairlead_operator.diagnosis.workload_state import JobEnd
 from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.kube.client import Client
 from fairlead_operator.reconcile.applier import Applied, Applier
-from fairlead_operator.reconcile.provisioning import Provisioner, Provisioning
+from fairlead_operator.reconcile.provisioning import Provisioner, Provisioning, ProvisionRequest
 from fairlead_operator.status.conditions import View, assess
 
 from .server import page, serving
@@ -155,15 +155,17 @@ class Stage:
         """One step while the Job is such, or absent. `reported`: the status is written afterwards."""
         job = CachedChild(f"job-{self.jobs}", 1, OWNER, uid, deleting=False, digest="", facts=end)
         found = await self._provisioner.advance(
-            OWNER,
-            uid,
-            desired,
-            expected="abc",
-            bindings=(),
-            previous=self.status,
-            live={desired.ref: job} if end else {},
+            ProvisionRequest(
+                OWNER,
+                uid,
+                desired,
+                expected="abc",
+                bindings=(),
+                previous=self.status,
+                live={desired.ref: job} if end else {},
+                again=again,
+            ),
             applied=Applied(),
-            again=again,
         )
         if reported:
             view = View(1, provision=found.status, provision_cause=found.cause, image="i")
@@ -384,7 +386,7 @@ async def test_a_result_that_was_replaced_before_the_status_told_of_it_is_no_res
             job = CachedChild("job", 1, OWNER, "u", deleting=False, digest="", facts=SUCCEEDED)
             name = f"orders-provision-{expected}"
             desired = DesiredChild.of(JOB | {"metadata": {"name": name, "namespace": "shop"}})
-            return await provisioner.advance(
+            request = ProvisionRequest(
                 OWNER,
                 "u",
                 desired,
@@ -392,9 +394,9 @@ async def test_a_result_that_was_replaced_before_the_status_told_of_it_is_no_res
                 bindings=(),
                 previous={},
                 live={desired.ref: job} if is_there else {},
-                applied=Applied(),
                 again=False,
             )
+            return await provisioner.advance(request, applied=Applied())
 
         assert (await advance("abc", is_there=True)).done
         assert not (await advance("def", is_there=False)).done
