@@ -14,7 +14,8 @@ from typing import Any
 from fairlead_operator.cache.liveness import Pulse
 from fairlead_operator.errors import Conflict, NotLeading, OperatorError
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.kube.client import Client
+from fairlead_operator.manifests import Manifest
 
 LOG = logging.getLogger(__name__)
 

@@ -4,12 +4,13 @@ Messages name the object and what is wrong with it, and leave out what differs f
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable
+from typing import TypeVar
 
 from fairlead_operator.diagnosis import job_result
 from fairlead_operator.diagnosis.redaction import redact
 from fairlead_operator.diagnosis.workload_state import JobEnd, lasting
+from fairlead_operator.manifests import ReadOnlyManifest
 from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 _PULL = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"})
@@ -17,8 +18,7 @@ _CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError"})
 _BEFORE_VOLUMES = frozenset({"", "ContainerCreating", "PodInitializing"})
 _MISSING = re.compile(r'(secret|configmap) "([^"]+)" not found|references non-existent (secret|config) key: (\S+)')
 _LONGEST = 300
-Manifest = Mapping[str, Any]
-Pod = TypeVar("Pod", bound=Manifest)
+Pod = TypeVar("Pod", bound=ReadOnlyManifest)
 
 
 def known(reported: ConditionDetail | None, ref: object) -> str:
@@ -26,7 +26,7 @@ def known(reported: ConditionDetail | None, ref: object) -> str:
     return reported.message.removeprefix(f"{ref}: ") if reported and reported.message.startswith(f"{ref}: ") else ""
 
 
-def deepest(pods: Iterable[Manifest], events: Iterable[Manifest]) -> ConditionDetail | None:
+def deepest(pods: Iterable[ReadOnlyManifest], events: Iterable[ReadOnlyManifest]) -> ConditionDetail | None:
     """The cause that explains most: mounts before images, images before crashes, crashes before scheduling."""
     living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     names = {pod["metadata"]["name"] for pod in living if not _has_ended(pod)}
@@ -46,7 +46,7 @@ def latest(pods: Iterable[Pod]) -> list[Pod]:
     return [pod for pod in found if pod is last or pod not in ended]
 
 
-def refused(events: Iterable[Manifest]) -> ConditionDetail | None:
+def refused(events: Iterable[ReadOnlyManifest]) -> ConditionDetail | None:
     """Why a Job gets no pod, as the last Event about it tells, such as a quota."""
     found = [event for event in events if event.get("reason") == "FailedCreate"]
     last = max(found, key=_told_at, default=None)
@@ -54,7 +54,13 @@ def refused(events: Iterable[Manifest]) -> ConditionDetail | None:
 
 
 def failure(
-    ref: object, end: JobEnd, pods: Iterable[Manifest], *, reported: ConditionDetail | None, reason: Reason, remedy: str
+    ref: object,
+    end: JobEnd,
+    pods: Iterable[ReadOnlyManifest],
+    *,
+    reported: ConditionDetail | None,
+    reason: Reason,
+    remedy: str,
 ) -> ConditionDetail:
     """Why a Job failed, where a condition has `reported` what is known of it so far.
 
@@ -72,7 +78,7 @@ def failure(
     return ConditionDetail(reason, f"{ref} failed: {cause or end.message or 'no message'}{late}; {remedy}")
 
 
-def may_lack_volumes(pods: Iterable[Manifest]) -> bool:
+def may_lack_volumes(pods: Iterable[ReadOnlyManifest]) -> bool:
     """Whether Events can tell more than `pods` do: one of these is on a node, and nothing of it has started.
 
     Worth asking first: no server has an index of Events, so a list of some reads all that the namespace has.
@@ -80,7 +86,7 @@ def may_lack_volumes(pods: Iterable[Manifest]) -> bool:
     return any(_is_starting(pod) for pod in pods if "deletionTimestamp" not in pod["metadata"])
 
 
-def termination_message(pods: Iterable[Manifest]) -> str:
+def termination_message(pods: Iterable[ReadOnlyManifest]) -> str:
     """What the last container that ended wrote, as it is; empty when none wrote anything."""
     ended = []
     for pod in pods:
@@ -102,22 +108,22 @@ _DEPTH = (
 )
 
 
-def _has_ended(pod: Manifest) -> bool:
+def _has_ended(pod: ReadOnlyManifest) -> bool:
     return pod.get("status", {}).get("phase") in _ENDED
 
 
-def _ended_at(pod: Manifest) -> tuple[str, str]:
+def _ended_at(pod: ReadOnlyManifest) -> tuple[str, str]:
     ends = [
         container.get("state", {}).get("terminated") or {} for container in pod["status"].get("containerStatuses", ())
     ]
     return max((end.get("finishedAt") or "" for end in ends), default=""), pod["metadata"].get("creationTimestamp", "")
 
 
-def _told_at(event: Manifest) -> str:
+def _told_at(event: ReadOnlyManifest) -> str:
     return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
-def _is_starting(pod: Manifest) -> bool:
+def _is_starting(pod: ReadOnlyManifest) -> bool:
     status = pod.get("status", {})
     containers = status.get("containerStatuses", ())
     scheduled = {condition["type"]: condition["status"] for condition in status.get("conditions", ())}
@@ -125,13 +131,13 @@ def _is_starting(pod: Manifest) -> bool:
     return on_node and not any(_got_its_volumes(container) for container in containers)
 
 
-def _got_its_volumes(container: Manifest) -> bool:
+def _got_its_volumes(container: ReadOnlyManifest) -> bool:
     state = container.get("state", {})
     ran = "running" in state or "terminated" in state or container.get("lastState", {}).get("terminated")
     return bool(ran) or (state.get("waiting") or {}).get("reason", "") not in _BEFORE_VOLUMES
 
 
-def _of_pod(pod: Manifest) -> list[ConditionDetail]:
+def _of_pod(pod: ReadOnlyManifest) -> list[ConditionDetail]:
     status = pod.get("status", {})
     found = []
     for container in status.get("containerStatuses", ()):
@@ -145,7 +151,7 @@ def _of_pod(pod: Manifest) -> list[ConditionDetail]:
     return found
 
 
-def _of_container(container: Manifest, waiting: Manifest) -> list[ConditionDetail]:
+def _of_container(container: ReadOnlyManifest, waiting: ReadOnlyManifest) -> list[ConditionDetail]:
     reason, message = waiting.get("reason", ""), waiting.get("message", "")
     if reason in _PULL:
         return [ConditionDetail(Reason.IMAGE_PULL, f"image {container.get('image', '')} cannot be pulled")]
@@ -160,7 +166,7 @@ def _of_container(container: Manifest, waiting: Manifest) -> list[ConditionDetai
     return []
 
 
-def _is_mount(event: Manifest) -> bool:
+def _is_mount(event: ReadOnlyManifest) -> bool:
     return event.get("reason") in {"FailedMount", "Failed"} and event.get("involvedObject", {}).get("kind") == "Pod"
 
 

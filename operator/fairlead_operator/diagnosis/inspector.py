@@ -14,7 +14,8 @@ from fairlead_operator.diagnosis.times import seconds_between
 from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.kube.client import Client
+from fairlead_operator.manifests import Manifest
 from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 PATIENCE_SECONDS = 3.0

@@ -1,12 +1,12 @@
 """What the status needs to know of a live child, and no more. Pure; called once for each event."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-Manifest = Mapping[str, Any]
-COMPONENT = "app.kubernetes.io/component"
+from fairlead_operator.manifests import LABEL_COMPONENT, ReadOnlyManifest
+
 _POD = re.compile(r'\bpods? "[^"]*"', re.IGNORECASE)
 _USED = re.compile(r", used: \S+(?=,)")
 _POD_NAMED = re.compile(r"\bpods?[ /](?=\S*\d)\S+", re.IGNORECASE)
@@ -54,7 +54,7 @@ class Scaler:
     since: str = field(default="", compare=False)
 
 
-def rollout(live: Manifest) -> Rollout:
+def rollout(live: ReadOnlyManifest) -> Rollout:
     """The facts of a Deployment."""
     status = live.get("status", {})
     conditions = _conditions(status)
@@ -79,7 +79,7 @@ def rollout(live: Manifest) -> Rollout:
     )
 
 
-def _is_replaced(live: Manifest, desired_replicas: int) -> bool:
+def _is_replaced(live: ReadOnlyManifest, desired_replicas: int) -> bool:
     """Whether all pods are of the newest template.
 
     With the strategy Recreate, Progressing may go on telling of the rollout before: until the old pods are gone, and,
@@ -97,7 +97,7 @@ def lasting(message: str) -> str:
     return _USED.sub("", _POD.sub("a pod", message))
 
 
-def job_end(live: Manifest) -> JobEnd:
+def job_end(live: ReadOnlyManifest) -> JobEnd:
     """The facts of a Job."""
     status = live.get("status", {})
     conditions, started_at = _conditions(status), status.get("startTime", "")
@@ -110,7 +110,7 @@ def job_end(live: Manifest) -> JobEnd:
     return JobEnd("Running", started_at=started_at)
 
 
-def autoscaler(live: Manifest) -> Scaler:
+def autoscaler(live: ReadOnlyManifest) -> Scaler:
     """The facts of a HorizontalPodAutoscaler. That it is at a limit, or off because somebody wants 0 pods, is no fault.
 
     Each look of its controller first says that it can scale, so the time of a scaling that fails is always of just now.
@@ -125,7 +125,7 @@ def autoscaler(live: Manifest) -> Scaler:
     return Scaler(_component(live))
 
 
-def scaled_object(live: Manifest) -> Scaler:
+def scaled_object(live: ReadOnlyManifest) -> Scaler:
     """The facts of a ScaledObject, whose conditions carry no time. KEDA falls back after several failures only."""
     conditions = _conditions(live.get("status", {}))
     ready, fallback = conditions.get("Ready", {}), conditions.get("Fallback", {})
@@ -136,7 +136,7 @@ def scaled_object(live: Manifest) -> Scaler:
     return Scaler(_component(live), _fault(live, fallback) if fallback.get("status") == "True" else "")
 
 
-def _fault(live: Manifest, condition: Manifest) -> str:
+def _fault(live: ReadOnlyManifest, condition: ReadOnlyManifest) -> str:
     """Reason and message, without what is another each time: names of pods, numbers, times, addresses, identifiers."""
     reason, message = condition.get("reason", ""), condition.get("message", "")
     if reason == "AmbiguousSelector":
@@ -148,7 +148,7 @@ def _fault(live: Manifest, condition: Manifest) -> str:
     return f"{reason}: {message}"[:_LONGEST_FAULT]
 
 
-OF_KIND: dict[str, Callable[[Manifest], Any]] = {
+OF_KIND: dict[str, Callable[[ReadOnlyManifest], Any]] = {
     "Deployment": rollout,
     "Job": job_end,
     "HorizontalPodAutoscaler": autoscaler,
@@ -156,9 +156,9 @@ OF_KIND: dict[str, Callable[[Manifest], Any]] = {
 }
 
 
-def _conditions(status: Manifest) -> dict[str, Any]:
+def _conditions(status: ReadOnlyManifest) -> dict[str, Any]:
     return {condition["type"]: condition for condition in status.get("conditions") or ()}
 
 
-def _component(live: Manifest) -> str:
-    return str(live["metadata"].get("labels", {}).get(COMPONENT, ""))
+def _component(live: ReadOnlyManifest) -> str:
+    return str(live["metadata"].get("labels", {}).get(LABEL_COMPONENT, ""))

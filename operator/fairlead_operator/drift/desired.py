@@ -14,13 +14,12 @@ from typing import Any
 import orjson
 
 from fairlead_contract import names
-from fairlead_operator.diagnosis.workload_state import COMPONENT
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.kinds import Kind
+from fairlead_operator.manifests import LABEL_COMPONENT, Manifest
 
 DIGEST_BYTES = 10
-Manifest = dict[str, Any]
 
 
 class Manifests:
@@ -64,7 +63,7 @@ class DesiredChild:
     @classmethod
     def of(cls, manifest: Manifest, source: Manifests | None = None) -> "DesiredChild":
         """The intent of a manifest that is found in `source`."""
-        component = manifest["metadata"].get("labels", {}).get(COMPONENT, "")
+        component = manifest["metadata"].get("labels", {}).get(LABEL_COMPONENT, "")
         source, ref = source or Manifests([manifest]), Ref.of(manifest)
         return cls(ref, kinds.find(ref.group, ref.kind), digest(manifest), component, source)
 

@@ -17,7 +17,8 @@ from fairlead_operator.kube.api_errors import error_of
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.kube.decoding import loads
 from fairlead_operator.kube.kinds import Kind
-from fairlead_operator.kube.transport import JSON, AnswerObserver, Manifest, Transport
+from fairlead_operator.kube.transport import JSON, AnswerObserver, Transport
+from fairlead_operator.manifests import Manifest
 
 __all__ = ["AnswerObserver", "Client", "Manifest"]
 APPLY = "application/apply-patch+yaml"

@@ -7,7 +7,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Protocol
 
 import aiohttp
 import orjson
@@ -17,6 +17,7 @@ from fairlead_operator.kube.api_errors import error_of
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.kube.decoding import loads
 from fairlead_operator.kube.watch_stream import lines
+from fairlead_operator.manifests import Manifest
 
 JSON = "application/json"
 REQUEST_SECONDS = 30.0
@@ -26,7 +27,6 @@ CONNECT_SECONDS = 5.0
 # The kernel gives a connection up after these, seconds or (the last one) milliseconds, when the other side is gone.
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 9000}
 BROKEN = (aiohttp.ClientError, ConnectionError, ssl.SSLError, orjson.JSONDecodeError)
-Manifest = dict[str, Any]
 
 
 class AnswerObserver(Protocol):

@@ -5,9 +5,9 @@ Nothing here decides; the reconciler and the command line read these, the builde
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-Manifest = dict[str, Any]
+from fairlead_operator.manifests import Manifest
+
 Key = tuple[str, str, str]
 """apiVersion, kind and name: what tells the children of one ApiService apart."""
 

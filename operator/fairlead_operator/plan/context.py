@@ -16,14 +16,14 @@ from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_contract.spec.bindings import DatastoreType
 from fairlead_contract.spec.metadata import API_VERSION
 from fairlead_contract.spec.model import Model
-from fairlead_operator.plan.children import Capabilities, Child, Manifest, Stage
+from fairlead_operator.manifests import LABEL_COMPONENT, Manifest
+from fairlead_operator.plan.children import Capabilities, Child, Stage
 from fairlead_operator.plan.hashing import canonical, digest
 
 APPLICATION = "apisvc"
 MANAGER = "fairlead"
 RUNBOOKS = f"https://fairlead.dev/docs/v{version('fairlead')}/alerts.md"
 """Where alerts lead when nobody said otherwise: to the docs of this version."""
-COMPONENT = "app.kubernetes.io/component"
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ class PlanRequest:
         return {
             "app.kubernetes.io/name": APPLICATION,
             "app.kubernetes.io/instance": self.name,
-            COMPONENT: component,
+            LABEL_COMPONENT: component,
             "app.kubernetes.io/part-of": self.name,
             "app.kubernetes.io/managed-by": MANAGER,
             LABEL_APISVC: self.name,
@@ -84,7 +84,7 @@ class PlanRequest:
 
     def selector(self, component: str) -> dict[str, str]:
         """The labels that select the pods of a component. They can never change: selectors are immutable."""
-        return {LABEL_APISVC: self.name, COMPONENT: component}
+        return {LABEL_APISVC: self.name, LABEL_COMPONENT: component}
 
     def child(
         self,

@@ -8,7 +8,7 @@ from fairlead_contract import names
 from fairlead_operator.cache.store import CachedChild, Name, name_of
 from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.drift.inventory import Ref
-from fairlead_operator.kube.client import Manifest
+from fairlead_operator.manifests import Manifest
 from fairlead_operator.plan import Plan, Stage
 from fairlead_operator.reconcile import rollout_gate
 from fairlead_operator.reconcile.applier import Applied

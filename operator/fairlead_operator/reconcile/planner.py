@@ -20,6 +20,7 @@ from fairlead_operator import plan
 from fairlead_operator.cache.store import Name, name_of
 from fairlead_operator.drift.desired import DesiredChild, Manifests
 from fairlead_operator.kube.decoding import depth
+from fairlead_operator.manifests import ReadOnlyManifest
 from fairlead_operator.plan import Capabilities, Plan, Stage
 from fairlead_operator.reconcile import classes
 from fairlead_operator.status.reasons import ConditionDetail, Reason
@@ -27,7 +28,6 @@ from fairlead_operator.status.reasons import ConditionDetail, Reason
 LOG = logging.getLogger(__name__)
 # Schemas of people are far flatter; parsers and validators end at a few hundred levels.
 DEEPEST = 64
-Manifest = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class PreparedPlan:
 class _PlanInput:
     """All that a plan is made from."""
 
-    resource: Manifest
+    resource: ReadOnlyManifest
     class_name: str
-    class_manifest: Manifest | None
+    class_manifest: ReadOnlyManifest | None
     capabilities: Capabilities
 
     def key(self) -> tuple[object, ...]:
@@ -73,7 +73,7 @@ class Planner:
         self._class_faults: dict[str, tuple[str, str]] = {}
 
     def prepare(
-        self, resource: Manifest, available: Mapping[str, Manifest], capabilities: Capabilities
+        self, resource: ReadOnlyManifest, available: Mapping[str, ReadOnlyManifest], capabilities: Capabilities
     ) -> PreparedPlan | ConditionDetail:
         """The plan of `resource` in its class; a Trouble when not even a plan can be made."""
         chosen = classes.choose(resource, available)
@@ -96,7 +96,7 @@ class Planner:
         self._known.pop(owner, None)
 
     def teardown(
-        self, resource: Manifest, available: Mapping[str, Manifest], capabilities: Capabilities
+        self, resource: ReadOnlyManifest, available: Mapping[str, ReadOnlyManifest], capabilities: Capabilities
     ) -> list[dict[str, Any]] | ConditionDetail:
         """What deletes the resource's tables and queues; a Trouble when there is not even a plan."""
         prepared, chosen = self.prepare(resource, available, capabilities), classes.choose(resource, available)
@@ -195,7 +195,7 @@ def _mistake(inputs: _PlanInput) -> ConditionDetail | None:
     return ConditionDetail(Reason.INVALID_SPEC, f"{first.path}: {first.message}; {first.remedy}") if first else None
 
 
-def _fault(manifest: Manifest) -> str:
+def _fault(manifest: ReadOnlyManifest) -> str:
     """What is wrong with a class by every rule of its definition: it may be older than one, or newer than we are."""
     if first := next(iter(check(dict(manifest)).errors), None):
         return f"{first.path}: {first.message}; {first.remedy}"

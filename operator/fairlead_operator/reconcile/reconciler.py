@@ -19,7 +19,8 @@ from fairlead_operator.drift.fresh_read import confirm
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import NotFound, Refused
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.kube.client import Client
+from fairlead_operator.manifests import Manifest
 from fairlead_operator.plan import Capabilities, Stage
 from fairlead_operator.reconcile import rollout_gate, teardown
 from fairlead_operator.reconcile.applier import Applier

@@ -6,7 +6,7 @@ own edit changes neither waits nor takes a place: its author looks after it, and
 has a place is read from the stores each time, so a new leader goes on where the last one stopped.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
@@ -14,23 +14,22 @@ from typing import Any
 from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.store import Name
 from fairlead_operator.drift.desired import DesiredChild
+from fairlead_operator.manifests import ReadOnlyManifest
 from fairlead_operator.status.reasons import ConditionDetail, Reason
 
-Manifest = Mapping[str, Any]
 
-
-def is_own(resource: Manifest) -> bool:
+def is_own(resource: ReadOnlyManifest) -> bool:
     """Whether the resource's own spec is still to be rolled out: it is new, or was edited since it last served."""
     serving = resource.get("status", {}).get("serving")
     return serving is None or bool(serving["generation"] != resource["metadata"]["generation"])
 
 
-def is_repair(desired: DesiredChild, status: Manifest) -> bool:
+def is_repair(desired: DesiredChild, status: ReadOnlyManifest) -> bool:
     """Whether a child that differs is what the status says it was: then somebody else changed it, and it goes back."""
     return any(each.get("hash") == desired.digest for each in status.get("children", ()))
 
 
-def is_switch(desired: DesiredChild, status: Manifest, runtime_hash: str) -> bool:
+def is_switch(desired: DesiredChild, status: ReadOnlyManifest, runtime_hash: str) -> bool:
     """Whether an absent child comes with a runtime document other than that which serves: the pods that run may not
     be what it leads to. One that the status knows was there is put back, whatever serves."""
     serving = status.get("serving", {}).get("runtimeHash", runtime_hash)

@@ -22,7 +22,8 @@ from fairlead_operator.drift.fresh_read import confirm
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import Conflict, Forbidden, Invalid, Refused, Terminating
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.kube.client import Client
+from fairlead_operator.manifests import Manifest
 from fairlead_operator.status.conditions import condition_detail
 from fairlead_operator.status.reasons import ConditionDetail, Reason
 

@@ -17,7 +17,7 @@ from fairlead_operator.diagnosis.job_result import listed
 from fairlead_operator.diagnosis.workload_state import Rollout
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Manifest
+from fairlead_operator.manifests import LABEL_COMPONENT, Manifest
 from fairlead_operator.plan import Plan, Stage
 from fairlead_operator.reconcile import classes, rollout_gate
 from fairlead_operator.reconcile.applier import Applier
@@ -124,7 +124,7 @@ class StatusBuilder:
 
     async def _cause(self, owner: Name, component: str, rollout: Rollout) -> ConditionDetail | None:
         ref = Ref("apps", kinds.DEPLOYMENT.name, f"{owner[1]}-{component}")
-        selector = f"{names.LABEL_APISVC}={owner[1]},app.kubernetes.io/component={component}"
+        selector = f"{names.LABEL_APISVC}={owner[1]},{LABEL_COMPONENT}={component}"
         return await self._inspector.deployment(ref, rollout, namespace=owner[0], selector=selector)
 
     def unplanned(self, resource: Manifest, detail: ConditionDetail) -> View:

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 from fairlead_operator.errors import OperatorError, Terminating
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.kube.client import Client
+from fairlead_operator.manifests import Manifest
 from fairlead_operator.token_bucket import TokenBucket
 
 LOG = logging.getLogger(__name__)

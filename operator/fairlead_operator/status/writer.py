@@ -16,7 +16,8 @@ from fairlead_operator.cache.store import Name, name_of
 from fairlead_operator.drift.fresh_read import confirm
 from fairlead_operator.errors import Invalid, OperatorError
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.kube.client import Client
+from fairlead_operator.manifests import Manifest
 from fairlead_operator.reconcile import classes
 from fairlead_operator.status import conditions
 from fairlead_operator.status.conditions import View

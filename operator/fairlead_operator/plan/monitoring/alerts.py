@@ -13,7 +13,8 @@ from fairlead_contract.spec.hosting import Slo
 from fairlead_contract.spec.model import seconds
 from fairlead_contract.spec.security import FilterMode
 from fairlead_contract.spec.worker import Worker
-from fairlead_operator.plan.children import Child, Manifest
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child
 from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.monitoring import burn_rate
 from fairlead_operator.plan.monitoring.monitors import API_VERSION, LABEL

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from fairlead_operator.plan.children import Manifest
+from fairlead_operator.manifests import Manifest
 
 RATIO = "apisvc:http_request_errors:ratio_rate"
 _COUNT = "http_server_request_duration_seconds_count"

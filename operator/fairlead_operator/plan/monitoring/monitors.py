@@ -4,7 +4,8 @@ Decided here: both scrape the pods' admin port by its name, though no Service ha
 of the pods behind a Service. Every series gets the label `apisvc`, which alerts and dashboards select by.
 """
 
-from fairlead_operator.plan.children import Child, Manifest, Stage
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child, Stage
 from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.workload.deployment import ADMIN
 

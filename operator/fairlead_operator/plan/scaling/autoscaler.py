@@ -4,7 +4,8 @@ Decided here: min = max still gets one, because nobody else sets the replicas; g
 that a short lull does not throw away warm pods.
 """
 
-from fairlead_operator.plan.children import Child, Manifest, Stage
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child, Stage
 from fairlead_operator.plan.context import PlanRequest
 
 

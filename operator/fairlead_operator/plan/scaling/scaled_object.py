@@ -7,7 +7,8 @@ the Secrets that the resource names; KEDA reads them, we do not.
 
 from fairlead_contract.names import consumer_group
 from fairlead_contract.spec.bindings import Kafka, Queue, QueueType, SaslMechanism, TlsMode
-from fairlead_operator.plan.children import Child, Manifest, Stage
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child, Stage
 from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.scaling.autoscaler import behavior
 from fairlead_operator.plan.workload.config_maps import source_name

@@ -6,7 +6,8 @@ Decided here: the whole of the API is behind the host names, and the gateway ver
 
 from fairlead_contract.spec.hosting import GatewayExposure
 from fairlead_contract.spec.security import ServerTls
-from fairlead_operator.plan.children import Child, Manifest, Stage
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child, Stage
 from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.traffic.service import host, port
 

@@ -1,7 +1,8 @@
 """Exposure through an Ingress. Its annotations are the only ones that come from the resource; the class limits them."""
 
 from fairlead_contract.spec.hosting import IngressExposure
-from fairlead_operator.plan.children import Child, Manifest, Stage
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child, Stage
 from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.traffic.service import port
 

@@ -8,9 +8,10 @@ port, which the Service hides. The admin port is open to the cluster's pods, for
 from fairlead_contract.names import ADMIN_PORT, GRPC_PORT, LABEL_APISVC, PUBLIC_PORT, PUBLIC_TLS_PORT
 from fairlead_contract.spec.network import NetworkPeer
 from fairlead_contract.spec.worker import Handler, Step, Worker
+from fairlead_operator.manifests import LABEL_COMPONENT, Manifest
 from fairlead_operator.plan.bindings import egress_ports, url_port
-from fairlead_operator.plan.children import Child, Manifest
-from fairlead_operator.plan.context import COMPONENT, PlanRequest
+from fairlead_operator.plan.children import Child
+from fairlead_operator.plan.context import PlanRequest
 
 _ANY_POD: Manifest = {"namespaceSelector": {}}
 _JOBS = ("provision", "teardown")
@@ -27,7 +28,7 @@ def network_policies(request: PlanRequest) -> tuple[Child, ...]:
     if request.provision_hash is not None:
         jobs = {
             "matchLabels": {LABEL_APISVC: request.name},
-            "matchExpressions": [{"key": COMPONENT, "operator": "In", "values": list(_JOBS)}],
+            "matchExpressions": [{"key": LABEL_COMPONENT, "operator": "In", "values": list(_JOBS)}],
         }
         found.append(_policy(request, "jobs", jobs, [], _egress(bound, calls=False)))
     return tuple(found)

@@ -9,7 +9,8 @@ from fairlead_contract.openapi.document import openapi
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.bindings import Queue, QueueType
 from fairlead_contract.spec.model import seconds
-from fairlead_operator.plan.children import Child, Manifest, Stage
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child, Stage
 from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.hashing import canonical
 

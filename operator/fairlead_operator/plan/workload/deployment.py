@@ -9,7 +9,8 @@ import math
 
 from fairlead_contract.names import ADMIN_PORT, GRPC_PORT, PUBLIC_PORT, PUBLIC_TLS_PORT
 from fairlead_contract.runtime import drain_seconds
-from fairlead_operator.plan.children import Child, Manifest, Stage
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child, Stage
 from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.workload.mounts import volumes
 from fairlead_operator.plan.workload.pod import pod_template

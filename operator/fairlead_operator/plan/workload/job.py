@@ -5,7 +5,8 @@ Job's name says what it provisions, and the image is no part of that. Neither ha
 waits for. A failed attempt is tried again with growing pauses until the deadline.
 """
 
-from fairlead_operator.plan.children import Child, Manifest, Stage
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child, Stage
 from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.workload.config_maps import (
     DEAD_LETTER_KEY,

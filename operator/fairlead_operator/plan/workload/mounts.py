@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from fairlead_contract.names import DATA_DIR, DEAD_LETTER_FILE, RUNTIME_FILE, SECRETS_DIR, SecretFolder
 from fairlead_contract.spec.bindings import Tls
 from fairlead_contract.spec.model import SecretName
-from fairlead_operator.plan.children import Manifest
+from fairlead_operator.manifests import Manifest
 from fairlead_operator.plan.context import PlanRequest
 
 READ_ONLY_MODE = 0o440  # the group is fsGroup

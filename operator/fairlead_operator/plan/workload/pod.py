@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairlead_contract.names import ANNOTATION_IDENTITY_HASH, WORKLOAD_USER_ID
+from fairlead_operator.manifests import Manifest
 from fairlead_operator.plan.bindings import uses_aws
-from fairlead_operator.plan.children import Manifest
 from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.hashing import canonical, digest
 from fairlead_operator.plan.workload.compute import resources
