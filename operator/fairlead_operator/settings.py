@@ -67,16 +67,16 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """The settings; ValueError names every variable that cannot be used, and what to set."""
-        given: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         faults = list(_unknown(environment))
         for each in fields(cls):
             variable = _variable(each.name)
             if variable in environment:
                 try:
-                    given[each.name] = _read(variable, environment[variable], each.type, each.metadata)
+                    values[each.name] = _read(variable, environment[variable], each.type, each.metadata)
                 except ValueError as error:
                     faults.append(str(error))
-        settings = cls(**given)
+        settings = cls(**values)
         faults += [] if faults else _contradictions(settings)
         if faults:
             raise ValueError("; ".join(faults))

@@ -103,8 +103,8 @@ class CachedResource:
     @property
     def content(self) -> dict[str, Any]:
         """The resource, read anew each time."""
-        found: dict[str, Any] = orjson.loads(self.text)
-        return found
+        content: dict[str, Any] = orjson.loads(self.text)
+        return content
 
     @classmethod
     def read(cls, live: dict[str, Any]) -> "CachedResource":

@@ -36,10 +36,10 @@ def assess(
     """
     reported = _reported(previous)
     waits = []
-    for ref, found in _faulty(live, own):
-        seconds = 0.0 if reported.startswith(f"{ref}: ") else _seconds_left(found, own, now)
+    for ref, scaler in _faulty(live, own):
+        seconds = 0.0 if reported.startswith(f"{ref}: ") else _seconds_left(scaler, own, now)
         if seconds == 0.0:
-            return f"{ref}: {found.fault}", None
+            return f"{ref}: {scaler.fault}", None
         waits += [] if seconds is None else [seconds]
     return "", min(waits, default=None)
 
@@ -61,13 +61,13 @@ def _faulty(live: Mapping[Ref, CachedChild], own: Mapping[Ref, CachedChild]) -> 
             yield ref, child.facts
 
 
-def _seconds_left(found: Scaler, own: Mapping[Ref, CachedChild], now: str) -> float | None:
+def _seconds_left(scaler: Scaler, own: Mapping[Ref, CachedChild], now: str) -> float | None:
     """Until the fault counts; None while the Deployment has no pods to measure."""
     rollouts = [child.facts for child in own.values() if isinstance(child.facts, Rollout)]
-    scaled = next((each for each in rollouts if each.component == found.component), None)
+    scaled = next((each for each in rollouts if each.component == scaler.component), None)
     if scaled is None or not scaled.available:
         return None
-    return max(_young_seconds(found.since, now), _young_seconds(scaled.available_since, now))
+    return max(_young_seconds(scaler.since, now), _young_seconds(scaled.available_since, now))
 
 
 def _young_seconds(since: str, now: str) -> float:

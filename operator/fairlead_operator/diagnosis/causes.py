@@ -31,25 +31,25 @@ def deepest(pods: Iterable[ReadOnlyManifest], events: Iterable[ReadOnlyManifest]
     living = [pod for pod in pods if "deletionTimestamp" not in pod["metadata"]]
     names = {pod["metadata"]["name"] for pod in living if not _has_ended(pod)}
     mounts = [event for event in events if _is_mount(event) and event["involvedObject"].get("name") in names]
-    found = [detail for event in mounts if (detail := _missing(str(event.get("message", ""))))]
+    details = [detail for event in mounts if (detail := _missing(str(event.get("message", ""))))]
     for pod in living:
-        found += _of_pod(pod)
+        details += _of_pod(pod)
     order = list(_DEPTH)
-    return min(found, key=lambda detail: (order.index(Reason(detail.reason)), detail.message), default=None)
+    return min(details, key=lambda detail: (order.index(Reason(detail.reason)), detail.message), default=None)
 
 
 def latest(pods: Iterable[Pod]) -> list[Pod]:
     """The pods of a Job without those that ended before its last try did: what they met may be mended."""
-    found = list(pods)
-    ended = [pod for pod in found if _has_ended(pod)]
+    all_pods = list(pods)
+    ended = [pod for pod in all_pods if _has_ended(pod)]
     last = max(ended, key=_ended_at, default=None)
-    return [pod for pod in found if pod is last or pod not in ended]
+    return [pod for pod in all_pods if pod is last or pod not in ended]
 
 
 def refused(events: Iterable[ReadOnlyManifest]) -> ConditionDetail | None:
     """Why a Job gets no pod, as the last Event about it tells, such as a quota."""
-    found = [event for event in events if event.get("reason") == "FailedCreate"]
-    last = max(found, key=_told_at, default=None)
+    failures = [event for event in events if event.get("reason") == "FailedCreate"]
+    last = max(failures, key=_seen_at, default=None)
     return ConditionDetail(Reason.QUOTA_EXCEEDED, _short(lasting(last.get("message", "")))) if last else None
 
 
@@ -67,9 +67,9 @@ def failure(
     With the end of its time a Job loses the pod that was stuck, so what was known while it ran says more than the pods
     of tries before. Else the last try says most.
     """
-    found = list(pods)
-    crash = deepest(latest(found), [])
-    last = _short(job_result.words(termination_message(found))) or (crash.message if crash else "")
+    all_pods = list(pods)
+    crash = deepest(latest(all_pods), [])
+    last = _short(job_result.failure_message(termination_message(all_pods))) or (crash.message if crash else "")
     if reported and reported.reason == reason and (end.is_late or not last):
         return reported
     before = known(reported, ref)
@@ -119,7 +119,7 @@ def _ended_at(pod: ReadOnlyManifest) -> tuple[str, str]:
     return max((end.get("finishedAt") or "" for end in ends), default=""), pod["metadata"].get("creationTimestamp", "")
 
 
-def _told_at(event: ReadOnlyManifest) -> str:
+def _seen_at(event: ReadOnlyManifest) -> str:
     return str(event.get("lastTimestamp") or event.get("eventTime") or "")
 
 
@@ -139,16 +139,16 @@ def _got_its_volumes(container: ReadOnlyManifest) -> bool:
 
 def _of_pod(pod: ReadOnlyManifest) -> list[ConditionDetail]:
     status = pod.get("status", {})
-    found = []
+    details = []
     for container in status.get("containerStatuses", ()):
         waiting = container.get("state", {}).get("waiting") or {}
-        found += _of_container(container, waiting)
+        details += _of_container(container, waiting)
     for condition in status.get("conditions", ()):
         if condition["type"] == "PodScheduled" and condition["status"] == "False":
-            found.append(
+            details.append(
                 ConditionDetail(Reason.UNSCHEDULABLE, _short(condition.get("message", "no node takes the pod")))
             )
-    return found
+    return details
 
 
 def _of_container(container: ReadOnlyManifest, waiting: ReadOnlyManifest) -> list[ConditionDetail]:
@@ -159,8 +159,8 @@ def _of_container(container: ReadOnlyManifest, waiting: ReadOnlyManifest) -> lis
         return [_missing(message) or ConditionDetail(Reason.MISSING_CONFIG, _short(message))]
     last = container.get("lastState", {}).get("terminated") or container.get("state", {}).get("terminated")
     if last and last.get("exitCode"):
-        said = job_result.words(last.get("message") or "") or f"exit code {last['exitCode']}"
-        return [ConditionDetail(Reason.CRASHING, f"container {container['name']} ends: {_short(said)}")]
+        ending = job_result.failure_message(last.get("message") or "") or f"exit code {last['exitCode']}"
+        return [ConditionDetail(Reason.CRASHING, f"container {container['name']} ends: {_short(ending)}")]
     if not container.get("ready") and "running" in container.get("state", {}):
         return [ConditionDetail(Reason.NOT_READY, f"container {container['name']} runs but does not answer its probe")]
     return []
@@ -171,10 +171,10 @@ def _is_mount(event: ReadOnlyManifest) -> bool:
 
 
 def _missing(message: str) -> ConditionDetail | None:
-    found = _MISSING.search(message)
-    if found is None:
+    match = _MISSING.search(message)
+    if match is None:
         return None
-    kind, name, keyed, key = found.groups()
+    kind, name, keyed, key = match.groups()
     reason = Reason.MISSING_SECRET if (kind or keyed) == "secret" else Reason.MISSING_CONFIG
     noun = "Secret" if reason is Reason.MISSING_SECRET else "ConfigMap"
     return ConditionDetail(reason, f"{noun} {name} is missing" if name else f"a {noun} lacks the key {key}")

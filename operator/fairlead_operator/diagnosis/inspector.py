@@ -72,8 +72,8 @@ class Inspector:
             fields = f"involvedObject.uid={child.uid},type=Warning"
             events, _ = await self._client.list_all(kinds.EVENT, namespace=namespace, fields=fields)
             return _about(ref, causes.refused(events)) or (reported if causes.known(reported, ref) else None)
-        found = await self._deepest(namespace, causes.latest(pods))
-        return None if found and found.reason == Reason.NOT_READY else _about(ref, found)
+        detail = await self._deepest(namespace, causes.latest(pods))
+        return None if detail and detail.reason == Reason.NOT_READY else _about(ref, detail)
 
     async def pods_of_job(self, child: CachedChild, *, namespace: str) -> list[Manifest]:
         """The pods of this very Job, not of one of the same name before it."""
@@ -81,8 +81,8 @@ class Inspector:
 
     async def pods(self, namespace: str, selector: str) -> list[Manifest]:
         """The pods that carry these labels."""
-        found, _ = await self._client.list_all(kinds.POD, namespace=namespace, selector=selector)
-        return found
+        pods, _ = await self._client.list_all(kinds.POD, namespace=namespace, selector=selector)
+        return pods
 
     async def _deepest(self, namespace: str, pods: list[Manifest]) -> ConditionDetail | None:
         events: list[Manifest] = []
@@ -98,5 +98,5 @@ def progresses(seen: Rollout, *, now: str, patience_seconds: float = PATIENCE_SE
     return not seen.progressed_at or seconds_between(seen.progressed_at, now) < patience_seconds
 
 
-def _about(ref: Ref, found: ConditionDetail | None) -> ConditionDetail | None:
-    return replace(found, message=f"{ref}: {found.message}") if found else None
+def _about(ref: Ref, detail: ConditionDetail | None) -> ConditionDetail | None:
+    return replace(detail, message=f"{ref}: {detail.message}") if detail else None

@@ -105,8 +105,8 @@ def job_end(live: ReadOnlyManifest) -> JobEnd:
     if complete.get("status") == "True":
         return JobEnd("Succeeded", started_at=started_at, ended_at=complete.get("lastTransitionTime", ""))
     if failed.get("status") == "True":
-        said = f"{failed.get('reason', '')}: {failed.get('message', '')}"
-        return JobEnd("Failed", said, started_at=started_at, ended_at=failed.get("lastTransitionTime", ""))
+        message = f"{failed.get('reason', '')}: {failed.get('message', '')}"
+        return JobEnd("Failed", message, started_at=started_at, ended_at=failed.get("lastTransitionTime", ""))
     return JobEnd("Running", started_at=started_at)
 
 

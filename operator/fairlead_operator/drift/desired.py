@@ -25,21 +25,21 @@ DIGEST_BYTES = 10
 class Manifests:
     """The manifests of one plan. They are large and hardly ever needed twice, so between passes few are kept, as text.
 
-    `again` makes all of them once more, for as long as it is set.
+    `rebuild` makes all of them once more, for as long as it is set.
     """
 
     def __init__(self, made: Iterable[Manifest]) -> None:
         self._made = _by_ref(made)
         self._kept: dict[Ref, bytes] = {}
-        self.again: Callable[[], Iterable[Manifest]] | None = None
+        self.rebuild: Callable[[], Iterable[Manifest]] | None = None
 
     def of(self, ref: Ref) -> Manifest:
         """The manifest of that child."""
         if ref in self._kept:
-            found: Manifest = orjson.loads(self._kept[ref])
-            return found
-        if ref not in self._made and self.again is not None:
-            self._made = _by_ref(self.again())
+            manifest: Manifest = orjson.loads(self._kept[ref])
+            return manifest
+        if ref not in self._made and self.rebuild is not None:
+            self._made = _by_ref(self.rebuild())
         return self._made[ref]
 
     def keep(self, refs: Collection[Ref]) -> None:
@@ -47,7 +47,7 @@ class Manifests:
         made = {ref: orjson.dumps(manifest) for ref, manifest in self._made.items() if ref in refs}
         self._kept = {ref: text for ref, text in self._kept.items() if ref in refs} | made
         self._made = {}
-        self.again = None
+        self.rebuild = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,8 +131,8 @@ def controller(live: Manifest) -> Manifest | None:
     """The owner reference of the controlling ApiService, if one has it."""
     for owner in live["metadata"].get("ownerReferences", ()):
         if owner.get("controller") and owner["kind"] == "ApiService" and owner["apiVersion"].startswith(names.GROUP):
-            found: Manifest = owner
-            return found
+            reference: Manifest = owner
+            return reference
     return None
 
 

@@ -18,10 +18,10 @@ async def surplus(client: Client, owner: Name, own: Collection[Ref], desired: Co
 
     A ConfigMap that a ReplicaSet of a desired Deployment mounts, also one kept for a rollback, stays.
     """
-    found = inventory.prune(own, desired)
-    if not any(ref.kind == kinds.CONFIG_MAP.name for ref in found):
-        return found
+    candidates = inventory.prune(own, desired)
+    if not any(ref.kind == kinds.CONFIG_MAP.name for ref in candidates):
+        return candidates
     selector = f"{names.LABEL_APISVC}={owner[1]}"
     sets, _ = await client.list_all(kinds.REPLICA_SET, namespace=owner[0], selector=selector)
     deployments = {ref.name for ref in desired if ref.kind == kinds.DEPLOYMENT.name}
-    return inventory.prune(found, desired, in_use=inventory.mounted(sets, deployments=deployments))
+    return inventory.prune(candidates, desired, in_use=inventory.mounted(sets, deployments=deployments))

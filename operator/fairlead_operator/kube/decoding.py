@@ -77,10 +77,10 @@ def version_in(event: bytes) -> int:
 
 def depth(value: Any) -> int:
     """How many objects and lists lie within each other."""
-    level, found = 0, [value]
-    while found := [each for each in found if isinstance(each, _CONTAINERS)]:
+    level, values = 0, [value]
+    while values := [each for each in values if isinstance(each, _CONTAINERS)]:
         level += 1
-        found = [inner for each in found for inner in (each.values() if isinstance(each, dict) else each)]
+        values = [inner for each in values for inner in (each.values() if isinstance(each, dict) else each)]
     return level
 
 
@@ -107,14 +107,14 @@ def _cut(content: bytes) -> bytes:
     """`content` with null for each object and list below the deepest level."""
     kept: list[bytes] = []
     level, since = 0, 0
-    for found in _TOKEN.finditer(content):
-        token = found[0]
+    for match in _TOKEN.finditer(content):
+        token = match[0]
         if token in b"[{":
             level += 1
             if level == DEEPEST + 1:
-                kept += [content[since : found.start()], b"null"]
+                kept += [content[since : match.start()], b"null"]
         elif token in b"]}":
             if level == DEEPEST + 1:
-                since = found.end()
+                since = match.end()
             level -= 1
     return b"".join([*kept, content[since:]])

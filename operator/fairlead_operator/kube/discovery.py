@@ -21,11 +21,11 @@ START_SECONDS = 1.0
 
 def optional_kinds() -> dict[str, tuple[Kind, ...]]:
     """The kinds of each capability."""
-    found: dict[str, tuple[Kind, ...]] = {}
+    result: dict[str, tuple[Kind, ...]] = {}
     for kind in kinds.CHILDREN:
         if kind.capability:
-            found[kind.capability] = (*found.get(kind.capability, ()), kind)
-    return found
+            result[kind.capability] = (*result.get(kind.capability, ()), kind)
+    return result
 
 
 async def serves(client: Client, required: Iterable[Kind]) -> bool:

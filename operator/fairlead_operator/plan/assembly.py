@@ -84,14 +84,16 @@ def _traffic(request: PlanRequest) -> Iterator[Child]:
 def _left_out(request: PlanRequest) -> Iterator[LeftOut]:
     yield from scaling_left_out(request)
     if request.spec.exposure.type is ExposureType.GATEWAY and not request.capabilities.gateway:
-        said = "the Gateway API is not installed, so the API is reached inside the cluster only"
-        yield LeftOut("exposure", "GatewayApiNotInstalled", said)
+        message = "the Gateway API is not installed, so the API is reached inside the cluster only"
+        yield LeftOut("exposure", "GatewayApiNotInstalled", message)
     if not request.capabilities.prometheus:
-        said = "the Prometheus operator is not installed, so there are no monitors and no alerts"
-        yield LeftOut("monitoring", "PrometheusOperatorNotInstalled", said)
+        message = "the Prometheus operator is not installed, so there are no monitors and no alerts"
+        yield LeftOut("monitoring", "PrometheusOperatorNotInstalled", message)
     if certificates(request) and not request.capabilities.cert_manager:
-        said = "cert-manager is not installed, so the pods wait until somebody else makes their certificates' Secrets"
-        yield LeftOut("certificates", "CertManagerNotInstalled", said)
+        message = (
+            "cert-manager is not installed, so the pods wait until somebody else makes their certificates' Secrets"
+        )
+        yield LeftOut("certificates", "CertManagerNotInstalled", message)
 
 
 def _url(request: PlanRequest) -> str:

@@ -17,14 +17,14 @@ _AWS_QUEUES = (QueueType.SQS, QueueType.SNS, QueueType.KINESIS)
 def bindings(request: PlanRequest) -> tuple[Binding, ...]:
     """Every binding, in the order of the status."""
     spec = request.spec
-    found = [Binding("datastore", spec.datastore.type.value, _datastore_name(request))]
+    result = [Binding("datastore", spec.datastore.type.value, _datastore_name(request))]
     if spec.cache.type is not CacheType.NONE:
         name = _redis_name(spec.cache.redis) if spec.cache.redis is not None else ""
-        found.append(Binding("cache", spec.cache.type.value, name))
+        result.append(Binding("cache", spec.cache.type.value, name))
     if spec.queue is not None:
-        found.append(Binding("queue", spec.queue.type.value, _queue_name(spec.queue)))
-        found.append(Binding("deadLetter", spec.queue.type.value, dead_letter_name(spec.queue)))
-    return tuple(found)
+        result.append(Binding("queue", spec.queue.type.value, _queue_name(spec.queue)))
+        result.append(Binding("deadLetter", spec.queue.type.value, dead_letter_name(spec.queue)))
+    return tuple(result)
 
 
 def _datastore_name(request: PlanRequest) -> str:

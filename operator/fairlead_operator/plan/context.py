@@ -67,7 +67,7 @@ class PlanRequest:
     def serves_tls(self) -> bool:
         return self.document.security.tls is not None
 
-    def named(self, suffix: str) -> str:
+    def child_name(self, suffix: str) -> str:
         """The name of a child; `suffix` without its dash."""
         return f"{self.name}-{suffix}"
 
@@ -101,7 +101,7 @@ class PlanRequest:
     ) -> Child:
         """A child with its metadata. Labels of our own win over `labels`."""
         metadata: Manifest = {
-            "name": self.named(suffix),
+            "name": self.child_name(suffix),
             "namespace": self.namespace,
             "labels": {**(labels or {}), **self.labels(component)},
         }

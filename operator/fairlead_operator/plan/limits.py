@@ -45,8 +45,8 @@ def _types(spec: ApiServiceSpec, limits: ClassLimits) -> Iterator[Violation]:
     for part, type_, allowed in bindings:
         # No cache is no use of one, whatever the class says.
         if type_ is not None and allowed is not None and type_ not in allowed and type_ != "None":
-            said = f"the class does not allow {part} type {type_}; use {_listed([str(each) for each in allowed])}"
-            yield Violation("TypeNotAllowed", f"spec.{part}.type", said)
+            message = f"the class does not allow {part} type {type_}; use {_listed([str(each) for each in allowed])}"
+            yield Violation("TypeNotAllowed", f"spec.{part}.type", message)
 
 
 def _listed(allowed: list[str]) -> str:
@@ -59,8 +59,8 @@ def _hosts(resource: ApiService, limits: ClassLimits) -> Iterator[Violation]:
     for path, host in _endpoints(resource.spec):
         if _inside(host, resource.metadata.namespace) or any(matches(each, host) for each in limits.endpoints):
             continue
-        said = f"the class does not allow the host {host} outside the namespace; use one that it allows"
-        yield Violation("EndpointNotAllowed", f"spec.{path}", said)
+        message = f"the class does not allow the host {host} outside the namespace; use one that it allows"
+        yield Violation("EndpointNotAllowed", f"spec.{path}", message)
 
 
 def _inside(host: str, namespace: str) -> bool:
@@ -130,8 +130,8 @@ def _replicas(spec: ApiServiceSpec, limits: ClassLimits) -> Iterator[Violation]:
     roles = [("api", spec.scaling.api.max), *([("worker", spec.scaling.worker.max)] if spec.queue is not None else [])]
     for role, replicas in roles:
         if replicas > most:
-            said = f"the class allows at most {most} replicas, not {replicas}; set max to {most} or less"
-            yield Violation("TooManyReplicas", f"spec.scaling.{role}.max", said)
+            message = f"the class allows at most {most} replicas, not {replicas}; set max to {most} or less"
+            yield Violation("TooManyReplicas", f"spec.scaling.{role}.max", message)
 
 
 def _exposure(resource: ApiService, limits: ClassLimits) -> Iterator[Violation]:
@@ -155,8 +155,8 @@ def _parent(gateway: GatewayRef, namespace: str, limits: ClassLimits) -> Iterato
     parent = (gateway.name, gateway.namespace or namespace)
     if parent in [(each.name, each.namespace or namespace) for each in limits.parent_refs]:
         return
-    said = f"the class does not allow the Gateway {parent[1]}/{parent[0]}; use one that it allows"
-    yield Violation("GatewayNotAllowed", "spec.exposure.gateway.parentRef", said)
+    message = f"the class does not allow the Gateway {parent[1]}/{parent[0]}; use one that it allows"
+    yield Violation("GatewayNotAllowed", "spec.exposure.gateway.parentRef", message)
 
 
 def _hostnames(member: str, hostnames: tuple[str, ...], limits: ClassLimits) -> Iterator[Violation]:
@@ -167,12 +167,12 @@ def _hostnames(member: str, hostnames: tuple[str, ...], limits: ClassLimits) -> 
         yield Violation("HostnameNotAllowed", path, "without host names the API would take every one; name some")
     for position, name in enumerate(hostnames):
         if not any(matches(each, name) for each in limits.hostnames):
-            said = f"the class does not allow the host name {name}; use one that it allows"
-            yield Violation("HostnameNotAllowed", f"{path}[{position}]", said)
+            message = f"the class does not allow the host name {name}; use one that it allows"
+            yield Violation("HostnameNotAllowed", f"{path}[{position}]", message)
 
 
 def _documents(made: Plan) -> Iterator[Violation]:
     texts = {key: text for child in made.children for key, text in child.manifest.get("data", {}).items()}
     for key, name in ((RUNTIME_KEY, RUNTIME_DOCUMENT), (OPENAPI_KEY, OPENAPI_DOCUMENT)):
-        if said := oversize(name, texts[key]):
-            yield Violation("DocumentTooLarge", "spec.api.resources", f"{said}; {REMEDY}")
+        if message := oversize(name, texts[key]):
+            yield Violation("DocumentTooLarge", "spec.api.resources", f"{message}; {REMEDY}")

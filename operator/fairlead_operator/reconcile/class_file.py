@@ -23,9 +23,9 @@ def read(path: Path) -> CachedResource:
         raise ValueError(f"FAIRLEAD_CLASS_FILE: {path} holds no ApiServiceClass: {error}") from error
     checked = check(content)
     if not isinstance(checked.resource, ApiServiceClass):
-        said = (
+        faults = (
             "; ".join(f"{each.path}: {each.message}; {each.remedy}" for each in checked.errors) or "it is another kind"
         )
-        raise ValueError(f"FAIRLEAD_CLASS_FILE: {path} holds no ApiServiceClass: {said}")
+        raise ValueError(f"FAIRLEAD_CLASS_FILE: {path} holds no ApiServiceClass: {faults}")
     metadata = content["metadata"] | {"uid": "", "resourceVersion": VERSION}
     return CachedResource.read(content | {"metadata": metadata})

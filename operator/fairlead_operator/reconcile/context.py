@@ -35,8 +35,8 @@ class PassContext:
 
     @property
     def previous(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.resource.get("status", {})
-        return found
+        status: Mapping[str, Any] = self.resource.get("status", {})
+        return status
 
     @property
     def uid(self) -> str:

@@ -81,14 +81,12 @@ class Planner:
             return chosen
         inputs = _PlanInput(resource, *chosen, capabilities)
         name, key = name_of(resource), inputs.key()
-        known, prepared = self._known.get(name, ((), None))
-        if prepared is None or known != key:
-            found = self._try(inputs)
-            if isinstance(found, ConditionDetail):
-                return found
-            self._known[name] = key, found
-            prepared = found
-        prepared.manifests.again = lambda: self._manifests(inputs)
+        known = self._known.get(name)
+        prepared = known[1] if known is not None and known[0] == key else self._try(inputs)
+        if isinstance(prepared, ConditionDetail):
+            return prepared
+        self._known[name] = key, prepared
+        prepared.manifests.rebuild = lambda: self._manifests(inputs)
         return prepared
 
     def forget(self, owner: Name) -> None:
@@ -120,8 +118,8 @@ class Planner:
         except ValidationError as error:
             return ConditionDetail(Reason.INVALID_SPEC, _first(error))
         except Exception as defect:  # outermost for a plan: its author has to know, and may still delete it
-            if mistake := _mistake(inputs):
-                return mistake
+            if detail := _invalid_spec(inputs):
+                return detail
             LOG.exception("the plan met a defect")
             return ConditionDetail(Reason.PLAN_FAILED, _defect(defect))
 
@@ -188,7 +186,7 @@ def _refusal(violations: tuple[plan.Violation, ...]) -> ConditionDetail | None:
     return ConditionDetail(Reason.DOCUMENT_TOO_LARGE if too_large else Reason.CLASS_LIMITS, text)
 
 
-def _mistake(inputs: _PlanInput) -> ConditionDetail | None:
+def _invalid_spec(inputs: _PlanInput) -> ConditionDetail | None:
     """What the author wrote that no plan can be made of, such as a pattern that is no regular expression."""
     parsed, _ = _parsed(inputs)
     first = next((each for each in api_findings(parsed.spec) if each.severity is Severity.ERROR), None)

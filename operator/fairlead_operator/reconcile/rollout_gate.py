@@ -92,7 +92,7 @@ class Rollouts:
 
     def _rolling(self, class_name: str) -> set[Name]:
         unfinished = {child.owner for child in self._cache.unfinished() if self._counts(child, class_name)}
-        return unfinished | {owner for owner, given in self._admitted.items() if given == class_name}
+        return unfinished | {owner for owner, admitted_in in self._admitted.items() if admitted_in == class_name}
 
     def _counts(self, child: Any, class_name: str) -> bool:
         record = self._cache.services.get(child.owner)

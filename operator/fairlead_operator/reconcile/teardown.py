@@ -128,12 +128,12 @@ class Teardown:
         try:
             answer = await self._client.apply_new(kind, manifest)
         except Conflict:
-            found = await self._client.get(kind, namespace=owner[0], name=name)
-            if found is None:
+            live = await self._client.get(kind, namespace=owner[0], name=name)
+            if live is None:
                 raise
-            if found["metadata"].get("labels", {}).get(names.LABEL_APISVC) != owner[1]:
+            if live["metadata"].get("labels", {}).get(names.LABEL_APISVC) != owner[1]:
                 return None
-            answer = found
+            answer = live
         return self._learn(owner, manifest, answer)
 
     def _learn(self, owner: Name, manifest: Manifest, answer: Manifest) -> CachedChild:

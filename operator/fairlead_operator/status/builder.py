@@ -165,11 +165,11 @@ def _serves_as_asked(resource: Manifest) -> bool:
 
 def _not_applied(context: PassContext) -> ConditionDetail | None:
     """What a person has to clear, and where it is mended when it is in what was asked for."""
-    found, class_name = context.applied.stalled, context.prepared.class_name
-    if found is None or found.reason != Reason.REFUSED or not context.applied.is_final:
-        return found
+    detail, class_name = context.applied.stalled, context.prepared.class_name
+    if detail is None or detail.reason != Reason.REFUSED or not context.applied.is_final:
+        return detail
     or_class = "" if class_name == classes.BUILT_IN else f", or its class {class_name}"
-    return ConditionDetail(Reason.REFUSED, f"{found.message}; mend the ApiService{or_class}")
+    return ConditionDetail(Reason.REFUSED, f"{detail.message}; mend the ApiService{or_class}")
 
 
 def _children(own: Mapping[Ref, CachedChild]) -> list[dict[str, Any]]:

@@ -87,9 +87,9 @@ def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
     old, new = _by_type(before), _by_type(after)
     stalled = new.get("Stalled")
     for name in ("Stalled", "ClassInvalid"):
-        said, before_that = new.get(name), old.get(name)
-        if said and (not before_that or before_that["reason"] != said["reason"]):
-            yield "Warning", said["reason"], said["message"]
+        condition, previous = new.get(name), old.get(name)
+        if condition and (not previous or previous["reason"] != condition["reason"]):
+            yield "Warning", condition["reason"], condition["message"]
     ready, was_ready = new.get("Ready"), old.get("Ready")
     if not ready or not was_ready:
         return
@@ -99,10 +99,10 @@ def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
         yield "Warning", ready["reason"], ready["message"]
 
 
-def condition_detail(found: Mapping[str, Any], condition: str) -> ConditionDetail | None:
+def condition_detail(status: Mapping[str, Any], condition: str) -> ConditionDetail | None:
     """What a condition says; None when there is none of that type."""
-    said = _by_type(found).get(condition)
-    return ConditionDetail(said["reason"], said["message"]) if said else None
+    entry = _by_type(status).get(condition)
+    return ConditionDetail(entry["reason"], entry["message"]) if entry else None
 
 
 def progresses(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
@@ -117,14 +117,14 @@ def progresses(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     return not before.get("conditions") or "Reconciling" in _by_type(before)
 
 
-def step(found: Mapping[str, Any]) -> tuple[Any, ...]:
+def step(status: Mapping[str, Any]) -> tuple[Any, ...]:
     """Where a resource is on its way: equal for statuses that differ in details only."""
-    ready = _by_type(found).get("Ready", {})
-    return found.get("observedGeneration"), ready.get("reason"), ready.get("message"), found.get("provision")
+    ready = _by_type(status).get("Ready", {})
+    return status.get("observedGeneration"), ready.get("reason"), ready.get("message"), status.get("provision")
 
 
 def _conditions(view: View) -> dict[str, tuple[str, ConditionDetail]]:
-    found = {
+    conditions = {
         "Provisioned": _provisioned(view),
         "ApiAvailable": _available(view.api, "the API"),
         "WorkerAvailable": _available(view.worker, "the worker"),
@@ -132,15 +132,15 @@ def _conditions(view: View) -> dict[str, tuple[str, ConditionDetail]]:
         "Ready": _ready(view),
     }
     if view.stalled:
-        found["Stalled"] = ("True", view.stalled)
+        conditions["Stalled"] = ("True", view.stalled)
     elif view.pending:
-        found["Reconciling"] = ("True", view.pending)
+        conditions["Reconciling"] = ("True", view.pending)
     if view.class_fault:
-        found["ClassInvalid"] = ("True", view.class_fault)
+        conditions["ClassInvalid"] = ("True", view.class_fault)
     if view.embedded:
         text = "documents are kept in the pod and lost with it; choose another datastore for production"
-        found["NotForProduction"] = ("True", ConditionDetail(Reason.EMBEDDED_STORE, text))
-    return found
+        conditions["NotForProduction"] = ("True", ConditionDetail(Reason.EMBEDDED_STORE, text))
+    return conditions
 
 
 def _ready(view: View) -> tuple[str, ConditionDetail]:

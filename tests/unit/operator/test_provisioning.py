@@ -10,7 +10,7 @@ from aiohttp import web
 from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.store import CachedChild
 from fairlead_operator.diagnosis.inspector import Inspector
-from fairlead_operator.diagnosis.job_result import MOST_BINDINGS, parse, words
+from fairlead_operator.diagnosis.job_result import MOST_BINDINGS, failure_message, parse
 from fairlead_operator.diagnosis.workload_state import JobEnd
 from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.kube.client import Client
@@ -81,7 +81,7 @@ def test_a_credential_in_a_message_does_not_get_through() -> None:
     ids=["a failure", "the first failure", "no failure", "no result", "a list", "a number", "nothing"],
 )
 def test_what_a_message_says_is_wrong(message: str, expected: str) -> None:
-    assert words(message) == expected
+    assert failure_message(message) == expected
 
 
 OWNER = ("shop", "orders")

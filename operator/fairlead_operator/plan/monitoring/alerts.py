@@ -94,27 +94,27 @@ def _objectives(slo: Slo, selector: str) -> Iterator[Alert]:
     ):
         expression = burn_rate.expression(burns, slo.availability, selector) if slo.availability else ""
         if expression:
-            said = f"{share}; the objective is {slo.availability} % availability over 30 days."
-            yield Alert(name, expression, "2m", severity, "the error budget is being used up", said)
+            description = f"{share}; the objective is {slo.availability} % availability over 30 days."
+            yield Alert(name, expression, "2m", severity, "the error budget is being used up", description)
     if slo.latency_p99 is not None:
         limit = seconds(slo.latency_p99)
         durations = f"sum by (le) (rate(http_server_request_duration_seconds_bucket{{{selector}}}[5m]))"
-        said = f"The 99th percentile is {{{{ $value | humanizeDuration }}}}; the objective is {slo.latency_p99}."
+        description = f"The 99th percentile is {{{{ $value | humanizeDuration }}}}; the objective is {slo.latency_p99}."
         expression = f"histogram_quantile(0.99, {durations}) > {limit:g}"
-        yield Alert("FairleadLatencyHigh", expression, "10m", "warning", "requests are slow", said)
+        yield Alert("FairleadLatencyHigh", expression, "10m", "warning", "requests are slow", description)
 
 
 def _dependency_down(selector: str) -> Alert:
     expression = f'min by (dependency) (fairlead_dependency_up{{{selector},dependency!="cache"}}) == 0'
-    said = "At least one pod cannot reach its {{ $labels.dependency }}."
-    return Alert("FairleadDependencyDown", expression, "5m", "critical", "a dependency does not answer", said)
+    description = "At least one pod cannot reach its {{ $labels.dependency }}."
+    return Alert("FairleadDependencyDown", expression, "5m", "critical", "a dependency does not answer", description)
 
 
 def _cache_down(selector: str) -> Alert:
     degraded = f"max(fairlead_cache_degraded{{{selector}}}) == 1"
     expression = f'{degraded} or min(fairlead_dependency_up{{{selector},dependency="cache"}}) == 0'
-    said = "Reads go to the datastore instead; it has to carry all of them."
-    return Alert("FairleadCacheDown", expression, "5m", "warning", "the cache does not answer", said)
+    description = "Reads go to the datastore instead; it has to carry all of them."
+    return Alert("FairleadCacheDown", expression, "5m", "warning", "the cache does not answer", description)
 
 
 def _queue(queue: Queue, worker: Worker, selector: str) -> Iterator[Alert]:
@@ -156,19 +156,21 @@ def _called_service_down(queue: Queue, worker: Worker, selector: str) -> Alert:
     longest = seconds(backoff.max) * (1 + backoff.jitter_percent / 100) + seconds(worker.timeout)
     minutes = math.ceil(longest / 60) + 1
     expression = f"max by (called_service) (last_over_time(fairlead_called_service_up{{{selector}}}[{minutes}m])) == 0"
-    said = "{{ $labels.called_service }} answers no worker; the events that call it wait."
-    return Alert("FairleadCalledServiceDown", expression, "10m", "critical", "a called service does not answer", said)
+    description = "{{ $labels.called_service }} answers no worker; the events that call it wait."
+    return Alert(
+        "FairleadCalledServiceDown", expression, "10m", "critical", "a called service does not answer", description
+    )
 
 
 def _retry_storm(selector: str) -> Alert:
     retried = f'sum(rate(fairlead_worker_events_total{{{selector},outcome="retried"}}[10m]))'
     received = f'sum(rate(fairlead_worker_events_total{{{selector},outcome="received"}}[10m]))'
     expression = f"{retried} / {received} > {RETRY_SHARE} and {retried} > {RETRY_FLOOR_PER_SECOND}"
-    said = "{{ $value | humanizePercentage }} of the deliveries end in another attempt."
-    return Alert("FairleadRetryStorm", expression, "15m", "warning", "most events are retried", said)
+    description = "{{ $value | humanizePercentage }} of the deliveries end in another attempt."
+    return Alert("FairleadRetryStorm", expression, "15m", "warning", "most events are retried", description)
 
 
 def _blocked(selector: str) -> Alert:
     expression = f"sum(rate(fairlead_request_filter_matches_total{{{selector}}}[5m])) > {BLOCKED_PER_SECOND}"
-    said = "The request filter matches {{ $value | humanize }} requests a second."
-    return Alert("FairleadRequestsBlocked", expression, "10m", "warning", "many requests look malicious", said)
+    description = "The request filter matches {{ $value | humanize }} requests a second."
+    return Alert("FairleadRequestsBlocked", expression, "10m", "warning", "many requests look malicious", description)

@@ -33,8 +33,8 @@ def pod_monitor(request: PlanRequest) -> Child:
 
 
 def _endpoint(request: PlanRequest) -> Manifest:
-    named = {"action": "replace", "targetLabel": LABEL, "replacement": request.name}
-    return {"path": "/metrics", "interval": _INTERVAL, "scrapeTimeout": _TIMEOUT, "relabelings": [named]}
+    child_name = {"action": "replace", "targetLabel": LABEL, "replacement": request.name}
+    return {"path": "/metrics", "interval": _INTERVAL, "scrapeTimeout": _TIMEOUT, "relabelings": [child_name]}
 
 
 def _monitor(request: PlanRequest, kind: str, role: str, spec: Manifest) -> Child:

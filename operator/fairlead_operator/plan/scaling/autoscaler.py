@@ -33,7 +33,7 @@ def worker_autoscaler(request: PlanRequest) -> Child:
 def _autoscaler(request: PlanRequest, role: str, least: int, most: int, cpu_percent: int) -> Child:
     target = {"type": "Utilization", "averageUtilization": cpu_percent}
     spec = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": request.named(role)},
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": request.child_name(role)},
         "minReplicas": least,
         "maxReplicas": most,
         "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],

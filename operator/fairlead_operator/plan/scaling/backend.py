@@ -39,10 +39,10 @@ def scaling_left_out(request: PlanRequest) -> tuple[LeftOut, ...]:
     if backend is ScalingBackend.HPA:
         return _never_zero(request, "the backend HPA needs a replica to measure")
     if not request.capabilities.keda:
-        said = "KEDA is not installed, so the worker scales on CPU"
-        return (LeftOut(_FEATURE, "KedaNotInstalled", said + _floor(request)),)
-    said = "the class names no AWS region, which KEDA needs, so the worker scales on CPU"
-    return (LeftOut(_FEATURE, "RegionUnknown", said + _floor(request)),)
+        message = "KEDA is not installed, so the worker scales on CPU"
+        return (LeftOut(_FEATURE, "KedaNotInstalled", message + _floor(request)),)
+    message = "the class names no AWS region, which KEDA needs, so the worker scales on CPU"
+    return (LeftOut(_FEATURE, "RegionUnknown", message + _floor(request)),)
 
 
 def _never_zero(request: PlanRequest, why: str) -> tuple[LeftOut, ...]:

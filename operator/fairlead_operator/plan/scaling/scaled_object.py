@@ -38,14 +38,14 @@ def scaled_worker(request: PlanRequest, queue: Queue) -> tuple[Child, ...]:
     """The ScaledObject, after the TriggerAuthentication that it names, if it needs one."""
     authentication = _authentication(queue)
     trigger: Manifest = {"type": _type(queue), "metricType": "AverageValue", "metadata": _trigger(request, queue)}
-    found = []
+    children = []
     if authentication:
-        trigger["authenticationRef"] = {"name": request.named("worker")}
-        found.append(_child(request, "TriggerAuthentication", authentication))
+        trigger["authenticationRef"] = {"name": request.child_name("worker")}
+        children.append(_child(request, "TriggerAuthentication", authentication))
     scaling = request.spec.scaling.worker
     least = scaling.min if wakes_from_zero(queue) else max(1, scaling.min)
     spec = {
-        "scaleTargetRef": {"name": request.named("worker")},
+        "scaleTargetRef": {"name": request.child_name("worker")},
         "pollingInterval": POLLING_SECONDS,
         "cooldownPeriod": COOLDOWN_SECONDS,
         "minReplicaCount": least,
@@ -55,7 +55,7 @@ def scaled_worker(request: PlanRequest, queue: Queue) -> tuple[Child, ...]:
         "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior()}},
         "triggers": [trigger],
     }
-    return (*found, _child(request, "ScaledObject", spec))
+    return (*children, _child(request, "ScaledObject", spec))
 
 
 def _child(request: PlanRequest, kind: str, spec: Manifest) -> Child:

@@ -16,19 +16,19 @@ _API_VERSION = "cert-manager.io/v1"
 def certificates(request: PlanRequest) -> tuple[Child, ...]:
     """Of the API and of gRPC, where an issuer is named."""
     tls, grpc = request.document.security.tls, request.document.grpc
-    found = []
+    children = []
     if tls is not None and tls.issuer is not None:
-        found.append(_certificate(request, "api", tls.secret, tls.issuer))
+        children.append(_certificate(request, "api", tls.secret, tls.issuer))
     if grpc.enabled and grpc.mtls is not None and grpc.mtls.issuer is not None:
-        found.append(_certificate(request, "grpc", grpc.mtls.secret, grpc.mtls.issuer))
-    return tuple(found)
+        children.append(_certificate(request, "grpc", grpc.mtls.secret, grpc.mtls.issuer))
+    return tuple(children)
 
 
 def _certificate(request: PlanRequest, suffix: str, secret: SecretName, issuer: Issuer) -> Child:
-    service = f"{request.named(suffix)}.{request.namespace}"
+    service = f"{request.child_name(suffix)}.{request.namespace}"
     spec = {
         "secretName": secret.name,
-        "dnsNames": [request.named(suffix), service, f"{service}.svc", f"{service}.svc.cluster.local"],
+        "dnsNames": [request.child_name(suffix), service, f"{service}.svc", f"{service}.svc.cluster.local"],
         "usages": ["digital signature", "key encipherment", "server auth"],
         "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
         "issuerRef": {"group": "cert-manager.io", "kind": issuer.kind.value, "name": issuer.name},

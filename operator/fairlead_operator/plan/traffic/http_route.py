@@ -19,7 +19,7 @@ def http_route(request: PlanRequest, gateway: GatewayExposure) -> Child:
     parent: Manifest = {"group": "gateway.networking.k8s.io", "kind": "Gateway", "name": gateway.parent_ref.name}
     if gateway.parent_ref.namespace is not None:
         parent["namespace"] = gateway.parent_ref.namespace
-    backend = {"group": "", "kind": "Service", "name": request.named("api"), "port": port(request), "weight": 1}
+    backend = {"group": "", "kind": "Service", "name": request.child_name("api"), "port": port(request), "weight": 1}
     match = {"path": {"type": "PathPrefix", "value": "/"}}
     spec = {
         "parentRefs": [parent],
@@ -32,7 +32,7 @@ def http_route(request: PlanRequest, gateway: GatewayExposure) -> Child:
 def backend_tls_policy(request: PlanRequest, tls: ServerTls) -> Child:
     """How the gateway verifies the pods."""
     spec = {
-        "targetRefs": [{"group": "", "kind": "Service", "name": request.named("api")}],
+        "targetRefs": [{"group": "", "kind": "Service", "name": request.child_name("api")}],
         "validation": {
             "hostname": host(request),
             "caCertificateRefs": [{"group": "", "kind": "Secret", "name": tls.secret.name}],

@@ -9,7 +9,7 @@ from fairlead_operator.plan.traffic.service import port
 
 def ingress(request: PlanRequest, exposure: IngressExposure) -> Child:
     """One rule for each host name; one for every host when there is none."""
-    backend = {"service": {"name": request.named("api"), "port": {"number": port(request)}}}
+    backend = {"service": {"name": request.child_name("api"), "port": {"number": port(request)}}}
     rule: Manifest = {"http": {"paths": [{"path": "/", "pathType": "Prefix", "backend": backend}]}}
     spec: Manifest = {"rules": [{"host": name, **rule} for name in exposure.hostnames] or [rule]}
     if exposure.class_name is not None:

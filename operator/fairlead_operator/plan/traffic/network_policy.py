@@ -21,17 +21,17 @@ def network_policies(request: PlanRequest) -> tuple[Child, ...]:
     """Of the API, of the worker if there is one, and of the Jobs if there are any."""
     calls, bound = calls_services(request.document.worker), egress_ports(request)
     api_egress = _egress([*bound, *_issuer_ports(request)], calls=calls and request.development)
-    found = [_policy(request, "api", {"matchLabels": request.selector("api")}, _api_ingress(request), api_egress)]
+    policies = [_policy(request, "api", {"matchLabels": request.selector("api")}, _api_ingress(request), api_egress)]
     if request.has_worker:
         egress = _egress(bound, calls=calls)
-        found.append(_policy(request, "worker", {"matchLabels": request.selector("worker")}, [_admin()], egress))
+        policies.append(_policy(request, "worker", {"matchLabels": request.selector("worker")}, [_admin()], egress))
     if request.provision_hash is not None:
         jobs = {
             "matchLabels": {LABEL_APISVC: request.name},
             "matchExpressions": [{"key": LABEL_COMPONENT, "operator": "In", "values": list(_JOBS)}],
         }
-        found.append(_policy(request, "jobs", jobs, [], _egress(bound, calls=False)))
-    return tuple(found)
+        policies.append(_policy(request, "jobs", jobs, [], _egress(bound, calls=False)))
+    return tuple(policies)
 
 
 def _policy(

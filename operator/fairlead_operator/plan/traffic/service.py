@@ -43,4 +43,4 @@ def grpc_service(request: PlanRequest) -> Child:
 
 def host(request: PlanRequest) -> str:
     """The API Service's name in the cluster's DNS."""
-    return f"{request.named('api')}.{request.namespace}.svc"
+    return f"{request.child_name('api')}.{request.namespace}.svc"

@@ -43,10 +43,10 @@ def _of(compute: Compute | None, role: str) -> ComputeResources | None:
     return compute.api if role == "api" else compute.worker
 
 
-def _amounts(given: Quantities | None) -> Amounts:
-    if given is None:
+def _amounts(amounts: Quantities | None) -> Amounts:
+    if amounts is None:
         return {}
-    values = {"cpu": given.cpu, "memory": given.memory}
+    values = {"cpu": amounts.cpu, "memory": amounts.memory}
     return {name: quantities.canonical(value) for name, value in values.items() if value is not None}
 
 

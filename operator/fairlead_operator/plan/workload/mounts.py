@@ -22,21 +22,21 @@ _PAIR = ("tls.crt", "tls.key")
 
 def volumes(request: PlanRequest, *, serves: bool) -> list[Manifest]:
     """The volumes of a pod. `serves`: it has the API's listener; then dead letters concern it only in development."""
-    found: list[Manifest] = [
-        {"name": "runtime", "configMap": {"name": request.named(f"runtime-{request.runtime_hash}")}}
+    volumes_of_pod: list[Manifest] = [
+        {"name": "runtime", "configMap": {"name": request.child_name(f"runtime-{request.runtime_hash}")}}
     ]
     if request.spec.queue is not None and (request.development or not serves):
-        found.append({"name": "dead-letter", "configMap": {"name": request.named("dead-letter")}})
-    return _volumes(request, found, serves=serves)
+        volumes_of_pod.append({"name": "dead-letter", "configMap": {"name": request.child_name("dead-letter")}})
+    return _volumes(request, volumes_of_pod, serves=serves)
 
 
 def teardown_volumes(request: PlanRequest) -> list[Manifest]:
     """The volumes of the teardown Job, which outlives every other ConfigMap."""
-    name = request.named("teardown")
-    found: list[Manifest] = [{"name": "runtime", "configMap": {"name": name, "items": [_item(RUNTIME_FILE)]}}]
+    name = request.child_name("teardown")
+    volumes_of_pod: list[Manifest] = [{"name": "runtime", "configMap": {"name": name, "items": [_item(RUNTIME_FILE)]}}]
     if request.spec.queue is not None:
-        found.append({"name": "dead-letter", "configMap": {"name": name, "items": [_item(DEAD_LETTER_FILE)]}})
-    return _volumes(request, found, serves=False)
+        volumes_of_pod.append({"name": "dead-letter", "configMap": {"name": name, "items": [_item(DEAD_LETTER_FILE)]}})
+    return _volumes(request, volumes_of_pod, serves=False)
 
 
 def _item(path: str) -> Manifest:
@@ -44,14 +44,14 @@ def _item(path: str) -> Manifest:
     return {"key": file, "path": file}
 
 
-def _volumes(request: PlanRequest, found: list[Manifest], *, serves: bool) -> list[Manifest]:
+def _volumes(request: PlanRequest, volumes_of_pod: list[Manifest], *, serves: bool) -> list[Manifest]:
     sources = [_source(*each) for each in _secrets(request, serves=serves)]
     if sources:
-        found.append({"name": "secrets", "projected": {"defaultMode": READ_ONLY_MODE, "sources": sources}})
-    found.append({"name": "tmp", "emptyDir": {"sizeLimit": SCRATCH_SIZE}})
+        volumes_of_pod.append({"name": "secrets", "projected": {"defaultMode": READ_ONLY_MODE, "sources": sources}})
+    volumes_of_pod.append({"name": "tmp", "emptyDir": {"sizeLimit": SCRATCH_SIZE}})
     if request.development:
-        found.append({"name": "data", "emptyDir": {"sizeLimit": DATA_SIZE}})
-    return found
+        volumes_of_pod.append({"name": "data", "emptyDir": {"sizeLimit": DATA_SIZE}})
+    return volumes_of_pod
 
 
 def mounts(volumes_of_pod: list[Manifest]) -> list[Manifest]:

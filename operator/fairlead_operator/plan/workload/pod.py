@@ -43,7 +43,7 @@ def pod_template(
         **container,
     }
     spec: Manifest = {
-        "serviceAccountName": request.named(account),
+        "serviceAccountName": request.child_name(account),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": _pod_security(),
