@@ -29,7 +29,7 @@ class Children(dict[Kind, Store[CachedChild]]):
         self._families: dict[Name, dict[Ref, CachedChild]] = {}
 
     def of(self, owner: Name) -> dict[Ref, CachedChild]:
-        """One family. What was given out once never changes: a family with a change is another dictionary."""
+        """One family. A returned dictionary never changes: after a change the family is another one."""
         return self._families.get(owner, {})
 
     def _moved(self, kind: Kind, name: Name, before: CachedChild | None, after: CachedChild | None) -> None:
@@ -61,9 +61,9 @@ class ClusterCache:
         return self.children.of(owner)
 
     def learn(self, answer: dict[str, Any]) -> CachedResource:
-        """Take in, as a record, what the server answered to a write of an ApiService.
+        """Store the server's answer to a write of an ApiService as a record.
 
-        It may be the first to tell of an edit: whoever waits for those has to know.
+        The answer may be the first to show a user's edit; then the listener is called.
         """
         record = CachedResource.read(answer)
         known = self.services.get(record.owner)

@@ -1,13 +1,13 @@
 """Keep a store true to the server: list once, then follow it through watch windows that overlap.
 
-A window is a watch of a few seconds that starts where the window before it *began*, so two connections tell of each
-event: what one of them loses, the next one brings, and a connection that has gone silent is given up at its window's
-end. What is known already costs a comparison of versions. While much happens, each event is told once only, and all of
-them once more as soon as it is calm, or after some minutes: by a window that starts where that stretch began, or by a
-list where that is less.
+A window is a watch of a few seconds that starts where the window before it *began*, so each event is sent over two
+connections: if one of them loses it, the next one has it, and a connection that has gone silent is closed at its
+window's end. For an event that is known already, only versions are compared. While busy, each event is sent only once,
+and all of them are repeated when it is calm again, or after some minutes: by a window that starts where the busy time
+began, or by a list where that is cheaper.
 
-After an error that the server tells of, or two windows in a row that failed, it lists anew; a list is taken in as the
-difference to what is known, so a deletion that no watch told of is noticed. Connections are made at most once a second,
+After an error from the server, or two failed windows in a row, it lists again. A list is compared with the store, so
+that a deletion which no watch has shown is found. Connections are made at most once a second,
 after failures more and more rarely, never more than five seconds apart; a kind that the server does not serve is an
 empty list.
 """
@@ -30,10 +30,10 @@ LOG = logging.getLogger(__name__)
 MIN_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 5.0
 WATCH_SECONDS = 6.0
-# A window that ends so much before its time, and told of nothing, was no watch.
+# A window without events that ends this much early did not work as a watch.
 EARLY_SECONDS = 1.0
 NO_NEWS = "NO NEWS"
-# Watches that fail twice in a row may do so for ever, such as behind a proxy that breaks them: lists do instead.
+# Where watches fail twice in a row they may always fail, such as behind a proxy that breaks them: list instead.
 FAILURES = 2
 
 
@@ -44,7 +44,7 @@ class Turn(Protocol):
 
 
 class Informer(Generic[R]):
-    """One kind. `read` makes the record of a live object; `pulse` is told of every answer.
+    """One kind. `read` makes the record of a live object; `pulse` records every answer.
 
     While much happens, an event may wait for others up to `gather_seconds`. With `metadata_only`, `read` gets nothing
     else of an object.
@@ -133,7 +133,7 @@ class Informer(Generic[R]):
         return name, known if known is not None and known.version == _version(item) else self._read(item)
 
     async def _window(self, position: WatchPosition) -> None:
-        """Follow the events of one window; Unreachable, too, when it told of nothing and ended before its time."""
+        """Follow the events of one window. Unreachable also when it ended early and had no events."""
         await self._wait_for_turn(watch=True)
         started, reached, news = self._clock(), 0, 0
         seconds = position.window_seconds(self._watch_seconds)
@@ -174,7 +174,7 @@ class Informer(Generic[R]):
             self._position = None
 
     def _known(self, line: bytes) -> tuple[str, dict[str, Any]] | None:
-        """Of an event that tells what the store has already, as most do, the version only."""
+        """Only the version, for an event of a version that the store has already, as most are."""
         seen = event_header(line)
         record = self.store.get((seen.namespace, seen.name)) if seen else None
         if seen is None or record is None or record.version != seen.version or record.uid.encode() not in line:

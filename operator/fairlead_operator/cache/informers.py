@@ -21,8 +21,8 @@ from fairlead_operator.kube.kinds import Kind
 from fairlead_operator.plan import Capabilities
 
 LOOK_SECONDS = 1.0
-# While much happens to children of a kind, events are read once in so much time: of kinds with facts, which a pass may
-# wait for, and of others, where nothing but somebody's edit would be news.
+# While many children of a kind change, events are read once per interval: a short one for kinds with facts, which a
+# pass may wait for, a longer one for others, where only an edit by hand matters.
 GATHER_FACTS_SECONDS = 0.5
 GATHER_SECONDS = 2.0
 AnyInformer = Informer[CachedChild] | Informer[Seen]
@@ -104,7 +104,7 @@ class Informers:
         return {kind.name: informer.pulse for kind, informer in self._informers.items()}
 
     async def watch_over(self) -> None:
-        """An informer never ends by itself: pass on a defect, so that the process does not go on blind."""
+        """An informer never ends by itself: raise its defect, so that the process does not go on without it."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for task in list(self._running.values()):

@@ -2,8 +2,8 @@
 
 Records arrive from lists, from watches and from the answers to our own writes, in any order and again and again; of two
 records of one object the one with the higher resource version is the truth. The version at which an object went is
-kept for a while, so that what is told late does not bring it back. What only a list told of is doubted: a list may come
-from the past.
+kept for a while, so that a late event does not bring it back. A record that only a list has shown is unconfirmed: a
+list may be of the past.
 """
 
 import hashlib
@@ -44,7 +44,7 @@ R = TypeVar("R", bound=Record)
 class CachedChild:
     """One child as last seen. `digest` covers what we hold in it; `facts` is what the status needs of its kind.
 
-    `seal` is equal as long as the digest cannot have changed; 0 where nothing tells.
+    `seal` is equal as long as the digest cannot have changed; 0 where that is unknown.
     """
 
     uid: str
@@ -128,10 +128,10 @@ def _digest(content: Any) -> bytes:
 
 
 class Store(Generic[R]):
-    """Records of one kind. `changed` is told of the record before and after each change; None is for absent.
+    """Records of one kind. `changed` is called with the record before and after each change; None is for absent.
 
-    `moved` is told, too, and also of what is silent. `marked` holds those that `marks` is true of, so that nobody has
-    to look for them.
+    `moved` is called too, also for silent changes. `marked` holds the records that `marks` is true of, so that none has
+    to be searched for.
     """
 
     def __init__(
@@ -164,7 +164,7 @@ class Store(Generic[R]):
         return list(self._records.values())
 
     def put(self, name: Name, record: R, *, silent: bool = False) -> None:
-        """Take a record in, unless a newer one is known. What we wrote ourselves is taken in silently."""
+        """Store a record, unless a newer one is known. `silent`: do not call `changed`, as for our own writes."""
         known = self._records.get(name)
         if known is not None and known.version == record.version:
             self._doubted.discard(name)
@@ -181,11 +181,11 @@ class Store(Generic[R]):
         return self._gone.get(name, 0)
 
     def is_doubted(self, name: Name) -> bool:
-        """Whether neither a watch nor an answer about it alone has told of it since it was listed, or doubted."""
+        """Whether neither a watch nor a read of it alone has shown it since it was listed or marked."""
         return name in self._doubted
 
     def doubt(self, name: Name) -> None:
-        """Take what is known of it for as old as a list: it may have been written since, and the answer got lost."""
+        """Treat its record like one from a list: it may have been written since, and the answer was lost."""
         if name in self._records:
             self._doubted.add(name)
 
@@ -199,7 +199,7 @@ class Store(Generic[R]):
             self._set(name, known, None)
 
     def forget_gone(self, *, before: int) -> None:
-        """No event of an earlier version than this is told any more."""
+        """No event of an earlier version than this will come."""
         if self._gone:
             self._gone = {name: version for name, version in self._gone.items() if version >= before}
 
@@ -210,7 +210,7 @@ class Store(Generic[R]):
         self._gone.clear()
 
     def replace(self, records: Iterable[tuple[Name, R]], *, version: int) -> None:
-        """Take a whole list in; what it lacks is gone, unless it was made after the list."""
+        """Store a whole list; what it lacks is gone, unless it was made after the list."""
         listed = dict(records)
         for name, known in list(self._records.items()):
             if name not in listed and known.version <= version:

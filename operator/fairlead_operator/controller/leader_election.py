@@ -71,7 +71,7 @@ class Election:
                 LOG.warning("the lease could not be renewed", extra={"error": str(error)})
             if self.held.is_set() and self._clock() >= self._write_until:
                 self._lose()
-            # No watch tells a standby that the lease was released, and a hand-over waits for its next look.
+            # A standby has no watch on the Lease: after a release, the hand-over waits for its next read.
             await self._sleep(self._terms.retry_seconds / (1 if self.held.is_set() else 2))
 
     async def release(self, client: Client) -> None:

@@ -121,13 +121,13 @@ class Schedule:
         return pause
 
     def forget(self, name: Name) -> None:
-        """The resource is gone: drop its limits and failures, unless it is wanted again."""
+        """The resource is gone: drop its limits and failures, unless it was added again."""
         key = self._keys.get(name)
         if key is not None and not (key.waiting or key.running or key.again):
             del self._keys[name]
 
     def is_behind(self, now: float) -> bool:
-        """Whether a name is due that nobody has in work."""
+        """Whether a name is due that no worker has."""
         self._promote(now)
         while self._ready and not self._may_start(self._ready[0][2], now):
             heapq.heappop(self._ready)
@@ -180,11 +180,11 @@ class WorkQueue:
         return self._clock() - self.schedule.due_since(name)
 
     async def get(self) -> Name:
-        """Wait for the next name."""
+        """The next name, once there is one."""
         while True:
             name = self.schedule.pop(self._clock())
             if name is not None:
-                self._wake()  # there may be more, and somebody has to mind the time
+                self._wake()  # there may be more, and one worker has to wait for the next due time
                 return name
             await self._sleep()
 
@@ -222,7 +222,7 @@ class WorkQueue:
         self._alarm = None if pause is None else asyncio.get_running_loop().call_later(pause, self._wake)
 
     def _wake(self) -> None:
-        """Have one look who sleeps."""
+        """Wake one waiting worker."""
         while self._sleepers:
             sleeper = self._sleepers.popleft()
             if not sleeper.done():

@@ -1,7 +1,7 @@
-"""Which faults of autoscalers somebody has to look at. Pure.
+"""Which faults of autoscalers the status reports. Pure.
 
 A new Deployment has no metrics for a minute or more, and neither has one that comes back: that is no fault. So a fault
-is told when it, and the Deployment's pods, have been there for a while; what was told is told until it is over. KEDA
+is reported when it, and the Deployment's pods, have been there for a while, and then until it is over. KEDA
 gives the HorizontalPodAutoscaler that it makes the labels of the ScaledObject, and that one counts, too.
 """
 
@@ -30,7 +30,7 @@ def is_scaled(children: Iterable[Ref]) -> bool:
 def assess(
     live: Mapping[Ref, CachedChild], own: Mapping[Ref, CachedChild], previous: Mapping[str, Any], *, now: str
 ) -> tuple[str, float | None]:
-    """What the status says of the autoscalers, and the seconds until it has more to say, or None.
+    """What the status reports of the autoscalers, and the seconds until it may report more, or None.
 
     `live` is all that carries the resource's label, `own` what belongs to it; `previous` its last status.
     """
@@ -45,12 +45,12 @@ def assess(
 
 
 def news_seconds(before: Scaler, after: Scaler, *, is_reported: bool, now: str) -> float | None:
-    """When a change of an autoscaler is worth a look, if ever. `is_reported`: the status tells of a fault."""
+    """When a change of an autoscaler is worth a look, if ever. `is_reported`: the status reports a fault."""
     if is_reported:
         return 0.0
     if after.fault:
         return _young_seconds(after.since, now)
-    return 0.0 if _young_seconds(before.since, now) == 0.0 else None  # what went before its time was never told
+    return 0.0 if _young_seconds(before.since, now) == 0.0 else None  # a fault that ended early was never reported
 
 
 def _faulty(live: Mapping[Ref, CachedChild], own: Mapping[Ref, CachedChild]) -> Iterator[tuple[Ref, Scaler]]:

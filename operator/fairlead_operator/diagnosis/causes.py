@@ -1,4 +1,4 @@
-"""Why a workload does not come up: the deepest cause that its pods and their Events tell. Pure.
+"""Why a workload does not come up: the deepest cause that its pods and their Events show. Pure.
 
 Messages name the object and what is wrong with it, and leave out what differs from pod to pod and from try to try.
 """
@@ -22,7 +22,7 @@ Pod = TypeVar("Pod", bound=ReadOnlyManifest)
 
 
 def known(reported: ConditionDetail | None, ref: object) -> str:
-    """The cause that a condition tells of an object; empty when it tells none."""
+    """The cause that a condition has of an object; empty when it has none."""
     return reported.message.removeprefix(f"{ref}: ") if reported and reported.message.startswith(f"{ref}: ") else ""
 
 
@@ -39,7 +39,7 @@ def deepest(pods: Iterable[ReadOnlyManifest], events: Iterable[ReadOnlyManifest]
 
 
 def latest(pods: Iterable[Pod]) -> list[Pod]:
-    """The pods of a Job without those that ended before its last try did: what they met may be mended."""
+    """The pods of a Job without those that ended before its last try did: their cause may be gone."""
     all_pods = list(pods)
     ended = [pod for pod in all_pods if _has_ended(pod)]
     last = max(ended, key=_ended_at, default=None)
@@ -47,7 +47,7 @@ def latest(pods: Iterable[Pod]) -> list[Pod]:
 
 
 def refused(events: Iterable[ReadOnlyManifest]) -> ConditionDetail | None:
-    """Why a Job gets no pod, as the last Event about it tells, such as a quota."""
+    """Why a Job gets no pod, such as a quota, by the last Event about it."""
     failures = [event for event in events if event.get("reason") == "FailedCreate"]
     last = max(failures, key=_seen_at, default=None)
     return ConditionDetail(Reason.QUOTA_EXCEEDED, _short(lasting(last.get("message", "")))) if last else None
@@ -62,7 +62,7 @@ def failure(
     reason: Reason,
     remedy: str,
 ) -> ConditionDetail:
-    """Why a Job failed, where a condition has `reported` what is known of it so far.
+    """Why a Job failed, where `reported` is the condition of it so far.
 
     With the end of its time a Job loses the pod that was stuck, so what was known while it ran says more than the pods
     of tries before. Else the last try says most.
@@ -79,7 +79,7 @@ def failure(
 
 
 def may_lack_volumes(pods: Iterable[ReadOnlyManifest]) -> bool:
-    """Whether Events can tell more than `pods` do: one of these is on a node, and nothing of it has started.
+    """Whether Events can show more than `pods` do: one of these is on a node, and nothing of it has started.
 
     Worth asking first: no server has an index of Events, so a list of some reads all that the namespace has.
     """

@@ -1,7 +1,7 @@
-"""What ails a Deployment or a Job that does not get on: read from pods, and from Events where pods cannot tell.
+"""Why a Deployment or a Job makes no progress: read from pods, and from Events where pods do not show it.
 
-Nobody is examined who may just be slow, for most who wait are healthy, and to read pods for each of their steps would
-cost more than all the rest.
+What may just be slow is not inspected: most that wait are healthy, and to read pods for each of their steps would cost
+more than all the rest.
 """
 
 from collections.abc import Callable
@@ -19,9 +19,9 @@ from fairlead_operator.manifests import Manifest
 from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 PATIENCE_SECONDS = 3.0
-# No Job tells how far it is, and one that is well may take as long.
+# A Job does not show its progress, and a healthy one may take as long.
 JOB_PATIENCE_SECONDS = 8.0
-# With many at a time, all are slow, and none ails from that.
+# With many at a time all are slow, which is no fault.
 BUSY_PATIENCE_SECONDS = 30.0
 _POD_WARNINGS = "involvedObject.kind=Pod,type=Warning"
 
@@ -42,7 +42,7 @@ class Inspector:
         return self._busy() or (jobs and self._cache.is_running_many_jobs())
 
     def is_past(self, time: str, *, seconds: float) -> bool:
-        """Whether so much time has gone by since. A time that nobody has told is not past."""
+        """Whether so much time has gone by since. An unknown time is not past."""
         return bool(time) and seconds_between(time, self._now()) >= seconds
 
     def goes_on(self, seen: Rollout) -> bool:
@@ -51,7 +51,7 @@ class Inspector:
         return progresses(seen, now=self._now(), patience_seconds=patience_seconds)
 
     async def deployment(self, ref: Ref, seen: Rollout, *, namespace: str, selector: str) -> ConditionDetail | None:
-        """What ails a Deployment."""
+        """Why a Deployment is not available."""
         if seen.refused:
             return ConditionDetail(Reason.QUOTA_EXCEEDED, f"{ref}: {seen.refused[:300]}")
         return _about(ref, await self._deepest(namespace, await self.pods(namespace, selector)))
@@ -61,7 +61,7 @@ class Inspector:
     ) -> ConditionDetail | None:
         """What keeps a Job from its end, once it takes longer than most; nothing is read before.
 
-        Without a pod, as when the Job is about to fail, it is what a condition has `reported` of the Job already.
+        Without a pod, as when the Job is about to fail, it is the condition `reported` so far.
         """
         end: JobEnd = child.facts
         patience_seconds = BUSY_PATIENCE_SECONDS if self.is_busy(jobs=True) else JOB_PATIENCE_SECONDS

@@ -32,7 +32,7 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class JobEnd:
-    """A Job: `state` is Running, Succeeded or Failed. The times are RFC 3339, empty as long as nothing tells."""
+    """A Job: `state` is Running, Succeeded or Failed. The times are RFC 3339, empty while unknown."""
 
     state: str
     message: str = ""
@@ -47,7 +47,7 @@ class JobEnd:
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """An autoscaler: what keeps it from scaling, or nothing, and since when (RFC 3339), where anything tells."""
+    """An autoscaler: what keeps it from scaling, or nothing, and since when (RFC 3339), where that is known."""
 
     component: str
     fault: str = ""
@@ -111,7 +111,7 @@ def job_end(live: ReadOnlyManifest) -> JobEnd:
 
 
 def autoscaler(live: ReadOnlyManifest) -> Scaler:
-    """The facts of a HorizontalPodAutoscaler. That it is at a limit, or off because somebody wants 0 pods, is no fault.
+    """The facts of a HorizontalPodAutoscaler. That it is at a limit, or off because 0 pods are set, is no fault.
 
     Each look of its controller first says that it can scale, so the time of a scaling that fails is always of just now.
     """

@@ -1,8 +1,9 @@
 """What a child is meant to be, in a form that can be compared with what the server holds.
 
 The digest of an intent is taken over the manifest without its identity. The digest of a live object is taken over the
-fields that our own field manager holds in it, as `managedFields` tells: when somebody changes such a field it is either
-no longer ours or has another value, so the two digests differ. Nothing of the object needs to be kept for that.
+fields that our own field manager holds in it, as `managedFields` shows: when another manager changes such a field, it
+is either no longer ours or has another value, so the two digests differ. Nothing of the object needs to be kept for
+that.
 """
 
 import hashlib
@@ -52,7 +53,7 @@ class Manifests:
 
 @dataclass(frozen=True, slots=True)
 class DesiredChild:
-    """One child as it is meant to be, with all that is asked of it again and again."""
+    """One child as it is meant to be, with what each pass reads of it."""
 
     ref: Ref
     kind: Kind
@@ -62,7 +63,7 @@ class DesiredChild:
 
     @classmethod
     def of(cls, manifest: Manifest, source: Manifests | None = None) -> "DesiredChild":
-        """The intent of a manifest that is found in `source`."""
+        """The intent of a manifest, which `source` has."""
         component = manifest["metadata"].get("labels", {}).get(LABEL_COMPONENT, "")
         source, ref = source or Manifests([manifest]), Ref.of(manifest)
         return cls(ref, kinds.find(ref.group, ref.kind), digest(manifest), component, source)
@@ -95,10 +96,10 @@ def live_digest(live: Manifest) -> str:
 
 
 def seal(live: Manifest) -> int:
-    """Equal, in this process, for versions of one object that have the same digest; 0 where only the digest can tell.
+    """Equal, in this process, for versions of one object that have the same digest; 0 where only the digest shows it.
 
-    The server counts what is done to all but metadata and status, if it counts at all. Most events tell of a status, so
-    where there is none, another version has another digest.
+    The server counts what is done to all but metadata and status, if it counts at all. Most events are about a status,
+    so where there is none, another version has another digest.
     """
     metadata = live["metadata"]
     rest: Manifest = {}
@@ -171,14 +172,14 @@ def _project_list(items: list[Any], fields: Mapping[str, Any]) -> list[Any]:
 
 @lru_cache(maxsize=1024)
 def _key(path: str) -> tuple[tuple[str, Any], ...]:
-    """What an item has to have, by a path such as `k:{"name":"api"}`: few are asked for again and again."""
+    """What an item has to have, by a path such as `k:{"name":"api"}`: few, and each used often."""
     return tuple(orjson.loads(path[2:]).items())
 
 
 def _matches(item: Any, key: tuple[tuple[str, Any], ...]) -> bool:
     if not isinstance(item, dict):
         return False
-    for name, value in key:  # noqa: SIM110  # asked for each item of each event, and twice as fast as all()
+    for name, value in key:  # noqa: SIM110  # run for each item of each event, and twice as fast as all()
         if item.get(name) != value:
             return False
     return True

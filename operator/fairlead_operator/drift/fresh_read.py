@@ -1,10 +1,10 @@
-"""No change for a resource that only a list has told of, until it has been read alone.
+"""No change for a resource that only a list has shown, until it has been read alone.
 
-An API server that lags behind, or was restored, may list a spec that others have replaced long since; carried out, it
-would take the children back. What a watch or an answer about the resource itself tells is newer than any list before
-it. So one read is due after a start or a new list, and only for a resource that has something to write. None is due to
-make the children of one that has no status, as the list tells, for a create changes nothing that is there; nor to write
-a status over one of a given version.
+An API server that lags behind, or was restored, may list a spec that was replaced long ago; carried out, it would take
+the children back. A watch, or an answer about the resource itself, is newer than any list before it. So one read is due
+after a start or a new list, and only for a resource that has something to write. None is due to make the children of a
+resource that is listed without a status, for a create changes no existing object; nor to write a status over one of a
+known version.
 """
 
 from fairlead_operator.cache.cache import ClusterCache
@@ -23,7 +23,7 @@ async def confirm(client: Client, cache: ClusterCache, owner: Name) -> None:
         return
     live = await client.get(kinds.API_SERVICE, namespace=owner[0], name=owner[1])
     if live is None:
-        raise Outdated(f"{'/'.join(owner)} is gone, though a list told of it")
+        raise Outdated(f"{'/'.join(owner)} is gone, though it was listed")
     record = CachedResource.read(live)
     cache.services.put(owner, record)
     if record.version != doubted.version:

@@ -1,6 +1,6 @@
 """Which objects of a resource have to go: those that are surplus and not in use.
 
-Asked by the operator before it deletes, and by a plan that only tells. ReplicaSets are read for ConfigMaps only.
+For the operator, before it deletes, and for `fairlead plan`. ReplicaSets are read only when ConfigMaps are surplus.
 """
 
 from collections.abc import Collection

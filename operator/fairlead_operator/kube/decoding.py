@@ -50,7 +50,7 @@ def readable(content: bytes) -> bytes:
 
 
 class EventHeader(NamedTuple):
-    """What the first lines of an object's text say it is."""
+    """What the first lines of an object's text say."""
 
     namespace: str
     name: str
@@ -58,10 +58,10 @@ class EventHeader(NamedTuple):
 
 
 def event_header(event: bytes) -> EventHeader | None:
-    """Which version of which object the text of a watch event tells of; None when that is not to be seen.
+    """Which version of which object a watch event is about, by its text; None when the text does not show it.
 
-    A guess: labels, which may come first, can have any key. Whoever goes by it has to know the object's uid as well.
-    Where two texts look like the version none is taken: with that of an older one, news would pass for none.
+    A guess: labels, which may come first, can have any key. A caller has to compare the object's uid as well. Where two
+    texts look like the version none is taken: with that of an older one, a new version would be taken for a known one.
     """
     version = _after(event, _VERSION)
     if not version.isdigit() or not event.startswith(_OF_LIVING) or event.count(_VERSION) > 1:
@@ -70,7 +70,7 @@ def event_header(event: bytes) -> EventHeader | None:
 
 
 def version_in(event: bytes) -> int:
-    """The resource version that the text of a watch event tells of; 0 where it is not to be seen."""
+    """The resource version in the text of a watch event; 0 where the text does not show it."""
     version = _after(event, _VERSION)
     return int(version) if version.isdigit() and event.count(_VERSION) == 1 else 0
 

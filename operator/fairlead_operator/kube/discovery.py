@@ -82,7 +82,7 @@ class Discovery:
         return Capabilities(**{name: bool(each.known) for name, each in self._presence.items()})
 
     async def run(self) -> None:
-        """Look once a period, for ever."""
+        """Check once a period, for ever."""
         while True:
             before = self.capabilities()
             await asyncio.gather(*(self._look(name, required) for name, required in optional_kinds().items()))

@@ -1,6 +1,6 @@
-"""Requests as they go over the wire: sockets and time-outs, credentials, typed errors, and the last look at the lease.
+"""Requests as they go over the wire: sockets and time-outs, credentials, typed errors, and the last check of the lease.
 
-What is asked, and how often it is tried, is the client's. Whatever goes wrong on the way is `Unreachable`.
+Which requests, and how often each is tried, is the client's. Whatever goes wrong on the way is `Unreachable`.
 """
 
 import socket
@@ -30,7 +30,7 @@ BROKEN = (aiohttp.ClientError, ConnectionError, ssl.SSLError, orjson.JSONDecodeE
 
 
 class AnswerObserver(Protocol):
-    """Told of every answer, for the metrics."""
+    """Called for every answer, for the metrics."""
 
     def __call__(self, method: str, path: str, code: int) -> None: ...
 
@@ -173,7 +173,7 @@ def _limits(method: str) -> aiohttp.ClientTimeout:
 
 
 def watchful_socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket that notices when the other side is gone without a word, where the system can be asked for that."""
+    """A socket with keepalive and time-outs, as far as the system has them, so that a dead peer is noticed."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -195,5 +195,5 @@ async def _raise_for(answer: aiohttp.ClientResponse, request: str) -> None:
 
 
 def _ignore(method: str, path: str, code: int) -> None:
-    """Nobody wants to know."""
+    """The default observer."""
     del method, path, code

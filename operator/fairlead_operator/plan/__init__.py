@@ -50,7 +50,7 @@ def plan(
 def teardown(resource: ApiService, class_: ApiServiceClass, *, image: str) -> tuple[Child, ...]:
     """What deletes the tables and queues of `resource`: ServiceAccount, ConfigMap and Job, in this order.
 
-    Nobody owns them. Nothing for an embedded store: it goes with its pod.
+    They have no owner. Nothing for an embedded store: it goes with its pod.
     """
     request = plan_request(resource, class_, capabilities=_NO_FOREIGN_KINDS, image=image)
     return () if request.provision_hash is None else teardown_children(request)

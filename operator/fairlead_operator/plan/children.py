@@ -1,4 +1,4 @@
-"""The words of the plan: what a child is, when it is applied, what was left out, and what is forbidden.
+"""The types of the plan: what a child is, when it is applied, what was left out, and what is forbidden.
 
 Nothing here decides; the reconciler and the command line read these, the builders of each kind make them.
 """

@@ -1,6 +1,6 @@
 """What is planned for: one ApiService in its class, on a cluster with certain kinds, with everything derived from it.
 
-Decided here: names and labels of children, who owns them, and the two hashes. Every builder takes a `PlanRequest` and
+With it come names and labels of children, their owner, and the two hashes. Every builder takes a `PlanRequest` and
 nothing else.
 """
 
@@ -23,7 +23,7 @@ from fairlead_operator.plan.hashing import canonical, digest
 APPLICATION = "apisvc"
 MANAGER = "fairlead"
 RUNBOOKS = f"https://fairlead.dev/docs/v{version('fairlead')}/alerts.md"
-"""Where alerts lead when nobody said otherwise: to the docs of this version."""
+"""The default runbooks of alerts: the docs of this version."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,6 @@
 """What the class, or the cluster, does not allow. Admission has checked the class's limits; a class changes later.
 
-Decided here: how a pattern matches (`*` is any run of characters, nothing else is special, case does not matter), and
-which hosts are outside the namespace.
+In a pattern, `*` is any run of characters, nothing else is special, and case does not matter.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Bring children to what they are meant to be, and nothing else.
+"""Apply children, and nothing else.
 
 Nothing is sent for a child that already is what it is meant to be. An object that has no owner reference to the
 resource is never touched: the API server itself refuses a create over it, and whose it is is read before anything else
@@ -27,7 +27,7 @@ from fairlead_operator.status.reasons import ConditionDetail, Reason
 LOG = logging.getLogger(__name__)
 # Of one resource. All at once would gain it little, and while many are made, an edit of another would wait for them.
 AT_ONCE = 4
-# How many refused children a status tells of: each brings the server's own words.
+# How many refused children a status names: each with the server's own message.
 NAMED = 5
 
 
@@ -70,7 +70,7 @@ class Applied:
 
     @property
     def is_final(self) -> bool:
-        """Whether a child is refused for what it is, so that only another ApiService, or another class, mends it."""
+        """Whether a child is refused for what it is, so that only another ApiService, or another class, helps."""
         return any(isinstance(error, Invalid) for error in self.refused.values())
 
     @property
@@ -106,7 +106,7 @@ class Applier:
     async def apply(
         self, owner: Name, uid: str, desired: Sequence[DesiredChild], *, applied: Applied, force: bool = False
     ) -> None:
-        """Apply what differs, a few at a time in the order given; the outcome goes into `applied`. `force`: all."""
+        """Apply what differs, a few at a time and in this order; the outcome goes into `applied`. `force`: all."""
         live = self._cache.of(owner)
         changed = {each.ref for each in desired if force or self.differs(owner, each, live)}
         todo = [each for each in desired if each.ref in changed or not _is_steady(live[each.ref], uid)]
@@ -189,7 +189,7 @@ class Applier:
         return True
 
     def _learn(self, owner: Name, desired: DesiredChild, manifest: Manifest, answer: Manifest) -> None:
-        """Take the server's answer in. What it made of the intent is what drift is measured against.
+        """Store the server's answer. What it made of the intent is what drift is measured against.
 
         Mostly it made just that of it, and to see so costs less than a digest.
         """

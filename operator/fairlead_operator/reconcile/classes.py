@@ -1,6 +1,6 @@
 """Which ApiServiceClass a resource has. Pure.
 
-The class it names, else the one it was given before, else the default one, else the built-in class. What was the
+The class it names, else the one in its status, else the default one, else the built-in class. What was the
 default when the resource came stays its class, so that moving the mark changes nothing that runs. The built-in class is
 none to stay in: it stands for the default one until there is one.
 """
@@ -14,7 +14,7 @@ BUILT_IN = "built-in"
 
 
 def named(resource: ReadOnlyManifest) -> str:
-    """The class that the resource names, or has been given; empty when it takes the default one, if there is one."""
+    """The class that the resource names, or that its status has; empty when it takes the default one, if any."""
     name = resource["spec"].get("className") or resource.get("status", {}).get("className") or ""
     return "" if name == BUILT_IN else str(name)
 

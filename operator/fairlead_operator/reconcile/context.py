@@ -1,4 +1,4 @@
-"""One pass over one resource: what it found, and how far it has come."""
+"""One pass over one resource: what it starts from, and how far it has come."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -61,7 +61,7 @@ class PassContext:
         return [each.ref for each in self.desired()]
 
     def is_repair(self, desired: DesiredChild) -> bool:
-        """Whether a child that differs was changed by somebody else, as the status tells."""
+        """Whether a child that differs was changed by another manager, by its digest in the status."""
         return rollout_gate.is_repair(desired, self.previous)
 
 

@@ -64,7 +64,7 @@ class _PlanInput:
 
 
 class Planner:
-    """Plans, and remembers the last one of each resource until it is told to `forget` it."""
+    """Plans, and remembers the last one of each resource until `forget`."""
 
     def __init__(self, *, image: str, runbooks: str = plan.RUNBOOKS) -> None:
         self._image = image
@@ -75,7 +75,7 @@ class Planner:
     def prepare(
         self, resource: ReadOnlyManifest, available: Mapping[str, ReadOnlyManifest], capabilities: Capabilities
     ) -> PreparedPlan | ConditionDetail:
-        """The plan of `resource` in its class; a Trouble when not even a plan can be made."""
+        """The plan of `resource` in its class; a ConditionDetail when no plan can be made."""
         chosen = classes.choose(resource, available)
         if isinstance(chosen, ConditionDetail):
             return chosen
@@ -96,7 +96,7 @@ class Planner:
     def teardown(
         self, resource: ReadOnlyManifest, available: Mapping[str, ReadOnlyManifest], capabilities: Capabilities
     ) -> list[dict[str, Any]] | ConditionDetail:
-        """What deletes the resource's tables and queues; a Trouble when there is not even a plan."""
+        """What deletes the resource's tables and queues; a ConditionDetail when there is no plan."""
         prepared, chosen = self.prepare(resource, available, capabilities), classes.choose(resource, available)
         if isinstance(prepared, ConditionDetail):
             return prepared
@@ -124,7 +124,7 @@ class Planner:
             return ConditionDetail(Reason.PLAN_FAILED, _defect(defect))
 
     def _class_fault(self, inputs: _PlanInput) -> str:
-        """Why no plan can be made in this class, or empty: found once for each version, as many resources have it."""
+        """Why no plan can be made in this class, or empty: checked once for each version, as many resources have it."""
         if inputs.class_manifest is None:
             return ""
         version = inputs.class_manifest["metadata"]["resourceVersion"]

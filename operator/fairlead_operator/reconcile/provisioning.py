@@ -1,9 +1,9 @@
 """The provision Job: started, awaited, and its result taken from the termination message of its pod.
 
-What was provisioned stays written in the status, so a Job that somebody deletes afterwards is not run again; until it
+The result stays in the status, so a Job that is deleted afterwards is not run again; until it
 is written, the message is remembered. The status also says which Job was started and which ended without a result, so
 whoever reads it goes on where the last operator stopped: a Job that fails or is stuck gives way to another one once
-that is asked for, and one that tells nothing is run again a few times, with growing pauses.
+that is requested, and one without a result is run again a few times, with growing pauses.
 """
 
 from collections.abc import Mapping
@@ -35,7 +35,7 @@ RUNNING = ConditionDetail(Reason.PROVISIONING, "the provision Job runs")
 class Provisioning:
     """Where provisioning stands. `status` is None when there is nothing to provision.
 
-    `pending` or `stalled` tells why it is not done, and `cause` what there is to say of the Job itself.
+    `pending` or `stalled` says why it is not done, and `cause` what is known of the Job itself.
     """
 
     status: dict[str, Any] | None

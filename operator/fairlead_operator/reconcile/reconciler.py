@@ -1,4 +1,4 @@
-"""The story of one resource: observe, plan, apply, prune, report.
+"""A pass over one ApiService: observe, plan, apply, prune, report.
 
 Called again and again with a name, in any state of the world; everything follows from what is there now. The spec's new
 version replaces the old one in stages: what runs is rolled out after provisioning, and traffic moves to it after its
@@ -38,9 +38,9 @@ LOG = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
 # Most Jobs end sooner, so that none of these looks is made. Longer than the patience with them.
 JOB_POLL_SECONDS = 10.0
-# For what usually tells of itself, such as the stranger that went, and for all while the cluster is slow.
+# For what is usually followed by an event, such as an unowned object that goes, and for all while the cluster is slow.
 SLOW_SECONDS = 30.0
-# A free place tells of itself; this is for nothing but a defect.
+# A free place wakes who waits; this is only against a defect.
 QUEUED_SECONDS = 300.0
 
 
@@ -184,7 +184,7 @@ class Reconciler:
         return True
 
     async def _apply_unchanged(self, context: PassContext, changed: list[DesiredChild]) -> None:
-        """Apply what does not change the Deployments that wait: other workloads, and what somebody else has changed."""
+        """Apply all but the Deployments that wait: other workloads, and what another manager has changed."""
         others = [each for each in context.desired(Stage.ROLLOUT) if each not in changed]
         await self._apply_children(context, others)
         later = context.desired(Stage.PUBLISH, Stage.TRAFFIC)
@@ -228,7 +228,7 @@ class Reconciler:
         context.pruned.add(ref)
 
     async def _finalizer(self, resource: Manifest, prepared: PreparedPlan) -> Manifest:
-        """Hold on to a resource whose tables and queues go with it, before they are made; let go of any other."""
+        """Hold on to a resource whose tables and queues go with it, before they are made; release any other."""
         is_needed = resource["spec"].get("deletionPolicy") == "Delete" and prepared.plan.provision_hash is not None
         if is_needed == teardown.has_finalizer(resource):
             return resource
@@ -269,10 +269,10 @@ class Reconciler:
         await self._record_event(resource, "Warning", detail.reason, detail.message)
 
     def _needs_no_teardown(self, resource: Manifest, owner: Name) -> bool:
-        """Whether somebody said so, or nothing was ever made outside the cluster."""
+        """Whether the annotation says so, or nothing was ever made outside the cluster."""
         if annotation(resource, names.ANNOTATION_SKIP_TEARDOWN) == "true":
             return True
-        # A Job may have run though the status that was to tell of it never got written.
+        # A Job may have run though its status was never written.
         own = owned(self._cache.of(owner), resource["metadata"]["uid"])
         return "provision" not in resource.get("status", {}) and not any(ref.kind == kinds.JOB.name for ref in own)
 

@@ -2,7 +2,7 @@
 
 A place is taken from the moment when Deployments may be written until the newest pods have replaced all others, however
 long that takes: a rollout that fails keeps its place, so a class that breaks what it is for breaks few. What a user's
-own edit changes neither waits nor takes a place: its author looks after it, and may be the one who mends things. Who
+own edit changes neither waits nor takes a place: its author looks after it, and it may be the correction. Who
 has a place is read from the stores each time, so a new leader goes on where the last one stopped.
 """
 
@@ -25,7 +25,7 @@ def is_own(resource: ReadOnlyManifest) -> bool:
 
 
 def is_repair(desired: DesiredChild, status: ReadOnlyManifest) -> bool:
-    """Whether a child that differs is what the status says it was: then somebody else changed it, and it goes back."""
+    """Whether a child that differs is what the status says it was: then it is restored."""
     return any(each.get("hash") == desired.digest for each in status.get("children", ()))
 
 
@@ -38,7 +38,7 @@ def is_switch(desired: DesiredChild, status: ReadOnlyManifest, runtime_hash: str
 
 
 def may_start(owner: Name, *, rolling: Collection[Name], most: int) -> bool:
-    """Whether `owner` may roll out beside those that do. Who has begun may always go on, also to what mends it."""
+    """Whether `owner` may roll out beside those that do. Who has begun may always go on, also with a correction."""
     return owner in rolling or len(rolling) < most
 
 

@@ -2,8 +2,8 @@
 
 The Job, its ServiceAccount and its ConfigMap have no owner, so that a foreground deletion does not take them first;
 they are known by their name and label. They are cleared after the finalizer is gone, so a Job that succeeded is there
-for as long as anybody may ask; whatever ends the operator in between, they are found again as left over. In a namespace
-that is being deleted no Job can start: what is outside stays.
+for as long as it may be needed; whatever ends the operator in between, they are found again as left over. In a
+namespace that is being deleted no Job can start: what is outside stays.
 """
 
 import logging
@@ -113,7 +113,7 @@ class Teardown:
                 self._cache.children[kind].remove(name, version=child.version)
 
     async def _ensure(self, owner: Name, manifest: Manifest, child: CachedChild | None) -> CachedChild | None:
-        """The object as it is to be; None when it is a stranger's."""
+        """The object as planned; None when it is an unowned object."""
         child = child or await self._create(owner, manifest)
         if child is None or not child.digest:
             return None
@@ -123,7 +123,7 @@ class Teardown:
         return child
 
     async def _create(self, owner: Name, manifest: Manifest) -> CachedChild | None:
-        """The object, whoever made it; None when it is a stranger's."""
+        """The object, new or existing; None when it is an unowned object."""
         kind, name = kinds.of(manifest), manifest["metadata"]["name"]
         try:
             answer = await self._client.apply_new(kind, manifest)

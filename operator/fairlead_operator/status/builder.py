@@ -1,7 +1,7 @@
-"""What a pass came to, as the view that the status is made from. Reads pods and Events only when something ails.
+"""The result of a pass, as the view that the status is made from. Pods and Events are read only when unhealthy.
 
 Once a version serves, Ready follows whether the Deployments are available, and pods that come and go are no rollout.
-A rollout that makes progress ails from nothing: to read pods for each of its steps would cost more than all the rest.
+A rollout that makes progress is healthy: to read pods for each of its steps would cost more than all the rest.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,7 +27,7 @@ from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 
 class StatusBuilder:
-    """Looks at the stores, and has examined what ails. `now` gives the time as RFC 3339."""
+    """Reads the cache, and has inspected what is unhealthy. `now` gives the time as RFC 3339."""
 
     def __init__(self, cache: ClusterCache, applier: Applier, inspector: Inspector, *, now: Callable[[], str]) -> None:
         self._cache = cache
@@ -97,7 +97,7 @@ class StatusBuilder:
         return ConditionDetail(Reason.ROLLING_OUT, "the new version's pods are not all available yet")
 
     async def _explain(self, context: PassContext, view: View) -> View:
-        """Look for what ails the workloads, when something does; a rollout out of time is stalled."""
+        """Add why workloads are not available; a rollout out of time is stalled."""
         workloads = {}
         stalled = view.stalled
         for name, workload in (("api", view.api), ("worker", view.worker)):
@@ -128,7 +128,7 @@ class StatusBuilder:
         return await self._inspector.deployment(ref, rollout, namespace=owner[0], selector=selector)
 
     def unplanned(self, resource: Manifest, detail: ConditionDetail) -> View:
-        """The view when there is no plan: what runs goes on, and the status keeps what it said of it."""
+        """The view when there is no plan: what runs goes on, and the status keeps what it says of it."""
         previous = resource.get("status", {})
         live = self._cache.of(name_of(resource))
         own = owned(live, resource["metadata"]["uid"])
@@ -158,13 +158,13 @@ class StatusBuilder:
 
 
 def _serves_as_asked(resource: Manifest) -> bool:
-    """Whether nothing is under way, and nothing was asked for since it was well."""
+    """Whether nothing is under way, and nothing was requested since it was ready."""
     is_unwell = any(condition_detail(resource.get("status", {}), name) for name in ("Reconciling", "Stalled"))
     return not (is_unwell or rollout_gate.is_own(resource) or "deletionTimestamp" in resource["metadata"])
 
 
 def _not_applied(context: PassContext) -> ConditionDetail | None:
-    """What a person has to clear, and where it is mended when it is in what was asked for."""
+    """What a person has to clear, and where to correct it when it follows from the spec."""
     detail, class_name = context.applied.stalled, context.prepared.class_name
     if detail is None or detail.reason != Reason.REFUSED or not context.applied.is_final:
         return detail

@@ -19,7 +19,7 @@ NOT_CONFIGURED = ConditionDetail(Reason.NOT_CONFIGURED, "")
 
 @dataclass(frozen=True, slots=True)
 class Workload:
-    """A workload of the resource: whether it is asked for, what is seen of it, and what ails it."""
+    """A workload of the resource: whether it is planned, its Deployment, and why it is not available."""
 
     planned: bool = False
     rollout: Rollout | None = None
@@ -32,7 +32,7 @@ class View:
 
     `provision_cause` is what there is to say of the provision Job beside its state. `scaled`: it has autoscalers.
     `class_fault`: nothing can be changed in its class, but what it asks for was applied before and serves.
-    After `scaling_seconds` there may be a `scaling_fault`, though nothing tells of it.
+    After `scaling_seconds` there may be a `scaling_fault`, without any event.
     """
 
     generation: int
@@ -83,7 +83,7 @@ def assess(view: View, previous: Mapping[str, Any], *, now: str) -> Status:
 
 
 def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """What is worth an Event, as (type, reason, message): a new trouble, and being well again after one."""
+    """What is worth an Event, as (type, reason, message): a new problem, and the recovery from one."""
     old, new = _by_type(before), _by_type(after)
     stalled = new.get("Stalled")
     for name in ("Stalled", "ClassInvalid"):
@@ -106,7 +106,7 @@ def condition_detail(status: Mapping[str, Any], condition: str) -> ConditionDeta
 
 
 def progresses(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether `after` only goes on where `before` was on the way already, or where nothing was said before.
+    """Whether `after` only goes on where `before` was on the way already, or where there was no status before.
 
     The answer to a request is more than that, and so is that a resource is not what its last status says any more.
     """

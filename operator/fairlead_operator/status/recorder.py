@@ -1,6 +1,6 @@
 """Kubernetes Events about ApiServices: only what is new, and never many.
 
-Each resource may cause five at once and then one every five minutes; what was said last is not said again. An Event
+Each resource may cause five at once and then one every five minutes; the last one is not repeated. An Event
 that cannot be written is not worth a retry: the status has it.
 """
 
@@ -37,7 +37,7 @@ class EventRecorder:
         self._budgets: dict[str, _Budget] = {}
 
     async def record_event(self, resource: Manifest, kind: str, reason: str, message: str) -> None:
-        """Write one Event, `kind` Normal or Warning, unless the resource had its share."""
+        """Write one Event, `kind` Normal or Warning, unless the limit of the resource is reached."""
         if not self._take(resource["metadata"]["uid"], reason, message):
             return
         event = self._event(resource, kind, reason, message)
@@ -45,7 +45,7 @@ class EventRecorder:
             try:
                 await self._client.create(kinds.EVENT, event)
             except Terminating:
-                # What is said of a resource that goes with its namespace are the last words about it.
+                # The final Event about a resource that is deleted with its namespace.
                 if "deletionTimestamp" in resource["metadata"]:
                     await self._client.create(kinds.EVENT, _about_namespace(event))
         except OperatorError as error:
@@ -92,7 +92,7 @@ class EventRecorder:
 
 
 def _about_namespace(event: Manifest) -> Manifest:
-    """The same words, about the namespace; Events about what is in none are kept in "default"."""
+    """The same message, about the namespace; Events about what is in none are kept in "default"."""
     about, namespace = event["involvedObject"], event["metadata"]["namespace"]
     return event | {
         "metadata": {"generateName": f"{namespace}.", "namespace": "default"},

@@ -1,6 +1,6 @@
 """When a status is written, and the write.
 
-An end is written at once, good or bad, and so is the first word that a resource is not what it was, the answer to a
+An end is written at once, good or bad, and so are the first sign that a resource is not what it was, the answer to a
 request, and which default class a resource stays in. What lies between is progress: each step is written as it is
 taken, what only gives details of a step some seconds later, with all that came meanwhile. While the cluster is slow
 because many wait for children and pods, steps wait too, but not for long: a status costs the API server as much as
@@ -67,7 +67,7 @@ class StatusWriter:
         return None
 
     def _latest(self, resource: Manifest) -> Manifest:
-        """The resource by now: a write whose answer got lost may have been told of since the pass began."""
+        """The newest known version: a write whose answer was lost may have been seen since the pass began."""
         metadata = resource["metadata"]
         known = self._cache.services.get(name_of(resource))
         if known is None or known.uid != metadata["uid"] or known.version <= int(metadata["resourceVersion"]):

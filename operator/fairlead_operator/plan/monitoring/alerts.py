@@ -1,7 +1,7 @@
-"""The PrometheusRule: when somebody should look, and why.
+"""The PrometheusRule: the alerts and their thresholds.
 
-Decided here: the alerts and their thresholds. `critical` wakes somebody, `warning` can wait for the morning. Every
-alert names its part of docs/alerts.md. Texts come from names that the contract bounds, so nothing needs escaping.
+`critical` is worth a call at night, `warning` can wait for the morning. Every alert names its part of docs/alerts.md.
+Texts come from names that the contract bounds, so nothing needs escaping.
 """
 
 import math

@@ -1,6 +1,6 @@
 """How Prometheus finds the pods: a ServiceMonitor for the API, a PodMonitor for the worker.
 
-Decided here: both scrape the pods' admin port by its name, though no Service has it: a ServiceMonitor may name a port
+Both scrape the pods' admin port by its name, though no Service has it: a ServiceMonitor may name a port
 of the pods behind a Service. Every series gets the label `apisvc`, which alerts and dashboards select by.
 """
 

@@ -1,6 +1,6 @@
 """HorizontalPodAutoscalers, by CPU.
 
-Decided here: min = max still gets one, because nobody else sets the replicas; growing is fast and shrinking slow, so
+With min = max there still is one, because nothing else sets the replicas; growing is fast and shrinking slow, so
 that a short lull does not throw away warm pods.
 """
 

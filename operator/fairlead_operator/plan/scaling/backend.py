@@ -1,4 +1,4 @@
-"""Which autoscaler a Deployment gets, and what is said when it is not the one that was asked for."""
+"""Which autoscaler a Deployment gets, and the message when it is not the requested one."""
 
 from fairlead_contract.spec.bindings import Queue
 from fairlead_contract.spec.hosting import ScalingBackend

@@ -1,6 +1,6 @@
 """KEDA: workers by backlog, one trigger for each kind of queue.
 
-Decided here: which measure stands for the backlog. SQS (and SNS's queue) by messages, Kafka by consumer lag, Kinesis by
+The backlog of SQS (and SNS's queue) is measured by messages, Kafka's by consumer lag, Kinesis' by
 the age of what is read last, never by its number of shards. Credentials come from the workload's own identity or from
 the Secrets that the resource names; KEDA reads them, we do not.
 """
@@ -25,7 +25,7 @@ _SASL = {
 
 
 def needs_region(queue: Queue) -> bool:
-    """Whether KEDA has to be told an AWS region."""
+    """Whether KEDA needs an AWS region."""
     return queue.type in (QueueType.SQS, QueueType.SNS, QueueType.KINESIS)
 
 

@@ -1,6 +1,6 @@
 """cert-manager Certificates, for the Secrets whose `issuer` the resource names.
 
-Decided here: the names in a certificate are those of the Services inside the cluster, because the pods are reached by
+The names in a certificate are those of the Services inside the cluster, because the pods are reached by
 them; the public host names have certificates of their own, on the Gateway or the Ingress. The key changes with every
 renewal.
 """

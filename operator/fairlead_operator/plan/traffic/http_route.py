@@ -1,6 +1,6 @@
 """Exposure through the Gateway API: an HTTPRoute, and a BackendTLSPolicy when the pod speaks TLS.
 
-Decided here: the whole of the API is behind the host names, and the gateway verifies the pod's certificate against the
+The whole of the API is behind the host names, and the gateway verifies the pod's certificate against the
 `ca.crt` of the very Secret that the pod serves with, under the Service's name.
 """
 

@@ -1,6 +1,6 @@
 """NetworkPolicies: what is needed in and out, and nothing else.
 
-Decided here: one for each role, because a worker serves nothing. Hosts are names and policies know addresses only, so a
+There is one for each role, because a worker serves nothing. Hosts are names and policies know addresses only, so a
 binding is let out by its port. Calls to services of the namespace go to its pods on any port: a policy sees the pod's
 port, which the Service hides. The admin port is open to the cluster's pods, for scraping; probes come from the node.
 """

@@ -1,6 +1,6 @@
 """The Services: the API's, and a headless one for gRPC.
 
-Decided here: target ports go by name. While TLS is switched on or off, a pod that has no port of that name is simply no
+Target ports go by name. While TLS is switched on or off, a pod that has no port of that name is simply no
 endpoint, instead of one that answers with the wrong protocol. No Service has the admin port.
 """
 

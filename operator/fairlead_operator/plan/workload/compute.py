@@ -1,7 +1,7 @@
 """CPU and memory of a container: the resource's, else the class's, else ours.
 
-Decided here: the defaults, and that a request above a limit which somebody less specific chose moves that limit,
-because the API server refuses such a pod. A request above a limit of the same source is refused by the contract.
+A request above a limit of a less specific source moves that limit, because the API server refuses such a pod. A request
+above a limit of the same source is refused by the contract.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,6 @@
 """The ConfigMaps: the runtime document, the published contract, and the dead letters' settings.
 
-Decided here: the runtime document is immutable and named by its hash, so that a rollout and its undoing each find their
+The runtime document is immutable and named by its hash, so that a rollout and its undoing each find their
 own; the other two change in place. The dead letters' targets are named here and nowhere else.
 """
 
@@ -23,7 +23,7 @@ _FIFO = ".fifo"
 
 
 def runtime_config(request: PlanRequest) -> Child:
-    """What the workload is told."""
+    """The runtime document of the workload."""
     body = {"immutable": True, "data": {RUNTIME_KEY: request.runtime_text}}
     return request.child("v1", "ConfigMap", f"runtime-{request.runtime_hash}", body, component="runtime")
 

@@ -1,6 +1,6 @@
 """The Deployments of API and worker.
 
-Decided here: how pods start, drain and spread. `spec.replicas` is never set: it belongs to the autoscaler or to whoever
+With how pods start, drain and spread. `spec.replicas` is never set: it belongs to the autoscaler or to whoever
 scales by hand, and a value once owned and then dropped would fall back to 1. Nothing else that people change by kubectl
 (`rollout restart`) is owned either.
 """

@@ -1,6 +1,6 @@
 """The Jobs: provisioning, and what deletes tables and queues again.
 
-Decided here: a Job runs as the workload, so cloud and database credentials never come near the operator. The provision
+A Job runs as the workload, so cloud and database credentials never come near the operator. The provision
 Job's name says what it provisions, and the image is no part of that. Neither has a TTL: its end is what the operator
 waits for. A failed attempt is tried again with growing pauses until the deadline.
 """
@@ -30,7 +30,7 @@ def provision_job(request: PlanRequest) -> Child:
 
 
 def teardown_children(request: PlanRequest) -> tuple[Child, ...]:
-    """The teardown Job with all that it needs. Nobody owns them: they outlive the ApiService."""
+    """The teardown Job with all that it needs. They have no owner: they outlive the ApiService."""
     annotations = request.class_.spec.service_account.annotations
     data = {RUNTIME_KEY: request.runtime_text}
     if request.spec.queue is not None:

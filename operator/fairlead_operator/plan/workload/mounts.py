@@ -1,6 +1,6 @@
 """The files of a container: runtime document, dead letters' settings, Secrets, and where it may write.
 
-Decided here: Secrets come as one projected volume of exactly the keys that are documented, each in the folder of its
+Secrets come as one projected volume of exactly the keys that are documented, each in the folder of its
 role. They are mounted whole, never by `subPath`, so that a rotated Secret arrives without a restart. A component gets
 the Secrets it uses and no others.
 """

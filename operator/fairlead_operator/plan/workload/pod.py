@@ -1,7 +1,7 @@
 """The pod of every workload: one container of the workload image, as the Pod Security level "restricted" wants it.
 
-Decided here: user, root file system, environment, that no token of the API server is in the pod, and that pods are made
-anew when what their ServiceAccount stands for changes. The probes and the time that a pod takes to end are in
+It sets user, root file system and environment. No token of the API server is in the pod, and pods are replaced when the
+annotations of their ServiceAccount change. The probes and the time that a pod takes to end are in
 `deployment.py`, where the roles differ.
 """
 
