@@ -16,6 +16,7 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
 from fairlead_operator.cache.liveness import Pulse
@@ -41,6 +42,16 @@ class Turn(Protocol):
     """Waits until a list or a watch of a path may begin, for a kind that others follow, too."""
 
     def __call__(self, path: str, *, watch: bool) -> Awaitable[None]: ...
+
+
+@dataclass(slots=True)
+class _Window:
+    """One window: when it began, how long it was to be, up to which version it came, and how many events were new."""
+
+    started: float
+    seconds: int
+    reached: int = 0
+    news: int = 0
 
 
 class Informer(Generic[R]):
@@ -133,14 +144,24 @@ class Informer(Generic[R]):
         return name, known if known is not None and known.version == _version(item) else self._read(item)
 
     async def _window(self, position: WatchPosition) -> None:
-        """Follow the events of one window. Unreachable also when it ended early and had no events."""
+        """Follow one window. Unreachable also when it ended early and had no events."""
         await self._wait_for_turn(watch=True)
-        started, reached, news = self._clock(), 0, 0
-        seconds = position.window_seconds(self._watch_seconds)
+        window = _Window(self._clock(), position.window_seconds(self._watch_seconds))
+        failure = await self._follow(position, window)
+        ended = self._clock()
+        elapsed, quiet = ended - window.started, ended - max(self.pulse.heard_at, window.started) >= self._watch_seconds
+        self._move_on(position, window, elapsed=elapsed, quiet=quiet)
+        if failure is not None:
+            raise failure
+        if not window.reached and not quiet and elapsed < window.seconds - EARLY_SECONDS:
+            raise Unreachable(f"the watch from {position.start} ended at once")
+
+    async def _follow(self, position: WatchPosition, window: _Window) -> OperatorError | None:
+        """Store what the window shows, until it ends; the error when it failed."""
         events = self._client.watch(
             self.kind,
             since=str(position.start),
-            seconds=seconds,
+            seconds=window.seconds,
             quiet_seconds=None if position.repeats else self._watch_seconds,
             gather_seconds=0.0 if position.repeats else self._gather_seconds,
             namespace=self._namespace,
@@ -155,23 +176,20 @@ class Informer(Generic[R]):
                 self._failures = 0
                 self._take(event, live)
                 version = _version(live)
-                news += version > position.known and event != "BOOKMARK"
-                reached = max(reached, version)
-        finally:
-            ended = self._clock()
-            quiet = ended - max(self.pulse.heard_at, started) >= self._watch_seconds
-            self._go_on(position, max(reached, position.start), news=news, seconds=ended - started, quiet=quiet)
-        if not reached and not quiet and ended - started < seconds - EARLY_SECONDS:
-            raise Unreachable(f"the watch from {position.start} ended at once")
+                window.news += version > position.known and event != "BOOKMARK"
+                window.reached = max(window.reached, version)
+        except OperatorError as error:
+            return error
+        return None
 
-    def _go_on(self, position: WatchPosition, reached: int, *, news: int, seconds: float, quiet: bool) -> None:
-        """Decide where the next window starts, or that a list is due."""
-        windows = seconds / self._watch_seconds
-        is_calm = (quiet and not position.repeats) or position.is_calm(news, windows=windows)
-        self._position = position.after(reached, news=news, is_calm=is_calm, now=self._clock())
-        self.store.forget_gone(before=self._position.settled)
-        if self._position.should_relist(len(self.store)):
-            self._position = None
+    def _move_on(self, position: WatchPosition, window: _Window, *, elapsed: float, quiet: bool) -> None:
+        """Decide where the next window starts, or that a list is due; also after a failure, for its events count."""
+        windows = elapsed / self._watch_seconds
+        is_calm = (quiet and not position.repeats) or position.is_calm(window.news, windows=windows)
+        reached = max(window.reached, position.start)
+        after = position.after(reached, news=window.news, is_calm=is_calm, now=self._clock())
+        self.store.forget_gone(before=after.settled)
+        self._position = None if after.should_relist(len(self.store)) else after
 
     def _known(self, line: bytes) -> tuple[str, dict[str, Any]] | None:
         """Only the version, for an event of a version that the store has already, as most are."""
