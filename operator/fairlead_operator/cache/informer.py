@@ -188,7 +188,7 @@ class Informer(Generic[R]):
         is_calm = (quiet and not position.repeats) or position.is_calm(window.news, windows=windows)
         reached = max(window.reached, position.start)
         after = position.after(reached, news=window.news, is_calm=is_calm, now=self._clock())
-        self.store.forget_gone(before=after.settled)
+        self.store.forget_deleted(before=after.settled)
         self._position = None if after.should_relist(len(self.store)) else after
 
     def _known(self, line: bytes) -> tuple[str, dict[str, Any]] | None:

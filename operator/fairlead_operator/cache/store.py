@@ -145,8 +145,8 @@ class Store(Generic[R]):
         self._marks = marks
         self._moved = moved
         self._records: dict[Name, R] = {}
-        self._gone: dict[Name, int] = {}
-        self._doubted: set[Name] = set()
+        self._deleted_at: dict[Name, int] = {}
+        self._unconfirmed: set[Name] = set()
         self._changed = changed
 
     def __len__(self) -> int:
@@ -167,47 +167,47 @@ class Store(Generic[R]):
         """Store a record, unless a newer one is known. `silent`: do not call `changed`, as for our own writes."""
         known = self._records.get(name)
         if known is not None and known.version == record.version:
-            self._doubted.discard(name)
+            self._unconfirmed.discard(name)
         if not self.knows(name, version=record.version):
             self._set(name, known, record, silent=silent)
 
     def knows(self, name: Name, *, version: int) -> bool:
         """Whether an object of that version is no news, or has gone since."""
         known = self._records.get(name)
-        return (known is not None and known.version >= version) or self._gone.get(name, -1) >= version
+        return (known is not None and known.version >= version) or self._deleted_at.get(name, -1) >= version
 
-    def gone_at(self, name: Name) -> int:
+    def deleted_at(self, name: Name) -> int:
         """The version at which an object of that name went last, as far as that is kept; 0 when it is not."""
-        return self._gone.get(name, 0)
+        return self._deleted_at.get(name, 0)
 
-    def is_doubted(self, name: Name) -> bool:
+    def is_unconfirmed(self, name: Name) -> bool:
         """Whether neither a watch nor a read of it alone has shown it since it was listed or marked."""
-        return name in self._doubted
+        return name in self._unconfirmed
 
-    def doubt(self, name: Name) -> None:
+    def mark_unconfirmed(self, name: Name) -> None:
         """Treat its record like one from a list: it may have been written since, and the answer was lost."""
         if name in self._records:
-            self._doubted.add(name)
+            self._unconfirmed.add(name)
 
     def remove(self, name: Name, *, version: int) -> None:
         """Forget an object that went at this version, unless one of the same name came after it."""
         known = self._records.get(name)
         if known is not None and known.version > version:
             return
-        self._gone[name] = max(version, self._gone.get(name, version))
+        self._deleted_at[name] = max(version, self._deleted_at.get(name, version))
         if known is not None:
             self._set(name, known, None)
 
-    def forget_gone(self, *, before: int) -> None:
+    def forget_deleted(self, *, before: int) -> None:
         """No event of an earlier version than this will come."""
-        if self._gone:
-            self._gone = {name: version for name, version in self._gone.items() if version >= before}
+        if self._deleted_at:
+            self._deleted_at = {name: version for name, version in self._deleted_at.items() if version >= before}
 
     def clear(self) -> None:
         """The server has nothing of this kind, and what it may have later is none of these."""
         for name, known in list(self._records.items()):
             self._set(name, known, None)
-        self._gone.clear()
+        self._deleted_at.clear()
 
     def replace(self, records: Iterable[tuple[Name, R]], *, version: int) -> None:
         """Store a whole list; what it lacks is gone, unless it was made after the list."""
@@ -218,12 +218,12 @@ class Store(Generic[R]):
         for name, record in listed.items():
             if not self.knows(name, version=record.version):
                 self.put(name, record)
-                self._doubted.add(name)
+                self._unconfirmed.add(name)
 
     def _set(self, name: Name, before: R | None, after: R | None, *, silent: bool = False) -> None:
         if before is not None:
             del self._records[name]
-            self._doubted.discard(name)
+            self._unconfirmed.discard(name)
             self.marked.pop(name, None)
         if after is not None:
             self._records[name] = after

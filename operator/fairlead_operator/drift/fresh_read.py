@@ -18,24 +18,28 @@ _CONDITIONS = b'"conditions"'  # most that have not been read alone are new, and
 
 async def confirm(client: Client, cache: ClusterCache, owner: Name) -> None:
     """Come before changes for `owner`. Outdated when the resource is another by now: a pass for that one is due."""
-    doubted = _doubted(cache, owner)
-    if doubted is None:
+    unconfirmed = _unconfirmed(cache, owner)
+    if unconfirmed is None:
         return
     live = await client.get(kinds.API_SERVICE, namespace=owner[0], name=owner[1])
     if live is None:
         raise Outdated(f"{'/'.join(owner)} is gone, though it was listed")
     record = CachedResource.read(live)
     cache.services.put(owner, record)
-    if record.version != doubted.version:
-        raise Outdated(f"{'/'.join(owner)} was known only at version {doubted.version} and is at {record.version}")
+    if record.version != unconfirmed.version:
+        raise Outdated(f"{'/'.join(owner)} was known only at version {unconfirmed.version} and is at {record.version}")
 
 
 async def confirm_create(client: Client, cache: ClusterCache, owner: Name) -> None:
     """Come before children are made for `owner`; as `confirm`."""
-    doubted = _doubted(cache, owner)
-    if doubted is not None and _CONDITIONS in doubted.text and "conditions" in doubted.content.get("status", {}):
+    unconfirmed = _unconfirmed(cache, owner)
+    if (
+        unconfirmed is not None
+        and _CONDITIONS in unconfirmed.text
+        and "conditions" in unconfirmed.content.get("status", {})
+    ):
         await confirm(client, cache, owner)
 
 
-def _doubted(cache: ClusterCache, owner: Name) -> CachedResource | None:
-    return cache.services.get(owner) if cache.services.is_doubted(owner) else None
+def _unconfirmed(cache: ClusterCache, owner: Name) -> CachedResource | None:
+    return cache.services.get(owner) if cache.services.is_unconfirmed(owner) else None

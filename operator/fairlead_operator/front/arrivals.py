@@ -83,7 +83,7 @@ class Arrivals:
         elif not self.store.knows(name, version=version):
             self.store.put(name, CachedResource.read(live))
             if event is None:
-                self.store.doubt(name)
+                self.store.mark_unconfirmed(name)
         self._highest = max(self._highest, version)
         self._differing.pop(name, None)
         self._compare(name)
@@ -138,7 +138,7 @@ class Arrivals:
 
     def _seen_changed(self, name: Name, before: Seen | None, after: Seen | None) -> None:
         if after is None and before is not None:
-            self.store.remove(name, version=max(before.version, self.seen.gone_at(name)))
+            self.store.remove(name, version=max(before.version, self.seen.deleted_at(name)))
         self._compare(name)
 
     def _compare_all(self) -> None:
@@ -169,7 +169,7 @@ class Arrivals:
     def _forget(self) -> None:
         """Drop the versions at which objects went long ago: whatever still tells of them is looked at."""
         if self._clock() - self._forgot_at >= REMEMBERED_SECONDS:
-            self.store.forget_gone(before=self._forgotten)
+            self.store.forget_deleted(before=self._forgotten)
             self._forgotten, self._forgot_at = self._highest, self._clock()
 
 

@@ -89,7 +89,7 @@ class StatusWriter:
     async def _replace(self, resource: Manifest, owner: Name, after: conditions.Status) -> bool:
         """Whether the resource is still there."""
         uid, version = resource["metadata"]["uid"], int(resource["metadata"]["resourceVersion"])
-        is_doubted = self._cache.services.is_doubted(owner)
+        is_unconfirmed = self._cache.services.is_unconfirmed(owner)
         try:
             answer = await self._client.replace_status(
                 kinds.API_SERVICE,
@@ -97,14 +97,14 @@ class StatusWriter:
                 namespace=owner[0],
                 name=owner[1],
                 uid=uid,
-                version=version if is_doubted else None,
+                version=version if is_unconfirmed else None,
             )
         except Invalid:
             await confirm(self._client, self._cache, owner)
             raise
         except OperatorError:
             # It may be written all the same, and the next one is to go on from there.
-            self._cache.services.doubt(owner)
+            self._cache.services.mark_unconfirmed(owner)
             raise
         if answer is not None:
             self._cache.learn(answer)

@@ -116,9 +116,9 @@ def test_an_object_that_left_the_selector_and_came_back_is_not_removed_by_the_re
 def test_what_went_is_remembered_until_no_event_from_before_is_told_any_more() -> None:
     store: Store[Thing] = Store()
     store.remove(A, version=6)
-    store.forget_gone(before=6)
+    store.forget_deleted(before=6)
     assert store.knows(A, version=6)
-    store.forget_gone(before=7)
+    store.forget_deleted(before=7)
     assert not store.knows(A, version=6)
 
 
@@ -133,15 +133,15 @@ def test_a_kind_that_is_served_anew_is_read_whatever_was_there_before() -> None:
     assert store.get(A) == Thing("3", 2)
 
 
-def test_what_only_a_list_told_of_is_told_apart_until_something_else_confirms_it() -> None:
+def test_what_only_a_list_has_shown_is_unconfirmed_until_something_else_confirms_it() -> None:
     store: Store[Thing] = Store()
     store.replace([(A, Thing("1", 3))], version=10)
-    assert store.is_doubted(A)
+    assert store.is_unconfirmed(A)
     store.put(A, Thing("1", 3))
-    assert not store.is_doubted(A)
+    assert not store.is_unconfirmed(A)
     store.replace([(A, Thing("1", 3))], version=11)
-    assert not store.is_doubted(A)
+    assert not store.is_unconfirmed(A)
     store.replace([(A, Thing("1", 12))], version=12)
-    assert store.is_doubted(A)
+    assert store.is_unconfirmed(A)
     store.put(A, Thing("1", 13))
-    assert not store.is_doubted(A)
+    assert not store.is_unconfirmed(A)

@@ -79,13 +79,13 @@ def test_without_metadata_an_edit_arrives_too(desk: Desk) -> None:
     assert (desk.known, desk.due(after=60.0)) == (7, [])
 
 
-def test_what_only_a_list_told_of_is_doubted(desk: Desk) -> None:
+def test_what_only_a_list_has_shown_is_unconfirmed(desk: Desk) -> None:
     desk.kopf(None, 7)
-    assert desk.store.is_doubted(ORDERS)
+    assert desk.store.is_unconfirmed(ORDERS)
     desk.kopf("MODIFIED", 8)
-    assert not desk.store.is_doubted(ORDERS)
+    assert not desk.store.is_unconfirmed(ORDERS)
     desk.kopf(None, 8)
-    assert not desk.store.is_doubted(ORDERS)
+    assert not desk.store.is_unconfirmed(ORDERS)
 
 
 @pytest.mark.parametrize("event", ["ADDED", "BOOKMARK"])
@@ -216,10 +216,10 @@ def test_versions_of_what_went_are_forgotten_in_the_end(desk: Desk) -> None:
     desk.kopf("DELETED", 6)
     desk.kopf("ADDED", 9, "other")
     for _ in range(3):
-        assert desk.store.gone_at(ORDERS) == 6
+        assert desk.store.deleted_at(ORDERS) == 6
         desk.now += module.REMEMBERED_SECONDS
         desk.due()
         desk.kopf("MODIFIED", int(desk.now), "other")
-        if desk.store.gone_at(ORDERS) == 0:
+        if desk.store.deleted_at(ORDERS) == 0:
             break
-    assert desk.store.gone_at(ORDERS) == 0
+    assert desk.store.deleted_at(ORDERS) == 0
