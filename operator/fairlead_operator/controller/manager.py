@@ -57,9 +57,8 @@ class Operator:
         self._clock = clock = asyncio.get_running_loop().time
         self.metrics = Metrics(workers=settings.workers, clock=clock)
         self.queue = WorkQueue(Schedule(), clock=clock, added=self.metrics.added)
-        self.metrics.depth(lambda: len(self.queue.schedule))
         self.contact = Contact(clock=clock)
-        self.election = Election(_terms(settings), pulse=Pulse(self.contact), clock=clock)
+        self.election = Election(_lease_options(settings), pulse=Pulse(self.contact), clock=clock)
         credentials = credentials or Credentials(clock=clock)
         observe = observe or self.metrics.answered
         self.client = Client(
@@ -73,55 +72,18 @@ class Operator:
             classes=Store(self._class_changed),
             children=Children(self._child_changed),
         )
-        self.rollouts = Rollouts(self.cache, start=lambda name: self.queue.add(name, priority=Priority.RESYNC))
         every = settings.discovery_seconds
         self.discovery = Discovery(self.client, changed=self._capabilities_changed, every_seconds=every)
         arrivals, pacing = self._arrivals(only_class), Pacing(clock=clock)
-        self.front = Front(
-            credentials,
-            arrivals,
-            namespace=settings.namespace,
-            pacing=pacing,
-            observe=observe,
-            restarted=self.metrics.kopf_restarted,
-            clock=clock,
-        )
-        self.informers = Informers(
-            self.client,
-            self.cache,
-            arrivals,
-            turn=partial(pacing.turn, yielding=True),
-            namespace=settings.namespace,
-            watch_seconds=settings.watch_seconds,
-            contact=self.contact,
-            clock=clock,
-        )
+        self.front = self._make_front(credentials, arrivals, pacing, observe)
+        self.informers = self._make_informers(arrivals, pacing)
         self._catching_up = [self._catch_up(each) for each in arrivals]
-        app = health.application(
-            pulses=self.pulses, contact=self.contact, unready=self.unready, metrics=self.metrics.render
-        )
-        self.metrics.leading(self.election.held.is_set, lease=settings.lease_name)
-        self.metrics.heard(lambda: {name: pulse.heard_at for name, pulse in self.pulses().items()})
-        self._runner = health.runner(app)
+        self.rollouts = Rollouts(self.cache, start=lambda name: self.queue.add(name, priority=Priority.RESYNC))
         self._event_recorder = EventRecorder(self.client, identity=settings.identity, clock=clock, now=_now)
-        self.reconciler = Reconciler(
-            self.client,
-            self.cache,
-            planner=Planner(image=settings.image, runbooks=settings.runbooks),
-            rollouts=self.rollouts,
-            capabilities=self.discovery.capabilities,
-            record_event=self._event_recorder.record_event,
-            busy=lambda: self.queue.is_behind() or self.cache.is_rolling_out_many(),
-            now=_now,
-            clock=clock,
-        )
-        self._workers = Workers(
-            self.queue,
-            self.metrics,
-            reconcile=self.reconciler.reconcile,
-            ready=self._until_ready,
-            known=lambda name: self.cache.services.get(name) is not None,
-        )
+        self.reconciler = self._make_reconciler()
+        self._workers = self._make_workers()
+        self._runner = self._make_runner()
+        self._connect_metrics()
 
     async def run(self) -> None:
         """Run until cancelled."""
@@ -151,6 +113,64 @@ class Operator:
     def pulses(self) -> dict[str, Pulse]:
         """When the server answered about each kind, and the election."""
         return self.informers.pulses() | {"Lease": self.election.pulse}
+
+    def _make_front(
+        self, credentials: Credentials, arrivals: list[Arrivals], pacing: Pacing, observe: AnswerObserver
+    ) -> Front:
+        return Front(
+            credentials,
+            arrivals,
+            namespace=self._settings.namespace,
+            pacing=pacing,
+            observe=observe,
+            restarted=self.metrics.kopf_restarted,
+            clock=self._clock,
+        )
+
+    def _make_informers(self, arrivals: list[Arrivals], pacing: Pacing) -> Informers:
+        return Informers(
+            self.client,
+            self.cache,
+            arrivals,
+            turn=partial(pacing.turn, yielding=True),
+            namespace=self._settings.namespace,
+            watch_seconds=self._settings.watch_seconds,
+            contact=self.contact,
+            clock=self._clock,
+        )
+
+    def _make_reconciler(self) -> Reconciler:
+        return Reconciler(
+            self.client,
+            self.cache,
+            planner=Planner(image=self._settings.image, runbooks=self._settings.runbooks),
+            rollouts=self.rollouts,
+            capabilities=self.discovery.capabilities,
+            record_event=self._event_recorder.record_event,
+            busy=lambda: self.queue.is_behind() or self.cache.is_rolling_out_many(),
+            now=_now,
+            clock=self._clock,
+        )
+
+    def _make_workers(self) -> Workers:
+        return Workers(
+            self.queue,
+            self.metrics,
+            reconcile=self.reconciler.reconcile,
+            ready=self._until_ready,
+            known=lambda name: self.cache.services.get(name) is not None,
+        )
+
+    def _make_runner(self) -> web.AppRunner:
+        app = health.application(
+            pulses=self.pulses, contact=self.contact, unready=self.unready, metrics=self.metrics.render
+        )
+        return health.runner(app)
+
+    def _connect_metrics(self) -> None:
+        self.metrics.depth(lambda: len(self.queue.schedule))
+        self.metrics.leading(self.election.held.is_set, lease=self._settings.lease_name)
+        self.metrics.heard(lambda: {name: pulse.heard_at for name, pulse in self.pulses().items()})
 
     def _arrivals(self, only_class: CachedResource | None) -> list[Arrivals]:
         """What comes by kopf. With an `only_class`, no class is read from the cluster."""
@@ -241,7 +261,7 @@ class Operator:
         await self.client.close()
 
 
-def _terms(settings: Settings) -> LeaseOptions:
+def _lease_options(settings: Settings) -> LeaseOptions:
     return LeaseOptions(
         namespace=settings.lease_namespace,
         name=settings.lease_name,

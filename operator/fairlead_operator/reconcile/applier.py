@@ -18,7 +18,16 @@ from fairlead_operator.diagnosis.workload_state import OF_KIND
 from fairlead_operator.drift.desired import DesiredChild, holds
 from fairlead_operator.drift.fresh_read import confirm, confirm_create
 from fairlead_operator.drift.inventory import Ref
-from fairlead_operator.errors import Conflict, Forbidden, Invalid, NotLeading, OperatorError, Outdated, Terminating
+from fairlead_operator.errors import (
+    Conflict,
+    Forbidden,
+    Invalid,
+    NotLeading,
+    OperatorError,
+    Outdated,
+    Refused,
+    Terminating,
+)
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
 from fairlead_operator.manifests import Manifest
@@ -85,6 +94,14 @@ class Applied:
             )
             return ConditionDetail(Reason.REFUSED, f"the API server refuses {refusals}")
         return None
+
+    def raise_error(self) -> None:
+        """Raise what makes the pass fail, so that it is tried again."""
+        if self.errors:
+            raise self.errors[0]
+        if self.refused:
+            text = ", ".join(str(ref) for ref in sorted(self.refused))
+            raise Refused(text, is_final=self.is_final)
 
 
 def conflict(unowned: Iterable[Ref]) -> ConditionDetail:

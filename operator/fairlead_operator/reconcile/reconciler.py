@@ -84,9 +84,7 @@ class Reconciler:
     async def _reconcile(self, name: Name) -> float | None:
         record = self._cache.services.get(name)
         if record is None:
-            for each in (self._applier, self._planner, self._provisioner, self._status_writer):
-                each.forget(name)
-            await self._teardown.clear(name)
+            await self._forget(name)
             return None
         resource = record.content
         if "deletionTimestamp" in resource["metadata"]:
@@ -98,22 +96,28 @@ class Reconciler:
             await self._status_writer.write(resource, self._status_builder.unplanned(resource, prepared))
             return SLOW_SECONDS
         context = PassContext(resource, prepared)
+        await self._carry_out(context)
+        view = await self._status_builder.view(context)
+        held_seconds = await self._status_writer.write(context.resource, view)
+        context.applied.raise_error()
+        return _sooner(held_seconds, view.scaling_seconds, _look_again_seconds(view, self._inspector))
+
+    async def _forget(self, name: Name) -> None:
+        """Drop what is kept for a resource that is gone."""
+        for each in (self._applier, self._planner, self._provisioner, self._status_writer):
+            each.forget(name)
+        await self._teardown.clear(name)
+
+    async def _carry_out(self, context: PassContext) -> None:
+        """Make the children what the plan says, as far as they may change now; a plan that is refused changes none."""
         try:
-            if prepared.refused is None:
-                await self._teardown.clear(name)
-                context.resource = await self._finalizer(resource, prepared)
+            if context.prepared.refused is None:
+                await self._teardown.clear(context.owner)
+                context.resource = await self._finalizer(context.resource, context.prepared)
                 await self._apply(context)
                 await self._prune(context)
         finally:
-            prepared.manifests.keep(self._unwritten(context))
-        view = await self._status_builder.view(context)
-        held_seconds = await self._status_writer.write(context.resource, view)
-        if context.applied.errors:
-            raise context.applied.errors[0]
-        if context.applied.refused:
-            text = ", ".join(str(ref) for ref in sorted(context.applied.refused))
-            raise Refused(text, is_final=context.applied.is_final)
-        return _sooner(held_seconds, view.scaling_seconds, _look_again_seconds(view, self._inspector))
+            context.prepared.manifests.keep(self._unwritten(context))
 
     def _prepare(self, resource: Manifest) -> PreparedPlan | ConditionDetail:
         return self._planner.prepare(resource, self._classes(), self._capabilities())
