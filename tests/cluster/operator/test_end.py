@@ -92,8 +92,8 @@ def test_with_retain_there_is_no_finalizer_and_no_job(operator: Running, orders:
 
 
 @pytest.mark.usefixtures("operator")
-@pytest.mark.parametrize("way", ["the stranger goes", "teardown is skipped"])
-def test_a_stranger_with_the_name_of_the_teardown_is_told(
+@pytest.mark.parametrize("way", ["the unowned object goes", "teardown is skipped"])
+def test_an_unowned_object_with_the_name_of_the_teardown_is_reported(
     admin: Client, make: Callable[..., Resource], way: str
 ) -> None:
     resource = make(deletionPolicy="Delete")

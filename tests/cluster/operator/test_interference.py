@@ -1,4 +1,4 @@
-"""Others at work in the same namespace: strangers in the way, edits, deletions, and what is theirs alone.
+"""Others at work in the same namespace: unowned objects in the way, edits, deletions, and what is theirs alone.
 
 Every test counts writes: what is repaired is written once, and what is not ours is never fought over.
 """
@@ -114,7 +114,7 @@ def unowned(manifest: Manifest, chosen: set[str]) -> Iterator[Manifest]:
         yield child.manifest | {"metadata": metadata}
 
 
-def test_a_stranger_of_any_kind_in_the_way_is_named_and_left_alone_until_it_goes(
+def test_an_unowned_object_of_any_kind_is_named_and_left_alone_until_it_goes(
     admin: Client, namespace: str, start: Callable[..., Running]
 ) -> None:
     with_ingress = example(namespace, name="ingress", exposure=INGRESS)
@@ -208,9 +208,7 @@ def test_what_users_add_and_scale_and_restart_is_theirs(admin: Client, operator:
     assert_quiet(operator)
 
 
-def test_a_child_without_its_owner_is_a_stranger_until_it_goes(
-    admin: Client, operator: Running, orders: Resource
-) -> None:
+def test_a_child_without_its_owner_is_unowned_until_it_goes(admin: Client, operator: Running, orders: Resource) -> None:
     child = orders.child("NetworkPolicy", "worker")
     admin.merge(child, {"metadata": {"ownerReferences": None}})
     orders.until("Stalled", "True", "Conflict")
@@ -267,7 +265,7 @@ def is_evicted(client: Client, path: str, eviction: Manifest) -> bool:
     return True
 
 
-def test_a_quota_is_told_once_and_pods_come_when_it_is_lifted(
+def test_a_quota_is_reported_once_and_pods_come_when_it_is_lifted(
     admin: Client, namespace: str, operator: Running, make: Callable[..., Resource]
 ) -> None:
     quota: Manifest = {

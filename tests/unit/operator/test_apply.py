@@ -76,7 +76,7 @@ async def test_children_that_are_as_they_should_be_are_not_written_again() -> No
 
 
 @pytest.mark.parametrize("code", [400, 403, 422])
-async def test_a_child_that_is_refused_is_told_and_the_others_are_written(code: int) -> None:
+async def test_a_child_that_is_refused_is_reported_and_the_others_are_written(code: int) -> None:
     server, cache = Server(refused="orders-3", code=code), ClusterCache()
     async with serving(server.answer) as client:
         applied = await apply(client, cache, Applier(client, cache))

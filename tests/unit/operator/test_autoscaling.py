@@ -1,4 +1,4 @@
-"""Which faults of autoscalers are told, and when they are looked at."""
+"""Which faults of autoscalers are reported, and when they are looked at."""
 
 from typing import Any
 
@@ -83,7 +83,7 @@ def test_a_fault_is_reported_when_it_has_lasted(
     assert assess(own, own, previous, now=NOW) == expected
 
 
-def test_the_autoscaler_that_keda_makes_counts_and_a_strangers_does_not() -> None:
+def test_the_autoscaler_that_keda_makes_counts_and_an_unowned_one_does_not() -> None:
     own = {DEPLOYMENT: rollout(), SCALED_OBJECT: child(WELL, uid="scaled")}
     of_keda = {OF_KEDA: child(OLD, owner_uid="scaled")}
     assert assess(own | of_keda, own, {}, now=NOW) == (f"{OF_KEDA}: NoMetrics: none", None)

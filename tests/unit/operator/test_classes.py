@@ -37,7 +37,7 @@ def test_without_any_class_there_is_the_built_in_one() -> None:
 
 
 @pytest.mark.parametrize("resource", [{"spec": {"className": "x"}}, {"spec": {}, "status": {"className": "x"}}])
-def test_a_class_that_is_not_there_is_told(resource: dict[str, Any]) -> None:
+def test_a_class_that_is_not_there_is_reported(resource: dict[str, Any]) -> None:
     found = choose(resource, CLASSES)
     assert isinstance(found, ConditionDetail)
     assert found.reason == Reason.CLASS_NOT_FOUND

@@ -72,7 +72,7 @@ async def test_an_error_has_the_type_of_its_code(code: int, error: type[Operator
         pytest.param(422, 'ConfigMap "a" is invalid: data: Invalid value', Invalid, id="a value"),
     ],
 )
-async def test_what_is_refused_for_what_it_is_is_told_from_what_a_rule_refuses(
+async def test_what_is_refused_for_its_content_differs_from_what_a_rule_refuses(
     code: int, message: str, error: type[ApiError]
 ) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -84,7 +84,7 @@ async def test_what_is_refused_for_what_it_is_is_told_from_what_a_rule_refuses(
     assert type(found.value) is error
 
 
-async def test_a_namespace_that_is_being_deleted_is_told_from_what_is_forbidden() -> None:
+async def test_a_namespace_that_is_being_deleted_differs_from_what_is_forbidden() -> None:
     causes = [{"reason": "NamespaceTerminating", "message": "namespace shop is being terminated"}]
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -307,7 +307,7 @@ async def test_a_watch_that_does_not_end_in_time_is_ended_and_is_silent_when_not
     ("hangs", "quiet_seconds"),
     [pytest.param(True, 1.0, id="it goes quiet"), pytest.param(False, 60.0, id="the server ends it")],
 )
-async def test_who_ended_a_watch_is_told_apart(hangs: bool, quiet_seconds: float) -> None:
+async def test_which_side_ended_a_watch(hangs: bool, quiet_seconds: float) -> None:
     release = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -63,7 +63,7 @@ async def apply(client: Client, cache: ClusterCache) -> None:
     await Applier(client, cache).apply(OWNER, "u", [DesiredChild.of(MANIFEST)], applied=Applied())
 
 
-async def test_what_a_list_told_of_is_read_once_before_the_first_write() -> None:
+async def test_what_a_list_has_shown_is_read_once_before_the_first_write() -> None:
     server, cache = Server(5), listed(5)
     async with serving(server.answer) as client:
         await apply(client, cache)
@@ -75,7 +75,7 @@ async def test_what_a_list_told_of_is_read_once_before_the_first_write() -> None
     ("version", "known"),
     [pytest.param(9, 9, id="it is another by now"), pytest.param(None, 5, id="it is gone")],
 )
-async def test_what_is_not_as_the_list_told_is_not_carried_out(version: int | None, known: int) -> None:
+async def test_what_is_not_as_it_was_listed_is_not_carried_out(version: int | None, known: int) -> None:
     server, cache = Server(version), listed(5)
     async with serving(server.answer) as client:
         with pytest.raises(Outdated):
@@ -122,7 +122,7 @@ async def test_where_there_is_nothing_to_write_nothing_is_read() -> None:
     assert server.requested == []
 
 
-async def test_what_a_watch_told_of_needs_no_confirmation() -> None:
+async def test_what_a_watch_has_shown_needs_no_confirmation() -> None:
     server, cache = Server(6), listed(5)
     cache.services.put(OWNER, CachedResource.read(resource(6)))
     async with serving(server.answer) as client:

@@ -91,7 +91,7 @@ async def test_while_busy_events_are_sent_once_and_repeated_when_it_is_calm(obje
     assert since == requested
 
 
-async def test_only_in_a_hurry_events_are_gathered() -> None:
+async def test_events_are_gathered_only_while_busy() -> None:
     server = Scripted([NOTHING, many(11, 30, objects=30), many(41, 30, objects=30), NOTHING, NOTHING, NOTHING])
     await follow(server)
     assert server.gathered == [0.0, 0.0, GATHER_SECONDS, GATHER_SECONDS, 0.0, 0.0]
@@ -156,7 +156,7 @@ LIFE = (
 
 
 @pytest.mark.parametrize("lost", [11, 12, 13, 14, 15])
-async def test_an_event_that_one_window_loses_is_told_by_the_next(lost: int) -> None:
+async def test_an_event_that_one_window_loses_comes_with_the_next(lost: int) -> None:
     log = Log(*LIFE)
     log.loses = lambda window, version: window == 0 and version == lost
     store, _, _ = await run(log.answer, 3)
@@ -164,7 +164,7 @@ async def test_an_event_that_one_window_loses_is_told_by_the_next(lost: int) -> 
     assert log.requested[:2] == [10, 10]
 
 
-async def test_what_is_told_again_is_neither_read_nor_told_again_and_what_went_stays_away() -> None:
+async def test_a_repeated_event_is_neither_read_nor_passed_on_and_a_deleted_object_stays_deleted() -> None:
     log = Log(*LIFE)
     read: list[int] = []
 
@@ -234,7 +234,7 @@ async def test_windows_of_all_kinds_do_not_end_in_step() -> None:
     assert set(server.seconds) == {5, 6}
 
 
-async def test_what_is_told_again_is_not_read_again() -> None:
+async def test_a_repeated_event_is_not_read_again() -> None:
     reads: list[tuple[str, str]] = []
 
     def read(live: dict[str, Any]) -> CachedChild:

@@ -69,7 +69,7 @@ def of_class(**spec: Any) -> dict[str, dict[str, Any]]:
         ),
     ],
 )
-def test_what_is_wrong_with_a_class_is_told_as_the_class_s(spec: dict[str, Any], path: str) -> None:
+def test_what_is_wrong_with_a_class_is_reported_as_the_class_s(spec: dict[str, Any], path: str) -> None:
     found = Planner(image=IMAGE).prepare(live(className="team"), of_class(**spec), EVERYTHING)
     assert isinstance(found, ConditionDetail)
     assert found.reason == Reason.INVALID_CLASS
@@ -98,7 +98,7 @@ def test_a_schema_that_no_plan_can_be_made_of_is_its_authors_mistake(caplog: pyt
     assert caplog.text == ""
 
 
-def test_a_defect_of_the_plan_is_told_and_logged(
+def test_a_defect_of_the_plan_is_reported_and_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object, **__: object) -> None:

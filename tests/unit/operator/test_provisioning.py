@@ -205,7 +205,7 @@ def provisioned(stage: Stage) -> tuple[str, str, str]:
     ],
     ids=["image", "Secret", "a result", "other words", "no words", "the next try", "no pod"],
 )
-async def test_what_keeps_a_job_from_its_end_is_told(
+async def test_what_delays_a_job_is_reported(
     stage: Stage, pods: list[Any], events: list[Any], reason: str, message: str
 ) -> None:
     stage.pods, stage.events = pods, events
@@ -230,12 +230,12 @@ async def test_a_job_that_may_just_be_slow_costs_no_read(stage: Stage, started_a
 
 
 @pytest.mark.parametrize("pods", [[RUNS], [CREATING], []], ids=["at work", "starts", "no pod yet"])
-async def test_a_job_that_takes_long_ails_from_nothing(stage: Stage, pods: list[Any]) -> None:
+async def test_a_job_that_takes_long_has_no_fault(stage: Stage, pods: list[Any]) -> None:
     stage.pods = pods
     assert (await stage.advance(AT_WORK)).cause is None
 
 
-async def test_when_its_time_is_over_what_the_job_waited_for_is_told_though_its_pod_is_gone(stage: Stage) -> None:
+async def test_when_its_time_is_over_what_the_job_waited_for_is_reported_though_its_pod_is_gone(stage: Stage) -> None:
     stage.pods, stage.events = [CREATING], [MOUNT]
     await stage.advance(AT_WORK)
     stage.pods, stage.events = [CREATING | {"metadata": {"name": "p", "deletionTimestamp": NOW}}], []
@@ -263,7 +263,7 @@ async def test_when_its_time_is_over_what_the_job_waited_for_is_told_though_its_
     ],
     ids=["after all tries", "in time's last try", "nothing known", "pods are gone"],
 )
-async def test_a_job_that_failed_tells_why(stage: Stage, end: JobEnd, pods: list[Any], expected: str) -> None:
+async def test_why_a_job_failed(stage: Stage, end: JobEnd, pods: list[Any], expected: str) -> None:
     stage.pods = pods
     found = await stage.advance(end)
     assert found.stalled is not None
@@ -324,7 +324,7 @@ async def test_a_job_without_a_result_is_run_three_times_with_growing_pauses(sta
     assert "correct the image, in spec.runtime or in the class, or set the annotation" in text
 
 
-@pytest.mark.parametrize("reported", [True, False], ids=["told at once", "told late"])
+@pytest.mark.parametrize("reported", [True, False], ids=["reported at once", "reported late"])
 async def test_tries_without_a_result_count_whatever_happens_to_the_operator(stage: Stage, *, reported: bool) -> None:
     stage.pods = [pod()]
     assert await end_without_result(stage, restart=True, reported=reported) == 3
@@ -367,7 +367,7 @@ async def test_the_pods_of_a_job_that_succeeded_are_read_once_though_the_status_
     assert stage.read == ["pods", "pods"]
 
 
-async def test_a_result_that_was_replaced_before_the_status_told_of_it_is_no_result_any_more() -> None:
+async def test_a_result_that_was_replaced_before_the_status_had_it_is_no_result_any_more() -> None:
     made: list[str] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:

@@ -36,7 +36,7 @@ def resource(version: int, *, generation: int = 1, **metadata: Any) -> dict[str,
         pytest.param({"deletionTimestamp": "2026-01-01T00:00:00Z"}, [1], id="the deletion"),
     ],
 )
-async def test_what_the_answer_to_a_status_write_is_the_first_to_tell_of_is_not_lost(
+async def test_an_edit_that_the_answer_to_a_status_write_shows_first_is_not_lost(
     change: dict[str, Any], told: list[int]
 ) -> None:
     heard: list[int] = []

@@ -239,7 +239,7 @@ async def test_after_a_lost_answer_the_next_status_goes_on_from_what_is_there() 
     assert [each["path"] for each in patches[2]] == ["/metadata/uid", "/status"]
 
 
-async def test_a_status_goes_on_from_one_that_was_told_of_during_the_pass(stage: Stage) -> None:
+async def test_a_status_goes_on_from_one_that_was_seen_during_the_pass(stage: Stage) -> None:
     await stage.tell(PROVISIONING)
     begun = stage.cache.services.get(OWNER)
     assert begun is not None

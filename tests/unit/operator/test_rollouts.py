@@ -165,7 +165,7 @@ def test_nobody_is_started_while_all_places_are_taken(stage: Stage) -> None:
     assert stage.started == []
 
 
-def test_a_failed_rollout_keeps_its_place_and_may_itself_be_mended(stage: Stage) -> None:
+def test_a_failed_rollout_keeps_its_place_and_may_itself_be_corrected(stage: Stage) -> None:
     stage.decide(A, most=1)
     stage.deployment(A, FAILED)
     assert not stage.decide(B, most=1)

@@ -130,7 +130,7 @@ def test_the_message_of_ready_is_the_deepest_cause() -> None:
     assert by_type(status)["Ready"]["message"] == "no image"
 
 
-def test_what_keeps_a_provision_job_is_told_by_ready_and_with_its_reason_by_provisioned() -> None:
+def test_what_delays_a_provision_job_is_in_ready_and_with_its_reason_in_provisioned() -> None:
     view = CASES["a provision Job with a cause"][0]
     conditions = by_type(assess(view, {}, now="2026-01-01T00:00:00Z"))
     assert (conditions["Ready"]["reason"], conditions["Ready"]["message"]) == ("Provisioning", "no Secret")
@@ -139,7 +139,7 @@ def test_what_keeps_a_provision_job_is_told_by_ready_and_with_its_reason_by_prov
     assert by_type(assess(going, {}, now="2026-01-01T00:00:00Z"))["Ready"]["message"] == "it goes"
 
 
-def test_why_provisioning_failed_is_told_beside_what_else_stalls() -> None:
+def test_why_provisioning_failed_is_reported_beside_what_else_stalls() -> None:
     failed = ConditionDetail(Reason.PROVISION_FAILED, "no Secret")
     view = replace(
         CASES["provisioning failed"][0], stalled=ConditionDetail(Reason.CONFLICT, "there"), provision_cause=failed
@@ -156,7 +156,7 @@ def test_a_part_that_is_not_asked_for_is_not_configured() -> None:
     assert "NotForProduction" not in conditions
 
 
-def test_events_tell_of_new_trouble_once_and_of_its_end() -> None:
+def test_events_report_a_new_problem_once_and_its_end() -> None:
     well = assess(WELL, {}, now="2026-01-01T00:00:00Z")
     bad = assess(CASES["provisioning failed"][0], well, now="2026-01-01T00:00:01Z")
     assert [each[:2] for each in transitions({}, well)] == []

@@ -12,7 +12,7 @@ def calm(version: int, known: int, once: int = 0) -> WatchPosition:
     return WatchPosition(version, version, known, NOW, once)
 
 
-def hurried(start: int, settled: int, known: int, once: int, *, since: float = NOW) -> WatchPosition:
+def busy(start: int, settled: int, known: int, once: int, *, since: float = NOW) -> WatchPosition:
     """A window that repeats nothing."""
     return WatchPosition(start, settled, known, since, once)
 
@@ -26,13 +26,13 @@ def hurried(start: int, settled: int, known: int, once: int, *, since: float = N
         pytest.param(calm(10, 14), 20, 1, True, calm(14, 20, 1), id="once more, and something new"),
         pytest.param(calm(10, 14), 10, 0, True, calm(10, 14), id="a dead window is repeated"),
         pytest.param(calm(10, 14), 12, 0, True, calm(12, 14), id="a window cut short goes on where it got to"),
-        pytest.param(calm(10, 14), 90, 50, False, hurried(90, 14, 90, 50), id="much is new: in a hurry, told once"),
-        pytest.param(hurried(90, 14, 90, 50), 99, 9, False, hurried(99, 14, 99, 59), id="still in a hurry"),
-        pytest.param(hurried(90, 14, 90, 50), 95, 3, True, calm(14, 95, 53), id="calm: back to what was settled"),
+        pytest.param(calm(10, 14), 90, 50, False, busy(90, 14, 90, 50), id="much is new: in a hurry, told once"),
+        pytest.param(busy(90, 14, 90, 50), 99, 9, False, busy(99, 14, 99, 59), id="still in a hurry"),
+        pytest.param(busy(90, 14, 90, 50), 95, 3, True, calm(14, 95, 53), id="calm: back to what was settled"),
         pytest.param(calm(14, 95, 53), 96, 1, True, calm(95, 96, 1), id="all of it was told once more"),
-        pytest.param(hurried(90, 14, 90, 50), 90, 0, True, calm(14, 90, 50), id="a dead window ends the hurry"),
+        pytest.param(busy(90, 14, 90, 50), 90, 0, True, calm(14, 90, 50), id="a dead window ends the hurry"),
         pytest.param(
-            hurried(90, 14, 90, 50, since=NOW - LONGEST_SECONDS),
+            busy(90, 14, 90, 50, since=NOW - LONGEST_SECONDS),
             99,
             50,
             False,
@@ -52,10 +52,10 @@ def test_where_the_next_window_starts(
     [
         pytest.param(calm(10, 10), MANY, 1.0, True, id="not much"),
         pytest.param(calm(10, 10), MANY + 1, 1.0, False, id="much"),
-        pytest.param(hurried(90, 14, 90, 50), FEW, 0.5, True, id="few"),
-        pytest.param(hurried(90, 14, 90, 50), FEW + 1, 0.5, False, id="not few"),
-        pytest.param(hurried(90, 14, 90, 50), 3 * FEW, 3.0, True, id="few for a long window"),
-        pytest.param(hurried(90, 14, 90, 50), 3 * FEW + 1, 3.0, False, id="not few for a long window"),
+        pytest.param(busy(90, 14, 90, 50), FEW, 0.5, True, id="few"),
+        pytest.param(busy(90, 14, 90, 50), FEW + 1, 0.5, False, id="not few"),
+        pytest.param(busy(90, 14, 90, 50), 3 * FEW, 3.0, True, id="few for a long window"),
+        pytest.param(busy(90, 14, 90, 50), 3 * FEW + 1, 3.0, False, id="not few for a long window"),
     ],
 )
 def test_when_it_is_calm(position: WatchPosition, news: int, windows: float, is_calm: bool) -> None:
@@ -64,7 +64,7 @@ def test_when_it_is_calm(position: WatchPosition, news: int, windows: float, is_
 
 def test_windows_that_repeat_nothing_are_longer() -> None:
     assert 5 <= calm(10, 14).window_seconds(6.0) <= 6
-    assert 25 <= hurried(90, 14, 90, 50).window_seconds(6.0) <= 6 * LONGER
+    assert 25 <= busy(90, 14, 90, 50).window_seconds(6.0) <= 6 * LONGER
     assert calm(10, 14).window_seconds(0.2) == 1, "the server takes whole seconds only"
 
 
@@ -74,7 +74,7 @@ def test_windows_that_repeat_nothing_are_longer() -> None:
         pytest.param(calm(10, 90, MANY + 1), 3, True, id="many events of few objects"),
         pytest.param(calm(10, 90, MANY + 1), MANY + 1, False, id="as many objects"),
         pytest.param(calm(10, 90, MANY), 3, False, id="not many events"),
-        pytest.param(hurried(90, 14, 90, 50), 3, False, id="nothing is repeated now"),
+        pytest.param(busy(90, 14, 90, 50), 3, False, id="nothing is repeated now"),
     ],
 )
 def test_when_a_list_is_less(position: WatchPosition, objects: int, should_relist: bool) -> None:
