@@ -100,7 +100,7 @@ class Reconciler:
         view = await self._status_builder.view(context)
         held_seconds = await self._status_writer.write(context.resource, view)
         context.applied.raise_error()
-        return _sooner(held_seconds, view.scaling_seconds, _look_again_seconds(view, self._inspector))
+        return _sooner(held_seconds, view.scaling.look_again_seconds, _look_again_seconds(view, self._inspector))
 
     async def _forget(self, name: Name) -> None:
         """Drop what is kept for a resource that is gone."""

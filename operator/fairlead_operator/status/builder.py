@@ -4,7 +4,7 @@ Once a version serves, Ready follows whether the Deployments are available, and 
 A rollout that makes progress is healthy: to read pods for each of its steps would cost more than all the rest.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,7 +22,7 @@ from fairlead_operator.plan import Plan, Stage
 from fairlead_operator.reconcile import classes, rollout_gate
 from fairlead_operator.reconcile.applier import Applier
 from fairlead_operator.reconcile.context import PassContext, annotation, owned
-from fairlead_operator.status.conditions import View, Workload, condition_detail
+from fairlead_operator.status.conditions import Scaling, View, Workload, condition_detail
 from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 
@@ -50,7 +50,7 @@ class StatusBuilder:
         live = {ref: child for ref, child in self._cache.of(context.owner).items() if ref not in context.pruned}
         own = owned(live, context.uid)
         refused = context.prepared.refused
-        scaling_fault, scaling_seconds = autoscaling.assess(live, own, context.previous, now=self._now())
+        planned = (each.ref for each in context.desired())
         rolled = refused is None and not context.held and self.rolled_out(context)
         was_serving = context.previous.get("serving")
         serving = {"generation": context.plan.generation, "runtimeHash": context.plan.runtime_hash}
@@ -60,19 +60,14 @@ class StatusBuilder:
             url=context.plan.url,
             stalled=refused or _not_applied(context) or context.provisioning.stalled,
             pending=self._pending(context, rolled=rolled, settled=was_serving == serving),
-            provision=context.provisioning.status if refused is None else context.previous.get("provision"),
-            provision_cause=context.provisioning.cause
-            if refused is None
-            else condition_detail(context.previous, "Provisioned"),
+            provision=context.previous.get("provision") if refused else context.provisioning.status,
+            provision_cause=_provision_cause(context),
             bindings=context.provisioning.bindings or _bindings(context),
             children=_children(own),
-            contract=next((ref.name for ref in sorted(own) if _is_contract(ref)), ""),
+            contract=_contract(own),
             api=_workload(context, own, "api"),
             worker=_workload(context, own, "worker"),
-            scaled=autoscaling.is_scaled(each.ref for each in context.desired()),
-            scaling_fault=scaling_fault,
-            scaling_seconds=scaling_seconds,
-            scaling_note=_scaling_note(context.plan),
+            scaling=self._scaling(live, own, context.previous, planned=planned, note=_scaling_note(context.plan)),
             left_out=tuple(each.message for each in context.plan.left_out if not each.feature.startswith("scaling")),
             embedded=context.prepared.embedded,
             serving=serving if rolled else was_serving,
@@ -127,12 +122,23 @@ class StatusBuilder:
         selector = f"{names.LABEL_APISVC}={owner[1]},{LABEL_COMPONENT}={component}"
         return await self._inspector.deployment(ref, rollout, namespace=owner[0], selector=selector)
 
+    def _scaling(
+        self,
+        live: Mapping[Ref, CachedChild],
+        own: Mapping[Ref, CachedChild],
+        previous: Mapping[str, Any],
+        *,
+        planned: Iterable[Ref],
+        note: ConditionDetail | None = None,
+    ) -> Scaling:
+        fault, look_again_seconds = autoscaling.assess(live, own, previous, now=self._now())
+        return Scaling(autoscaling.is_scaled(planned), fault, look_again_seconds, note)
+
     def unplanned(self, resource: Manifest, detail: ConditionDetail) -> View:
         """The view when there is no plan: what runs goes on, and the status keeps what it says of it."""
         previous = resource.get("status", {})
         live = self._cache.of(name_of(resource))
         own = owned(live, resource["metadata"]["uid"])
-        scaling_fault, scaling_seconds = autoscaling.assess(live, own, previous, now=self._now())
         is_of_class = detail.reason == Reason.INVALID_CLASS and _serves_as_asked(resource)
         return View(
             generation=resource["metadata"]["generation"],
@@ -144,12 +150,10 @@ class StatusBuilder:
             provision_cause=condition_detail(previous, "Provisioned"),
             bindings=list(previous.get("bindings", ())),
             children=_children(own),
-            contract=next((ref.name for ref in sorted(own) if _is_contract(ref)), ""),
+            contract=_contract(own),
             api=Workload(planned=True, rollout=_rollout(own, "api")),
             worker=Workload(planned=_rollout(own, "worker") is not None, rollout=_rollout(own, "worker")),
-            scaled=autoscaling.is_scaled(own),
-            scaling_fault=scaling_fault,
-            scaling_seconds=scaling_seconds,
+            scaling=self._scaling(live, own, previous, planned=own),
             embedded=condition_detail(previous, "NotForProduction") is not None,
             serving=previous.get("serving"),
             image=previous.get("runtimeVersion", ""),
@@ -202,8 +206,15 @@ def _bindings(context: PassContext) -> list[dict[str, Any]]:
     return listed(context.plan.bindings, "Ready")
 
 
-def _is_contract(ref: Ref) -> bool:
-    return ref.kind == kinds.CONFIG_MAP.name and ref.name.endswith("-contract")
+def _provision_cause(context: PassContext) -> ConditionDetail | None:
+    refused = context.prepared.refused
+    return condition_detail(context.previous, "Provisioned") if refused else context.provisioning.cause
+
+
+def _contract(own: Collection[Ref]) -> str:
+    """The ConfigMap with the published contract, or empty."""
+    config_maps = (ref.name for ref in sorted(own) if ref.kind == kinds.CONFIG_MAP.name)
+    return next((name for name in config_maps if name.endswith("-contract")), "")
 
 
 def _written(context: PassContext, component: str) -> bool:

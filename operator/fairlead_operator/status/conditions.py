@@ -26,13 +26,25 @@ class Workload:
     cause: ConditionDetail | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """The autoscalers of the resource: whether it has any, their fault, and what is not as requested.
+
+    After `look_again_seconds` there may be a fault, without any event.
+    """
+
+    planned: bool = False
+    fault: str = ""
+    look_again_seconds: float | None = None
+    note: ConditionDetail | None = None
+
+
 @dataclass(frozen=True)
 class View:
     """Everything that the status is made from. `stalled` waits for a person, `pending` for the cluster.
 
-    `provision_cause` is what there is to say of the provision Job beside its state. `scaled`: it has autoscalers.
+    `provision_cause` is what there is to say of the provision Job beside its state.
     `class_fault`: nothing can be changed in its class, but what it asks for was applied before and serves.
-    After `scaling_seconds` there may be a `scaling_fault`, without any event.
     """
 
     generation: int
@@ -49,10 +61,7 @@ class View:
     contract: str = ""
     api: Workload = Workload()
     worker: Workload = Workload()
-    scaled: bool = False
-    scaling_fault: str = ""
-    scaling_seconds: float | None = None
-    scaling_note: ConditionDetail | None = None
+    scaling: Scaling = Scaling()
     left_out: tuple[str, ...] = ()
     embedded: bool = False
     serving: Status | None = None
@@ -183,11 +192,11 @@ def _available(workload: Workload, name: str) -> tuple[str, ConditionDetail]:
 
 
 def _autoscaling(view: View) -> tuple[str, ConditionDetail]:
-    if view.scaling_fault:
-        return "False", ConditionDetail(Reason.SCALER_FAILED, view.scaling_fault)
-    if view.scaling_note:
-        return "True", view.scaling_note
-    return "True", ConditionDetail(Reason.SCALING, "") if view.scaled else NOT_CONFIGURED
+    if view.scaling.fault:
+        return "False", ConditionDetail(Reason.SCALER_FAILED, view.scaling.fault)
+    if view.scaling.note:
+        return "True", view.scaling.note
+    return "True", ConditionDetail(Reason.SCALING, "") if view.scaling.planned else NOT_CONFIGURED
 
 
 def _waiting() -> ConditionDetail:

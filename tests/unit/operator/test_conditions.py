@@ -6,7 +6,16 @@ from typing import Any
 import pytest
 
 from fairlead_operator.diagnosis.workload_state import Rollout
-from fairlead_operator.status.conditions import View, Workload, assess, condition_detail, progresses, step, transitions
+from fairlead_operator.status.conditions import (
+    Scaling,
+    View,
+    Workload,
+    assess,
+    condition_detail,
+    progresses,
+    step,
+    transitions,
+)
 from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 from ...kstatus import kstatus_check, reading
@@ -21,7 +30,7 @@ WELL = View(
     api=Workload(True, SERVES),
     serving={"generation": 3, "runtimeHash": "a"},
     image="image:1",
-    scaled=True,
+    scaling=Scaling(planned=True),
 )
 ROLLING = replace(WELL, pending=ConditionDetail(Reason.ROLLING_OUT, "not yet"), api=Workload(True))
 CASES: dict[str, tuple[View, str, str, str]] = {
