@@ -74,6 +74,14 @@ class Client:
         body = _with_metadata(manifest, resourceVersion="1")
         return await self._apply(kind, body, force=False)
 
+    async def create_or_get(self, kind: Kind, manifest: Manifest) -> tuple[Manifest | None, bool]:
+        """The new object, and True; else the object that has its name, or None if it is gone by now, and False."""
+        metadata = manifest["metadata"]
+        try:
+            return await self.apply_new(kind, manifest), True
+        except Conflict:
+            return await self.get(kind, namespace=metadata["namespace"], name=metadata["name"]), False
+
     async def apply_known(self, kind: Kind, manifest: Manifest, *, uid: str) -> Manifest:
         """Apply to the object of that uid. Conflict or Invalid when another object has the name by now."""
         return await self._apply(kind, _with_metadata(manifest, uid=uid), force=True)

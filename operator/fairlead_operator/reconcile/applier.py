@@ -19,7 +19,6 @@ from fairlead_operator.drift.desired import DesiredChild, holds
 from fairlead_operator.drift.fresh_read import confirm, confirm_create
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import (
-    Conflict,
     Forbidden,
     Invalid,
     NotLeading,
@@ -177,12 +176,14 @@ class Applier:
         self, owner: Name, uid: str, desired: DesiredChild, child: CachedChild | None, *, force: bool
     ) -> Outcome:
         if child is None:
-            if await self._create(owner, desired):
-                return Outcome.WRITTEN
-            # Its label may be gone, so that no watch shows it. What it holds is not what we applied just now.
-            live = await self._client.get(desired.kind, namespace=owner[0], name=desired.ref.name)
+            manifest = desired.manifest
+            live, is_new = await self._client.create_or_get(desired.kind, manifest)
             if live is None:
                 return Outcome.WAITING
+            if is_new:
+                self._learn(owner, desired, manifest, live)
+                return Outcome.WRITTEN
+            # Its label may be gone, so that no watch shows it. What it holds is not what we applied just now.
             child = CachedChild.read(live, OF_KIND.get(desired.ref.kind))
         if child.owner_uid != uid:
             # The last ApiService of this name may be gone: then the garbage collector is about to delete its child.
@@ -195,15 +196,6 @@ class Applier:
         manifest = desired.manifest
         self._learn(owner, desired, manifest, await self._client.apply_known(desired.kind, manifest, uid=child.uid))
         return Outcome.WRITTEN
-
-    async def _create(self, owner: Name, desired: DesiredChild) -> bool:
-        """Create a child; False when an object of its name is there."""
-        manifest = desired.manifest
-        try:
-            self._learn(owner, desired, manifest, await self._client.apply_new(desired.kind, manifest))
-        except Conflict:
-            return False
-        return True
 
     def _learn(self, owner: Name, desired: DesiredChild, manifest: Manifest, answer: Manifest) -> None:
         """Store the server's answer. What it made of the intent is what drift is measured against.

@@ -20,7 +20,7 @@ from fairlead_operator.diagnosis.workload_state import OF_KIND
 from fairlead_operator.drift import desired
 from fairlead_operator.drift.fresh_read import confirm
 from fairlead_operator.drift.inventory import Ref
-from fairlead_operator.errors import Conflict, Forbidden, Invalid, Refused, Terminating
+from fairlead_operator.errors import Forbidden, Invalid, Outdated, Refused, Terminating
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
 from fairlead_operator.manifests import Manifest
@@ -124,17 +124,12 @@ class Teardown:
 
     async def _create(self, owner: Name, manifest: Manifest) -> CachedChild | None:
         """The object, new or existing; None when it is an unowned object."""
-        kind, name = kinds.of(manifest), manifest["metadata"]["name"]
-        try:
-            answer = await self._client.apply_new(kind, manifest)
-        except Conflict:
-            live = await self._client.get(kind, namespace=owner[0], name=name)
-            if live is None:
-                raise
-            if live["metadata"].get("labels", {}).get(names.LABEL_APISVC) != owner[1]:
-                return None
-            answer = live
-        return self._learn(owner, manifest, answer)
+        live, is_new = await self._client.create_or_get(kinds.of(manifest), manifest)
+        if live is None:
+            raise Outdated(f"{Ref.of(manifest)} was there, and is gone")
+        if not is_new and live["metadata"].get("labels", {}).get(names.LABEL_APISVC) != owner[1]:
+            return None
+        return self._learn(owner, manifest, live)
 
     def _learn(self, owner: Name, manifest: Manifest, answer: Manifest) -> CachedChild:
         kind = kinds.of(manifest)
