@@ -22,6 +22,7 @@ from .thorough import Share, third_of_commit
 settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("patient")
 
+MANY_OBJECTS = 20_000
 SHARE = pytest.StashKey[Share]()
 
 
@@ -68,6 +69,8 @@ def _collected() -> Iterator[None]:
     """Free everything at the end, after all other fixtures of the test: they are set up later."""
     yield
     gc.collect()
+    if len(gc.get_objects(generation=2)) > MANY_OBJECTS:
+        gc.freeze()  # modules that a test imported, most often: they would make each later collection slow
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -2,7 +2,6 @@
 
 import importlib
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -24,11 +23,9 @@ log = logging.getLogger(__name__)
 
 
 @pytest.fixture
-def catalogue(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
+def catalogue(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     monkeypatch.syspath_prepend(ROOT / "scripts")
-    module = importlib.import_module("catalogue")
-    yield module
-    module.sources.cache_clear()  # its trees would make every later collection of garbage slow
+    return importlib.import_module("catalogue")
 
 
 @pytest.fixture

@@ -4,8 +4,9 @@ import re
 from pathlib import Path
 
 import pytest
-from fairlead_contract.field_reference import anchor
 from tests.pages import Table, pieces
+
+from fairlead_contract.crd.field_reference import anchor
 
 ROOT = Path(__file__).parents[3]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "tests").rglob("README.md")])
