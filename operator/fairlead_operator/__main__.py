@@ -9,7 +9,7 @@ from pathlib import Path
 import uvloop
 
 from fairlead_operator import logs
-from fairlead_operator.cache.store import CachedResource
+from fairlead_operator.cache.records import CachedResource
 from fairlead_operator.controller.manager import Operator
 from fairlead_operator.controller.supervisor import supervise
 from fairlead_operator.reconcile import class_file

@@ -6,7 +6,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from fairlead_operator.cache.store import CachedChild, CachedResource, Name, Store
+from fairlead_operator.cache.records import CachedChild, CachedResource, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds

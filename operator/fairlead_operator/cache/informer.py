@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
 from fairlead_operator.cache.liveness import Pulse
-from fairlead_operator.cache.store import Name, R, Store, name_of
+from fairlead_operator.cache.records import Name, name_of
+from fairlead_operator.cache.store import R, Store
 from fairlead_operator.cache.watch_windows import WatchPosition
 from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Unreachable
 from fairlead_operator.kube.client import Client

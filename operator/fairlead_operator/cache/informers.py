@@ -12,7 +12,8 @@ from fairlead_contract import names
 from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.informer import Informer, Turn
 from fairlead_operator.cache.liveness import Contact, Pulse
-from fairlead_operator.cache.store import CachedChild, Store, name_of
+from fairlead_operator.cache.records import CachedChild, name_of
+from fairlead_operator.cache.store import Store
 from fairlead_operator.diagnosis.workload_state import OF_KIND
 from fairlead_operator.front.arrivals import Arrivals, Seen
 from fairlead_operator.kube import kinds

@@ -12,7 +12,8 @@ from aiohttp import web
 from fairlead_operator.cache.cache import Children, ClusterCache
 from fairlead_operator.cache.informers import Informers
 from fairlead_operator.cache.liveness import Contact, Pulse
-from fairlead_operator.cache.store import CachedChild, CachedResource, Name, Store
+from fairlead_operator.cache.records import CachedChild, CachedResource, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.controller import health
 from fairlead_operator.controller.leader_election import Election, LeaseOptions
 from fairlead_operator.controller.metrics import Metrics

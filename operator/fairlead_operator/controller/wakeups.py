@@ -7,7 +7,7 @@ that may go by itself (later, or never), and nothing differs that a pass reads (
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from fairlead_operator.cache.store import CachedChild
+from fairlead_operator.cache.records import CachedChild
 from fairlead_operator.diagnosis import autoscaling
 from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout, Scaler
 from fairlead_operator.status.writer import DETAIL_SECONDS

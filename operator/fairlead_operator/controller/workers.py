@@ -10,7 +10,7 @@ import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 
-from fairlead_operator.cache.store import Name
+from fairlead_operator.cache.records import Name
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.controller.workqueue import WorkQueue
 from fairlead_operator.errors import NotLeading, OperatorError, Refused

@@ -8,7 +8,7 @@ gives the HorizontalPodAutoscaler that it makes the labels of the ScaledObject, 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from fairlead_operator.cache.store import CachedChild
+from fairlead_operator.cache.records import CachedChild
 from fairlead_operator.diagnosis.times import seconds_between
 from fairlead_operator.diagnosis.workload_state import Rollout, Scaler
 from fairlead_operator.drift.inventory import Ref

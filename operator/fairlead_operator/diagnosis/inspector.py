@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import CachedChild
+from fairlead_operator.cache.records import CachedChild
 from fairlead_operator.diagnosis import causes
 from fairlead_operator.diagnosis.times import seconds_between
 from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout

@@ -8,7 +8,7 @@ known version.
 """
 
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import CachedResource, Name
+from fairlead_operator.cache.records import CachedResource, Name
 from fairlead_operator.errors import Outdated
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client

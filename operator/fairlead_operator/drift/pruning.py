@@ -6,7 +6,7 @@ For the operator, before it deletes, and for `fairlead plan`. ReplicaSets are re
 from collections.abc import Collection
 
 from fairlead_contract import names
-from fairlead_operator.cache.store import Name
+from fairlead_operator.cache.records import Name
 from fairlead_operator.drift import inventory
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds

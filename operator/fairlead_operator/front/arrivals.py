@@ -12,7 +12,8 @@ from typing import Any
 
 import orjson
 
-from fairlead_operator.cache.store import CachedResource, Name, Store
+from fairlead_operator.cache.records import CachedResource, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.kube.decoding import event_header, version_in
 from fairlead_operator.kube.kinds import Kind
 

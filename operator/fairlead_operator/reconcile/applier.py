@@ -13,7 +13,7 @@ from enum import Enum, auto
 from operator import itemgetter
 
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import CachedChild, Name
+from fairlead_operator.cache.records import CachedChild, Name
 from fairlead_operator.diagnosis.workload_state import OF_KIND
 from fairlead_operator.drift.desired import DesiredChild, holds
 from fairlead_operator.drift.fresh_read import confirm, confirm_create

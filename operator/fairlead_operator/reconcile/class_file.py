@@ -10,7 +10,7 @@ import yaml
 
 from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_contract.validation.rules import check
-from fairlead_operator.cache.store import CachedResource
+from fairlead_operator.cache.records import CachedResource
 
 VERSION = "1"
 

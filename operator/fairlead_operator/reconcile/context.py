@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator.cache.store import CachedChild, Name, name_of
+from fairlead_operator.cache.records import CachedChild, Name, name_of
 from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.manifests import Manifest

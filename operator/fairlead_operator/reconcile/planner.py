@@ -17,7 +17,7 @@ from fairlead_contract.validation.consistency import api_findings
 from fairlead_contract.validation.findings import Severity
 from fairlead_contract.validation.rules import check
 from fairlead_operator import plan
-from fairlead_operator.cache.store import Name, name_of
+from fairlead_operator.cache.records import Name, name_of
 from fairlead_operator.drift.desired import DesiredChild, Manifests
 from fairlead_operator.kube.decoding import depth
 from fairlead_operator.manifests import ReadOnlyManifest

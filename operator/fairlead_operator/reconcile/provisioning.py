@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator.cache.store import CachedChild, Name
+from fairlead_operator.cache.records import CachedChild, Name
 from fairlead_operator.diagnosis import causes
 from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.diagnosis.job_result import listed, parse

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from fairlead_contract import names
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import CachedChild, Name, name_of
+from fairlead_operator.cache.records import CachedChild, Name, name_of
 from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.drift import inventory, pruning
 from fairlead_operator.drift.desired import DesiredChild

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any
 
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import Name
+from fairlead_operator.cache.records import Name
 from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.manifests import ReadOnlyManifest
 from fairlead_operator.status.reasons import ConditionDetail, Reason

@@ -13,7 +13,7 @@ from typing import Any
 
 from fairlead_contract import names
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import CachedChild, Name
+from fairlead_operator.cache.records import CachedChild, Name
 from fairlead_operator.diagnosis import causes
 from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.diagnosis.workload_state import OF_KIND

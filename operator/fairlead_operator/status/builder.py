@@ -10,7 +10,7 @@ from typing import Any
 
 from fairlead_contract import names
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import CachedChild, Name, name_of
+from fairlead_operator.cache.records import CachedChild, Name, name_of
 from fairlead_operator.diagnosis import autoscaling
 from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.diagnosis.job_result import listed

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import Name, name_of
+from fairlead_operator.cache.records import Name, name_of
 from fairlead_operator.drift.fresh_read import confirm
 from fairlead_operator.errors import Invalid, OperatorError
 from fairlead_operator.kube import kinds

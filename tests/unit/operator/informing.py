@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from fairlead_operator.cache.informer import Informer
 from fairlead_operator.cache.liveness import Contact, Pulse
-from fairlead_operator.cache.store import CachedChild, Name, Store
+from fairlead_operator.cache.records import CachedChild, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.errors import OperatorError, Unreachable
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client

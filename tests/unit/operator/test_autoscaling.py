@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.cache.store import CachedChild
+from fairlead_operator.cache.records import CachedChild
 from fairlead_operator.diagnosis.autoscaling import assess, news_seconds
 from fairlead_operator.diagnosis.workload_state import Rollout, Scaler
 from fairlead_operator.drift.inventory import Ref

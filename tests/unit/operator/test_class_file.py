@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead_operator.cache.store import CachedResource
+from fairlead_operator.cache.records import CachedResource
 from fairlead_operator.reconcile import class_file, classes
 
 CLASS = """

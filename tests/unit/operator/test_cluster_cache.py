@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from fairlead_operator.cache.cache import MANY_JOBS, MANY_ROLLOUTS, ClusterCache
-from fairlead_operator.cache.store import CachedChild
+from fairlead_operator.cache.records import CachedChild
 from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds

@@ -4,7 +4,7 @@ import pytest
 from aiohttp import web
 
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import CachedChild, CachedResource
+from fairlead_operator.cache.records import CachedChild, CachedResource
 from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.errors import Outdated
 from fairlead_operator.kube import kinds

@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 
 from fairlead_operator.cache.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS
-from fairlead_operator.cache.store import CachedChild, Store
+from fairlead_operator.cache.records import CachedChild
+from fairlead_operator.cache.store import Store
 from fairlead_operator.cache.watch_windows import FEW, MANY
 from fairlead_operator.errors import OperatorError, Unreachable
 

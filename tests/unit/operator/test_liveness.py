@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from fairlead_operator.cache.store import CachedChild, Name, Store
+from fairlead_operator.cache.records import CachedChild, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Unreachable
 from fairlead_operator.kube.client import Client
 from fairlead_operator.kube.kinds import Kind

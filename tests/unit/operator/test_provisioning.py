@@ -8,7 +8,7 @@ import pytest
 from aiohttp import web
 
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import CachedChild
+from fairlead_operator.cache.records import CachedChild
 from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.diagnosis.job_result import MOST_BINDINGS, failure_message, parse
 from fairlead_operator.diagnosis.workload_state import JobEnd

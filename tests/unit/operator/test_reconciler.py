@@ -6,7 +6,8 @@ import pytest
 from aiohttp import web
 
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import CachedResource, Name, Store
+from fairlead_operator.cache.records import CachedResource, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.plan import Capabilities
 from fairlead_operator.reconcile.planner import Planner
 from fairlead_operator.reconcile.reconciler import Reconciler

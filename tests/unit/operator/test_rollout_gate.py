@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import CachedChild, CachedResource, Name
+from fairlead_operator.cache.records import CachedChild, CachedResource, Name
 from fairlead_operator.diagnosis.workload_state import Rollout
 from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.kube import kinds

@@ -9,7 +9,7 @@ import pytest_asyncio
 from aiohttp import web
 
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.store import CachedResource
+from fairlead_operator.cache.records import CachedResource
 from fairlead_operator.errors import ApiError, Outdated
 from fairlead_operator.kube.client import Client
 from fairlead_operator.status.conditions import View

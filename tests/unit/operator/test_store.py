@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from fairlead_operator.cache.store import Name, Store
+from fairlead_operator.cache.records import Name
+from fairlead_operator.cache.store import Store
 
 A: Name = ("shop", "a")
 OWNER: Name = ("shop", "orders")

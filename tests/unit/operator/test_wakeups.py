@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from fairlead_operator.cache.store import CachedChild
+from fairlead_operator.cache.records import CachedChild
 from fairlead_operator.controller.wakeups import Wakeup, frees_rollout, wakeup
 from fairlead_operator.diagnosis.autoscaling import PATIENCE_SECONDS
 from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout, Scaler

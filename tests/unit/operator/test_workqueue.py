@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from fairlead_operator.cache.store import Name
+from fairlead_operator.cache.records import Name
 from fairlead_operator.controller.workqueue import BACKOFF_MAX_SECONDS, Priority, Schedule, WorkQueue
 
 A, B, C = ("shop", "a"), ("shop", "b"), ("shop", "c")

@@ -12,7 +12,8 @@ import kopf
 import orjson
 from aiohttp import web
 
-from fairlead_operator.cache.store import CachedResource, Name, Store
+from fairlead_operator.cache.records import CachedResource, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.front import Front
 from fairlead_operator.front.pacing import Pacing

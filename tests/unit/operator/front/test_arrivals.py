@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from fairlead_operator.cache.store import CachedResource, Name, Store
+from fairlead_operator.cache.records import CachedResource, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.front import arrivals as module
 from fairlead_operator.front.arrivals import Arrivals, Seen
 from fairlead_operator.kube import kinds

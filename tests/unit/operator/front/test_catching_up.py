@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
-from fairlead_operator.cache.store import CachedResource, Store
+from fairlead_operator.cache.records import CachedResource
+from fairlead_operator.cache.store import Store
 from fairlead_operator.front.arrivals import Arrivals, Seen
 from fairlead_operator.front.catching_up import CatchingUp
 from fairlead_operator.front.front import Front
