@@ -207,7 +207,7 @@ def _fault(manifest: ReadOnlyManifest) -> str:
 def _first(error: ValidationError) -> str:
     first = error.errors(include_url=False, include_input=False)[0]
     path = ".".join(str(part) for part in first["loc"])
-    return f"{path}: {first['msg']}; mend it, or upgrade the operator if the field is new"
+    return f"{path}: {first['msg']}; correct it, or upgrade the operator if the field is new"
 
 
 def _defect(error: Exception) -> str:

@@ -152,7 +152,7 @@ class Provisioner:
         if end.state == "Succeeded" and result is None:
             return await self._without_result(run)
         failure = causes.failure(
-            run.ref, end, pods, reported=run.reported, reason=Reason.PROVISION_FAILED, remedy=f"mend it and {REMEDY}"
+            run.ref, end, pods, reported=run.reported, reason=Reason.PROVISION_FAILED, remedy=f"correct it and {REMEDY}"
         )
         return _failed(run.status, result or listed(run.request.bindings, "Failed"), failure)
 

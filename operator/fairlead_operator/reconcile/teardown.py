@@ -145,5 +145,5 @@ class Teardown:
         self, owner: Name, ref: Ref, job: CachedChild, reported: ConditionDetail | None
     ) -> ConditionDetail:
         pods = await self._inspector.pods_of_job(job, namespace=owner[0])
-        remedy = f"mend it and delete the Job to try again, or set {names.ANNOTATION_SKIP_TEARDOWN}"
+        remedy = f"correct it and delete the Job to try again, or set {names.ANNOTATION_SKIP_TEARDOWN}"
         return causes.failure(ref, job.facts, pods, reported=reported, reason=Reason.TEARDOWN_FAILED, remedy=remedy)

@@ -173,7 +173,7 @@ def _not_applied(context: PassContext) -> ConditionDetail | None:
     if detail is None or detail.reason != Reason.REFUSED or not context.applied.is_final:
         return detail
     or_class = "" if class_name == classes.BUILT_IN else f", or its class {class_name}"
-    return ConditionDetail(Reason.REFUSED, f"{detail.message}; mend the ApiService{or_class}")
+    return ConditionDetail(Reason.REFUSED, f"{detail.message}; correct the ApiService{or_class}")
 
 
 def _children(own: Mapping[Ref, CachedChild]) -> list[dict[str, Any]]:
