@@ -246,9 +246,8 @@ async def test_when_its_time_is_over_what_the_job_waited_for_is_reported_though_
     for _ in range(2):
         found = await stage.advance(LATE)
         assert found.stalled is not None
-        text = "Job orders-provision-abc failed: Secret shop-db is missing (DeadlineExceeded: too long); "
-            "correct it and set"
-        assert found.stalled.message.startswith(text)
+        text = "orders-provision-abc failed: Secret shop-db is missing (DeadlineExceeded: too long); correct it and set"
+        assert found.stalled.message.startswith(f"Job {text}")
         assert provisioned(stage) == ("False", "ProvisionFailed", found.stalled.message)
 
 
