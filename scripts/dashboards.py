@@ -175,7 +175,7 @@ OPERATORS: Rows = {
             "Silence of watches",
             "s",
             {"{{kind}}": "max by (kind) (fairlead_operator_watch_silence_seconds{})"},
-            "Seconds since the API server last told of a kind, or that nothing is new; it is asked every few seconds.",
+            "Seconds since the API server last sent news of a kind, or that there is none.",
         ),
     ),
 }

@@ -10,8 +10,8 @@ from bench.errors import Failed
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
 from fairlead_operator.plan import Capabilities, Stage
-from fairlead_operator.reconcile.planner import Preparer
-from fairlead_operator.status.reasons import Trouble
+from fairlead_operator.reconcile.planner import Planner
+from fairlead_operator.status.reasons import ConditionDetail
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "orders.yaml"
 NAMESPACES = 5
@@ -42,11 +42,11 @@ def namespaces() -> list[Manifest]:
 
 def children(live: Manifest) -> Iterator[Manifest]:
     """Everything that a live ApiService is to have, in the order of the plan."""
-    prepared = Preparer(image=IMAGE).prepare(live, {}, ALL_KINDS)
-    if isinstance(prepared, Trouble):
+    prepared = Planner(image=IMAGE).prepare(live, {}, ALL_KINDS)
+    if isinstance(prepared, ConditionDetail):
         raise Failed(f"scale: {prepared.message}")
     for stage in Stage:
-        for wanted in prepared.wanted[stage]:
+        for wanted in prepared.desired[stage]:
             yield wanted.manifest
 
 

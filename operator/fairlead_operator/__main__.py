@@ -9,7 +9,7 @@ from pathlib import Path
 import uvloop
 
 from fairlead_operator import logs
-from fairlead_operator.cache.store import Whole
+from fairlead_operator.cache.records import CachedResource
 from fairlead_operator.controller.manager import Operator
 from fairlead_operator.controller.supervisor import supervise
 from fairlead_operator.reconcile import class_file
@@ -23,7 +23,7 @@ YOUNG_OBJECTS = 20_000
 def main() -> None:
     """Exit with 2, and the reason on standard error, when a setting or the class file cannot be read."""
     try:
-        settings, only_class = _given()
+        settings, only_class = _configuration()
     except ValueError as error:
         sys.stderr.write(f"fairlead-operator: {error}\n")
         sys.exit(2)
@@ -38,7 +38,7 @@ def main() -> None:
     uvloop.run(supervise(run))
 
 
-def _given() -> tuple[Settings, Whole | None]:
+def _configuration() -> tuple[Settings, CachedResource | None]:
     """All that is read once, before anything runs; ValueError names the variable."""
     settings = Settings.from_environment()
     logs.configure(settings.log_level)

@@ -2,15 +2,15 @@
 
     OperatorError
       Unreachable        no answer: refused, reset, or out of time
-      Outdated           a write was about to be sent for what is known of a resource only from the past
-      Refused            the API server does not take children as they are
-      NotLeading         a write was about to be sent by a replica that does not hold the lease
+      Outdated           a write was stopped: it was based on an old version of the resource
+      Refused            the API server refuses children
+      NotLeading         a write was stopped: this replica does not hold the lease
       ApiError           the server answered with an error
         NotFound, Conflict, Gone, Invalid, Unauthorized
-        Forbidden        somebody's rule refuses, who may change it at any time
+        Forbidden        a rule of RBAC, admission or quota refuses; it may change at any time
           Terminating    the namespace is being deleted and takes nothing new
 
-Foreign exceptions are converted once, in `cluster.client`.
+Foreign exceptions are converted once, in `kube.client`.
 """
 
 
@@ -27,7 +27,7 @@ class Outdated(OperatorError):
 
 
 class Refused(OperatorError):
-    """The API server refuses children, as the status tells; the text names them.
+    """The API server refuses children; the status says why, and the text names them.
 
     `is_final`: it refuses them for what they are, so that nothing changes before they do.
     """
@@ -57,7 +57,7 @@ class NotFound(ApiError):
 
 
 class Conflict(ApiError):
-    """409: a stranger holds the name, the object changed, or it has another uid."""
+    """409: an unowned object has the name, the object changed, or it has another uid."""
 
 
 class Gone(ApiError):

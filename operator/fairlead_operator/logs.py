@@ -1,4 +1,4 @@
-"""JSON logs, one object a line; whatever is said during a pass carries the resource's name."""
+"""JSON logs, one object a line; every line of a pass carries the resource's name."""
 
 import datetime
 import logging

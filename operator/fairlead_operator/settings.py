@@ -1,7 +1,7 @@
-"""What the operator is told by its environment, read once.
+"""The operator's settings, read once from environment variables.
 
 Every variable is `FAIRLEAD_` and the field's name in capitals. A value that is out of its range is an error that names
-the variable, and so is a variable that no part of the project reads: a slip of the pen must not pass in silence.
+the variable, and so is a variable that no part of the project reads: a misspelt name must not be ignored.
 """
 
 import difflib
@@ -51,7 +51,7 @@ class Settings:
     lease_name: str = _like("fairlead-operator", rf"{_LABEL}(\.{_LABEL})*", "the name of a Lease")
     lease_seconds: float = _within(15.0, 1, 600)
     lease_renew_seconds: float = _within(10.0, 0.5, 600)
-    # What is asked more rarely than so would seem silent: see `health`.
+    # With longer pauses the Lease would look silent: see `health`.
     lease_retry_seconds: float = _within(2.0, 0.1, 60)
     identity: str = field(default_factory=socket.gethostname, metadata={"pattern": (r".*\S.*", "a name")})
     workers: int = _within(16, 1, 256)
@@ -67,16 +67,16 @@ class Settings:
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "Settings":
         """The settings; ValueError names every variable that cannot be used, and what to set."""
-        given: dict[str, Any] = {}
+        values: dict[str, Any] = {}
         faults = list(_unknown(environment))
         for each in fields(cls):
             variable = _variable(each.name)
             if variable in environment:
                 try:
-                    given[each.name] = _read(variable, environment[variable], each.type, each.metadata)
+                    values[each.name] = _read(variable, environment[variable], each.type, each.metadata)
                 except ValueError as error:
                     faults.append(str(error))
-        settings = cls(**given)
+        settings = cls(**values)
         faults += [] if faults else _contradictions(settings)
         if faults:
             raise ValueError("; ".join(faults))
@@ -119,7 +119,7 @@ def _read(variable: str, text: str, kind: Any, metadata: Mapping[str, Any]) -> s
 
 
 def _contradictions(settings: Settings) -> list[str]:
-    """What does not go together: who leads has to renew, and to try again, well before the lease is over."""
+    """Values that contradict each other: a leader has to renew, and to try again, well before its lease ends."""
     values = {_variable(name): value for name, value in vars(settings).items()}
     shorter = (
         ("FAIRLEAD_LEASE_RETRY_SECONDS", "FAIRLEAD_LEASE_RENEW_SECONDS"),

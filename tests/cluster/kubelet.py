@@ -57,8 +57,8 @@ class Kubelet:
                 }
                 path = self._client.path("v1", "Pod", namespace=namespace, name=name)
                 self._client.request("POST", f"{path}/binding", body=binding)
-        mine = {"fieldSelector": f"spec.nodeName={self.node['metadata']['name']}"}
-        return self._client.list("v1", "Pod", namespace=namespace, **mine)
+        owned = {"fieldSelector": f"spec.nodeName={self.node['metadata']['name']}"}
+        return self._client.list("v1", "Pod", namespace=namespace, **owned)
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         kubelet = self

@@ -329,7 +329,7 @@ def test_kubectl_get_shows_the_columns_of_the_definition(
     assert set(wide) == {"NAME", *(column["name"].upper() for column in columns)}
 
 
-def test_kubectl_explain_tells_what_a_field_is(tools: dict[str, Path], cluster: Cluster) -> None:
+def test_kubectl_explain_describes_a_field(tools: dict[str, Path], cluster: Cluster) -> None:
     schema = yaml.safe_load((ROOT / "crds" / "fairlead.dev_apisvcs.yaml").read_text())
     spec = schema["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
     told = kubectl(tools, cluster, "explain", "apisvc.spec.datastore")

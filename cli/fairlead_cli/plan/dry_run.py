@@ -16,7 +16,7 @@ from fairlead_cli.plan.comparison import differences
 from fairlead_contract import names
 from fairlead_contract.spec.metadata import API_VERSION
 from fairlead_operator.drift import desired, pruning
-from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
 from fairlead_operator.kube import kinds
@@ -25,8 +25,8 @@ from fairlead_operator.kube.discovery import optional_kinds, serves
 from fairlead_operator.kube.kinds import Kind
 from fairlead_operator.plan import RUNBOOKS, Capabilities, Plan, Stage
 from fairlead_operator.reconcile import classes
-from fairlead_operator.reconcile.planner import Prepared, Preparer
-from fairlead_operator.status.reasons import Trouble
+from fairlead_operator.reconcile.planner import Planner, PreparedPlan
+from fairlead_operator.status.reasons import ConditionDetail
 
 _DENIED = re.compile(
     r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
@@ -90,10 +90,10 @@ async def preview(client: Client, manifest: Manifest, inputs: PlanInputs) -> tup
     if live is not None:
         service.itself = compared(ref, differences(live, submitted))
     image = inputs.image or _known_image(live)
-    preparer = Preparer(image=image or inputs.usual_image, runbooks=await _known_runbooks(client, live, inputs.served))
+    planner = Planner(image=image or inputs.usual_image, runbooks=await _known_runbooks(client, live, inputs.served))
     available = await _classes(client, submitted, inputs, service.notes)
-    prepared = preparer.prepare(_in_class(submitted, inputs), available or {}, inputs.capabilities)
-    if isinstance(prepared, Trouble):
+    prepared = planner.prepare(_in_class(submitted, inputs), available or {}, inputs.capabilities)
+    if isinstance(prepared, ConditionDetail):
         return _refused(service, prepared), None
     if prepared.refused is not None:
         return _refused(service, prepared.refused), None
@@ -103,7 +103,7 @@ async def preview(client: Client, manifest: Manifest, inputs: PlanInputs) -> tup
     return service, prepared.plan
 
 
-def _refused(service: ServiceChanges, trouble: Trouble) -> ServiceChanges:
+def _refused(service: ServiceChanges, trouble: ConditionDetail) -> ServiceChanges:
     service.itself = Change(Action.REFUSED, service.itself.ref, f"{trouble.reason}: {trouble.message}")
     return service
 
@@ -176,7 +176,7 @@ async def _known_runbooks(client: Client, live: Manifest | None, served: Capabil
     return str(urls[0]).partition("#")[0] if urls else RUNBOOKS
 
 
-def _notes(submitted: Manifest, prepared: Prepared, *, is_guess: bool) -> list[str]:
+def _notes(submitted: Manifest, prepared: PreparedPlan, *, is_guess: bool) -> list[str]:
     notes = []
     if is_guess:
         notes.append(
@@ -189,16 +189,16 @@ def _notes(submitted: Manifest, prepared: Prepared, *, is_guess: bool) -> list[s
 
 
 async def _children(
-    client: Client, submitted: Manifest, prepared: Prepared, has: Capabilities, notes: list[str]
+    client: Client, submitted: Manifest, prepared: PreparedPlan, has: Capabilities, notes: list[str]
 ) -> list[Change]:
     metadata = submitted["metadata"]
     present = await _present(client, metadata["namespace"], metadata["name"], has, notes)
-    wanted = [each for stage in Stage for each in prepared.wanted[stage]]
+    wanted = [each for stage in Stage for each in prepared.desired[stage]]
     done = {"hash": prepared.plan.provision_hash, "state": "Succeeded"}
-    once = {each.ref for each in prepared.wanted[Stage.PROVISION]}
+    once = {each.ref for each in prepared.desired[Stage.PROVISION]}
     is_provisioned = submitted.get("status", {}).get("provision") == done
 
-    async def one(each: Wanted) -> Change:
+    async def one(each: DesiredChild) -> Change:
         if each.ref in once and is_provisioned and each.ref not in present:
             return Change(Action.UNCHANGED, each.ref)
         return await _child(client, submitted, each, present.get(each.ref), is_once=each.ref in once)
@@ -238,7 +238,7 @@ def _is_own(live: Manifest, uid: str) -> bool:
 
 
 async def _child(
-    client: Client, submitted: Manifest, wanted: Wanted, live: Manifest | None, *, is_once: bool
+    client: Client, submitted: Manifest, wanted: DesiredChild, live: Manifest | None, *, is_once: bool
 ) -> Change:
     """What becomes of one child, by the same steps as when it is applied."""
     namespace, uid, ref = submitted["metadata"]["namespace"], submitted["metadata"]["uid"], wanted.ref

@@ -6,7 +6,8 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
-from fairlead_operator.cache.store import Child, Name, Store, Whole
+from fairlead_operator.cache.records import CachedChild, CachedResource, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
@@ -16,23 +17,23 @@ MANY_ROLLOUTS = 20
 MANY_JOBS = 20
 
 
-class Children(dict[Kind, Store[Child]]):
+class Children(dict[Kind, Store[CachedChild]]):
     """A store for each kind of child, and the families: all that carries the label of one ApiService.
 
     Deployments whose newest pods have not replaced all others are marked. So are Jobs that run.
     """
 
-    def __init__(self, changed: Callable[[Name, Child | None, Child | None], None] | None = None) -> None:
+    def __init__(self, changed: Callable[[Name, CachedChild | None, CachedChild | None], None] | None = None) -> None:
         super().__init__(
             (kind, Store(changed, marks=_is_unfinished, moved=partial(self._moved, kind))) for kind in kinds.CHILDREN
         )
-        self._families: dict[Name, dict[Ref, Child]] = {}
+        self._families: dict[Name, dict[Ref, CachedChild]] = {}
 
-    def of(self, owner: Name) -> dict[Ref, Child]:
-        """One family. What was given out once never changes: a family with a change is another dictionary."""
+    def of(self, owner: Name) -> dict[Ref, CachedChild]:
+        """One family. A returned dictionary never changes: after a change the family is another one."""
         return self._families.get(owner, {})
 
-    def _moved(self, kind: Kind, name: Name, before: Child | None, after: Child | None) -> None:
+    def _moved(self, kind: Kind, name: Name, before: CachedChild | None, after: CachedChild | None) -> None:
         ref = Ref(kind.group, kind.name, name[1])
         if before is not None and (after is None or after.owner != before.owner):
             rest = {other: child for other, child in self._families.pop(before.owner).items() if other != ref}
@@ -42,32 +43,32 @@ class Children(dict[Kind, Store[Child]]):
             self._families[after.owner] = {**self.of(after.owner), ref: after}
 
 
-def _is_unfinished(child: Child) -> bool:
+def _is_unfinished(child: CachedChild) -> bool:
     if isinstance(child.facts, JobEnd):
         return child.facts.state == "Running"
     return isinstance(child.facts, Rollout) and not child.facts.complete
 
 
 @dataclass(frozen=True)
-class World:
+class ClusterCache:
     """Stores that informers and our own writes keep up to date."""
 
-    services: Store[Whole] = field(default_factory=Store[Whole])
-    classes: Store[Whole] = field(default_factory=Store[Whole])
+    services: Store[CachedResource] = field(default_factory=Store[CachedResource])
+    classes: Store[CachedResource] = field(default_factory=Store[CachedResource])
     children: Children = field(default_factory=Children)
 
-    def of(self, owner: Name) -> dict[Ref, Child]:
+    def of(self, owner: Name) -> dict[Ref, CachedChild]:
         """Every object that carries the label of one ApiService, ours or not, at this moment; not to be changed."""
         return self.children.of(owner)
 
-    def learn(self, answer: dict[str, Any]) -> Whole:
-        """Take in, as a record, what the server answered to a write of an ApiService.
+    def learn(self, answer: dict[str, Any]) -> CachedResource:
+        """Store the server's answer to a write of an ApiService as a record.
 
-        It may be the first to tell of an edit: whoever waits for those has to know.
+        The answer may be the first to show a user's edit; then the listener is called.
         """
-        record = Whole.read(answer)
+        record = CachedResource.read(answer)
         known = self.services.get(record.owner)
-        self.services.put(record.owner, record, silent=known is None or known.asked == record.asked)
+        self.services.put(record.owner, record, silent=known is None or known.spec_digest == record.spec_digest)
         return record
 
     def is_rolling_out_many(self) -> bool:
@@ -79,6 +80,6 @@ class World:
         """Whether so many Jobs run that each of them may be slow."""
         return len(self.children[kinds.JOB].marked) >= MANY_JOBS
 
-    def unfinished(self) -> list[Child]:
+    def unfinished(self) -> list[CachedChild]:
         """Deployments that roll out; it costs as much as there are of these."""
         return list(self.children[kinds.DEPLOYMENT].marked.values())

@@ -1,13 +1,13 @@
 """Keep a store true to the server: list once, then follow it through watch windows that overlap.
 
-A window is a watch of a few seconds that starts where the window before it *began*, so two connections tell of each
-event: what one of them loses, the next one brings, and a connection that has gone silent is given up at its window's
-end. What is known already costs a comparison of versions. While much happens, each event is told once only, and all of
-them once more as soon as it is calm, or after some minutes: by a window that starts where that stretch began, or by a
-list where that is less.
+A window is a watch of a few seconds that starts where the window before it *began*, so each event is sent over two
+connections: if one of them loses it, the next one has it, and a connection that has gone silent is closed at its
+window's end. For an event that is known already, only versions are compared. While busy, each event is sent only once,
+and all of them are repeated when it is calm again, or after some minutes: by a window that starts where the busy time
+began, or by a list where that is cheaper.
 
-After an error that the server tells of, or two windows in a row that failed, it lists anew; a list is taken in as the
-difference to what is known, so a deletion that no watch told of is noticed. Connections are made at most once a second,
+After an error from the server, or two failed windows in a row, it lists again. A list is compared with the store, so
+that a deletion which no watch has shown is found. Connections are made at most once a second,
 after failures more and more rarely, never more than five seconds apart; a kind that the server does not serve is an
 empty list.
 """
@@ -16,24 +16,26 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
 from fairlead_operator.cache.liveness import Pulse
-from fairlead_operator.cache.store import Name, R, Store
-from fairlead_operator.cache.watch_windows import Place
+from fairlead_operator.cache.records import Name, name_of
+from fairlead_operator.cache.store import R, Store
+from fairlead_operator.cache.watch_windows import WatchPosition
 from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Unreachable
 from fairlead_operator.kube.client import Client
-from fairlead_operator.kube.decoding import glance
+from fairlead_operator.kube.decoding import event_header
 from fairlead_operator.kube.kinds import Kind
 
 LOG = logging.getLogger(__name__)
 MIN_PAUSE_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 5.0
 WATCH_SECONDS = 6.0
-# A window that ends so much before its time, and told of nothing, was no watch.
+# A window without events that ends this much early did not work as a watch.
 EARLY_SECONDS = 1.0
 NO_NEWS = "NO NEWS"
-# Watches that fail twice in a row may do so for ever, such as behind a proxy that breaks them: lists do instead.
+# Where watches fail twice in a row they may always fail, such as behind a proxy that breaks them: list instead.
 FAILURES = 2
 
 
@@ -43,8 +45,18 @@ class Turn(Protocol):
     def __call__(self, path: str, *, watch: bool) -> Awaitable[None]: ...
 
 
+@dataclass(slots=True)
+class _Window:
+    """One window: when it began, how long it was to be, up to which version it came, and how many events were new."""
+
+    started: float
+    seconds: int
+    reached: int = 0
+    news: int = 0
+
+
 class Informer(Generic[R]):
-    """One kind. `read` makes the record of a live object; `pulse` is told of every answer.
+    """One kind. `read` makes the record of a live object; `pulse` records every answer.
 
     While much happens, an event may wait for others up to `gather_seconds`. With `metadata_only`, `read` gets nothing
     else of an object.
@@ -82,7 +94,7 @@ class Informer(Generic[R]):
         self._turn = turn
         self._clock = clock
         self._sleep = sleep
-        self._place: Place | None = None
+        self._position: WatchPosition | None = None
         self._failures = 0
 
     async def run(self) -> None:
@@ -90,14 +102,14 @@ class Informer(Generic[R]):
         while True:
             started = self._clock()
             try:
-                place = self._place or await self._list()
-                await self._window(place)
+                position = self._position or await self._list()
+                await self._window(position)
                 self._failures = 0
             except OperatorError as error:
                 self._failed(error)
             await self._sleep(self._pause_seconds(self._clock() - started))
 
-    async def _list(self) -> Place:
+    async def _list(self) -> WatchPosition:
         await self._wait_for_turn(watch=False)
         try:
             records, version = await self._client.read_all(
@@ -120,7 +132,7 @@ class Informer(Generic[R]):
         self.synced.set()
         self.is_served = True
         self.pulse.heard()
-        return Place.of_list(int(version), now=self._clock())
+        return WatchPosition.of_list(int(version), now=self._clock())
 
     async def _wait_for_turn(self, *, watch: bool) -> None:
         if self._turn is not None:
@@ -128,21 +140,31 @@ class Informer(Generic[R]):
 
     def _named(self, item: dict[str, Any]) -> tuple[Name, R]:
         self.pulse.answered()
-        name = _name(item)
+        name = name_of(item)
         known = self.store.get(name)
         return name, known if known is not None and known.version == _version(item) else self._read(item)
 
-    async def _window(self, place: Place) -> None:
-        """Follow the events of one window; Unreachable, too, when it told of nothing and ended before its time."""
+    async def _window(self, position: WatchPosition) -> None:
+        """Follow one window. Unreachable also when it ended early and had no events."""
         await self._wait_for_turn(watch=True)
-        started, reached, news = self._clock(), 0, 0
-        seconds = place.window_seconds(self._watch_seconds)
+        window = _Window(self._clock(), position.window_seconds(self._watch_seconds))
+        failure = await self._follow(position, window)
+        ended = self._clock()
+        elapsed, quiet = ended - window.started, ended - max(self.pulse.heard_at, window.started) >= self._watch_seconds
+        self._move_on(position, window, elapsed=elapsed, quiet=quiet)
+        if failure is not None:
+            raise failure
+        if not window.reached and not quiet and elapsed < window.seconds - EARLY_SECONDS:
+            raise Unreachable(f"the watch from {position.start} ended at once")
+
+    async def _follow(self, position: WatchPosition, window: _Window) -> OperatorError | None:
+        """Store what the window shows, until it ends; the error when it failed."""
         events = self._client.watch(
             self.kind,
-            since=str(place.start),
-            seconds=seconds,
-            quiet_seconds=None if place.repeats else self._watch_seconds,
-            gather_seconds=0.0 if place.repeats else self._gather_seconds,
+            since=str(position.start),
+            seconds=window.seconds,
+            quiet_seconds=None if position.repeats else self._watch_seconds,
+            gather_seconds=0.0 if position.repeats else self._gather_seconds,
             namespace=self._namespace,
             selector=self._selector,
             metadata_only=self._metadata_only,
@@ -155,27 +177,24 @@ class Informer(Generic[R]):
                 self._failures = 0
                 self._take(event, live)
                 version = _version(live)
-                news += version > place.known and event != "BOOKMARK"
-                reached = max(reached, version)
-        finally:
-            ended = self._clock()
-            quiet = ended - max(self.pulse.heard_at, started) >= self._watch_seconds
-            self._go_on(place, max(reached, place.start), news=news, seconds=ended - started, quiet=quiet)
-        if not reached and not quiet and ended - started < seconds - EARLY_SECONDS:
-            raise Unreachable(f"the watch from {place.start} ended at once")
+                window.news += version > position.known and event != "BOOKMARK"
+                window.reached = max(window.reached, version)
+        except OperatorError as error:
+            return error
+        return None
 
-    def _go_on(self, place: Place, reached: int, *, news: int, seconds: float, quiet: bool) -> None:
-        """Decide where the next window starts, or that a list is due."""
-        windows = seconds / self._watch_seconds
-        is_calm = (quiet and not place.repeats) or place.is_calm(news, windows=windows)
-        self._place = place.after(reached, news=news, is_calm=is_calm, now=self._clock())
-        self.store.forget_gone(before=self._place.settled)
-        if self._place.is_dear(len(self.store)):
-            self._place = None
+    def _move_on(self, position: WatchPosition, window: _Window, *, elapsed: float, quiet: bool) -> None:
+        """Decide where the next window starts, or that a list is due; also after a failure, for its events count."""
+        windows = elapsed / self._watch_seconds
+        is_calm = (quiet and not position.repeats) or position.is_calm(window.news, windows=windows)
+        reached = max(window.reached, position.start)
+        after = position.after(reached, news=window.news, is_calm=is_calm, now=self._clock())
+        self.store.forget_deleted(before=after.settled)
+        self._position = None if after.should_relist(len(self.store)) else after
 
     def _known(self, line: bytes) -> tuple[str, dict[str, Any]] | None:
-        """Of an event that tells what the store has already, as most do, the version only."""
-        seen = glance(line)
+        """Only the version, for an event of a version that the store has already, as most are."""
+        seen = event_header(line)
         record = self.store.get((seen.namespace, seen.name)) if seen else None
         if seen is None or record is None or record.version != seen.version or record.uid.encode() not in line:
             return None
@@ -184,7 +203,7 @@ class Informer(Generic[R]):
     def _take(self, event: str, live: dict[str, Any]) -> None:
         if event in {"BOOKMARK", NO_NEWS}:
             return
-        name, version = _name(live), _version(live)
+        name, version = name_of(live), _version(live)
         if event == "DELETED":
             self.store.remove(name, version=version)
         elif not self.store.knows(name, version=version):
@@ -195,19 +214,15 @@ class Informer(Generic[R]):
         self._failures += 1
         # Where no answer came, the old place is still a place to go on from.
         if isinstance(error, ApiError) or self._failures >= FAILURES:
-            self._place = None
+            self._position = None
         if not isinstance(error, Gone | NotFound):
             LOG.warning("watching failed", extra={"kind": self.kind.name, "error": str(error)})
 
     def _pause_seconds(self, elapsed_seconds: float) -> float:
         """What is left of the time that lies between two connections."""
-        wanted = min(MIN_PAUSE_SECONDS * 2 ** min(self._failures, 8), MAX_PAUSE_SECONDS) if self._failures else 0.0
-        jittered = wanted * random.uniform(0.6, 1.0)  # noqa: S311  # no secret hangs on it
+        pause = min(MIN_PAUSE_SECONDS * 2 ** min(self._failures, 8), MAX_PAUSE_SECONDS) if self._failures else 0.0
+        jittered = pause * random.uniform(0.6, 1.0)  # noqa: S311  # no secret hangs on it
         return max(max(jittered, MIN_PAUSE_SECONDS) - elapsed_seconds, 0.0)
-
-
-def _name(live: dict[str, Any]) -> Name:
-    return live["metadata"].get("namespace", ""), live["metadata"]["name"]
 
 
 def _version(live: dict[str, Any]) -> int:

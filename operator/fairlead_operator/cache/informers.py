@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator.cache.cache import World
+from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.informer import Informer, Turn
 from fairlead_operator.cache.liveness import Contact, Pulse
-from fairlead_operator.cache.store import Child, Store
+from fairlead_operator.cache.records import CachedChild, name_of
+from fairlead_operator.cache.store import Store
 from fairlead_operator.diagnosis.workload_state import OF_KIND
 from fairlead_operator.front.arrivals import Arrivals, Seen
 from fairlead_operator.kube import kinds
@@ -21,14 +22,14 @@ from fairlead_operator.kube.kinds import Kind
 from fairlead_operator.plan import Capabilities
 
 LOOK_SECONDS = 1.0
-# While much happens to children of a kind, events are read once in so much time: of kinds with facts, which a pass may
-# wait for, and of others, where nothing but somebody's edit would be news.
+# While many children of a kind change, events are read once per interval: a short one for kinds with facts, which a
+# pass may wait for, a longer one for others, where only an edit by hand matters.
 GATHER_FACTS_SECONDS = 0.5
 GATHER_SECONDS = 2.0
-AnyInformer = Informer[Child] | Informer[Seen]
+AnyInformer = Informer[CachedChild] | Informer[Seen]
 
 
-class Following:
+class Informers:
     """The informers. An empty `namespace` means all of them; times are in seconds, by `clock`.
 
     Those of `arrivals` share their `turn` with kopf.
@@ -37,7 +38,7 @@ class Following:
     def __init__(
         self,
         client: Client,
-        world: World,
+        cache: ClusterCache,
         arrivals: Sequence[Arrivals],
         *,
         turn: Turn,
@@ -47,7 +48,7 @@ class Following:
         clock: Callable[[], float],
     ) -> None:
         self._client = client
-        self._world = world
+        self._cache = cache
         self._arrivals = {each.kind: each for each in arrivals}
         self._turn = turn
         self._namespace = namespace
@@ -76,7 +77,7 @@ class Following:
             elif not is_served and kind in self._informers:
                 self._running.pop(kind).cancel()
                 del self._informers[kind]
-                self._world.children[kind].clear()
+                self._cache.children[kind].clear()
 
     def is_listed(self, kind: Kind) -> bool:
         """Whether the kind has been listed once, or its metadata."""
@@ -104,7 +105,7 @@ class Following:
         return {kind.name: informer.pulse for kind, informer in self._informers.items()}
 
     async def watch_over(self) -> None:
-        """An informer never ends by itself: pass on a defect, so that the process does not go on blind."""
+        """An informer never ends by itself: raise its defect, so that the process does not go on without it."""
         while True:
             await asyncio.sleep(LOOK_SECONDS)
             for task in list(self._running.values()):
@@ -123,11 +124,10 @@ class Following:
 
     def _follow_child(self, kind: Kind) -> None:
         facts = OF_KIND.get(kind.name)
-        store = self._world.children[kind]
+        store = self._cache.children[kind]
 
-        def read(live: dict[str, Any]) -> Child:
-            metadata = live["metadata"]
-            return Child.read(live, facts, known=store.get((metadata["namespace"], metadata["name"])))
+        def read(live: dict[str, Any]) -> CachedChild:
+            return CachedChild.read(live, facts, known=store.get(name_of(live)))
 
         gather_seconds = GATHER_FACTS_SECONDS if facts else GATHER_SECONDS
         self._follow(kind, store, read, selector=names.LABEL_APISVC, gather_seconds=gather_seconds)

@@ -4,15 +4,15 @@ A `Pulse` is of one watch, or of the election. What it has *heard* is news, or t
 bookmark, the end of a window that the server made, a whole list, and also that a kind is not served or may not be read.
 An error, or a page of a list that goes on, is an *answer* and no more. Neither trying nor giving up is either.
 
-Silence is a fault of the one that is silent only as long as the server answers others. One that answers nobody is away,
-and what was silent before it came back does not count.
+Silence is a fault of one watch only while the server answers other requests. A server that answers none is away, and
+silence from before it came back does not count.
 """
 
 from collections.abc import Callable
 
 from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorError
 
-# Who leads, or wants to, asks every few seconds: when nobody was answered for so long, the server was away.
+# Leader election sends a request every few seconds: when nothing was answered for so long, the server was away.
 AWAY_SECONDS = 30.0
 
 
@@ -36,7 +36,7 @@ class Contact:
         return now
 
     def is_away(self) -> bool:
-        """Whether it has answered nobody for long."""
+        """Whether it has answered nothing for long."""
         return self._clock() - self.until > AWAY_SECONDS
 
 
@@ -48,7 +48,7 @@ class Pulse:
         self.heard_at = self.answered_at = contact.now()
 
     def heard(self) -> None:
-        """There is news, or there is none for sure."""
+        """There is news, or certainly none."""
         self.heard_at = self.answered_at = self._contact.answered()
 
     def answered(self) -> None:
@@ -56,7 +56,7 @@ class Pulse:
         self.answered_at = self._contact.answered()
 
     def failed(self, error: OperatorError) -> None:
-        """It ended so. Only what the server itself said is an answer."""
+        """It ended with this error. Only an error from the server itself is an answer."""
         if isinstance(error, NotFound | Forbidden):
             self.heard()
         elif isinstance(error, ApiError):

@@ -2,23 +2,14 @@
 
 Records arrive from lists, from watches and from the answers to our own writes, in any order and again and again; of two
 records of one object the one with the higher resource version is the truth. The version at which an object went is
-kept for a while, so that what is told late does not bring it back. What only a list told of is doubted: a list may come
-from the past.
+kept for a while, so that a late event does not bring it back. A record that only a list has shown is unconfirmed: a
+list may be of the past.
 """
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-import orjson
-
-from fairlead_contract import names
-from fairlead_operator.drift import desired
-from fairlead_operator.kube.decoding import dumps
-
-Name = tuple[str, str]
-"""Namespace and name."""
+from fairlead_operator.cache.records import Name
 
 
 class Record(Protocol):
@@ -35,97 +26,11 @@ class Record(Protocol):
 R = TypeVar("R", bound=Record)
 
 
-@dataclass(frozen=True, slots=True)
-class Child:
-    """One child as last seen. `digest` covers what we hold in it; `facts` is what the status needs of its kind.
-
-    `seal` is equal as long as the digest cannot have changed; 0 where nothing tells.
-    """
-
-    uid: str
-    version: int
-    owner: Name
-    owner_uid: str
-    deleting: bool
-    digest: str
-    facts: Any = None
-    seal: int = field(default=0, compare=False)
-
-    @classmethod
-    def read(
-        cls,
-        live: dict[str, Any],
-        facts: Callable[[dict[str, Any]], Any] | None = None,
-        *,
-        known: "Child | None" = None,
-        digest: str = "",
-    ) -> "Child":
-        """The record of a live object, with its digest where that is known.
-
-        `known`, the record before it, may spare the digest, too, which is most of the work.
-        """
-        metadata = live["metadata"]
-        owner = metadata.get("labels", {}).get(names.LABEL_APISVC, "")
-        seal = desired.seal(live)
-        if known is not None and known.seal == seal != 0:
-            digest = known.digest
-        return cls(
-            uid=metadata["uid"],
-            version=int(metadata["resourceVersion"]),
-            owner=(metadata.get("namespace", ""), owner),
-            owner_uid=desired.owner_uid(live),
-            deleting="deletionTimestamp" in metadata,
-            digest=digest or desired.live_digest(live),
-            facts=facts(live) if facts else None,
-            seal=seal,
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """A resource of ours, kept as it is but for what only the server needs; as text, a fifth of its size as objects.
-
-    `asked` is equal as long as nobody asks for anything else with it; `meaning` as long as a pass has no news in it.
-    """
-
-    uid: str
-    version: int
-    owner: Name
-    text: bytes
-    asked: bytes
-    meaning: bytes
-
-    @property
-    def content(self) -> dict[str, Any]:
-        """The resource, read anew each time."""
-        found: dict[str, Any] = orjson.loads(self.text)
-        return found
-
-    @classmethod
-    def read(cls, live: dict[str, Any]) -> "Whole":
-        """The record of a live object."""
-        metadata = {key: value for key, value in live["metadata"].items() if key != "managedFields"}
-        name = (metadata.get("namespace", ""), metadata["name"])
-        asked = _digest([metadata.get(each) for each in ("uid", "generation", "annotations", "deletionTimestamp")])
-        return cls(
-            uid=metadata["uid"],
-            version=int(metadata["resourceVersion"]),
-            owner=name,
-            text=dumps(live | {"metadata": metadata}),
-            asked=asked,
-            meaning=asked + _digest([metadata.get("finalizers"), live.get("status")]),
-        )
-
-
-def _digest(content: Any) -> bytes:
-    return hashlib.sha256(orjson.dumps(content, option=orjson.OPT_SORT_KEYS)).digest()
-
-
 class Store(Generic[R]):
-    """Records of one kind. `changed` is told of the record before and after each change; None is for absent.
+    """Records of one kind. `changed` is called with the record before and after each change; None is for absent.
 
-    `moved` is told, too, and also of what is silent. `marked` holds those that `marks` is true of, so that nobody has
-    to look for them.
+    `moved` is called too, also for silent changes. `marked` holds the records that `marks` is true of, so that none has
+    to be searched for.
     """
 
     def __init__(
@@ -139,8 +44,8 @@ class Store(Generic[R]):
         self._marks = marks
         self._moved = moved
         self._records: dict[Name, R] = {}
-        self._gone: dict[Name, int] = {}
-        self._doubted: set[Name] = set()
+        self._deleted_at: dict[Name, int] = {}
+        self._unconfirmed: set[Name] = set()
         self._changed = changed
 
     def __len__(self) -> int:
@@ -158,53 +63,53 @@ class Store(Generic[R]):
         return list(self._records.values())
 
     def put(self, name: Name, record: R, *, silent: bool = False) -> None:
-        """Take a record in, unless a newer one is known. What we wrote ourselves is taken in silently."""
+        """Store a record, unless a newer one is known. `silent`: do not call `changed`, as for our own writes."""
         known = self._records.get(name)
         if known is not None and known.version == record.version:
-            self._doubted.discard(name)
+            self._unconfirmed.discard(name)
         if not self.knows(name, version=record.version):
             self._set(name, known, record, silent=silent)
 
     def knows(self, name: Name, *, version: int) -> bool:
         """Whether an object of that version is no news, or has gone since."""
         known = self._records.get(name)
-        return (known is not None and known.version >= version) or self._gone.get(name, -1) >= version
+        return (known is not None and known.version >= version) or self._deleted_at.get(name, -1) >= version
 
-    def gone_at(self, name: Name) -> int:
+    def deleted_at(self, name: Name) -> int:
         """The version at which an object of that name went last, as far as that is kept; 0 when it is not."""
-        return self._gone.get(name, 0)
+        return self._deleted_at.get(name, 0)
 
-    def is_doubted(self, name: Name) -> bool:
-        """Whether neither a watch nor an answer about it alone has told of it since it was listed, or doubted."""
-        return name in self._doubted
+    def is_unconfirmed(self, name: Name) -> bool:
+        """Whether neither a watch nor a read of it alone has shown it since it was listed or marked."""
+        return name in self._unconfirmed
 
-    def doubt(self, name: Name) -> None:
-        """Take what is known of it for as old as a list: it may have been written since, and the answer got lost."""
+    def mark_unconfirmed(self, name: Name) -> None:
+        """Treat its record like one from a list: it may have been written since, and the answer was lost."""
         if name in self._records:
-            self._doubted.add(name)
+            self._unconfirmed.add(name)
 
     def remove(self, name: Name, *, version: int) -> None:
         """Forget an object that went at this version, unless one of the same name came after it."""
         known = self._records.get(name)
         if known is not None and known.version > version:
             return
-        self._gone[name] = max(version, self._gone.get(name, version))
+        self._deleted_at[name] = max(version, self._deleted_at.get(name, version))
         if known is not None:
             self._set(name, known, None)
 
-    def forget_gone(self, *, before: int) -> None:
-        """No event of an earlier version than this is told any more."""
-        if self._gone:
-            self._gone = {name: version for name, version in self._gone.items() if version >= before}
+    def forget_deleted(self, *, before: int) -> None:
+        """No event of an earlier version than this will come."""
+        if self._deleted_at:
+            self._deleted_at = {name: version for name, version in self._deleted_at.items() if version >= before}
 
     def clear(self) -> None:
         """The server has nothing of this kind, and what it may have later is none of these."""
         for name, known in list(self._records.items()):
             self._set(name, known, None)
-        self._gone.clear()
+        self._deleted_at.clear()
 
     def replace(self, records: Iterable[tuple[Name, R]], *, version: int) -> None:
-        """Take a whole list in; what it lacks is gone, unless it was made after the list."""
+        """Store a whole list; what it lacks is gone, unless it was made after the list."""
         listed = dict(records)
         for name, known in list(self._records.items()):
             if name not in listed and known.version <= version:
@@ -212,12 +117,12 @@ class Store(Generic[R]):
         for name, record in listed.items():
             if not self.knows(name, version=record.version):
                 self.put(name, record)
-                self._doubted.add(name)
+                self._unconfirmed.add(name)
 
     def _set(self, name: Name, before: R | None, after: R | None, *, silent: bool = False) -> None:
         if before is not None:
             del self._records[name]
-            self._doubted.discard(name)
+            self._unconfirmed.discard(name)
             self.marked.pop(name, None)
         if after is not None:
             self._records[name] = after

@@ -13,17 +13,17 @@ MANY = 20
 FEW = 5
 # How many times as long windows are that repeat nothing.
 LONGER = 5
-# A stretch in which events are told once only ends then, calm or not.
+# The longest time in which events are sent only once, calm or not.
 LONGEST_SECONDS = 300.0
 # Some lengths are shorter, so that the kinds do not all come back at the same moment.
 SHORTEST = 0.85
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class WatchPosition:
     """Resource versions: where the next window starts, up to where all is settled, and the highest one heard of.
 
-    `once` counts the events after `settled` that one connection told of, and no other; the first of them came after
+    `once` counts the events after `settled` that only one connection has sent; the first of them came after
     `since`, in seconds of the caller's clock.
     """
 
@@ -34,13 +34,13 @@ class Place:
     once: int = 0
 
     @classmethod
-    def of_list(cls, version: int, *, now: float) -> "Place":
-        """Where to go on after a list."""
+    def of_list(cls, version: int, *, now: float) -> "WatchPosition":
+        """The position after a list."""
         return cls(version, version, version, now)
 
     @property
     def repeats(self) -> bool:
-        """Whether the window tells again of what is known but not settled."""
+        """Whether the window repeats what is known but not settled."""
         return self.start == self.settled
 
     def window_seconds(self, usual_seconds: float) -> int:
@@ -49,13 +49,13 @@ class Place:
         return max(1, round(longest * random.uniform(SHORTEST, 1.0)))  # noqa: S311  # no secret hangs on it
 
     def is_calm(self, news: int, *, windows: float) -> bool:
-        """Whether so many events told first, in the time of so many usual `windows`, are few."""
+        """Whether so many new events, in the time of so many usual `windows`, are few."""
         return news <= (MANY if self.repeats else FEW * max(1.0, windows))
 
-    def after(self, reached: int, *, news: int, is_calm: bool, now: float) -> "Place":
-        """The place after a window that told of everything up to `reached`, in order, with `news` events told first.
+    def after(self, reached: int, *, news: int, is_calm: bool, now: float) -> "WatchPosition":
+        """The position after a window that sent everything up to `reached`, in order, of which `news` events were new.
 
-        A window that starts where all is settled has told for the second time what was known when it began. It settles
+        A window that starts where all is settled has repeated what was known when it began. It settles
         no more than it has reached, so one that was cut short is repeated.
         """
         if self.repeats:
@@ -63,9 +63,9 @@ class Place:
         else:
             settled, since, once = self.settled, self.since, self.once + news
         known = max(self.known, reached)
-        hurries = not is_calm and now - since < LONGEST_SECONDS
-        return Place(known if hurries else settled, settled, known, since, once)
+        is_busy = not is_calm and now - since < LONGEST_SECONDS
+        return WatchPosition(known if is_busy else settled, settled, known, since, once)
 
-    def is_dear(self, objects: int) -> bool:
-        """Whether to repeat what one connection only told of costs more than to list so many `objects`."""
+    def should_relist(self, objects: int) -> bool:
+        """Whether to repeat what only one connection has sent costs more than to list so many `objects`."""
         return self.repeats and self.once > max(MANY, objects)

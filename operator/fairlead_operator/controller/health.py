@@ -3,7 +3,7 @@
 Healthy means that the API server answers about every kind that is followed, and about the Lease. Each is asked at least
 every few seconds, so one that got no answer for two minutes, while others did, is stuck, and a new process may be
 better off. Errors are answers: a kind that is not served, may not be read or fails does so for a new process too. So
-does an API server that answers nobody; the text says so, but the status stays 200.
+does an API server that answers nothing; the text says so, but the status stays 200.
 
 Ready means that everything has been read once; a standby is ready too, and it stays so while the API server is away.
 """

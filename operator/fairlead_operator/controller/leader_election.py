@@ -14,13 +14,14 @@ from typing import Any
 from fairlead_operator.cache.liveness import Pulse
 from fairlead_operator.errors import Conflict, NotLeading, OperatorError
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.kube.client import Client
+from fairlead_operator.manifests import Manifest
 
 LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Terms:
+class LeaseOptions:
     """Name of the Lease and the three times, in seconds: how long it holds, until when we write, how often we try."""
 
     namespace: str
@@ -36,7 +37,7 @@ class Election:
 
     def __init__(
         self,
-        terms: Terms,
+        terms: LeaseOptions,
         *,
         pulse: Pulse,
         clock: Callable[[], float],
@@ -70,7 +71,7 @@ class Election:
                 LOG.warning("the lease could not be renewed", extra={"error": str(error)})
             if self.held.is_set() and self._clock() >= self._write_until:
                 self._lose()
-            # No watch tells a standby that the lease was released, and a hand-over waits for its next look.
+            # A standby has no watch on the Lease: after a release, the hand-over waits for its next read.
             await self._sleep(self._terms.retry_seconds / (1 if self.held.is_set() else 2))
 
     async def release(self, client: Client) -> None:

@@ -9,34 +9,33 @@ from typing import Any
 
 from aiohttp import web
 
-from fairlead_operator.cache.cache import Children, World
-from fairlead_operator.cache.informers import Following
+from fairlead_operator.cache.cache import Children, ClusterCache
+from fairlead_operator.cache.informers import Informers
 from fairlead_operator.cache.liveness import Contact, Pulse
-from fairlead_operator.cache.store import Child, Name, Store, Whole
+from fairlead_operator.cache.records import CachedChild, CachedResource, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.controller import health
-from fairlead_operator.controller.leader_election import Election, Terms
+from fairlead_operator.controller.leader_election import Election, LeaseOptions
 from fairlead_operator.controller.metrics import Metrics
+from fairlead_operator.controller.wakeups import frees_rollout, wakeup
 from fairlead_operator.controller.workers import Workers
 from fairlead_operator.controller.workqueue import Priority, Schedule, WorkQueue
-from fairlead_operator.diagnosis import autoscaling
-from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout, Scaler
 from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.catching_up import CatchingUp
 from fairlead_operator.front.front import Front
 from fairlead_operator.front.pacing import Pacing
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Client, Observer
+from fairlead_operator.kube.client import AnswerObserver, Client
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.kube.discovery import Discovery
 from fairlead_operator.reconcile import classes
-from fairlead_operator.reconcile.planner import Preparer
+from fairlead_operator.reconcile.planner import Planner
 from fairlead_operator.reconcile.reconciler import Reconciler
 from fairlead_operator.reconcile.rollout_gate import Rollouts
 from fairlead_operator.reconcile.teardown import is_left_over
 from fairlead_operator.settings import Settings
 from fairlead_operator.status.reasons import Reason
-from fairlead_operator.status.recorder import Announcer
-from fairlead_operator.status.writer import DETAIL_SECONDS
+from fairlead_operator.status.recorder import EventRecorder
 
 DRAIN_SECONDS = 0.7
 
@@ -51,17 +50,16 @@ class Operator:
         self,
         settings: Settings,
         *,
-        only_class: Whole | None = None,
+        only_class: CachedResource | None = None,
         credentials: Credentials | None = None,
-        observe: Observer | None = None,
+        observe: AnswerObserver | None = None,
     ) -> None:
         self._settings = settings
         self._clock = clock = asyncio.get_running_loop().time
         self.metrics = Metrics(workers=settings.workers, clock=clock)
         self.queue = WorkQueue(Schedule(), clock=clock, added=self.metrics.added)
-        self.metrics.depth(lambda: len(self.queue.schedule))
         self.contact = Contact(clock=clock)
-        self.election = Election(_terms(settings), pulse=Pulse(self.contact), clock=clock)
+        self.election = Election(_lease_options(settings), pulse=Pulse(self.contact), clock=clock)
         credentials = credentials or Credentials(clock=clock)
         observe = observe or self.metrics.answered
         self.client = Client(
@@ -70,67 +68,30 @@ class Operator:
             may_write=self.election.may_write,
             observe=observe,
         )
-        self.world = World(
+        self.cache = ClusterCache(
             services=Store(self._service_changed),
             classes=Store(self._class_changed),
             children=Children(self._child_changed),
         )
-        self.rollouts = Rollouts(self.world, start=lambda name: self.queue.add(name, priority=Priority.RESYNC))
         every = settings.discovery_seconds
         self.discovery = Discovery(self.client, changed=self._capabilities_changed, every_seconds=every)
         arrivals, pacing = self._arrivals(only_class), Pacing(clock=clock)
-        self.front = Front(
-            credentials,
-            arrivals,
-            namespace=settings.namespace,
-            pacing=pacing,
-            observe=observe,
-            restarted=self.metrics.kopf_restarted,
-            clock=clock,
-        )
-        self.following = Following(
-            self.client,
-            self.world,
-            arrivals,
-            turn=partial(pacing.turn, yielding=True),
-            namespace=settings.namespace,
-            watch_seconds=settings.watch_seconds,
-            contact=self.contact,
-            clock=clock,
-        )
+        self.front = self._make_front(credentials, arrivals, pacing, observe)
+        self.informers = self._make_informers(arrivals, pacing)
         self._catching_up = [self._catch_up(each) for each in arrivals]
-        app = health.application(
-            pulses=self.pulses, contact=self.contact, unready=self.unready, metrics=self.metrics.render
-        )
-        self.metrics.leading(self.election.held.is_set, lease=settings.lease_name)
-        self.metrics.heard(lambda: {name: pulse.heard_at for name, pulse in self.pulses().items()})
-        self._runner = health.runner(app)
-        self._announcer = Announcer(self.client, identity=settings.identity, clock=clock, now=_now)
-        self.reconciler = Reconciler(
-            self.client,
-            self.world,
-            preparer=Preparer(image=settings.image, runbooks=settings.runbooks),
-            rollouts=self.rollouts,
-            capabilities=self.discovery.capabilities,
-            announce=self._announcer.announce,
-            busy=lambda: self.queue.is_behind() or self.world.is_rolling_out_many(),
-            now=_now,
-            clock=clock,
-        )
-        self._workers = Workers(
-            self.queue,
-            self.metrics,
-            reconcile=self.reconciler.reconcile,
-            ready=self._until_ready,
-            known=lambda name: self.world.services.get(name) is not None,
-        )
+        self.rollouts = Rollouts(self.cache, start=lambda name: self.queue.add(name, priority=Priority.RESYNC))
+        self._event_recorder = EventRecorder(self.client, identity=settings.identity, clock=clock, now=_now)
+        self.reconciler = self._make_reconciler()
+        self._workers = self._make_workers()
+        self._runner = self._make_runner()
+        self._connect_metrics()
 
     async def run(self) -> None:
         """Run until cancelled."""
         tasks: list[asyncio.Task[None]] = []
         try:
             await self._serve()
-            self.following.start()
+            self.informers.start()
             tasks += [asyncio.create_task(each) for each in self._background()]
             # None of them ends by itself; if one does, that is a defect, and all are better started anew.
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -142,33 +103,91 @@ class Operator:
 
     def resync(self) -> None:
         """Have every resource reconciled, after what users want."""
-        for name in self.world.services:
+        for name in self.cache.services:
             self.queue.add(name, priority=Priority.RESYNC)
 
     def unready(self) -> list[str]:
         """The kinds that have not been read yet."""
-        missing = self.following.unread()
+        missing = self.informers.unread()
         return missing if self.discovery.known.is_set() else ["optional kinds", *missing]
 
     def pulses(self) -> dict[str, Pulse]:
         """When the server answered about each kind, and the election."""
-        return self.following.pulses() | {"Lease": self.election.pulse}
+        return self.informers.pulses() | {"Lease": self.election.pulse}
 
-    def _arrivals(self, only_class: Whole | None) -> list[Arrivals]:
+    def _make_front(
+        self, credentials: Credentials, arrivals: list[Arrivals], pacing: Pacing, observe: AnswerObserver
+    ) -> Front:
+        return Front(
+            credentials,
+            arrivals,
+            namespace=self._settings.namespace,
+            pacing=pacing,
+            observe=observe,
+            restarted=self.metrics.kopf_restarted,
+            clock=self._clock,
+        )
+
+    def _make_informers(self, arrivals: list[Arrivals], pacing: Pacing) -> Informers:
+        return Informers(
+            self.client,
+            self.cache,
+            arrivals,
+            turn=partial(pacing.turn, yielding=True),
+            namespace=self._settings.namespace,
+            watch_seconds=self._settings.watch_seconds,
+            contact=self.contact,
+            clock=self._clock,
+        )
+
+    def _make_reconciler(self) -> Reconciler:
+        return Reconciler(
+            self.client,
+            self.cache,
+            planner=Planner(image=self._settings.image, runbooks=self._settings.runbooks),
+            rollouts=self.rollouts,
+            capabilities=self.discovery.capabilities,
+            record_event=self._event_recorder.record_event,
+            busy=lambda: self.queue.is_behind() or self.cache.is_rolling_out_many(),
+            now=_now,
+            clock=self._clock,
+        )
+
+    def _make_workers(self) -> Workers:
+        return Workers(
+            self.queue,
+            self.metrics,
+            reconcile=self.reconciler.reconcile,
+            ready=self._until_ready,
+            known=lambda name: self.cache.services.get(name) is not None,
+        )
+
+    def _make_runner(self) -> web.AppRunner:
+        app = health.application(
+            pulses=self.pulses, contact=self.contact, unready=self.unready, metrics=self.metrics.render
+        )
+        return health.runner(app)
+
+    def _connect_metrics(self) -> None:
+        self.metrics.depth(lambda: len(self.queue.schedule))
+        self.metrics.leading(self.election.held.is_set, lease=self._settings.lease_name)
+        self.metrics.heard(lambda: {name: pulse.heard_at for name, pulse in self.pulses().items()})
+
+    def _arrivals(self, only_class: CachedResource | None) -> list[Arrivals]:
         """What comes by kopf. With an `only_class`, no class is read from the cluster."""
-        services = Arrivals(kinds.API_SERVICE, self.world.services, clock=self._clock)
+        services = Arrivals(kinds.API_SERVICE, self.cache.services, clock=self._clock)
         if only_class:
-            self.world.classes.put(only_class.owner, only_class)
+            self.cache.classes.put(only_class.owner, only_class)
             return [services]
-        return [services, Arrivals(kinds.API_SERVICE_CLASS, self.world.classes, clock=self._clock)]
+        return [services, Arrivals(kinds.API_SERVICE_CLASS, self.cache.classes, clock=self._clock)]
 
     def _catch_up(self, arrivals: Arrivals) -> CatchingUp:
         return CatchingUp(
             self.client,
             arrivals,
             self.front,
-            is_listed=lambda: self.following.is_listed(arrivals.kind),
-            is_served=lambda: self.following.is_served(arrivals.kind),
+            is_listed=lambda: self.informers.is_listed(arrivals.kind),
+            is_served=lambda: self.informers.is_served(arrivals.kind),
             missed=self.metrics.kopf_missed,
         )
 
@@ -176,7 +195,7 @@ class Operator:
         return [
             self.election.run(self.client),
             self.discovery.run(),
-            self.following.watch_over(),
+            self.informers.watch_over(),
             self.front.run(),
             *(each.run() for each in self._catching_up),
             self._resync_for_ever(),
@@ -184,58 +203,48 @@ class Operator:
         ]
 
     def _capabilities_changed(self) -> None:
-        self.following.serve(self.discovery.capabilities())
+        self.informers.serve(self.discovery.capabilities())
         self.resync()
 
     async def _until_ready(self) -> None:
         await self.election.held.wait()
         await self.discovery.known.wait()
-        await self.following.all_read()
+        await self.informers.all_read()
 
     async def _resync_for_ever(self) -> None:
         while True:
             await asyncio.sleep(self._settings.resync_seconds * random.uniform(0.9, 1.1))  # noqa: S311
             self.resync()
 
-    def _service_changed(self, name: Name, before: Whole | None, after: Whole | None) -> None:
+    def _service_changed(self, name: Name, before: CachedResource | None, after: CachedResource | None) -> None:
         if after is None:
             if before is not None:
-                self._announcer.forget(before.uid)
+                self._event_recorder.forget(before.uid)
             self.queue.add(name, priority=Priority.CHILD)
-        elif before is None or before.meaning != after.meaning:
-            is_start = not self.following.is_read(kinds.API_SERVICE)
+        elif before is None or before.pass_digest != after.pass_digest:
+            is_start = not self.informers.is_read(kinds.API_SERVICE)
             self.queue.add(name, priority=Priority.RESYNC if is_start else Priority.EDIT)
 
-    def _class_changed(self, name: Name, before: Whole | None, after: Whole | None) -> None:
+    def _class_changed(self, name: Name, before: CachedResource | None, after: CachedResource | None) -> None:
         del before, after
-        for each in self.world.services.values():
+        for each in self.cache.services.values():
             if classes.concerns(each.content, name[1]):
                 self.queue.add(each.owner, priority=Priority.RESYNC)
 
-    def _child_changed(self, name: Name, before: Child | None, after: Child | None) -> None:
-        changed = after or before
-        if changed is not None and isinstance(changed.facts, Rollout) and (after is None or changed.facts.complete):
+    def _child_changed(self, name: Name, before: CachedChild | None, after: CachedChild | None) -> None:
+        if frees_rollout(before, after):
             self.rollouts.wake()
-        if changed is None or (self.world.services.get(changed.owner) is None and not is_left_over(name, changed)):
+        child = after or before
+        if child is None or (self.cache.services.get(child.owner) is None and not is_left_over(name, child)):
             return
-        if before is not None and after is not None and _same(before, after) and before.facts == after.facts:
-            if _replicas(before) != _replicas(after):
-                self.queue.add(changed.owner, priority=Priority.CHILD, delay=DETAIL_SECONDS)
-            return
-        ended = isinstance(changed.facts, JobEnd) and (after is None or changed.facts.state != "Running")
-        delay = self._news_seconds(before, after)
-        if delay is not None:
-            self.queue.add(changed.owner, priority=Priority.CHILD, urgent=ended, delay=delay)
+        is_reported = partial(self._is_fault_reported, child.owner)
+        change = wakeup(before, after, is_fault_reported=is_reported, now=_now())
+        if change is not None:
+            self.queue.add(child.owner, priority=Priority.CHILD, urgent=change.urgent, delay=change.delay)
 
-    def _news_seconds(self, before: Child | None, after: Child | None) -> float | None:
-        """When to look at a change: at once, but that an autoscaler has no metrics yet is for later, or for never."""
-        if before is None or after is None or not _same(before, after):
-            return 0.0
-        if not isinstance(before.facts, Scaler) or not isinstance(after.facts, Scaler):
-            return 0.0
-        record = self.world.services.get(after.owner)
-        is_told = record is not None and Reason.SCALER_FAILED.encode() in record.text
-        return autoscaling.news_seconds(before.facts, after.facts, is_told=is_told, now=_now())
+    def _is_fault_reported(self, owner: Name) -> bool:
+        record = self.cache.services.get(owner)
+        return record is not None and Reason.SCALER_FAILED.encode() in record.text
 
     async def _serve(self) -> None:
         await self._runner.setup()
@@ -247,14 +256,14 @@ class Operator:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await self.following.stop()
+        await self.informers.stop()
         await self.election.release(self.client)
         await self._runner.cleanup()
         await self.client.close()
 
 
-def _terms(settings: Settings) -> Terms:
-    return Terms(
+def _lease_options(settings: Settings) -> LeaseOptions:
+    return LeaseOptions(
         namespace=settings.lease_namespace,
         name=settings.lease_name,
         identity=settings.identity,
@@ -262,21 +271,6 @@ def _terms(settings: Settings) -> Terms:
         renew_seconds=settings.lease_renew_seconds,
         retry_seconds=settings.lease_retry_seconds,
     )
-
-
-def _same(before: Child, after: Child) -> bool:
-    """Whether they differ in their facts at most."""
-    return (before.uid, before.owner_uid, before.deleting, before.digest, before.owner) == (
-        after.uid,
-        after.owner_uid,
-        after.deleting,
-        after.digest,
-        after.owner,
-    )
-
-
-def _replicas(child: Child) -> str:
-    return child.facts.replicas if isinstance(child.facts, Rollout) else ""
 
 
 def _now() -> str:

@@ -1,4 +1,4 @@
-"""What Prometheus is told, under the names that controller-runtime uses, so that its dashboards and alerts fit."""
+"""The operator's metrics, under the names of controller-runtime, so that its dashboards and alerts fit."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -36,9 +36,9 @@ class Metrics:
         self._time = histogram("controller_runtime_reconcile_time_seconds", "Length of a pass.", per_controller)
         self._active = gauge("controller_runtime_active_workers", "Passes under way.", per_controller)
         maximum = gauge("controller_runtime_max_concurrent_reconciles", "Most passes at once.", per_controller)
-        self._depth = gauge("workqueue_depth", "Resources that wait.", per_queue)
-        self._adds = counter("workqueue_adds_total", "Wishes for a pass.", per_queue)
-        self._waited = histogram("workqueue_queue_duration_seconds", "Wait in the queue.", per_queue)
+        self._depth = gauge("workqueue_depth", "ApiServices in the work queue.", per_queue)
+        self._adds = counter("workqueue_adds_total", "Adds to the work queue.", per_queue)
+        self._waited = histogram("workqueue_queue_duration_seconds", "Wait in the work queue.", per_queue)
         self._worked = histogram("workqueue_work_duration_seconds", "Length of a pass.", per_queue)
         self._retries = counter("workqueue_retries_total", "Passes after a failure.", per_queue)
         unfinished = gauge("workqueue_unfinished_work_seconds", "Seconds of passes under way.", per_queue)
@@ -67,7 +67,7 @@ class Metrics:
         leads.labels(lease).set_function(read)
 
     def heard(self, read: Callable[[], Mapping[str, float]]) -> None:
-        """Where it is read when the server last told of each kind, by the clock."""
+        """Where the time of the last news of each kind is read, by the clock."""
         self.registry.register(_Silence(read, self._clock))
 
     def answered(self, method: str, path: str, code: int) -> None:
@@ -84,7 +84,7 @@ class Metrics:
         self._kopf_missed.labels(kind).inc(objects)
 
     def added(self) -> None:
-        """A pass is wanted."""
+        """A name was added."""
         self._adds.labels(CONTROLLER).inc()
 
     def started(self, work: object, *, waited_seconds: float) -> None:
@@ -119,7 +119,7 @@ class _Silence(Collector):
         self._clock = clock
 
     def collect(self) -> Iterable[Metric]:
-        text = "Seconds since the API server last told of a kind, or that nothing is new; Lease: who leads."
+        text = "Seconds since the API server last sent news of a kind, or that there is none; Lease: leader election."
         silence = GaugeMetricFamily("fairlead_operator_watch_silence_seconds", text, labels=("kind",))
         for kind, heard_at in self._heard().items():
             silence.add_metric([kind], self._clock() - heard_at)

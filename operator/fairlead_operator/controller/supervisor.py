@@ -38,7 +38,7 @@ async def supervise(run: Callable[[], Awaitable[None]]) -> None:
 
 
 def hear_signals() -> None:
-    """Have signals come here, again if something else has taken them. Nobody hears them without a supervisor."""
+    """Install the signal handlers, again if something else has replaced them. Without a supervisor there are none."""
     if threading.current_thread() is not threading.main_thread():
         return
     loop, stop = asyncio.get_running_loop(), _STOP.get()

@@ -1,8 +1,8 @@
-"""Who takes names from the queue and has them reconciled, and what becomes of a pass that fails.
+"""Workers take names from the queue and reconcile them. What follows a pass that fails is decided here.
 
-A failure comes back after the queue's growing pause, which stays short for what a rule of the cluster refuses: nothing
-tells when rights, a quota or a policy change. What is refused for what it is comes back seldom from the beginning: an
-edit of the resource or its class tells of itself. Losing the lease is no failure of the resource's.
+A failure comes back after the queue's growing pause, which stays short for what a rule of the cluster refuses: no
+event shows that rights, a quota or a policy changed. What is refused for its content comes back seldom from the
+beginning: an edit of the resource or its class is an event. Losing the lease is no failure of the resource's.
 """
 
 import asyncio
@@ -10,7 +10,7 @@ import contextvars
 import logging
 from collections.abc import Awaitable, Callable
 
-from fairlead_operator.cache.store import Name
+from fairlead_operator.cache.records import Name
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.controller.workqueue import WorkQueue
 from fairlead_operator.errors import NotLeading, OperatorError, Refused

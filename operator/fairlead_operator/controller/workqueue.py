@@ -12,7 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
-from fairlead_operator.cache.store import Name
+from fairlead_operator.cache.records import Name
+from fairlead_operator.token_bucket import TokenBucket
 
 BURST = 2.0
 PER_SECOND = 1.0
@@ -31,13 +32,12 @@ class Priority(IntEnum):
 @dataclass(slots=True)
 class _Key:
     priority: Priority
+    limit: TokenBucket
     due: float = 0.0
     waiting: bool = False
     running: bool = False
     again: bool = False
     failures: int = 0
-    tokens: float = BURST
-    tokens_at: float = 0.0
 
 
 class Schedule:
@@ -63,13 +63,13 @@ class Schedule:
         return sum(1 for key in self._keys.values() if key.waiting or key.again)
 
     def add(self, name: Name, *, priority: Priority, now: float, delay: float = 0.0, urgent: bool = False) -> None:
-        """Want `name` reconciled after `delay` seconds. An earlier wish, or one of higher priority, is kept."""
-        key = self._keys.setdefault(name, _Key(priority, tokens_at=now))
+        """Have `name` reconciled after `delay` seconds. An earlier entry, or one of higher priority, is kept."""
+        key = self._keys.setdefault(name, _Key(priority, TokenBucket(BURST, PER_SECOND, at=now)))
         if key.running and not delay:
             key.priority = min(priority, key.priority) if key.again else priority
             key.again = True
             return
-        due = now + delay if urgent else max(now + delay, self._allowed_at(key, now))
+        due = now + delay if urgent else max(now + delay, key.limit.free_at(now))
         if key.waiting and key.due <= due and key.priority <= priority:
             return
         key.priority = min(priority, key.priority) if key.waiting or key.again else priority
@@ -86,8 +86,7 @@ class Schedule:
                 continue
             key = self._keys[name]
             key.waiting, key.running = False, True
-            self._refill(key, now)
-            key.tokens = max(0.0, key.tokens - 1.0)
+            key.limit.take(now)
             return name
         return None
 
@@ -122,13 +121,13 @@ class Schedule:
         return pause
 
     def forget(self, name: Name) -> None:
-        """The resource is gone: drop its limits and failures, unless it is wanted again."""
+        """The resource is gone: drop its limits and failures, unless it was added again."""
         key = self._keys.get(name)
         if key is not None and not (key.waiting or key.running or key.again):
             del self._keys[name]
 
     def is_behind(self, now: float) -> bool:
-        """Whether a name is due that nobody has in work."""
+        """Whether a name is due that no worker has."""
         self._promote(now)
         while self._ready and not self._may_start(self._ready[0][2], now):
             heapq.heappop(self._ready)
@@ -154,14 +153,6 @@ class Schedule:
     ) -> None:
         self._count += 1
         heapq.heappush(heap, (rank, self._count, name))  # type: ignore[misc]
-
-    def _refill(self, key: _Key, now: float) -> None:
-        key.tokens = min(BURST, key.tokens + (now - key.tokens_at) * PER_SECOND)
-        key.tokens_at = now
-
-    def _allowed_at(self, key: _Key, now: float) -> float:
-        tokens = min(BURST, key.tokens + (now - key.tokens_at) * PER_SECOND)
-        return now if tokens >= 1.0 else now + (1.0 - tokens) / PER_SECOND
 
 
 class WorkQueue:
@@ -189,11 +180,11 @@ class WorkQueue:
         return self._clock() - self.schedule.due_since(name)
 
     async def get(self) -> Name:
-        """Wait for the next name."""
+        """The next name, once there is one."""
         while True:
             name = self.schedule.pop(self._clock())
             if name is not None:
-                self._wake()  # there may be more, and somebody has to mind the time
+                self._wake()  # there may be more, and one worker has to wait for the next due time
                 return name
             await self._sleep()
 
@@ -231,7 +222,7 @@ class WorkQueue:
         self._alarm = None if pause is None else asyncio.get_running_loop().call_later(pause, self._wake)
 
     def _wake(self) -> None:
-        """Have one look who sleeps."""
+        """Wake one waiting worker."""
         while self._sleepers:
             sleeper = self._sleepers.popleft()
             if not sleeper.done():

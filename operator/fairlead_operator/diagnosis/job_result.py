@@ -19,19 +19,19 @@ MOST_BINDINGS = 16
 def parse(message: str, *, expected: str) -> list[dict[str, Any]] | None:
     """The bindings of a termination message; None unless it is one of ours about this hash."""
     try:
-        said = json.loads(message)
-        return _bindings(said) if said["hash"] == expected else None
+        result = json.loads(message)
+        return _bindings(result) if result["hash"] == expected else None
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return None
 
 
-def words(message: str) -> str:
+def failure_message(message: str) -> str:
     """What a termination message says is wrong, for humans, without credentials: of a result, its first failure."""
     try:
-        found = _bindings(json.loads(message))
+        bindings = _bindings(json.loads(message))
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return redact(message)
-    bad = next((each for each in found if each["state"] == "Failed" and each.get("message")), None)
+    bad = next((each for each in bindings if each["state"] == "Failed" and each.get("message")), None)
     return f"{bad['role']} {bad.get('name', '')}".rstrip() + f": {bad['message']}" if bad else ""
 
 
@@ -44,14 +44,14 @@ def listed(bindings: Iterable[Binding], state: str) -> list[dict[str, Any]]:
     ]
 
 
-def _bindings(said: Mapping[str, Any]) -> list[dict[str, Any]]:
-    if said["version"] != 1:
+def _bindings(result: Mapping[str, Any]) -> list[dict[str, Any]]:
+    if result["version"] != 1:
         raise ValueError("a result of another version")
-    return list({each["role"]: each for each in map(_binding, said["bindings"][:MOST_BINDINGS])}.values())
+    return list({each["role"]: each for each in map(_binding, result["bindings"][:MOST_BINDINGS])}.values())
 
 
-def _binding(said: Mapping[str, Any]) -> dict[str, Any]:
-    if said["state"] not in STATES or not said["role"] or not said["type"]:
+def _binding(result: Mapping[str, Any]) -> dict[str, Any]:
+    if result["state"] not in STATES or not result["role"] or not result["type"]:
         raise ValueError("a binding without role, type or state")
     limits = {"message": 4096, "name": 512, "reason": 253}
-    return {key: redact(str(said[key]))[: limits.get(key, 63)] for key in FIELDS if said.get(key)}
+    return {key: redact(str(result[key]))[: limits.get(key, 63)] for key in FIELDS if result.get(key)}

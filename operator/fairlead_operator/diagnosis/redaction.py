@@ -1,4 +1,4 @@
-"""Take credentials out of what a container said, before it gets into a status, an Event or a log. Pure.
+"""Remove credentials from a container's message before it gets into a status, an Event or a log. Pure.
 
 The operator never sees a Secret, so it cannot know one: what looks like one by its place goes, also where that takes
 too much. That is the user part of a URL, the value of a key with a telling name, and what has the form of a token.

@@ -1,12 +1,12 @@
 """What the status needs to know of a live child, and no more. Pure; called once for each event."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-Manifest = Mapping[str, Any]
-COMPONENT = "app.kubernetes.io/component"
+from fairlead_operator.manifests import LABEL_COMPONENT, ReadOnlyManifest
+
 _POD = re.compile(r'\bpods? "[^"]*"', re.IGNORECASE)
 _USED = re.compile(r", used: \S+(?=,)")
 _POD_NAMED = re.compile(r"\bpods?[ /](?=\S*\d)\S+", re.IGNORECASE)
@@ -32,7 +32,7 @@ class Rollout:
 
 @dataclass(frozen=True, slots=True)
 class JobEnd:
-    """A Job: `state` is Running, Succeeded or Failed. The times are RFC 3339, empty as long as nothing tells."""
+    """A Job: `state` is Running, Succeeded or Failed. The times are RFC 3339, empty while unknown."""
 
     state: str
     message: str = ""
@@ -47,21 +47,23 @@ class JobEnd:
 
 @dataclass(frozen=True, slots=True)
 class Scaler:
-    """An autoscaler: what keeps it from scaling, or nothing, and since when (RFC 3339), where anything tells."""
+    """An autoscaler: what keeps it from scaling, or nothing, and since when (RFC 3339), where that is known."""
 
     component: str
     fault: str = ""
     since: str = field(default="", compare=False)
 
 
-def rollout(live: Manifest) -> Rollout:
+def rollout(live: ReadOnlyManifest) -> Rollout:
     """The facts of a Deployment."""
     status = live.get("status", {})
     conditions = _conditions(status)
-    wanted = live["spec"].get("replicas", 1)
+    desired_replicas = live["spec"].get("replicas", 1)
     current = status.get("observedGeneration", 0) >= live["metadata"].get("generation", 0)
     progressing = conditions.get("Progressing", {})
-    complete = current and progressing.get("reason") == "NewReplicaSetAvailable" and _is_replaced(live, wanted)
+    complete = (
+        current and progressing.get("reason") == "NewReplicaSetAvailable" and _is_replaced(live, desired_replicas)
+    )
     failed = progressing.get("status") == "False" and progressing.get("reason") == "ProgressDeadlineExceeded"
     refused = conditions.get("ReplicaFailure", {})
     available = conditions.get("Available", {})
@@ -70,14 +72,14 @@ def rollout(live: Manifest) -> Rollout:
         complete=complete,
         failed=progressing.get("message", "") if failed and current else "",
         available=available.get("status") == "True",
-        replicas=f"{status.get('readyReplicas', 0)}/{wanted}",
+        replicas=f"{status.get('readyReplicas', 0)}/{desired_replicas}",
         refused=lasting(refused.get("message", "")) if refused.get("status") == "True" else "",
         progressed_at=progressing.get("lastUpdateTime", ""),
         available_since=available.get("lastTransitionTime", "") if available.get("status") == "True" else "",
     )
 
 
-def _is_replaced(live: Manifest, wanted: int) -> bool:
+def _is_replaced(live: ReadOnlyManifest, desired_replicas: int) -> bool:
     """Whether all pods are of the newest template.
 
     With the strategy Recreate, Progressing may go on telling of the rollout before: until the old pods are gone, and,
@@ -87,7 +89,7 @@ def _is_replaced(live: Manifest, wanted: int) -> bool:
     updated = status.get("updatedReplicas", 0)
     is_recreated = live["spec"].get("strategy", {}).get("type") == "Recreate"
     proven = status.get("availableReplicas", 0) if is_recreated else updated
-    return bool(status.get("replicas", 0) == updated and min(updated, proven) >= min(wanted, 1))
+    return bool(status.get("replicas", 0) == updated and min(updated, proven) >= min(desired_replicas, 1))
 
 
 def lasting(message: str) -> str:
@@ -95,7 +97,7 @@ def lasting(message: str) -> str:
     return _USED.sub("", _POD.sub("a pod", message))
 
 
-def job_end(live: Manifest) -> JobEnd:
+def job_end(live: ReadOnlyManifest) -> JobEnd:
     """The facts of a Job."""
     status = live.get("status", {})
     conditions, started_at = _conditions(status), status.get("startTime", "")
@@ -103,13 +105,13 @@ def job_end(live: Manifest) -> JobEnd:
     if complete.get("status") == "True":
         return JobEnd("Succeeded", started_at=started_at, ended_at=complete.get("lastTransitionTime", ""))
     if failed.get("status") == "True":
-        said = f"{failed.get('reason', '')}: {failed.get('message', '')}"
-        return JobEnd("Failed", said, started_at=started_at, ended_at=failed.get("lastTransitionTime", ""))
+        message = f"{failed.get('reason', '')}: {failed.get('message', '')}"
+        return JobEnd("Failed", message, started_at=started_at, ended_at=failed.get("lastTransitionTime", ""))
     return JobEnd("Running", started_at=started_at)
 
 
-def autoscaler(live: Manifest) -> Scaler:
-    """The facts of a HorizontalPodAutoscaler. That it is at a limit, or off because somebody wants 0 pods, is no fault.
+def autoscaler(live: ReadOnlyManifest) -> Scaler:
+    """The facts of a HorizontalPodAutoscaler. That it is at a limit, or off because 0 pods are set, is no fault.
 
     Each look of its controller first says that it can scale, so the time of a scaling that fails is always of just now.
     """
@@ -123,7 +125,7 @@ def autoscaler(live: Manifest) -> Scaler:
     return Scaler(_component(live))
 
 
-def scaled_object(live: Manifest) -> Scaler:
+def scaled_object(live: ReadOnlyManifest) -> Scaler:
     """The facts of a ScaledObject, whose conditions carry no time. KEDA falls back after several failures only."""
     conditions = _conditions(live.get("status", {}))
     ready, fallback = conditions.get("Ready", {}), conditions.get("Fallback", {})
@@ -134,7 +136,7 @@ def scaled_object(live: Manifest) -> Scaler:
     return Scaler(_component(live), _fault(live, fallback) if fallback.get("status") == "True" else "")
 
 
-def _fault(live: Manifest, condition: Manifest) -> str:
+def _fault(live: ReadOnlyManifest, condition: ReadOnlyManifest) -> str:
     """Reason and message, without what is another each time: names of pods, numbers, times, addresses, identifiers."""
     reason, message = condition.get("reason", ""), condition.get("message", "")
     if reason == "AmbiguousSelector":
@@ -146,7 +148,7 @@ def _fault(live: Manifest, condition: Manifest) -> str:
     return f"{reason}: {message}"[:_LONGEST_FAULT]
 
 
-OF_KIND: dict[str, Callable[[Manifest], Any]] = {
+OF_KIND: dict[str, Callable[[ReadOnlyManifest], Any]] = {
     "Deployment": rollout,
     "Job": job_end,
     "HorizontalPodAutoscaler": autoscaler,
@@ -154,9 +156,9 @@ OF_KIND: dict[str, Callable[[Manifest], Any]] = {
 }
 
 
-def _conditions(status: Manifest) -> dict[str, Any]:
+def _conditions(status: ReadOnlyManifest) -> dict[str, Any]:
     return {condition["type"]: condition for condition in status.get("conditions") or ()}
 
 
-def _component(live: Manifest) -> str:
-    return str(live["metadata"].get("labels", {}).get(COMPONENT, ""))
+def _component(live: ReadOnlyManifest) -> str:
+    return str(live["metadata"].get("labels", {}).get(LABEL_COMPONENT, ""))

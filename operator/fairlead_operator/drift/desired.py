@@ -1,8 +1,9 @@
 """What a child is meant to be, in a form that can be compared with what the server holds.
 
 The digest of an intent is taken over the manifest without its identity. The digest of a live object is taken over the
-fields that our own field manager holds in it, as `managedFields` tells: when somebody changes such a field it is either
-no longer ours or has another value, so the two digests differ. Nothing of the object needs to be kept for that.
+fields that our own field manager holds in it, as `managedFields` shows: when another manager changes such a field, it
+is either no longer ours or has another value, so the two digests differ. Nothing of the object needs to be kept for
+that.
 """
 
 import hashlib
@@ -14,33 +15,32 @@ from typing import Any
 import orjson
 
 from fairlead_contract import names
-from fairlead_operator.diagnosis.workload_state import COMPONENT
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.kinds import Kind
+from fairlead_operator.manifests import LABEL_COMPONENT, Manifest
 
 DIGEST_BYTES = 10
-Manifest = dict[str, Any]
 
 
 class Manifests:
     """The manifests of one plan. They are large and hardly ever needed twice, so between passes few are kept, as text.
 
-    `again` makes all of them once more, for as long as it is set.
+    `rebuild` makes all of them once more, for as long as it is set.
     """
 
     def __init__(self, made: Iterable[Manifest]) -> None:
         self._made = _by_ref(made)
         self._kept: dict[Ref, bytes] = {}
-        self.again: Callable[[], Iterable[Manifest]] | None = None
+        self.rebuild: Callable[[], Iterable[Manifest]] | None = None
 
     def of(self, ref: Ref) -> Manifest:
         """The manifest of that child."""
         if ref in self._kept:
-            found: Manifest = orjson.loads(self._kept[ref])
-            return found
-        if ref not in self._made and self.again is not None:
-            self._made = _by_ref(self.again())
+            manifest: Manifest = orjson.loads(self._kept[ref])
+            return manifest
+        if ref not in self._made and self.rebuild is not None:
+            self._made = _by_ref(self.rebuild())
         return self._made[ref]
 
     def keep(self, refs: Collection[Ref]) -> None:
@@ -48,12 +48,12 @@ class Manifests:
         made = {ref: orjson.dumps(manifest) for ref, manifest in self._made.items() if ref in refs}
         self._kept = {ref: text for ref, text in self._kept.items() if ref in refs} | made
         self._made = {}
-        self.again = None
+        self.rebuild = None
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """One child as it is meant to be, with all that is asked of it again and again."""
+class DesiredChild:
+    """One child as it is meant to be, with what each pass reads of it."""
 
     ref: Ref
     kind: Kind
@@ -62,9 +62,9 @@ class Wanted:
     source: Manifests
 
     @classmethod
-    def of(cls, manifest: Manifest, source: Manifests | None = None) -> "Wanted":
-        """The intent of a manifest that is found in `source`."""
-        component = manifest["metadata"].get("labels", {}).get(COMPONENT, "")
+    def of(cls, manifest: Manifest, source: Manifests | None = None) -> "DesiredChild":
+        """The intent of a manifest, which `source` has."""
+        component = manifest["metadata"].get("labels", {}).get(LABEL_COMPONENT, "")
         source, ref = source or Manifests([manifest]), Ref.of(manifest)
         return cls(ref, kinds.find(ref.group, ref.kind), digest(manifest), component, source)
 
@@ -96,10 +96,10 @@ def live_digest(live: Manifest) -> str:
 
 
 def seal(live: Manifest) -> int:
-    """Equal, in this process, for versions of one object that have the same digest; 0 where only the digest can tell.
+    """Equal, in this process, for versions of one object that have the same digest; 0 where only the digest shows it.
 
-    The server counts what is done to all but metadata and status, if it counts at all. Most events tell of a status, so
-    where there is none, another version has another digest.
+    The server counts what is done to all but metadata and status, if it counts at all. Most events are about a status,
+    so where there is none, another version has another digest.
     """
     metadata = live["metadata"]
     rest: Manifest = {}
@@ -107,8 +107,8 @@ def seal(live: Manifest) -> int:
         if "status" not in live:
             return 0
         rest = {key: value for key, value in live.items() if key not in {"metadata", "status"}}
-    told = {key: value for key, value in metadata.items() if key not in {"resourceVersion", "managedFields"}}
-    return hash(orjson.dumps([told, _owned_fields(live), rest]))
+    kept = {key: value for key, value in metadata.items() if key not in {"resourceVersion", "managedFields"}}
+    return hash(orjson.dumps([kept, _owned_fields(live), rest]))
 
 
 def holds(live: Any, manifest: Any) -> bool:
@@ -132,8 +132,8 @@ def controller(live: Manifest) -> Manifest | None:
     """The owner reference of the controlling ApiService, if one has it."""
     for owner in live["metadata"].get("ownerReferences", ()):
         if owner.get("controller") and owner["kind"] == "ApiService" and owner["apiVersion"].startswith(names.GROUP):
-            found: Manifest = owner
-            return found
+            reference: Manifest = owner
+            return reference
     return None
 
 
@@ -172,15 +172,15 @@ def _project_list(items: list[Any], fields: Mapping[str, Any]) -> list[Any]:
 
 @lru_cache(maxsize=1024)
 def _key(path: str) -> tuple[tuple[str, Any], ...]:
-    """What an item has to have, by a path such as `k:{"name":"api"}`: few are asked for again and again."""
+    """What an item has to have, by a path such as `k:{"name":"api"}`: few, and each used often."""
     return tuple(orjson.loads(path[2:]).items())
 
 
 def _matches(item: Any, key: tuple[tuple[str, Any], ...]) -> bool:
     if not isinstance(item, dict):
         return False
-    for name, wanted in key:  # noqa: SIM110  # asked for each item of each event, and twice as fast as all()
-        if item.get(name) != wanted:
+    for name, value in key:  # noqa: SIM110  # run for each item of each event, and twice as fast as all()
+        if item.get(name) != value:
             return False
     return True
 

@@ -37,10 +37,10 @@ def prune(present: Iterable[Ref], desired: Iterable[Ref], *, in_use: Iterable[Re
 
 def prune_first(present: Iterable[Ref], desired: Iterable[Ref]) -> list[Ref]:
     """What has to go before anything is applied: KEDA refuses a target that an autoscaler of ours holds, and back."""
-    wanted = set(desired)
-    if not any(ref.kind in _SCALERS for ref in wanted - set(present)):
+    planned = set(desired)
+    if not any(ref.kind in _SCALERS for ref in planned - set(present)):
         return []
-    return [ref for ref in prune(present, wanted) if ref.kind in _SCALERS]
+    return [ref for ref in prune(present, planned) if ref.kind in _SCALERS]
 
 
 def mounted(replica_sets: Iterable[Mapping[str, Any]], *, deployments: Collection[str]) -> set[Ref]:

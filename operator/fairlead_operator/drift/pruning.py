@@ -1,12 +1,12 @@
 """Which objects of a resource have to go: those that are surplus and not in use.
 
-Asked by the operator before it deletes, and by a plan that only tells. ReplicaSets are read for ConfigMaps only.
+For the operator, before it deletes, and for `fairlead plan`. ReplicaSets are read only when ConfigMaps are surplus.
 """
 
 from collections.abc import Collection
 
 from fairlead_contract import names
-from fairlead_operator.cache.store import Name
+from fairlead_operator.cache.records import Name
 from fairlead_operator.drift import inventory
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
@@ -18,10 +18,10 @@ async def surplus(client: Client, owner: Name, own: Collection[Ref], desired: Co
 
     A ConfigMap that a ReplicaSet of a desired Deployment mounts, also one kept for a rollback, stays.
     """
-    found = inventory.prune(own, desired)
-    if not any(ref.kind == kinds.CONFIG_MAP.name for ref in found):
-        return found
+    candidates = inventory.prune(own, desired)
+    if not any(ref.kind == kinds.CONFIG_MAP.name for ref in candidates):
+        return candidates
     selector = f"{names.LABEL_APISVC}={owner[1]}"
     sets, _ = await client.list_all(kinds.REPLICA_SET, namespace=owner[0], selector=selector)
     deployments = {ref.name for ref in desired if ref.kind == kinds.DEPLOYMENT.name}
-    return inventory.prune(found, desired, in_use=inventory.mounted(sets, deployments=deployments))
+    return inventory.prune(candidates, desired, in_use=inventory.mounted(sets, deployments=deployments))

@@ -12,8 +12,9 @@ from typing import Any
 
 import orjson
 
-from fairlead_operator.cache.store import Name, Store, Whole
-from fairlead_operator.kube.decoding import glance, version_in
+from fairlead_operator.cache.records import CachedResource, Name
+from fairlead_operator.cache.store import Store
+from fairlead_operator.kube.decoding import event_header, version_in
 from fairlead_operator.kube.kinds import Kind
 
 # kopf's connection has told of something later: what it has not told of by then is lost.
@@ -54,7 +55,7 @@ class Arrivals:
     `clock` in seconds.
     """
 
-    def __init__(self, kind: Kind, store: Store[Whole], *, clock: Callable[[], float]) -> None:
+    def __init__(self, kind: Kind, store: Store[CachedResource], *, clock: Callable[[], float]) -> None:
         self.kind = kind
         self.store = store
         self.seen: Store[Seen] = Store(self._seen_changed)
@@ -81,9 +82,9 @@ class Arrivals:
         if event == "DELETED":
             self.store.remove(name, version=version)
         elif not self.store.knows(name, version=version):
-            self.store.put(name, Whole.read(live))
+            self.store.put(name, CachedResource.read(live))
             if event is None:
-                self.store.doubt(name)
+                self.store.mark_unconfirmed(name)
         self._highest = max(self._highest, version)
         self._differing.pop(name, None)
         self._compare(name)
@@ -96,7 +97,7 @@ class Arrivals:
         self._heard_at = self._clock()
         version = version_in(line)
         self._reached = max(self._reached, version)
-        found = glance(line)
+        found = event_header(line)
         if found is None:
             return line
         name = (found.namespace, found.name)
@@ -128,7 +129,7 @@ class Arrivals:
             self.store.remove(name, version=version)
             return False
         is_news = not self.store.knows(name, version=_version(live))
-        self.store.put(name, Whole.read(live))
+        self.store.put(name, CachedResource.read(live))
         return is_news and seen is not None
 
     def not_answered(self, name: Name) -> None:
@@ -138,7 +139,7 @@ class Arrivals:
 
     def _seen_changed(self, name: Name, before: Seen | None, after: Seen | None) -> None:
         if after is None and before is not None:
-            self.store.remove(name, version=max(before.version, self.seen.gone_at(name)))
+            self.store.remove(name, version=max(before.version, self.seen.deleted_at(name)))
         self._compare(name)
 
     def _compare_all(self) -> None:
@@ -169,7 +170,7 @@ class Arrivals:
     def _forget(self) -> None:
         """Drop the versions at which objects went long ago: whatever still tells of them is looked at."""
         if self._clock() - self._forgot_at >= REMEMBERED_SECONDS:
-            self.store.forget_gone(before=self._forgotten)
+            self.store.forget_deleted(before=self._forgotten)
             self._forgotten, self._forgot_at = self._highest, self._clock()
 
 

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from fairlead_operator.cache.store import Name
+from fairlead_operator.cache.records import Name
 from fairlead_operator.errors import OperatorError
 from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.front import Front

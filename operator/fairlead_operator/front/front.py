@@ -23,7 +23,7 @@ from fairlead_operator.front.session import Session
 from fairlead_operator.kube import client
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.kube.kinds import Kind
-from fairlead_operator.kube.transport import Observer
+from fairlead_operator.kube.transport import AnswerObserver
 
 LOG = logging.getLogger(__name__)
 IDENTITY = "fairlead-operator"
@@ -59,7 +59,7 @@ class Front:
         *,
         namespace: str,
         pacing: Pacing,
-        observe: Observer,
+        observe: AnswerObserver,
         restarted: Callable[[Why], None],
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,

@@ -20,7 +20,7 @@ from fairlead_operator.front.pacing import Pacing
 from fairlead_operator.kube import decoding
 from fairlead_operator.kube.credentials import Connection, Credentials
 from fairlead_operator.kube.kinds import Kind
-from fairlead_operator.kube.transport import JSON, Observer, watchful_socket
+from fairlead_operator.kube.transport import JSON, AnswerObserver, watchful_socket
 
 READ_BYTES = 2**20
 
@@ -35,7 +35,7 @@ class Session:
         *,
         namespace: str,
         pacing: Pacing,
-        observe: Observer,
+        observe: AnswerObserver,
         outdated: Callable[[], None],
         clock: Callable[[], float],
     ) -> None:

@@ -1,6 +1,6 @@
 """Which error an answer of the API server is.
 
-Decided here: what is refused for what it is, and what by a rule that others may change. Codes alone do not tell.
+Separates what is refused for its content from what a rule refuses that may change: codes alone do not.
 """
 
 import re

@@ -17,9 +17,10 @@ from fairlead_operator.kube.api_errors import error_of
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.kube.decoding import loads
 from fairlead_operator.kube.kinds import Kind
-from fairlead_operator.kube.transport import JSON, Manifest, Observer, Transport
+from fairlead_operator.kube.transport import JSON, AnswerObserver, Transport
+from fairlead_operator.manifests import Manifest
 
-__all__ = ["Client", "Manifest", "Observer"]
+__all__ = ["AnswerObserver", "Client", "Manifest"]
 APPLY = "application/apply-patch+yaml"
 MERGE = "application/merge-patch+json"
 JSON_PATCH = "application/json-patch+json"
@@ -47,7 +48,7 @@ class Client:
         *,
         in_flight: int = 32,
         may_write: Callable[[], None] = lambda: None,
-        observe: Observer | None = None,
+        observe: AnswerObserver | None = None,
         dry_run: bool = False,
     ) -> None:
         self._credentials = credentials
@@ -72,6 +73,14 @@ class Client:
         """Create by apply. Conflict when an object of that name is there, whoever made it."""
         body = _with_metadata(manifest, resourceVersion="1")
         return await self._apply(kind, body, force=False)
+
+    async def create_or_get(self, kind: Kind, manifest: Manifest) -> tuple[Manifest | None, bool]:
+        """The new object, and True; else the object that has its name, or None if it is gone by now, and False."""
+        metadata = manifest["metadata"]
+        try:
+            return await self.apply_new(kind, manifest), True
+        except Conflict:
+            return await self.get(kind, namespace=metadata["namespace"], name=metadata["name"]), False
 
     async def apply_known(self, kind: Kind, manifest: Manifest, *, uid: str) -> Manifest:
         """Apply to the object of that uid. Conflict or Invalid when another object has the name by now."""
@@ -159,8 +168,8 @@ class Client:
         Objects come in pages, and no more than one page of them is held at a time. Gone starts anew, once, in one page.
         `selector` is about labels, `fields` a field selector.
         """
-        given = {"labelSelector": selector, "fieldSelector": fields, "limit": str(PAGE_SIZE)}
-        parameters = {key: value for key, value in given.items() if value}
+        options = {"labelSelector": selector, "fieldSelector": fields, "limit": str(PAGE_SIZE)}
+        parameters = {key: value for key, value in options.items() if value}
         path, accept = kind.path(namespace=namespace), METADATA_LIST if metadata_only else JSON
         try:
             return await self._pages(path, parameters, read, accept)
@@ -172,13 +181,13 @@ class Client:
         self, path: str, parameters: dict[str, str], read: Callable[[Manifest], T], accept: str
     ) -> tuple[list[T], str]:
         items: list[T] = []
-        following = ""
+        continue_token = ""
         while True:
-            more = {"continue": following} if following else {}
+            more = {"continue": continue_token} if continue_token else {}
             page = await self.request("GET", path, parameters=parameters | more, accept=accept)
             items += map(read, page.get("items") or ())
-            following = page["metadata"].get("continue", "")
-            if not following:
+            continue_token = page["metadata"].get("continue", "")
+            if not continue_token:
                 return items, page["metadata"]["resourceVersion"]
 
     async def watch(
@@ -236,7 +245,7 @@ class Client:
         A 429, and a 503 that asks for it, are tried again after the wait asked for; a 401 once with new credentials.
         """
         data = orjson.dumps(body) if body is not None else None
-        asked = (parameters or {}) | ({} if method == "GET" else self._for_writes)
+        query = (parameters or {}) | ({} if method == "GET" else self._for_writes)
         headers = {"Accept": accept} | ({"Content-Type": content_type} if data is not None else {})
         for attempt in range(RETRIES + 1):
             try:
@@ -244,7 +253,7 @@ class Client:
                     if guarded and method != "GET":
                         self._may_write()
                     return await self._transport.send(
-                        method, path, parameters=asked, data=data, headers=headers, guarded=guarded
+                        method, path, parameters=query, data=data, headers=headers, guarded=guarded
                     )
             except Unauthorized:
                 if attempt:

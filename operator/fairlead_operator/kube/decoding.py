@@ -49,38 +49,38 @@ def readable(content: bytes) -> bytes:
     return _cut(content)
 
 
-class Glance(NamedTuple):
-    """What the first lines of an object's text say it is."""
+class EventHeader(NamedTuple):
+    """What the first lines of an object's text say."""
 
     namespace: str
     name: str
     version: int
 
 
-def glance(event: bytes) -> Glance | None:
-    """Which version of which object the text of a watch event tells of; None when that is not to be seen.
+def event_header(event: bytes) -> EventHeader | None:
+    """Which version of which object a watch event is about, by its text; None when the text does not show it.
 
-    A guess: labels, which may come first, can have any key. Whoever goes by it has to know the object's uid as well.
-    Where two texts look like the version none is taken: with that of an older one, news would pass for none.
+    A guess: labels, which may come first, can have any key. A caller has to compare the object's uid as well. Where two
+    texts look like the version none is taken: with that of an older one, a new version would be taken for a known one.
     """
     version = _after(event, _VERSION)
     if not version.isdigit() or not event.startswith(_OF_LIVING) or event.count(_VERSION) > 1:
         return None
-    return Glance(_after(event, b'"namespace":"'), _after(event, b'"name":"'), int(version))
+    return EventHeader(_after(event, b'"namespace":"'), _after(event, b'"name":"'), int(version))
 
 
 def version_in(event: bytes) -> int:
-    """The resource version that the text of a watch event tells of; 0 where it is not to be seen."""
+    """The resource version in the text of a watch event; 0 where the text does not show it."""
     version = _after(event, _VERSION)
     return int(version) if version.isdigit() and event.count(_VERSION) == 1 else 0
 
 
 def depth(value: Any) -> int:
     """How many objects and lists lie within each other."""
-    level, found = 0, [value]
-    while found := [each for each in found if isinstance(each, _CONTAINERS)]:
+    level, values = 0, [value]
+    while values := [each for each in values if isinstance(each, _CONTAINERS)]:
         level += 1
-        found = [inner for each in found for inner in (each.values() if isinstance(each, dict) else each)]
+        values = [inner for each in values for inner in (each.values() if isinstance(each, dict) else each)]
     return level
 
 
@@ -107,14 +107,14 @@ def _cut(content: bytes) -> bytes:
     """`content` with null for each object and list below the deepest level."""
     kept: list[bytes] = []
     level, since = 0, 0
-    for found in _TOKEN.finditer(content):
-        token = found[0]
+    for match in _TOKEN.finditer(content):
+        token = match[0]
         if token in b"[{":
             level += 1
             if level == DEEPEST + 1:
-                kept += [content[since : found.start()], b"null"]
+                kept += [content[since : match.start()], b"null"]
         elif token in b"]}":
             if level == DEEPEST + 1:
-                since = found.end()
+                since = match.end()
             level -= 1
     return b"".join([*kept, content[since:]])

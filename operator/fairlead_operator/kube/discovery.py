@@ -21,24 +21,24 @@ START_SECONDS = 1.0
 
 def optional_kinds() -> dict[str, tuple[Kind, ...]]:
     """The kinds of each capability."""
-    found: dict[str, tuple[Kind, ...]] = {}
+    result: dict[str, tuple[Kind, ...]] = {}
     for kind in kinds.CHILDREN:
         if kind.capability:
-            found[kind.capability] = (*found.get(kind.capability, ()), kind)
-    return found
+            result[kind.capability] = (*result.get(kind.capability, ()), kind)
+    return result
 
 
-async def serves(client: Client, wanted: Iterable[Kind]) -> bool:
+async def serves(client: Client, required: Iterable[Kind]) -> bool:
     """Whether the cluster has all of these kinds."""
-    asked = {(kind.root, kind.plural) for kind in wanted}
+    requested = {(kind.root, kind.plural) for kind in required}
     served: set[tuple[str, str]] = set()
     try:
-        for root in {root for root, _ in asked}:
+        for root in {root for root, _ in requested}:
             answer = await client.request("GET", root)
             served |= {(root, each["name"]) for each in answer.get("resources", ())}
     except NotFound:
         return False
-    return asked <= served
+    return requested <= served
 
 
 class Presence:
@@ -48,7 +48,7 @@ class Presence:
         self.known: bool | None = None
         self._missed = False
 
-    def found(self) -> None:
+    def present(self) -> None:
         """It is served."""
         self.known, self._missed = True, False
 
@@ -82,10 +82,10 @@ class Discovery:
         return Capabilities(**{name: bool(each.known) for name, each in self._presence.items()})
 
     async def run(self) -> None:
-        """Look once a period, for ever."""
+        """Check once a period, for ever."""
         while True:
             before = self.capabilities()
-            await asyncio.gather(*(self._look(name, wanted) for name, wanted in optional_kinds().items()))
+            await asyncio.gather(*(self._look(name, required) for name, required in optional_kinds().items()))
             if not self.known.is_set() and all(each.known is not None for each in self._presence.values()):
                 self.known.set()
             elif self.known.is_set() and self.capabilities() != before:
@@ -94,13 +94,13 @@ class Discovery:
                 self._changed()
             await self._sleep(self._every_seconds if self.known.is_set() else START_SECONDS)
 
-    async def _look(self, name: str, wanted: tuple[Kind, ...]) -> None:
+    async def _look(self, name: str, required: tuple[Kind, ...]) -> None:
         try:
-            is_served = await serves(self._client, wanted)
+            is_served = await serves(self._client, required)
         except OperatorError as error:
             LOG.warning("discovery failed", extra={"capability": name, "error": str(error)})
             return
         if is_served:
-            self._presence[name].found()
+            self._presence[name].present()
         else:
             self._presence[name].missed()

@@ -1,13 +1,13 @@
-"""Requests as they go over the wire: sockets and time-outs, credentials, typed errors, and the last look at the lease.
+"""Requests as they go over the wire: sockets and time-outs, credentials, typed errors, and the last check of the lease.
 
-What is asked, and how often it is tried, is the client's. Whatever goes wrong on the way is `Unreachable`.
+Which requests, and how often each is tried, is the client's. Whatever goes wrong on the way is `Unreachable`.
 """
 
 import socket
 import ssl
 from collections.abc import AsyncIterator, Callable
 from types import SimpleNamespace
-from typing import Any, Protocol
+from typing import Protocol
 
 import aiohttp
 import orjson
@@ -17,6 +17,7 @@ from fairlead_operator.kube.api_errors import error_of
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.kube.decoding import loads
 from fairlead_operator.kube.watch_stream import lines
+from fairlead_operator.manifests import Manifest
 
 JSON = "application/json"
 REQUEST_SECONDS = 30.0
@@ -26,11 +27,10 @@ CONNECT_SECONDS = 5.0
 # The kernel gives a connection up after these, seconds or (the last one) milliseconds, when the other side is gone.
 KEEPALIVE = {"TCP_KEEPIDLE": 5, "TCP_KEEPINTVL": 2, "TCP_KEEPCNT": 2, "TCP_USER_TIMEOUT": 9000}
 BROKEN = (aiohttp.ClientError, ConnectionError, ssl.SSLError, orjson.JSONDecodeError)
-Manifest = dict[str, Any]
 
 
-class Observer(Protocol):
-    """Told of every answer, for the metrics."""
+class AnswerObserver(Protocol):
+    """Called for every answer, for the metrics."""
 
     def __call__(self, method: str, path: str, code: int) -> None: ...
 
@@ -39,7 +39,7 @@ class Transport:
     """One HTTP session. `may_write` raises NotLeading when a guarded write must not be sent now."""
 
     def __init__(
-        self, credentials: Credentials, *, may_write: Callable[[], None], observe: Observer | None = None
+        self, credentials: Credentials, *, may_write: Callable[[], None], observe: AnswerObserver | None = None
     ) -> None:
         self._credentials = credentials
         self._may_write = may_write
@@ -173,7 +173,7 @@ def _limits(method: str) -> aiohttp.ClientTimeout:
 
 
 def watchful_socket(address: aiohttp.AddrInfoType) -> socket.socket:
-    """A socket that notices when the other side is gone without a word, where the system can be asked for that."""
+    """A socket with keepalive and time-outs, as far as the system has them, so that a dead peer is noticed."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)
     made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
@@ -195,5 +195,5 @@ async def _raise_for(answer: aiohttp.ClientResponse, request: str) -> None:
 
 
 def _ignore(method: str, path: str, code: int) -> None:
-    """Nobody wants to know."""
+    """The default observer."""
     del method, path, code

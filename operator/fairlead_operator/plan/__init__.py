@@ -14,12 +14,11 @@ from fairlead_operator.plan.children import (
     Child,
     Key,
     LeftOut,
-    Manifest,
     Plan,
     Stage,
     Violation,
 )
-from fairlead_operator.plan.context import RUNBOOKS, request
+from fairlead_operator.plan.context import RUNBOOKS, plan_request
 from fairlead_operator.plan.limits import violations
 from fairlead_operator.plan.workload.job import teardown_children
 
@@ -44,17 +43,17 @@ def plan(
     `image` is the workload image where neither resource nor class names one, `runbooks` the page that alerts lead to.
     With a `uid`, the children are owned by the resource. The class's limits are not looked at: see `violations`.
     """
-    asked = request(resource, class_, capabilities=capabilities, image=image, runbooks=runbooks, uid=uid)
-    return assemble(asked, generation=generation)
+    request = plan_request(resource, class_, capabilities=capabilities, image=image, runbooks=runbooks, uid=uid)
+    return assemble(request, generation=generation)
 
 
 def teardown(resource: ApiService, class_: ApiServiceClass, *, image: str) -> tuple[Child, ...]:
     """What deletes the tables and queues of `resource`: ServiceAccount, ConfigMap and Job, in this order.
 
-    Nobody owns them. Nothing for an embedded store: it goes with its pod.
+    They have no owner. Nothing for an embedded store: it goes with its pod.
     """
-    asked = request(resource, class_, capabilities=_NO_FOREIGN_KINDS, image=image)
-    return () if asked.provision_hash is None else teardown_children(asked)
+    request = plan_request(resource, class_, capabilities=_NO_FOREIGN_KINDS, image=image)
+    return () if request.provision_hash is None else teardown_children(request)
 
 
 __all__ = [
@@ -65,7 +64,6 @@ __all__ = [
     "Child",
     "Key",
     "LeftOut",
-    "Manifest",
     "Plan",
     "Stage",
     "Violation",

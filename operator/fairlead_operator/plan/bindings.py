@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from fairlead_contract.spec.bindings import CacheType, Datastore, DatastoreType, Queue, QueueType, Redis, RedisMode
 from fairlead_operator.plan.children import Binding
-from fairlead_operator.plan.context import Request
+from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.workload.config_maps import dead_letter_name, source_name
 
 HTTPS_PORT, HTTP_PORT = 443, 80
@@ -14,24 +14,24 @@ _RELATIONAL_PORTS = {DatastoreType.POSTGRESQL: 5432, DatastoreType.MYSQL: 3306}
 _AWS_QUEUES = (QueueType.SQS, QueueType.SNS, QueueType.KINESIS)
 
 
-def bindings(asked: Request) -> tuple[Binding, ...]:
+def bindings(request: PlanRequest) -> tuple[Binding, ...]:
     """Every binding, in the order of the status."""
-    spec = asked.spec
-    found = [Binding("datastore", spec.datastore.type.value, _datastore_name(asked))]
+    spec = request.spec
+    result = [Binding("datastore", spec.datastore.type.value, _datastore_name(request))]
     if spec.cache.type is not CacheType.NONE:
         name = _redis_name(spec.cache.redis) if spec.cache.redis is not None else ""
-        found.append(Binding("cache", spec.cache.type.value, name))
+        result.append(Binding("cache", spec.cache.type.value, name))
     if spec.queue is not None:
-        found.append(Binding("queue", spec.queue.type.value, _queue_name(spec.queue)))
-        found.append(Binding("deadLetter", spec.queue.type.value, dead_letter_name(spec.queue)))
-    return tuple(found)
+        result.append(Binding("queue", spec.queue.type.value, _queue_name(spec.queue)))
+        result.append(Binding("deadLetter", spec.queue.type.value, dead_letter_name(spec.queue)))
+    return tuple(result)
 
 
-def _datastore_name(asked: Request) -> str:
-    datastore = asked.spec.datastore
+def _datastore_name(request: PlanRequest) -> str:
+    datastore = request.spec.datastore
     if datastore.type is DatastoreType.DYNAMODB:
         prefix = datastore.dynamodb.table_name if datastore.dynamodb else None
-        return prefix or f"{asked.namespace}-{asked.name}"
+        return prefix or f"{request.namespace}-{request.name}"
     server = datastore.postgresql or datastore.mysql
     return f"{server.host}/{server.database}" if server is not None else ""
 
@@ -46,20 +46,20 @@ def _queue_name(queue: Queue) -> str:
     return queue.sns.topic_name if queue.sns is not None else source_name(queue)
 
 
-def uses_aws(asked: Request) -> bool:
+def uses_aws(request: PlanRequest) -> bool:
     """Whether the pods call AWS."""
-    queue = asked.spec.queue
-    return asked.spec.datastore.type is DatastoreType.DYNAMODB or (queue is not None and queue.type in _AWS_QUEUES)
+    queue = request.spec.queue
+    return request.spec.datastore.type is DatastoreType.DYNAMODB or (queue is not None and queue.type in _AWS_QUEUES)
 
 
-def egress_ports(asked: Request) -> list[int]:
+def egress_ports(request: PlanRequest) -> list[int]:
     """The TCP ports of everything bound, sorted."""
-    ports = {*_datastore_ports(asked.spec.datastore), *_redis_ports(asked.spec.cache.redis)}
-    if asked.spec.queue is not None and asked.spec.queue.kafka is not None:
-        ports |= {port_of(address) for address in asked.spec.queue.kafka.bootstrap_servers}
-    if uses_aws(asked):
+    ports = {*_datastore_ports(request.spec.datastore), *_redis_ports(request.spec.cache.redis)}
+    if request.spec.queue is not None and request.spec.queue.kafka is not None:
+        ports |= {port_of(address) for address in request.spec.queue.kafka.bootstrap_servers}
+    if uses_aws(request):
         # Credentials come from the cloud's own endpoints, whatever emulator serves the rest.
-        ports |= {HTTPS_PORT, url_port(asked.class_.spec.aws.endpoint or "https:")}
+        ports |= {HTTPS_PORT, url_port(request.class_.spec.aws.endpoint or "https:")}
     return sorted(ports)
 
 

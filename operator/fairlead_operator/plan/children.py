@@ -1,13 +1,13 @@
-"""The words of the plan: what a child is, when it is applied, what was left out, and what is forbidden.
+"""The types of the plan: what a child is, when it is applied, what was left out, and what is forbidden.
 
 Nothing here decides; the reconciler and the command line read these, the builders of each kind make them.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any
 
-Manifest = dict[str, Any]
+from fairlead_operator.manifests import Manifest
+
 Key = tuple[str, str, str]
 """apiVersion, kind and name: what tells the children of one ApiService apart."""
 

@@ -1,6 +1,6 @@
 """What is planned for: one ApiService in its class, on a cluster with certain kinds, with everything derived from it.
 
-Decided here: names and labels of children, who owns them, and the two hashes. Every builder takes a `Request` and
+With it come names and labels of children, their owner, and the two hashes. Every builder takes a `PlanRequest` and
 nothing else.
 """
 
@@ -16,19 +16,19 @@ from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_contract.spec.bindings import DatastoreType
 from fairlead_contract.spec.metadata import API_VERSION
 from fairlead_contract.spec.model import Model
-from fairlead_operator.plan.children import Capabilities, Child, Manifest, Stage
+from fairlead_operator.manifests import LABEL_COMPONENT, Manifest
+from fairlead_operator.plan.children import Capabilities, Child, Stage
 from fairlead_operator.plan.hashing import canonical, digest
 
 APPLICATION = "apisvc"
 MANAGER = "fairlead"
 RUNBOOKS = f"https://fairlead.dev/docs/v{version('fairlead')}/alerts.md"
-"""Where alerts lead when nobody said otherwise: to the docs of this version."""
-COMPONENT = "app.kubernetes.io/component"
+"""The default runbooks of alerts: the docs of this version."""
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
-    """One ApiService to plan for. Made by `request`."""
+class PlanRequest:
+    """One ApiService to plan for. Made by `plan_request`."""
 
     resource: ApiService
     class_: ApiServiceClass
@@ -67,7 +67,7 @@ class Request:
     def serves_tls(self) -> bool:
         return self.document.security.tls is not None
 
-    def named(self, suffix: str) -> str:
+    def child_name(self, suffix: str) -> str:
         """The name of a child; `suffix` without its dash."""
         return f"{self.name}-{suffix}"
 
@@ -76,7 +76,7 @@ class Request:
         return {
             "app.kubernetes.io/name": APPLICATION,
             "app.kubernetes.io/instance": self.name,
-            COMPONENT: component,
+            LABEL_COMPONENT: component,
             "app.kubernetes.io/part-of": self.name,
             "app.kubernetes.io/managed-by": MANAGER,
             LABEL_APISVC: self.name,
@@ -84,7 +84,7 @@ class Request:
 
     def selector(self, component: str) -> dict[str, str]:
         """The labels that select the pods of a component. They can never change: selectors are immutable."""
-        return {LABEL_APISVC: self.name, COMPONENT: component}
+        return {LABEL_APISVC: self.name, LABEL_COMPONENT: component}
 
     def child(
         self,
@@ -101,7 +101,7 @@ class Request:
     ) -> Child:
         """A child with its metadata. Labels of our own win over `labels`."""
         metadata: Manifest = {
-            "name": self.named(suffix),
+            "name": self.child_name(suffix),
             "namespace": self.namespace,
             "labels": {**(labels or {}), **self.labels(component)},
         }
@@ -122,7 +122,7 @@ class Request:
         }
 
 
-def request(
+def plan_request(
     resource: ApiService,
     class_: ApiServiceClass,
     *,
@@ -130,17 +130,17 @@ def request(
     image: str,
     runbooks: str = RUNBOOKS,
     uid: str = "",
-) -> Request:
+) -> PlanRequest:
     """Derive everything that the builders share. `image` is used where neither resource nor class names one."""
     document = derive(resource)
     plain = _plain(document)
     text = canonical(plain)
-    asked = resource.spec.runtime.image if resource.spec.runtime else None
-    return Request(
+    own_image = resource.spec.runtime.image if resource.spec.runtime else None
+    return PlanRequest(
         resource=resource,
         class_=class_,
         capabilities=capabilities,
-        image=asked or class_.spec.runtime.image or image,
+        image=own_image or class_.spec.runtime.image or image,
         runbooks=runbooks,
         uid=uid,
         document=document,

@@ -1,6 +1,6 @@
 """Canonical JSON, and the short hashes that end in names of children.
 
-Decided here: equal values have equal text whatever their order of keys, and 40 bits are enough to tell the few
+Equal values have equal text whatever their order of keys, and 40 bits are enough to tell the few
 generations of one ApiService apart while the longest name still fits a label.
 """
 

@@ -1,7 +1,6 @@
 """What the class, or the cluster, does not allow. Admission has checked the class's limits; a class changes later.
 
-Decided here: how a pattern matches (`*` is any run of characters, nothing else is special, case does not matter), and
-which hosts are outside the namespace.
+In a pattern, `*` is any run of characters, nothing else is special, and case does not matter.
 """
 
 import re
@@ -37,16 +36,16 @@ def matches(pattern: str, text: str) -> bool:
 
 
 def _types(spec: ApiServiceSpec, limits: ClassLimits) -> Iterator[Violation]:
-    asked = (
+    bindings = (
         ("datastore", spec.datastore.type, limits.datastores),
         ("cache", spec.cache.type, limits.caches),
         ("queue", spec.queue.type if spec.queue is not None else None, limits.queues),
     )
-    for part, type_, allowed in asked:
+    for part, type_, allowed in bindings:
         # No cache is no use of one, whatever the class says.
         if type_ is not None and allowed is not None and type_ not in allowed and type_ != "None":
-            said = f"the class does not allow {part} type {type_}; use {_listed([str(each) for each in allowed])}"
-            yield Violation("TypeNotAllowed", f"spec.{part}.type", said)
+            message = f"the class does not allow {part} type {type_}; use {_listed([str(each) for each in allowed])}"
+            yield Violation("TypeNotAllowed", f"spec.{part}.type", message)
 
 
 def _listed(allowed: list[str]) -> str:
@@ -59,8 +58,8 @@ def _hosts(resource: ApiService, limits: ClassLimits) -> Iterator[Violation]:
     for path, host in _endpoints(resource.spec):
         if _inside(host, resource.metadata.namespace) or any(matches(each, host) for each in limits.endpoints):
             continue
-        said = f"the class does not allow the host {host} outside the namespace; use one that it allows"
-        yield Violation("EndpointNotAllowed", f"spec.{path}", said)
+        message = f"the class does not allow the host {host} outside the namespace; use one that it allows"
+        yield Violation("EndpointNotAllowed", f"spec.{path}", message)
 
 
 def _inside(host: str, namespace: str) -> bool:
@@ -128,10 +127,10 @@ def _replicas(spec: ApiServiceSpec, limits: ClassLimits) -> Iterator[Violation]:
     if most is None or spec.scaling.backend is ScalingBackend.NONE:
         return
     roles = [("api", spec.scaling.api.max), *([("worker", spec.scaling.worker.max)] if spec.queue is not None else [])]
-    for role, wanted in roles:
-        if wanted > most:
-            said = f"the class allows at most {most} replicas, not {wanted}; set max to {most} or less"
-            yield Violation("TooManyReplicas", f"spec.scaling.{role}.max", said)
+    for role, replicas in roles:
+        if replicas > most:
+            message = f"the class allows at most {most} replicas, not {replicas}; set max to {most} or less"
+            yield Violation("TooManyReplicas", f"spec.scaling.{role}.max", message)
 
 
 def _exposure(resource: ApiService, limits: ClassLimits) -> Iterator[Violation]:
@@ -149,30 +148,30 @@ def _exposure(resource: ApiService, limits: ClassLimits) -> Iterator[Violation]:
                 )
 
 
-def _parent(asked: GatewayRef, namespace: str, limits: ClassLimits) -> Iterator[Violation]:
+def _parent(gateway: GatewayRef, namespace: str, limits: ClassLimits) -> Iterator[Violation]:
     if limits.parent_refs is None:
         return
-    wanted = (asked.name, asked.namespace or namespace)
-    if wanted in [(each.name, each.namespace or namespace) for each in limits.parent_refs]:
+    parent = (gateway.name, gateway.namespace or namespace)
+    if parent in [(each.name, each.namespace or namespace) for each in limits.parent_refs]:
         return
-    said = f"the class does not allow the Gateway {wanted[1]}/{wanted[0]}; use one that it allows"
-    yield Violation("GatewayNotAllowed", "spec.exposure.gateway.parentRef", said)
+    message = f"the class does not allow the Gateway {parent[1]}/{parent[0]}; use one that it allows"
+    yield Violation("GatewayNotAllowed", "spec.exposure.gateway.parentRef", message)
 
 
-def _hostnames(member: str, asked: tuple[str, ...], limits: ClassLimits) -> Iterator[Violation]:
+def _hostnames(member: str, hostnames: tuple[str, ...], limits: ClassLimits) -> Iterator[Violation]:
     if limits.hostnames is None:
         return
     path = f"spec.exposure.{member}.hostnames"
-    if not asked:
+    if not hostnames:
         yield Violation("HostnameNotAllowed", path, "without host names the API would take every one; name some")
-    for position, name in enumerate(asked):
+    for position, name in enumerate(hostnames):
         if not any(matches(each, name) for each in limits.hostnames):
-            said = f"the class does not allow the host name {name}; use one that it allows"
-            yield Violation("HostnameNotAllowed", f"{path}[{position}]", said)
+            message = f"the class does not allow the host name {name}; use one that it allows"
+            yield Violation("HostnameNotAllowed", f"{path}[{position}]", message)
 
 
 def _documents(made: Plan) -> Iterator[Violation]:
     texts = {key: text for child in made.children for key, text in child.manifest.get("data", {}).items()}
     for key, name in ((RUNTIME_KEY, RUNTIME_DOCUMENT), (OPENAPI_KEY, OPENAPI_DOCUMENT)):
-        if said := oversize(name, texts[key]):
-            yield Violation("DocumentTooLarge", "spec.api.resources", f"{said}; {REMEDY}")
+        if message := oversize(name, texts[key]):
+            yield Violation("DocumentTooLarge", "spec.api.resources", f"{message}; {REMEDY}")

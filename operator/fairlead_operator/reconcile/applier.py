@@ -1,4 +1,4 @@
-"""Bring children to what they are meant to be, and nothing else.
+"""Apply children, and nothing else.
 
 Nothing is sent for a child that already is what it is meant to be. An object that has no owner reference to the
 resource is never touched: the API server itself refuses a create over it, and whose it is is read before anything else
@@ -9,38 +9,67 @@ import asyncio
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import Enum, auto
 from operator import itemgetter
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Child, Name
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.records import CachedChild, Name
 from fairlead_operator.diagnosis.workload_state import OF_KIND
-from fairlead_operator.drift.desired import Wanted, holds
+from fairlead_operator.drift.desired import DesiredChild, holds
 from fairlead_operator.drift.fresh_read import confirm, confirm_create
 from fairlead_operator.drift.inventory import Ref
-from fairlead_operator.errors import Conflict, Forbidden, Invalid, NotLeading, OperatorError, Outdated, Terminating
+from fairlead_operator.errors import (
+    Forbidden,
+    Invalid,
+    NotLeading,
+    OperatorError,
+    Outdated,
+    Refused,
+    Terminating,
+)
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Client, Manifest
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.kube.client import Client
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 LOG = logging.getLogger(__name__)
 # Of one resource. All at once would gain it little, and while many are made, an edit of another would wait for them.
 AT_ONCE = 4
-# How many refused children a status tells of: each brings the server's own words.
+# How many refused children a status names: each with the server's own message.
 NAMED = 5
 
 
-Refusal = Invalid | Forbidden
+class Outcome(Enum):
+    """What became of one child that the API server did not refuse."""
+
+    UNCHANGED = auto()
+    WRITTEN = auto()
+    WAITING = auto()
+    UNOWNED = auto()
 
 
 @dataclass
 class Applied:
-    """What came of one round: what was written, what a person has to clear, what is tried again."""
+    """The outcome for many children: written, in need of a person, or to be tried again."""
 
     written: list[Ref] = field(default_factory=list)
-    strangers: list[Ref] = field(default_factory=list)
-    refused: dict[Ref, Refusal] = field(default_factory=dict)
+    unowned: list[Ref] = field(default_factory=list)
+    refused: dict[Ref, Invalid | Forbidden] = field(default_factory=dict)
     waiting: list[Ref] = field(default_factory=list)
     errors: list[OperatorError] = field(default_factory=list)
+
+    def add(self, ref: Ref, outcome: Outcome | OperatorError) -> None:
+        """Take in what became of one child."""
+        if isinstance(outcome, Invalid | Forbidden):
+            self.refused[ref] = outcome
+        elif isinstance(outcome, OperatorError):
+            self.errors.append(outcome)
+        elif outcome is Outcome.WRITTEN:
+            self.written.append(ref)
+        elif outcome is Outcome.WAITING:
+            self.waiting.append(ref)
+        elif outcome is Outcome.UNOWNED:
+            self.unowned.append(ref)
 
     @property
     def complete(self) -> bool:
@@ -49,27 +78,35 @@ class Applied:
 
     @property
     def is_final(self) -> bool:
-        """Whether a child is refused for what it is, so that only another ApiService, or another class, mends it."""
+        """Whether a child is refused for what it is, so that only another ApiService, or another class, helps."""
         return any(isinstance(error, Invalid) for error in self.refused.values())
 
     @property
-    def stalled(self) -> Trouble | None:
+    def stalled(self) -> ConditionDetail | None:
         """What a person has to clear, all of one reason; the same text in whatever order the answers came."""
-        if self.strangers:
-            return conflict(self.strangers)
+        if self.unowned:
+            return conflict(self.unowned)
         if self.refused:
-            said = "; ".join(
+            refusals = "; ".join(
                 f"{ref}: {error.message[:500]}"
                 for ref, error in sorted(self.refused.items(), key=itemgetter(0))[:NAMED]
             )
-            return Trouble(Reason.REFUSED, f"the API server refuses {said}")
+            return ConditionDetail(Reason.REFUSED, f"the API server refuses {refusals}")
         return None
 
+    def raise_error(self) -> None:
+        """Raise what makes the pass fail, so that it is tried again."""
+        if self.errors:
+            raise self.errors[0]
+        if self.refused:
+            text = ", ".join(str(ref) for ref in sorted(self.refused))
+            raise Refused(text, is_final=self.is_final)
 
-def conflict(strangers: Iterable[Ref]) -> Trouble:
+
+def conflict(unowned: Iterable[Ref]) -> ConditionDetail:
     """Objects that are not ours have the names of ours."""
-    text = ", ".join(str(ref) for ref in sorted(strangers))
-    return Trouble(
+    text = ", ".join(str(ref) for ref in sorted(unowned))
+    return ConditionDetail(
         Reason.CONFLICT, f"there already, and not this ApiService's: {text}; delete or rename them, or this ApiService"
     )
 
@@ -77,39 +114,40 @@ def conflict(strangers: Iterable[Ref]) -> Trouble:
 class Applier:
     """Writes for one resource at a time; the work queue sees to that."""
 
-    def __init__(self, client: Client, world: World) -> None:
+    def __init__(self, client: Client, cache: ClusterCache) -> None:
         self._client = client
-        self._world = world
+        self._cache = cache
         self._settled: dict[Name, dict[Ref, tuple[str, str]]] = {}
 
-    async def bring(
-        self, owner: Name, uid: str, wanted: Sequence[Wanted], *, applied: Applied, force: bool = False
+    async def apply(
+        self, owner: Name, uid: str, desired: Sequence[DesiredChild], *, applied: Applied, force: bool = False
     ) -> None:
-        """Apply what differs, a few at a time in the order given; the outcome goes into `applied`. `force`: all."""
-        live = self._world.of(owner)
-        changed = {each.ref for each in wanted if force or self.differs(owner, each, live)}
-        todo = [each for each in wanted if each.ref in changed or not _is_steady(live[each.ref], uid)]
+        """Apply what differs, a few at a time and in this order; the outcome goes into `applied`. `force`: all."""
+        live = self._cache.of(owner)
+        changed = {each.ref for each in desired if force or self.differs(owner, each, live)}
+        todo = [each for each in desired if each.ref in changed or not _is_steady(live[each.ref], uid)]
         if changed:
             is_new = changed.isdisjoint(live)
-            await (confirm_create if is_new else confirm)(self._client, self._world, owner)
+            await (confirm_create if is_new else confirm)(self._client, self._cache, owner)
         for first in range(0, len(todo), AT_ONCE):
             some = todo[first : first + AT_ONCE]
-            ends = (self._one(owner, uid, each, live, applied, force) for each in some)
-            for end in await asyncio.gather(*ends, return_exceptions=True):
-                if end is not None:
-                    raise end
+            tries = (self._try(owner, uid, each, live.get(each.ref), force=force) for each in some)
+            for each, outcome in zip(some, await asyncio.gather(*tries, return_exceptions=True), strict=True):
+                if isinstance(outcome, NotLeading | Outdated) or not isinstance(outcome, Outcome | OperatorError):
+                    raise outcome
+                applied.add(each.ref, outcome)
 
-    def differs(self, owner: Name, wanted: Wanted, live: Mapping[Ref, Child]) -> bool:
+    def differs(self, owner: Name, desired: DesiredChild, live: Mapping[Ref, CachedChild]) -> bool:
         """Whether the child is absent or not what it is meant to be."""
-        child = live.get(wanted.ref)
+        child = live.get(desired.ref)
         if child is None:
             return True
-        settled = self._settled.get(owner, {}).get(wanted.ref)
-        return child.digest != wanted.digest and settled != (wanted.digest, child.digest)
+        settled = self._settled.get(owner, {}).get(desired.ref)
+        return child.digest != desired.digest and settled != (desired.digest, child.digest)
 
-    async def delete(self, owner: Name, ref: Ref, child: Child) -> None:
+    async def delete(self, owner: Name, ref: Ref, child: CachedChild) -> None:
         """Delete one object of ours."""
-        await confirm(self._client, self._world, owner)
+        await confirm(self._client, self._cache, owner)
         kind = kinds.find(ref.group, ref.kind)
         await self._client.delete(kind, namespace=owner[0], name=ref.name, uid=child.uid)
         self._settled.get(owner, {}).pop(ref, None)
@@ -118,72 +156,60 @@ class Applier:
         """The resource is gone."""
         self._settled.pop(owner, None)
 
-    async def _one(
-        self, owner: Name, uid: str, wanted: Wanted, live: Mapping[Ref, Child], applied: Applied, force: bool
-    ) -> None:
-        ref = wanted.ref
+    async def _try(
+        self, owner: Name, uid: str, desired: DesiredChild, child: CachedChild | None, *, force: bool
+    ) -> Outcome | OperatorError:
+        """What became of one child. An error that concerns the whole pass is raised."""
         try:
-            if await self._bring(owner, uid, wanted, live.get(ref), applied, force=force):
-                applied.written.append(ref)
+            return await self._apply_one(owner, uid, desired, child, force=force)
         except (NotLeading, Outdated):
             raise
         except Terminating:
-            applied.waiting.append(ref)
+            return Outcome.WAITING
         except (Invalid, Forbidden) as error:
-            applied.refused[ref] = error
+            return error
         except OperatorError as error:
-            LOG.warning("a child could not be written", extra={"child": str(ref), "error": str(error)})
-            applied.errors.append(error)
+            LOG.warning("a child could not be written", extra={"child": str(desired.ref), "error": str(error)})
+            return error
 
-    async def _bring(
-        self, owner: Name, uid: str, wanted: Wanted, child: Child | None, applied: Applied, *, force: bool
-    ) -> bool:
-        ref, kind = wanted.ref, wanted.kind
+    async def _apply_one(
+        self, owner: Name, uid: str, desired: DesiredChild, child: CachedChild | None, *, force: bool
+    ) -> Outcome:
         if child is None:
-            try:
-                manifest = wanted.manifest
-                self._learn(owner, wanted, manifest, await self._client.apply_new(kind, manifest))
-                return True
-            except Conflict:
-                found = await self._client.get(kind, namespace=owner[0], name=ref.name)
-                if found is None:
-                    applied.waiting.append(ref)
-                    return False
-                # Its label may be gone, so that no watch tells of it. What it holds is not what we applied just now.
-                child = Child.read(found, OF_KIND.get(ref.kind))
+            manifest = desired.manifest
+            live, is_new = await self._client.create_or_get(desired.kind, manifest)
+            if live is None:
+                return Outcome.WAITING
+            if is_new:
+                self._learn(owner, desired, manifest, live)
+                return Outcome.WRITTEN
+            # Its label may be gone, so that no watch shows it. What it holds is not what we applied just now.
+            child = CachedChild.read(live, OF_KIND.get(desired.ref.kind))
         if child.owner_uid != uid:
-            return self._stranger(ref, child, owner, applied)
+            # The last ApiService of this name may be gone: then the garbage collector is about to delete its child.
+            return Outcome.WAITING if child.owner_uid and child.owner == owner else Outcome.UNOWNED
         if child.deleting:
-            applied.waiting.append(ref)
-            return False
-        if not force and not self.differs(owner, wanted, {ref: child}):
-            return False
-        await confirm(self._client, self._world, owner)
-        manifest = wanted.manifest
-        self._learn(owner, wanted, manifest, await self._client.apply_known(kind, manifest, uid=child.uid))
-        return True
+            return Outcome.WAITING
+        if not force and not self.differs(owner, desired, {desired.ref: child}):
+            return Outcome.UNCHANGED
+        await confirm(self._client, self._cache, owner)
+        manifest = desired.manifest
+        self._learn(owner, desired, manifest, await self._client.apply_known(desired.kind, manifest, uid=child.uid))
+        return Outcome.WRITTEN
 
-    def _stranger(self, ref: Ref, child: Child, owner: Name, applied: Applied) -> bool:
-        if child.owner_uid and child.owner == owner:
-            # The last ApiService of this name is gone, and the garbage collector is about to take its child.
-            applied.waiting.append(ref)
-        else:
-            applied.strangers.append(ref)
-        return False
-
-    def _learn(self, owner: Name, wanted: Wanted, manifest: Manifest, answer: Manifest) -> None:
-        """Take the server's answer in. What it made of the intent is what drift is measured against.
+    def _learn(self, owner: Name, desired: DesiredChild, manifest: Manifest, answer: Manifest) -> None:
+        """Store the server's answer. What it made of the intent is what drift is measured against.
 
         Mostly it made just that of it, and to see so costs less than a digest.
         """
-        digest = wanted.digest if holds(answer, manifest) else ""
-        ref, child = wanted.ref, Child.read(answer, OF_KIND.get(wanted.kind.name), digest=digest)
-        self._world.children[wanted.kind].put((owner[0], ref.name), child, silent=True)
-        if child.digest and child.digest != wanted.digest:
+        digest = desired.digest if holds(answer, manifest) else ""
+        ref, child = desired.ref, CachedChild.read(answer, OF_KIND.get(desired.kind.name), digest=digest)
+        self._cache.children[desired.kind].put((owner[0], ref.name), child, silent=True)
+        if child.digest and child.digest != desired.digest:
             LOG.debug("the server changed what was applied", extra={"child": str(ref)})
-            self._settled.setdefault(owner, {})[ref] = (wanted.digest, child.digest)
+            self._settled.setdefault(owner, {})[ref] = (desired.digest, child.digest)
 
 
-def _is_steady(child: Child, uid: str) -> bool:
+def _is_steady(child: CachedChild, uid: str) -> bool:
     """Whether it belongs to the ApiService of that uid, and stays."""
     return child.owner_uid == uid and not child.deleting

@@ -10,12 +10,12 @@ import yaml
 
 from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_contract.validation.rules import check
-from fairlead_operator.cache.store import Whole
+from fairlead_operator.cache.records import CachedResource
 
 VERSION = "1"
 
 
-def read(path: Path) -> Whole:
+def read(path: Path) -> CachedResource:
     """The class as the API server would give it. ValueError names the file, and what is wrong with it."""
     try:
         content = yaml.safe_load(path.read_text())
@@ -23,9 +23,9 @@ def read(path: Path) -> Whole:
         raise ValueError(f"FAIRLEAD_CLASS_FILE: {path} holds no ApiServiceClass: {error}") from error
     checked = check(content)
     if not isinstance(checked.resource, ApiServiceClass):
-        said = (
+        faults = (
             "; ".join(f"{each.path}: {each.message}; {each.remedy}" for each in checked.errors) or "it is another kind"
         )
-        raise ValueError(f"FAIRLEAD_CLASS_FILE: {path} holds no ApiServiceClass: {said}")
+        raise ValueError(f"FAIRLEAD_CLASS_FILE: {path} holds no ApiServiceClass: {faults}")
     metadata = content["metadata"] | {"uid": "", "resourceVersion": VERSION}
-    return Whole.read(content | {"metadata": metadata})
+    return CachedResource.read(content | {"metadata": metadata})

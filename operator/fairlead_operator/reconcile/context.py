@@ -1,31 +1,32 @@
-"""One pass over one resource: what it found, and how far it has come."""
+"""One pass over one resource: what it starts from, and how far it has come."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator.cache.store import Child, Name
-from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.cache.records import CachedChild, Name, name_of
+from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.drift.inventory import Ref
-from fairlead_operator.kube.client import Manifest
+from fairlead_operator.manifests import Manifest
 from fairlead_operator.plan import Plan, Stage
+from fairlead_operator.reconcile import rollout_gate
 from fairlead_operator.reconcile.applier import Applied
-from fairlead_operator.reconcile.planner import Prepared
+from fairlead_operator.reconcile.planner import PreparedPlan
 from fairlead_operator.reconcile.provisioning import Provisioning
-from fairlead_operator.status.reasons import Trouble
+from fairlead_operator.status.reasons import ConditionDetail
 
 
 @dataclass
-class Pass:
+class PassContext:
     """One pass over one resource, as far as it has come."""
 
     resource: Manifest
-    prepared: Prepared
+    prepared: PreparedPlan
     applied: Applied = field(default_factory=Applied)
     provisioning: Provisioning = field(default_factory=lambda: Provisioning(None))
     held: bool = False
-    queued: Trouble | None = None
+    queued: ConditionDetail | None = None
     pruned: set[Ref] = field(default_factory=set)
 
     @property
@@ -34,8 +35,8 @@ class Pass:
 
     @property
     def previous(self) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = self.resource.get("status", {})
-        return found
+        status: Mapping[str, Any] = self.resource.get("status", {})
+        return status
 
     @property
     def uid(self) -> str:
@@ -43,17 +44,25 @@ class Pass:
 
     @property
     def owner(self) -> Name:
-        return self.resource["metadata"]["namespace"], self.resource["metadata"]["name"]
+        return name_of(self.resource)
 
     @property
     def token(self) -> str:
         """The reconcile request that has not been handled yet, or empty."""
-        wanted = annotation(self.resource, names.ANNOTATION_RECONCILE_REQUESTED_AT)
-        return wanted if wanted != self.previous.get("lastHandledReconcileAt", "") else ""
+        requested = annotation(self.resource, names.ANNOTATION_RECONCILE_REQUESTED_AT)
+        return requested if requested != self.previous.get("lastHandledReconcileAt", "") else ""
 
-    def wanted(self, *stages: Stage) -> list[Wanted]:
+    def desired(self, *stages: Stage) -> list[DesiredChild]:
         """What the plan has in these stages; without any, in all."""
-        return [each for stage in stages or Stage for each in self.prepared.wanted[stage]]
+        return [each for stage in stages or Stage for each in self.prepared.desired[stage]]
+
+    def desired_refs(self) -> list[Ref]:
+        """What the plan has in all stages."""
+        return [each.ref for each in self.desired()]
+
+    def is_repair(self, desired: DesiredChild) -> bool:
+        """Whether a child that differs was changed by another manager, by its digest in the status."""
+        return rollout_gate.is_repair(desired, self.previous)
 
 
 def annotation(resource: Manifest, name: str) -> str:
@@ -61,6 +70,6 @@ def annotation(resource: Manifest, name: str) -> str:
     return str(resource["metadata"].get("annotations", {}).get(name, ""))
 
 
-def mine(live: Mapping[Ref, Child], uid: str) -> dict[Ref, Child]:
+def owned(live: Mapping[Ref, CachedChild], uid: str) -> dict[Ref, CachedChild]:
     """Those that belong to the ApiService of that uid."""
     return {ref: child for ref, child in live.items() if child.owner_uid == uid}

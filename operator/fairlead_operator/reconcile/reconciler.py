@@ -1,8 +1,7 @@
-"""The story of one resource: observe, plan, apply, prune, report.
+"""A pass over one ApiService: observe, plan, apply, prune, report.
 
-Called again and again with a name, in any state of the world; everything follows from what is there now. The spec's new
-version replaces the old one in stages: what runs is rolled out after provisioning, and traffic moves to it after its
-pods are available, so a bad spec leaves the last good version serving.
+Called again and again with a name, in any state of the world; everything follows from what is there now. How a spec
+replaces another in stages is in `stages`.
 """
 
 import logging
@@ -10,35 +9,36 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from fairlead_contract import names
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Child, Name
-from fairlead_operator.diagnosis.inspector import Examiner
-from fairlead_operator.drift import inventory, pruning
-from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.records import Name, name_of
+from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.drift.fresh_read import confirm
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import NotFound, Refused
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.kube.client import Client
+from fairlead_operator.manifests import Manifest
 from fairlead_operator.plan import Capabilities, Stage
-from fairlead_operator.reconcile import rollout_gate, teardown
+from fairlead_operator.reconcile import teardown
 from fairlead_operator.reconcile.applier import Applier
-from fairlead_operator.reconcile.context import Pass, annotation, mine
-from fairlead_operator.reconcile.planner import Prepared, Preparer
+from fairlead_operator.reconcile.context import PassContext, annotation, owned
+from fairlead_operator.reconcile.planner import Planner, PreparedPlan
 from fairlead_operator.reconcile.provisioning import Provisioner
 from fairlead_operator.reconcile.rollout_gate import Rollouts
-from fairlead_operator.status.builder import Observer
+from fairlead_operator.reconcile.stages import Stages
+from fairlead_operator.reconcile.teardown import Done, Progress, Skipped, Waiting
+from fairlead_operator.status.builder import StatusBuilder
 from fairlead_operator.status.conditions import View
-from fairlead_operator.status.reasons import Reason, Trouble
-from fairlead_operator.status.writer import Announce, Reporter
+from fairlead_operator.status.reasons import ConditionDetail, Reason
+from fairlead_operator.status.writer import RecordEvent, StatusWriter
 
 LOG = logging.getLogger(__name__)
 POLL_SECONDS = 5.0
 # Most Jobs end sooner, so that none of these looks is made. Longer than the patience with them.
 JOB_POLL_SECONDS = 10.0
-# For what usually tells of itself, such as the stranger that went, and for all while the cluster is slow.
+# For what is usually followed by an event, such as an unowned object that goes, and for all while the cluster is slow.
 SLOW_SECONDS = 30.0
-# A free place tells of itself; this is for nothing but a defect.
+# A free place wakes who waits; this is only against a defect.
 QUEUED_SECONDS = 300.0
 
 
@@ -51,28 +51,31 @@ class Reconciler:
     def __init__(
         self,
         client: Client,
-        world: World,
+        cache: ClusterCache,
         *,
-        preparer: Preparer,
+        planner: Planner,
         rollouts: Rollouts,
         capabilities: Callable[[], Capabilities],
-        announce: Announce,
+        record_event: RecordEvent,
         busy: Callable[[], bool],
         now: Callable[[], str],
         clock: Callable[[], float],
     ) -> None:
         self._client = client
-        self._world = world
-        self._preparer = preparer
+        self._cache = cache
+        self._planner = planner
         self._rollouts = rollouts
         self._capabilities = capabilities
-        self._announce = announce
-        self._applier = Applier(client, world)
-        self._examiner = Examiner(client, world, busy=busy, now=now)
-        self._provisioner = Provisioner(self._applier, self._examiner)
-        self._observer = Observer(world, self._applier, self._examiner, now=now)
-        self._reporter = Reporter(client, world, announce=announce, busy=busy, now=now, clock=clock)
-        self._teardown = teardown.Teardown(client, world, self._examiner)
+        self._record_event = record_event
+        self._applier = Applier(client, cache)
+        self._inspector = Inspector(client, cache, busy=busy, now=now)
+        self._provisioner = Provisioner(self._applier, self._inspector)
+        self._status_builder = StatusBuilder(cache, self._applier, self._inspector, now=now)
+        self._stages = Stages(
+            client, cache, self._applier, self._provisioner, rollouts, rolled_out=self._status_builder.rolled_out
+        )
+        self._status_writer = StatusWriter(client, cache, record_event=record_event, busy=busy, now=now, clock=clock)
+        self._teardown = teardown.Teardown(client, cache, self._inspector)
 
     async def reconcile(self, name: Name) -> float | None:
         """One pass. Seconds after which to look again by ourselves, or None; an OperatorError means soon again."""
@@ -80,190 +83,116 @@ class Reconciler:
             return await self._reconcile(name)
 
     async def _reconcile(self, name: Name) -> float | None:
-        record = self._world.services.get(name)
+        record = self._cache.services.get(name)
         if record is None:
-            for each in (self._applier, self._preparer, self._provisioner, self._reporter):
-                each.forget(name)
-            await self._teardown.clear(name)
+            await self._forget(name)
             return None
         resource = record.content
         if "deletionTimestamp" in resource["metadata"]:
             return await self._delete(resource)
         if annotation(resource, names.ANNOTATION_PAUSED) == "true":
-            return await self._reporter.report(resource, View(resource["metadata"]["generation"], paused=True))
+            return await self._status_writer.write(resource, View(resource["metadata"]["generation"], paused=True))
         prepared = self._prepare(resource)
-        if isinstance(prepared, Trouble):
-            await self._reporter.report(resource, self._observer.unplanned(resource, prepared))
+        if isinstance(prepared, ConditionDetail):
+            await self._status_writer.write(resource, self._status_builder.unplanned(resource, prepared))
             return SLOW_SECONDS
-        turn = Pass(resource, prepared)
-        try:
-            if prepared.refused is None:
-                await self._teardown.clear(name)
-                turn.resource = await self._finalizer(resource, prepared)
-                await self._apply(turn)
-                await self._prune(turn)
-        finally:
-            prepared.manifests.keep(self._unwritten(turn))
-        view = await self._observer.view(turn)
-        held_seconds = await self._reporter.report(turn.resource, view)
-        if turn.applied.errors:
-            raise turn.applied.errors[0]
-        if turn.applied.refused:
-            text = ", ".join(str(ref) for ref in sorted(turn.applied.refused))
-            raise Refused(text, is_final=turn.applied.is_final)
-        return _sooner(held_seconds, view.scaling_seconds, _look_again_seconds(view, self._examiner))
+        context = PassContext(resource, prepared)
+        await self._carry_out(context)
+        view = await self._status_builder.view(context)
+        held_seconds = await self._status_writer.write(context.resource, view)
+        context.applied.raise_error()
+        return _sooner(held_seconds, view.scaling.look_again_seconds, _look_again_seconds(view, self._inspector))
 
-    def _prepare(self, resource: Manifest) -> Prepared | Trouble:
-        return self._preparer.prepare(resource, self._classes(), self._capabilities())
+    async def _forget(self, name: Name) -> None:
+        """Drop what is kept for a resource that is gone."""
+        for each in (self._applier, self._planner, self._provisioner, self._status_writer):
+            each.forget(name)
+        await self._teardown.clear(name)
+
+    async def _carry_out(self, context: PassContext) -> None:
+        """Make the children what the plan says, as far as they may change now; a plan that is refused changes none."""
+        try:
+            if context.prepared.refused is None:
+                await self._teardown.clear(context.owner)
+                context.resource = await self._finalizer(context.resource, context.prepared)
+                await self._stages.apply(context)
+                await self._stages.prune(context)
+        finally:
+            context.prepared.manifests.keep(self._unwritten(context))
+
+    def _prepare(self, resource: Manifest) -> PreparedPlan | ConditionDetail:
+        return self._planner.prepare(resource, self._classes(), self._capabilities())
 
     def _classes(self) -> dict[str, Manifest]:
-        return {record.owner[1]: record.content for record in self._world.classes.values()}
+        return {record.owner[1]: record.content for record in self._cache.classes.values()}
 
-    def _unwritten(self, turn: Pass) -> set[Ref]:
+    def _unwritten(self, context: PassContext) -> set[Ref]:
         """Children that a later pass is to write. The Job is never written again."""
-        if turn.prepared.refused:
+        if context.prepared.refused:
             return set()
-        live = self._world.of(turn.owner)
+        live = self._cache.of(context.owner)
         stages = (stage for stage in Stage if stage is not Stage.PROVISION)
-        return {each.ref for each in turn.wanted(*stages) if self._applier.differs(turn.owner, each, live)}
+        return {each.ref for each in context.desired(*stages) if self._applier.differs(context.owner, each, live)}
 
-    async def _apply(self, turn: Pass) -> None:
-        """Bring every child that may change now; `held` says that some may not yet."""
-        owner, live = turn.owner, self._world.of(turn.owner)
-        desired = [each.ref for each in turn.wanted()]
-        for ref in inventory.prune_first(mine(live, turn.uid), desired):
-            await self._remove(turn, ref, live[ref])
-        traffic = turn.wanted(Stage.TRAFFIC)
-        absent = [each for each in turn.wanted(Stage.PUBLISH, Stage.TRAFFIC) if each.ref not in live]
-        new = [each for each in absent if not rollout_gate.is_switch(each, turn.previous, turn.plan.runtime_hash)]
-        first = [*turn.wanted(Stage.BASE), *new]
-        await self._bring(turn, first)
-        if turn.plan.provision_hash is None:
-            self._provisioner.forget(owner)
-        for job in turn.wanted(Stage.PROVISION):
-            turn.provisioning = await self._provisioner.advance(
-                owner,
-                turn.uid,
-                job,
-                expected=turn.plan.provision_hash or "",
-                bindings=turn.plan.bindings,
-                previous=turn.previous,
-                live=live,
-                applied=turn.applied,
-                again=bool(turn.token),
-            )
-        if not turn.provisioning.done or not turn.applied.complete:
-            turn.held = True
-            return
-        await self._roll_out(turn)
-        if turn.queued:
-            turn.held = True
-            later = turn.wanted(Stage.PUBLISH, Stage.TRAFFIC)
-            await self._bring(turn, [each for each in later if rollout_gate.is_repair(each, turn.previous)])
-            return
-        live = self._world.of(owner)
-        changed = [each for each in traffic if self._applier.differs(owner, each, live)]
-        if changed and not self._observer.rolled_out(turn):
-            turn.held = True
-            return
-        await self._bring(turn, traffic if turn.token else changed)
-
-    async def _roll_out(self, turn: Pass) -> None:
-        """Bring the workloads. Running pods that only the class or the operator changes may have to wait."""
-        wanted = turn.wanted(Stage.ROLLOUT, Stage.PUBLISH)
-        changed = [] if rollout_gate.is_own(turn.resource) else self._changed_deployments(turn, wanted)
-        class_name, most = turn.prepared.class_name, turn.prepared.most_rollouts
-        if changed and not self._rollouts.admit(turn.owner, class_name, most=most):
-            turn.queued = rollout_gate.queued(class_name)
-            wanted = [each for each in turn.wanted(Stage.ROLLOUT) if each not in changed]
-        await self._bring(turn, wanted)
-        if not turn.applied.errors:
-            self._rollouts.begun(turn.owner)
-
-    def _changed_deployments(self, turn: Pass, wanted: list[Wanted]) -> list[Wanted]:
-        live = mine(self._world.of(turn.owner), turn.uid)
-        return [
-            each
-            for each in wanted
-            if each.kind is kinds.DEPLOYMENT
-            and each.ref in live
-            and self._applier.differs(turn.owner, each, live)
-            and not rollout_gate.is_repair(each, turn.previous)
-        ]
-
-    async def _bring(self, turn: Pass, wanted: list[Wanted]) -> None:
-        force = bool(turn.token)
-        await self._applier.bring(turn.owner, turn.uid, wanted, applied=turn.applied, force=force)
-
-    async def _prune(self, turn: Pass) -> None:
-        """Delete what is ours and no longer planned, once all that replaces it is in place and serves."""
-        if turn.held or not turn.applied.complete or not self._observer.rolled_out(turn):
-            return
-        live = self._world.of(turn.owner)
-        desired = [each.ref for each in turn.wanted()]
-        for ref in await pruning.surplus(self._client, turn.owner, mine(live, turn.uid), desired):
-            await self._remove(turn, ref, live[ref])
-
-    async def _remove(self, turn: Pass, ref: Ref, child: Child) -> None:
-        if not child.deleting:
-            await self._applier.delete(turn.owner, ref, child)
-        turn.pruned.add(ref)
-
-    async def _finalizer(self, resource: Manifest, prepared: Prepared) -> Manifest:
-        """Hold on to a resource whose tables and queues go with it, before they are made; let go of any other."""
-        wanted = resource["spec"].get("deletionPolicy") == "Delete" and prepared.plan.provision_hash is not None
-        if wanted == teardown.has_finalizer(resource):
+    async def _finalizer(self, resource: Manifest, prepared: PreparedPlan) -> Manifest:
+        """Hold on to a resource whose tables and queues go with it, before they are made; release any other."""
+        is_needed = resource["spec"].get("deletionPolicy") == "Delete" and prepared.plan.provision_hash is not None
+        if is_needed == teardown.has_finalizer(resource):
             return resource
         others = [each for each in resource["metadata"].get("finalizers", ()) if each != teardown.FINALIZER]
-        return await self._set_finalizers(resource, [*others, teardown.FINALIZER] if wanted else others)
+        return await self._set_finalizers(resource, [*others, teardown.FINALIZER] if is_needed else others)
 
     async def _delete(self, resource: Manifest) -> float | None:
         """With our finalizer, remove what is outside the cluster first; what is inside goes by its owner reference."""
-        owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
-        if not teardown.has_finalizer(resource):
-            await self._teardown.clear(owner)
-            return None
-        await confirm(self._client, self._world, owner)
-        found = self._preparer.teardown(resource, self._classes(), self._capabilities())
-        waiting, manifests = (found, []) if isinstance(found, Trouble) else (None, found)
-        if self._may_just_go(resource, owner):
-            waiting = None
-        elif waiting is None:
-            try:
-                waiting = await self._teardown.advance(owner, manifests, previous=resource.get("status", {}))
-            except Refused as error:
-                told = Trouble(Reason.REFUSED, f"{error}; or set {names.ANNOTATION_SKIP_TEARDOWN}")
-                await self._wait_for_teardown(resource, told)
-                raise
-        if waiting is not None and waiting.reason != Reason.TEARDOWN_SKIPPED:
-            return await self._wait_for_teardown(resource, waiting)
-        if waiting is not None:
-            # An operator of one namespace may write no Event about it outside.
-            LOG.warning("the teardown was skipped", extra={"why": waiting.message})
-            await self._announce(resource, "Warning", waiting.reason, waiting.message)
-        others = [each for each in resource["metadata"]["finalizers"] if each != teardown.FINALIZER]
-        await self._set_finalizers(resource, others)
+        owner = name_of(resource)
+        if teardown.has_finalizer(resource):
+            await confirm(self._client, self._cache, owner)
+            progress = await self._tear_down(resource, owner)
+            if isinstance(progress, Waiting):
+                return await self._wait_for_teardown(resource, progress.detail)
+            if isinstance(progress, Skipped):
+                await self._report_skipped(resource, progress.detail)
+            others = [each for each in resource["metadata"]["finalizers"] if each != teardown.FINALIZER]
+            await self._set_finalizers(resource, others)
         await self._teardown.clear(owner)
         return None
 
-    def _may_just_go(self, resource: Manifest, owner: Name) -> bool:
-        """Whether somebody said so, or nothing was ever made outside the cluster."""
+    async def _tear_down(self, resource: Manifest, owner: Name) -> Progress:
+        if self._needs_no_teardown(resource, owner):
+            return Done()
+        manifests = self._planner.teardown(resource, self._classes(), self._capabilities())
+        if isinstance(manifests, ConditionDetail):
+            return Waiting(manifests)
+        try:
+            return await self._teardown.advance(owner, manifests, previous=resource.get("status", {}))
+        except Refused as error:
+            detail = ConditionDetail(Reason.REFUSED, f"{error}; or set {names.ANNOTATION_SKIP_TEARDOWN}")
+            await self._wait_for_teardown(resource, detail)
+            raise
+
+    async def _report_skipped(self, resource: Manifest, detail: ConditionDetail) -> None:
+        # The log has it too: an operator of one namespace may write no Event about a namespace that is deleted.
+        LOG.warning("the teardown was skipped", extra={"why": detail.message})
+        await self._record_event(resource, "Warning", detail.reason, detail.message)
+
+    def _needs_no_teardown(self, resource: Manifest, owner: Name) -> bool:
+        """Whether the annotation says so, or nothing was ever made outside the cluster."""
         if annotation(resource, names.ANNOTATION_SKIP_TEARDOWN) == "true":
             return True
-        # A Job may have run though the status that was to tell of it never got written.
-        own = mine(self._world.of(owner), resource["metadata"]["uid"])
+        # A Job may have run though its status was never written.
+        own = owned(self._cache.of(owner), resource["metadata"]["uid"])
         return "provision" not in resource.get("status", {}) and not any(ref.kind == kinds.JOB.name for ref in own)
 
-    async def _wait_for_teardown(self, resource: Manifest, waiting: Trouble) -> float | None:
-        stalled = waiting.reason != Reason.DELETING
-        view = self._observer.unplanned(resource, waiting)
-        told = view if stalled else replace(view, stalled=None, pending=waiting)
-        held_seconds = await self._reporter.report(resource, told)
-        return _sooner(held_seconds, _look_again_seconds(told, self._examiner))
+    async def _wait_for_teardown(self, resource: Manifest, detail: ConditionDetail) -> float | None:
+        view = self._status_builder.unplanned(resource, detail)
+        if detail.reason == Reason.DELETING:
+            view = replace(view, stalled=None, pending=detail)
+        held_seconds = await self._status_writer.write(resource, view)
+        return _sooner(held_seconds, _look_again_seconds(view, self._inspector))
 
     async def _set_finalizers(self, resource: Manifest, finalizers: list[str]) -> Manifest:
         metadata = resource["metadata"]
-        await confirm(self._client, self._world, (metadata["namespace"], metadata["name"]))
+        await confirm(self._client, self._cache, name_of(resource))
         change = {"resourceVersion": metadata["resourceVersion"], "finalizers": finalizers}
         try:
             answer = await self._client.merge(
@@ -271,14 +200,14 @@ class Reconciler:
             )
         except NotFound:
             return resource
-        record = self._world.learn(answer)
+        record = self._cache.learn(answer)
         if not finalizers and "deletionTimestamp" in metadata:
             # With the last of them it is gone, and the answer is still of the version before: no pass may act on that.
-            self._world.services.remove(record.owner, version=record.version)
+            self._cache.services.remove(record.owner, version=record.version)
         return record.content
 
 
-def _look_again_seconds(view: View, examiner: Examiner) -> float | None:
+def _look_again_seconds(view: View, inspector: Inspector) -> float | None:
     """Causes of a rollout, or a Job, that hangs are in pods, which are not watched; the rest is watched."""
     if view.pending and view.pending.reason == Reason.ROLLOUT_QUEUED:
         return QUEUED_SECONDS
@@ -287,7 +216,7 @@ def _look_again_seconds(view: View, examiner: Examiner) -> float | None:
     if view.pending is None:
         return None
     is_job = view.pending.reason in (Reason.PROVISIONING, Reason.DELETING)
-    if examiner.is_busy(jobs=is_job):
+    if inspector.is_busy(jobs=is_job):
         return SLOW_SECONDS
     return JOB_POLL_SECONDS if is_job else POLL_SECONDS
 

@@ -2,58 +2,57 @@
 
 A place is taken from the moment when Deployments may be written until the newest pods have replaced all others, however
 long that takes: a rollout that fails keeps its place, so a class that breaks what it is for breaks few. What a user's
-own edit changes neither waits nor takes a place: its author looks after it, and may be the one who mends things. Who
+own edit changes neither waits nor takes a place: its author looks after it, and it may be the correction. Who
 has a place is read from the stores each time, so a new leader goes on where the last one stopped.
 """
 
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Name
-from fairlead_operator.drift.desired import Wanted
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.records import Name
+from fairlead_operator.drift.desired import DesiredChild
+from fairlead_operator.manifests import ReadOnlyManifest
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
-Manifest = Mapping[str, Any]
 
-
-def is_own(resource: Manifest) -> bool:
+def is_own(resource: ReadOnlyManifest) -> bool:
     """Whether the resource's own spec is still to be rolled out: it is new, or was edited since it last served."""
     serving = resource.get("status", {}).get("serving")
     return serving is None or bool(serving["generation"] != resource["metadata"]["generation"])
 
 
-def is_repair(wanted: Wanted, status: Manifest) -> bool:
-    """Whether a child that differs is what the status says it was: then somebody else changed it, and it goes back."""
-    return any(each.get("hash") == wanted.digest for each in status.get("children", ()))
+def is_repair(desired: DesiredChild, status: ReadOnlyManifest) -> bool:
+    """Whether a child that differs is what the status says it was: then it is restored."""
+    return any(each.get("hash") == desired.digest for each in status.get("children", ()))
 
 
-def is_switch(wanted: Wanted, status: Manifest, runtime_hash: str) -> bool:
+def is_switch(desired: DesiredChild, status: ReadOnlyManifest, runtime_hash: str) -> bool:
     """Whether an absent child comes with a runtime document other than that which serves: the pods that run may not
     be what it leads to. One that the status knows was there is put back, whatever serves."""
     serving = status.get("serving", {}).get("runtimeHash", runtime_hash)
     known = ((each.get("group", ""), each["kind"], each["name"]) for each in status.get("children", ()))
-    return bool(serving != runtime_hash) and wanted.ref not in known
+    return bool(serving != runtime_hash) and desired.ref not in known
 
 
 def may_start(owner: Name, *, rolling: Collection[Name], most: int) -> bool:
-    """Whether `owner` may roll out beside those that do. Who has begun may always go on, also to what mends it."""
+    """Whether `owner` may roll out beside those that do. Who has begun may always go on, also with a correction."""
     return owner in rolling or len(rolling) < most
 
 
-def queued(class_name: str) -> Trouble:
+def queued(class_name: str) -> ConditionDetail:
     """Why a resource waits."""
     text = f"as many ApiServices of the class {class_name} roll out as its rollout.maxConcurrent lets; waiting for one"
-    return Trouble(Reason.ROLLOUT_QUEUED, text)
+    return ConditionDetail(Reason.ROLLOUT_QUEUED, text)
 
 
 class Rollouts:
     """Who may roll out, and who waits. `start` is called with the name of one who waits and may try again."""
 
-    def __init__(self, world: World, *, start: Callable[[Name], None]) -> None:
-        self._world = world
+    def __init__(self, cache: ClusterCache, *, start: Callable[[Name], None]) -> None:
+        self._cache = cache
         self._start = start
         self._admitted: dict[Name, str] = {}
         self._waiting: dict[str, dict[Name, None]] = {}
@@ -92,11 +91,11 @@ class Rollouts:
                     self._start(owner)
 
     def _rolling(self, class_name: str) -> set[Name]:
-        unfinished = {child.owner for child in self._world.unfinished() if self._counts(child, class_name)}
-        return unfinished | {owner for owner, given in self._admitted.items() if given == class_name}
+        unfinished = {child.owner for child in self._cache.unfinished() if self._counts(child, class_name)}
+        return unfinished | {owner for owner, admitted_in in self._admitted.items() if admitted_in == class_name}
 
     def _counts(self, child: Any, class_name: str) -> bool:
-        record = self._world.services.get(child.owner)
+        record = self._cache.services.get(child.owner)
         if record is None or record.uid != child.owner_uid:
             return False
         content = record.content

@@ -1,148 +1,160 @@
-"""What a pass came to, as the view that the status is made from. Reads pods and Events only when something ails.
+"""The result of a pass, as the view that the status is made from. Pods and Events are read only when unhealthy.
 
 Once a version serves, Ready follows whether the Deployments are available, and pods that come and go are no rollout.
-A rollout that makes progress ails from nothing: to read pods for each of its steps would cost more than all the rest.
+A rollout that makes progress is healthy: to read pods for each of its steps would cost more than all the rest.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from fairlead_contract import names
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Child, Name
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.records import CachedChild, Name, name_of
 from fairlead_operator.diagnosis import autoscaling
-from fairlead_operator.diagnosis.inspector import Examiner
+from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.diagnosis.job_result import listed
 from fairlead_operator.diagnosis.workload_state import Rollout
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Manifest
+from fairlead_operator.manifests import LABEL_COMPONENT, Manifest
 from fairlead_operator.plan import Plan, Stage
 from fairlead_operator.reconcile import classes, rollout_gate
 from fairlead_operator.reconcile.applier import Applier
-from fairlead_operator.reconcile.context import Pass, annotation, mine
-from fairlead_operator.status.conditions import Part, View, told
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.reconcile.context import PassContext, annotation, owned
+from fairlead_operator.status.conditions import Scaling, View, Workload, condition_detail
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 
-class Observer:
-    """Looks at the stores, and has examined what ails. `now` gives the time as RFC 3339."""
+class StatusBuilder:
+    """Reads the cache, and has inspected what is unhealthy. `now` gives the time as RFC 3339."""
 
-    def __init__(self, world: World, applier: Applier, examiner: Examiner, *, now: Callable[[], str]) -> None:
-        self._world = world
+    def __init__(self, cache: ClusterCache, applier: Applier, inspector: Inspector, *, now: Callable[[], str]) -> None:
+        self._cache = cache
         self._applier = applier
-        self._examiner = examiner
+        self._inspector = inspector
         self._now = now
 
-    def rolled_out(self, turn: Pass) -> bool:
+    def rolled_out(self, context: PassContext) -> bool:
         """Whether the newest pods of every planned Deployment have replaced all others."""
-        live = self._world.of(turn.owner)
-        for each in turn.wanted(Stage.ROLLOUT):
+        live = self._cache.of(context.owner)
+        for each in context.desired(Stage.ROLLOUT):
             if each.kind is kinds.DEPLOYMENT:
                 child = live.get(each.ref)
-                if child is None or not child.facts.complete or self._applier.differs(turn.owner, each, live):
+                if child is None or not child.facts.complete or self._applier.differs(context.owner, each, live):
                     return False
         return True
 
-    async def view(self, turn: Pass) -> View:
+    async def view(self, context: PassContext) -> View:
         """The view after a pass that had a plan."""
-        live = {ref: child for ref, child in self._world.of(turn.owner).items() if ref not in turn.pruned}
-        own = mine(live, turn.uid)
-        refused = turn.prepared.refused
-        scaling_fault, scaling_seconds = autoscaling.assess(live, own, turn.previous, now=self._now())
-        rolled = refused is None and not turn.held and self.rolled_out(turn)
-        was_serving = turn.previous.get("serving")
-        serving = {"generation": turn.plan.generation, "runtimeHash": turn.plan.runtime_hash}
+        live = {ref: child for ref, child in self._cache.of(context.owner).items() if ref not in context.pruned}
+        own = owned(live, context.uid)
+        refused = context.prepared.refused
+        planned = (each.ref for each in context.desired())
+        rolled = refused is None and not context.held and self.rolled_out(context)
+        was_serving = context.previous.get("serving")
+        serving = {"generation": context.plan.generation, "runtimeHash": context.plan.runtime_hash}
         view = View(
-            generation=turn.resource["metadata"]["generation"],
-            class_name=turn.prepared.class_name,
-            url=turn.plan.url,
-            stalled=refused or _not_applied(turn) or turn.provisioning.stalled,
-            pending=self._pending(turn, rolled=rolled, settled=was_serving == serving),
-            provision=turn.provisioning.status if refused is None else turn.previous.get("provision"),
-            provision_cause=turn.provisioning.cause if refused is None else told(turn.previous, "Provisioned"),
-            bindings=turn.provisioning.bindings or _bindings(turn),
+            generation=context.resource["metadata"]["generation"],
+            class_name=context.prepared.class_name,
+            url=context.plan.url,
+            stalled=refused or _not_applied(context) or context.provisioning.stalled,
+            pending=self._pending(context, rolled=rolled, settled=was_serving == serving),
+            provision=context.previous.get("provision") if refused else context.provisioning.status,
+            provision_cause=_provision_cause(context),
+            bindings=context.provisioning.bindings or _bindings(context),
             children=_children(own),
-            contract=next((ref.name for ref in sorted(own) if _is_contract(ref)), ""),
-            api=_part(turn, own, "api"),
-            worker=_part(turn, own, "worker"),
-            scaled=autoscaling.is_scaled(each.ref for each in turn.wanted()),
-            scaling_fault=scaling_fault,
-            scaling_seconds=scaling_seconds,
-            scaling_note=_scaling_note(turn.plan),
-            left_out=tuple(each.message for each in turn.plan.left_out if not each.feature.startswith("scaling")),
-            embedded=turn.prepared.embedded,
+            contract=_contract(own),
+            api=_workload(context, own, "api"),
+            worker=_workload(context, own, "worker"),
+            scaling=self._scaling(live, own, context.previous, planned=planned, note=_scaling_note(context.plan)),
+            left_out=tuple(each.message for each in context.plan.left_out if not each.feature.startswith("scaling")),
+            embedded=context.prepared.embedded,
             serving=serving if rolled else was_serving,
-            image=turn.prepared.image,
-            requested_at=annotation(turn.resource, names.ANNOTATION_RECONCILE_REQUESTED_AT),
+            image=context.prepared.image,
+            requested_at=annotation(context.resource, names.ANNOTATION_RECONCILE_REQUESTED_AT),
         )
-        return await self._explain(turn, view)
+        return await self._explain(context, view)
 
-    def _pending(self, turn: Pass, *, rolled: bool, settled: bool) -> Trouble | None:
+    def _pending(self, context: PassContext, *, rolled: bool, settled: bool) -> ConditionDetail | None:
         """What is waited for. Once a version serves, a pod that comes and goes is no rollout."""
-        if turn.prepared.refused or turn.applied.stalled or turn.provisioning.stalled:
+        if context.prepared.refused or context.applied.stalled or context.provisioning.stalled:
             return None
-        if turn.applied.errors or turn.applied.waiting:
-            return Trouble(Reason.APPLYING, "not every child could be written yet; trying again")
-        if turn.provisioning.pending:
-            return turn.provisioning.pending
-        if turn.queued:
-            return turn.queued
-        was_pending = any(told(turn.previous, name) for name in ("Reconciling", "Stalled"))
-        if rolled or (settled and not was_pending and not turn.held and not turn.applied.written):
+        if context.applied.errors or context.applied.waiting:
+            return ConditionDetail(Reason.APPLYING, "not every child could be written yet; trying again")
+        if context.provisioning.pending:
+            return context.provisioning.pending
+        if context.queued:
+            return context.queued
+        was_pending = any(condition_detail(context.previous, name) for name in ("Reconciling", "Stalled"))
+        if rolled or (settled and not was_pending and not context.held and not context.applied.written):
             return None
-        return Trouble(Reason.ROLLING_OUT, "the new version's pods are not all available yet")
+        return ConditionDetail(Reason.ROLLING_OUT, "the new version's pods are not all available yet")
 
-    async def _explain(self, turn: Pass, view: View) -> View:
-        """Look for what ails the workloads, when something does; a rollout out of time is stalled."""
-        parts = {}
+    async def _explain(self, context: PassContext, view: View) -> View:
+        """Add why workloads are not available; a rollout out of time is stalled."""
+        workloads = {}
         stalled = view.stalled
-        for name, part in (("api", view.api), ("worker", view.worker)):
-            seen = part.seen
-            if seen is None or not part.wanted or (not view.pending and seen.available) or _written(turn, name):
+        for name, workload in (("api", view.api), ("worker", view.worker)):
+            rollout = workload.rollout
+            if (
+                rollout is None
+                or not workload.planned
+                or (not view.pending and rollout.available)
+                or _written(context, name)
+            ):
                 continue
-            if (seen.complete and seen.available) or (view.pending and self._examiner.goes_on(seen)):
+            if (rollout.complete and rollout.available) or (view.pending and self._inspector.goes_on(rollout)):
                 continue
-            cause = await self._cause(turn.owner, name, seen)
-            if cause and cause.reason == Reason.NOT_READY and view.pending and not seen.failed:
+            cause = await self._cause(context.owner, name, rollout)
+            if cause and cause.reason == Reason.NOT_READY and view.pending and not rollout.failed:
                 cause = None  # every pod is so for a while
-            parts[name] = replace(part, cause=cause)
-            if seen.failed and view.pending and not stalled:
-                known = cause.message if cause else seen.failed
-                stalled = Trouble(Reason.ROLLOUT_FAILED, f"Deployment {turn.owner[1]}-{name}: {known}{_serving(view)}")
-        return replace(view, stalled=stalled, **parts)  # type: ignore[arg-type]
+            workloads[name] = replace(workload, cause=cause)
+            if rollout.failed and view.pending and not stalled:
+                known = cause.message if cause else rollout.failed
+                stalled = ConditionDetail(
+                    Reason.ROLLOUT_FAILED, f"Deployment {context.owner[1]}-{name}: {known}{_serving(view)}"
+                )
+        return replace(view, stalled=stalled, **workloads)  # type: ignore[arg-type]
 
-    async def _cause(self, owner: Name, component: str, seen: Rollout) -> Trouble | None:
+    async def _cause(self, owner: Name, component: str, rollout: Rollout) -> ConditionDetail | None:
         ref = Ref("apps", kinds.DEPLOYMENT.name, f"{owner[1]}-{component}")
-        selector = f"{names.LABEL_APISVC}={owner[1]},app.kubernetes.io/component={component}"
-        return await self._examiner.deployment(ref, seen, namespace=owner[0], selector=selector)
+        selector = f"{names.LABEL_APISVC}={owner[1]},{LABEL_COMPONENT}={component}"
+        return await self._inspector.deployment(ref, rollout, namespace=owner[0], selector=selector)
 
-    def unplanned(self, resource: Manifest, trouble: Trouble) -> View:
-        """The view when there is no plan: what runs goes on, and the status keeps what it said of it."""
+    def _scaling(
+        self,
+        live: Mapping[Ref, CachedChild],
+        own: Mapping[Ref, CachedChild],
+        previous: Mapping[str, Any],
+        *,
+        planned: Iterable[Ref],
+        note: ConditionDetail | None = None,
+    ) -> Scaling:
+        fault, look_again_seconds = autoscaling.assess(live, own, previous, now=self._now())
+        return Scaling(autoscaling.is_scaled(planned), fault, look_again_seconds, note)
+
+    def unplanned(self, resource: Manifest, detail: ConditionDetail) -> View:
+        """The view when there is no plan: what runs goes on, and the status keeps what it says of it."""
         previous = resource.get("status", {})
-        owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
-        live = self._world.of(owner)
-        own = mine(live, resource["metadata"]["uid"])
-        scaling_fault, scaling_seconds = autoscaling.assess(live, own, previous, now=self._now())
-        is_of_class = trouble.reason == Reason.INVALID_CLASS and _serves_as_asked(resource)
+        live = self._cache.of(name_of(resource))
+        own = owned(live, resource["metadata"]["uid"])
+        is_of_class = detail.reason == Reason.INVALID_CLASS and _serves_as_asked(resource)
         return View(
             generation=resource["metadata"]["generation"],
             class_name=previous.get("className", ""),
             url=previous.get("url", ""),
-            stalled=None if is_of_class else trouble,
-            class_fault=trouble if is_of_class else None,
+            stalled=None if is_of_class else detail,
+            class_fault=detail if is_of_class else None,
             provision=previous.get("provision"),
-            provision_cause=told(previous, "Provisioned"),
+            provision_cause=condition_detail(previous, "Provisioned"),
             bindings=list(previous.get("bindings", ())),
             children=_children(own),
-            contract=next((ref.name for ref in sorted(own) if _is_contract(ref)), ""),
-            api=Part(wanted=True, seen=_seen(own, "api")),
-            worker=Part(wanted=_seen(own, "worker") is not None, seen=_seen(own, "worker")),
-            scaled=autoscaling.is_scaled(own),
-            scaling_fault=scaling_fault,
-            scaling_seconds=scaling_seconds,
-            embedded=told(previous, "NotForProduction") is not None,
+            contract=_contract(own),
+            api=Workload(planned=True, rollout=_rollout(own, "api")),
+            worker=Workload(planned=_rollout(own, "worker") is not None, rollout=_rollout(own, "worker")),
+            scaling=self._scaling(live, own, previous, planned=own),
+            embedded=condition_detail(previous, "NotForProduction") is not None,
             serving=previous.get("serving"),
             image=previous.get("runtimeVersion", ""),
             requested_at=annotation(resource, names.ANNOTATION_RECONCILE_REQUESTED_AT),
@@ -150,21 +162,21 @@ class Observer:
 
 
 def _serves_as_asked(resource: Manifest) -> bool:
-    """Whether nothing is under way, and nothing was asked for since it was well."""
-    is_unwell = any(told(resource.get("status", {}), name) for name in ("Reconciling", "Stalled"))
+    """Whether nothing is under way, and nothing was requested since it was ready."""
+    is_unwell = any(condition_detail(resource.get("status", {}), name) for name in ("Reconciling", "Stalled"))
     return not (is_unwell or rollout_gate.is_own(resource) or "deletionTimestamp" in resource["metadata"])
 
 
-def _not_applied(turn: Pass) -> Trouble | None:
-    """What a person has to clear, and where it is mended when it is in what was asked for."""
-    found, class_name = turn.applied.stalled, turn.prepared.class_name
-    if found is None or found.reason != Reason.REFUSED or not turn.applied.is_final:
-        return found
+def _not_applied(context: PassContext) -> ConditionDetail | None:
+    """What a person has to clear, and where to correct it when it follows from the spec."""
+    detail, class_name = context.applied.stalled, context.prepared.class_name
+    if detail is None or detail.reason != Reason.REFUSED or not context.applied.is_final:
+        return detail
     or_class = "" if class_name == classes.BUILT_IN else f", or its class {class_name}"
-    return Trouble(Reason.REFUSED, f"{found.message}; mend the ApiService{or_class}")
+    return ConditionDetail(Reason.REFUSED, f"{detail.message}; correct the ApiService{or_class}")
 
 
-def _children(own: Mapping[Ref, Child]) -> list[dict[str, Any]]:
+def _children(own: Mapping[Ref, CachedChild]) -> list[dict[str, Any]]:
     return [
         {key: value for key, value in (("group", ref.group), ("kind", ref.kind), ("name", ref.name)) if value}
         | {"uid": child.uid, "hash": child.digest}
@@ -173,33 +185,40 @@ def _children(own: Mapping[Ref, Child]) -> list[dict[str, Any]]:
     ]
 
 
-def _seen(own: Mapping[Ref, Child], component: str) -> Rollout | None:
+def _rollout(own: Mapping[Ref, CachedChild], component: str) -> Rollout | None:
     rollouts = [child.facts for child in own.values() if isinstance(child.facts, Rollout) and not child.deleting]
     return next((each for each in rollouts if each.component == component), None)
 
 
-def _part(turn: Pass, own: Mapping[Ref, Child], component: str) -> Part:
-    planned = [each.component for each in turn.wanted() if each.kind is kinds.DEPLOYMENT]
-    return Part(wanted=component in planned, seen=_seen(own, component))
+def _workload(context: PassContext, own: Mapping[Ref, CachedChild], component: str) -> Workload:
+    planned = [each.component for each in context.desired() if each.kind is kinds.DEPLOYMENT]
+    return Workload(planned=component in planned, rollout=_rollout(own, component))
 
 
-def _scaling_note(planned: Plan) -> Trouble | None:
+def _scaling_note(planned: Plan) -> ConditionDetail | None:
     notes = [each for each in planned.left_out if each.feature.startswith("scaling")]
-    return Trouble(notes[0].reason, "; ".join(each.message for each in notes)) if notes else None
+    return ConditionDetail(notes[0].reason, "; ".join(each.message for each in notes)) if notes else None
 
 
-def _bindings(turn: Pass) -> list[dict[str, Any]]:
-    if turn.prepared.refused or turn.plan.provision_hash is not None:
-        return list(turn.previous.get("bindings", ()))
-    return listed(turn.plan.bindings, "Ready")
+def _bindings(context: PassContext) -> list[dict[str, Any]]:
+    if context.prepared.refused or context.plan.provision_hash is not None:
+        return list(context.previous.get("bindings", ()))
+    return listed(context.plan.bindings, "Ready")
 
 
-def _is_contract(ref: Ref) -> bool:
-    return ref.kind == kinds.CONFIG_MAP.name and ref.name.endswith("-contract")
+def _provision_cause(context: PassContext) -> ConditionDetail | None:
+    refused = context.prepared.refused
+    return condition_detail(context.previous, "Provisioned") if refused else context.provisioning.cause
 
 
-def _written(turn: Pass, component: str) -> bool:
-    return Ref("apps", kinds.DEPLOYMENT.name, f"{turn.owner[1]}-{component}") in turn.applied.written
+def _contract(own: Collection[Ref]) -> str:
+    """The ConfigMap with the published contract, or empty."""
+    config_maps = (ref.name for ref in sorted(own) if ref.kind == kinds.CONFIG_MAP.name)
+    return next((name for name in config_maps if name.endswith("-contract")), "")
+
+
+def _written(context: PassContext, component: str) -> bool:
+    return Ref("apps", kinds.DEPLOYMENT.name, f"{context.owner[1]}-{component}") in context.applied.written
 
 
 def _serving(view: View) -> str:

@@ -9,50 +9,59 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fairlead_operator.diagnosis.workload_state import Rollout
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 Status = dict[str, Any]
 ALWAYS = ("ApiAvailable", "AutoscalingReady", "Provisioned", "Ready", "WorkerAvailable")
 WHILE_TRUE = ("ClassInvalid", "NotForProduction", "Reconciling", "Stalled")
-NOT_CONFIGURED = Trouble(Reason.NOT_CONFIGURED, "")
+NOT_CONFIGURED = ConditionDetail(Reason.NOT_CONFIGURED, "")
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """A workload of the resource: whether it is asked for, what is seen of it, and what ails it."""
+class Workload:
+    """A workload of the resource: whether it is planned, its Deployment, and why it is not available."""
 
-    wanted: bool = False
-    seen: Rollout | None = None
-    cause: Trouble | None = None
+    planned: bool = False
+    rollout: Rollout | None = None
+    cause: ConditionDetail | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Scaling:
+    """The autoscalers of the resource: whether it has any, their fault, and what is not as requested.
+
+    After `look_again_seconds` there may be a fault, without any event.
+    """
+
+    planned: bool = False
+    fault: str = ""
+    look_again_seconds: float | None = None
+    note: ConditionDetail | None = None
 
 
 @dataclass(frozen=True)
 class View:
     """Everything that the status is made from. `stalled` waits for a person, `pending` for the cluster.
 
-    `provision_cause` is what there is to say of the provision Job beside its state. `scaled`: it has autoscalers.
+    `provision_cause` is what there is to say of the provision Job beside its state.
     `class_fault`: nothing can be changed in its class, but what it asks for was applied before and serves.
-    After `scaling_seconds` there may be a `scaling_fault`, though nothing tells of it.
     """
 
     generation: int
     class_name: str = ""
     url: str = ""
     paused: bool = False
-    stalled: Trouble | None = None
-    class_fault: Trouble | None = None
-    pending: Trouble | None = None
+    stalled: ConditionDetail | None = None
+    class_fault: ConditionDetail | None = None
+    pending: ConditionDetail | None = None
     provision: Status | None = None
-    provision_cause: Trouble | None = None
+    provision_cause: ConditionDetail | None = None
     bindings: list[Status] = field(default_factory=list)
     children: list[Status] = field(default_factory=list)
     contract: str = ""
-    api: Part = Part()
-    worker: Part = Part()
-    scaled: bool = False
-    scaling_fault: str = ""
-    scaling_seconds: float | None = None
-    scaling_note: Trouble | None = None
+    api: Workload = Workload()
+    worker: Workload = Workload()
+    scaling: Scaling = Scaling()
     left_out: tuple[str, ...] = ()
     embedded: bool = False
     serving: Status | None = None
@@ -83,13 +92,13 @@ def assess(view: View, previous: Mapping[str, Any], *, now: str) -> Status:
 
 
 def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
-    """What is worth an Event, as (type, reason, message): a new trouble, and being well again after one."""
+    """What is worth an Event, as (type, reason, message): a new problem, and the recovery from one."""
     old, new = _by_type(before), _by_type(after)
     stalled = new.get("Stalled")
     for name in ("Stalled", "ClassInvalid"):
-        said, before_that = new.get(name), old.get(name)
-        if said and (not before_that or before_that["reason"] != said["reason"]):
-            yield "Warning", said["reason"], said["message"]
+        condition, previous = new.get(name), old.get(name)
+        if condition and (not previous or previous["reason"] != condition["reason"]):
+            yield "Warning", condition["reason"], condition["message"]
     ready, was_ready = new.get("Ready"), old.get("Ready")
     if not ready or not was_ready:
         return
@@ -99,14 +108,14 @@ def transitions(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator
         yield "Warning", ready["reason"], ready["message"]
 
 
-def told(found: Mapping[str, Any], condition: str) -> Trouble | None:
+def condition_detail(status: Mapping[str, Any], condition: str) -> ConditionDetail | None:
     """What a condition says; None when there is none of that type."""
-    said = _by_type(found).get(condition)
-    return Trouble(said["reason"], said["message"]) if said else None
+    entry = _by_type(status).get(condition)
+    return ConditionDetail(entry["reason"], entry["message"]) if entry else None
 
 
 def progresses(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
-    """Whether `after` only goes on where `before` was on the way already, or where nothing was said before.
+    """Whether `after` only goes on where `before` was on the way already, or where there was no status before.
 
     The answer to a request is more than that, and so is that a resource is not what its last status says any more.
     """
@@ -117,14 +126,14 @@ def progresses(before: Mapping[str, Any], after: Mapping[str, Any]) -> bool:
     return not before.get("conditions") or "Reconciling" in _by_type(before)
 
 
-def step(found: Mapping[str, Any]) -> tuple[Any, ...]:
+def step(status: Mapping[str, Any]) -> tuple[Any, ...]:
     """Where a resource is on its way: equal for statuses that differ in details only."""
-    ready = _by_type(found).get("Ready", {})
-    return found.get("observedGeneration"), ready.get("reason"), ready.get("message"), found.get("provision")
+    ready = _by_type(status).get("Ready", {})
+    return status.get("observedGeneration"), ready.get("reason"), ready.get("message"), status.get("provision")
 
 
-def _conditions(view: View) -> dict[str, tuple[str, Trouble]]:
-    found = {
+def _conditions(view: View) -> dict[str, tuple[str, ConditionDetail]]:
+    conditions = {
         "Provisioned": _provisioned(view),
         "ApiAvailable": _available(view.api, "the API"),
         "WorkerAvailable": _available(view.worker, "the worker"),
@@ -132,75 +141,78 @@ def _conditions(view: View) -> dict[str, tuple[str, Trouble]]:
         "Ready": _ready(view),
     }
     if view.stalled:
-        found["Stalled"] = ("True", view.stalled)
+        conditions["Stalled"] = ("True", view.stalled)
     elif view.pending:
-        found["Reconciling"] = ("True", view.pending)
+        conditions["Reconciling"] = ("True", view.pending)
     if view.class_fault:
-        found["ClassInvalid"] = ("True", view.class_fault)
+        conditions["ClassInvalid"] = ("True", view.class_fault)
     if view.embedded:
         text = "documents are kept in the pod and lost with it; choose another datastore for production"
-        found["NotForProduction"] = ("True", Trouble(Reason.EMBEDDED_STORE, text))
-    return found
+        conditions["NotForProduction"] = ("True", ConditionDetail(Reason.EMBEDDED_STORE, text))
+    return conditions
 
 
-def _ready(view: View) -> tuple[str, Trouble]:
+def _ready(view: View) -> tuple[str, ConditionDetail]:
     if view.stalled:
         return "False", view.stalled
     if view.pending:
         of_job = view.provision_cause if view.pending.reason == Reason.PROVISIONING else None
         cause = of_job or view.api.cause or view.worker.cause
-        return "Unknown", Trouble(view.pending.reason, cause.message) if cause else view.pending
-    for part, name in ((view.api, "the API"), (view.worker, "the worker")):
-        state, trouble = _available(part, name)
+        return "Unknown", ConditionDetail(view.pending.reason, cause.message) if cause else view.pending
+    for workload, name in ((view.api, "the API"), (view.worker, "the worker")):
+        state, detail = _available(workload, name)
         if state != "True":
-            return "False", trouble
+            return "False", detail
     if view.class_fault:
-        return "True", Trouble(Reason.READY, "what was applied last serves; its class cannot be used: see ClassInvalid")
-    return "True", Trouble(Reason.READY, "; ".join(("all children are applied and serve", *view.left_out)))
+        return "True", ConditionDetail(
+            Reason.READY, "what was applied last serves; its class cannot be used: see ClassInvalid"
+        )
+    return "True", ConditionDetail(Reason.READY, "; ".join(("all children are applied and serve", *view.left_out)))
 
 
-def _provisioned(view: View) -> tuple[str, Trouble]:
+def _provisioned(view: View) -> tuple[str, ConditionDetail]:
     state = (view.provision or {}).get("state")
     if state is None:
         return ("True", NOT_CONFIGURED) if view.image else ("Unknown", view.stalled or _waiting())
     if state == "Succeeded":
-        return "True", Trouble(Reason.PROVISIONED, "")
+        return "True", ConditionDetail(Reason.PROVISIONED, "")
     if state == "Failed":
-        return "False", view.provision_cause or view.stalled or Trouble(Reason.PROVISION_FAILED, "")
-    return "Unknown", view.provision_cause or Trouble(Reason.PROVISIONING, "the provision Job runs")
+        return "False", view.provision_cause or view.stalled or ConditionDetail(Reason.PROVISION_FAILED, "")
+    return "Unknown", view.provision_cause or ConditionDetail(Reason.PROVISIONING, "the provision Job runs")
 
 
-def _available(part: Part, name: str) -> tuple[str, Trouble]:
-    if not part.wanted:
+def _available(workload: Workload, name: str) -> tuple[str, ConditionDetail]:
+    if not workload.planned:
         return "True", NOT_CONFIGURED
-    if part.seen is None:
-        return "Unknown", part.cause or _waiting()
-    if part.seen.available:
-        return "True", Trouble(Reason.AVAILABLE, "")
-    return "False", part.cause or Trouble(Reason.UNAVAILABLE, f"too few pods of {name} are ready")
+    if workload.rollout is None:
+        return "Unknown", workload.cause or _waiting()
+    if workload.rollout.available:
+        return "True", ConditionDetail(Reason.AVAILABLE, "")
+    return "False", workload.cause or ConditionDetail(Reason.UNAVAILABLE, f"too few pods of {name} are ready")
 
 
-def _autoscaling(view: View) -> tuple[str, Trouble]:
-    if view.scaling_fault:
-        return "False", Trouble(Reason.SCALER_FAILED, view.scaling_fault)
-    if view.scaling_note:
-        return "True", view.scaling_note
-    return "True", Trouble(Reason.SCALING, "") if view.scaled else NOT_CONFIGURED
+def _autoscaling(view: View) -> tuple[str, ConditionDetail]:
+    if view.scaling.fault:
+        return "False", ConditionDetail(Reason.SCALER_FAILED, view.scaling.fault)
+    if view.scaling.note:
+        return "True", view.scaling.note
+    return "True", ConditionDetail(Reason.SCALING, "") if view.scaling.planned else NOT_CONFIGURED
 
 
-def _waiting() -> Trouble:
-    return Trouble(Reason.WAITING, "nothing has been rolled out yet")
+def _waiting() -> ConditionDetail:
+    return ConditionDetail(Reason.WAITING, "nothing has been rolled out yet")
 
 
 def _paused(view: View, previous: Mapping[str, Any], now: str) -> Status:
     kept = {
-        key: (value["status"], Trouble(value["reason"], value["message"])) for key, value in _by_type(previous).items()
+        key: (value["status"], ConditionDetail(value["reason"], value["message"]))
+        for key, value in _by_type(previous).items()
     }
     conditions = {key: value for key, value in kept.items() if key not in {"Reconciling", "Stalled"}}
     for name in ALWAYS:
         conditions.setdefault(name, ("Unknown", _waiting()))
     text = "the annotation fairlead.dev/paused is set; remove it to go on"
-    conditions["Ready"] = ("Unknown", Trouble(Reason.PAUSED, text))
+    conditions["Ready"] = ("Unknown", ConditionDetail(Reason.PAUSED, text))
     observed = view.generation
     return dict(previous) | {
         "observedGeneration": observed,
@@ -209,18 +221,18 @@ def _paused(view: View, previous: Mapping[str, Any], now: str) -> Status:
 
 
 def _stamp(
-    conditions: Mapping[str, tuple[str, Trouble]], previous: Mapping[str, Any], generation: int, now: str
+    conditions: Mapping[str, tuple[str, ConditionDetail]], previous: Mapping[str, Any], generation: int, now: str
 ) -> list[Status]:
     old = _by_type(previous)
     stamped = []
-    for name, (state, trouble) in sorted(conditions.items()):
+    for name, (state, detail) in sorted(conditions.items()):
         same = name in old and old[name]["status"] == state
         stamped.append(
             {
                 "type": name,
                 "status": state,
-                "reason": str(trouble.reason),
-                "message": trouble.message,
+                "reason": str(detail.reason),
+                "message": detail.message,
                 "lastTransitionTime": old[name]["lastTransitionTime"] if same else now,
                 "observedGeneration": generation,
             }
@@ -232,5 +244,5 @@ def _by_type(status: Mapping[str, Any]) -> dict[str, Status]:
     return {condition["type"]: {"message": ""} | condition for condition in status.get("conditions", ())}
 
 
-def _replicas(part: Part) -> Status | None:
-    return {"replicas": part.seen.replicas} if part.wanted and part.seen else None
+def _replicas(workload: Workload) -> Status | None:
+    return {"replicas": workload.rollout.replicas} if workload.planned and workload.rollout else None

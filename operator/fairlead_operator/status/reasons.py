@@ -7,7 +7,7 @@ from enum import StrEnum
 class Reason(StrEnum):
     """Stable: users' alerts and scripts match on these."""
 
-    # Well.
+    # Healthy.
     READY = "Ready"
     AVAILABLE = "Available"
     PROVISIONED = "Provisioned"
@@ -21,7 +21,7 @@ class Reason(StrEnum):
     WAITING = "Waiting"
     DELETING = "Deleting"
     PAUSED = "Paused"
-    # Somebody has to act.
+    # A person has to act.
     CLASS_NOT_FOUND = "ClassNotFound"
     INVALID_CLASS = "InvalidClass"
     CLASS_LIMITS = "ClassLimits"
@@ -34,7 +34,7 @@ class Reason(StrEnum):
     ROLLOUT_FAILED = "RolloutFailed"
     TEARDOWN_FAILED = "TeardownFailed"
     TEARDOWN_SKIPPED = "TeardownSkipped"
-    # What ails a workload.
+    # Why a workload is not available.
     UNAVAILABLE = "Unavailable"
     IMAGE_PULL = "ImagePull"
     MISSING_SECRET = "MissingSecret"  # noqa: S105
@@ -53,7 +53,7 @@ class Reason(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Trouble:
+class ConditionDetail:
     """A reason and what a human needs to know about this case of it. The text holds nothing that changes by itself."""
 
     reason: str

@@ -1,6 +1,6 @@
 """Kubernetes Events about ApiServices: only what is new, and never many.
 
-Each resource may cause five at once and then one every five minutes; what was said last is not said again. An Event
+Each resource may cause five at once and then one every five minutes; the last one is not repeated. An Event
 that cannot be written is not worth a retry: the status has it.
 """
 
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 
 from fairlead_operator.errors import OperatorError, Terminating
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.kube.client import Client
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.token_bucket import TokenBucket
 
 LOG = logging.getLogger(__name__)
 BURST = 5.0
@@ -20,12 +22,11 @@ COMPONENT = "fairlead.dev/operator"
 
 @dataclass(slots=True)
 class _Budget:
-    tokens: float
-    at: float
+    limit: TokenBucket
     last: tuple[str, str] = ("", "")
 
 
-class Announcer:
+class EventRecorder:
     """`clock` in seconds for the limit; `now` as RFC 3339 for the Event."""
 
     def __init__(self, client: Client, *, identity: str, clock: Callable[[], float], now: Callable[[], str]) -> None:
@@ -35,8 +36,8 @@ class Announcer:
         self._now = now
         self._budgets: dict[str, _Budget] = {}
 
-    async def announce(self, resource: Manifest, kind: str, reason: str, message: str) -> None:
-        """Write one Event, `kind` Normal or Warning, unless the resource had its share."""
+    async def record_event(self, resource: Manifest, kind: str, reason: str, message: str) -> None:
+        """Write one Event, `kind` Normal or Warning, unless the limit of the resource is reached."""
         if not self._take(resource["metadata"]["uid"], reason, message):
             return
         event = self._event(resource, kind, reason, message)
@@ -44,7 +45,7 @@ class Announcer:
             try:
                 await self._client.create(kinds.EVENT, event)
             except Terminating:
-                # What is said of a resource that goes with its namespace are the last words about it.
+                # The final Event about a resource that is deleted with its namespace.
                 if "deletionTimestamp" in resource["metadata"]:
                     await self._client.create(kinds.EVENT, _about_namespace(event))
         except OperatorError as error:
@@ -56,12 +57,10 @@ class Announcer:
 
     def _take(self, uid: str, reason: str, message: str) -> bool:
         now = self._clock()
-        budget = self._budgets.setdefault(uid, _Budget(BURST, now))
-        budget.tokens = min(BURST, budget.tokens + (now - budget.at) / REFILL_SECONDS)
-        budget.at = now
-        if budget.tokens < 1.0 or budget.last == (reason, message):
+        budget = self._budgets.setdefault(uid, _Budget(TokenBucket(BURST, 1 / REFILL_SECONDS, at=now)))
+        if budget.limit.free_at(now) > now or budget.last == (reason, message):
             return False
-        budget.tokens -= 1.0
+        budget.limit.take(now)
         budget.last = (reason, message)
         return True
 
@@ -93,7 +92,7 @@ class Announcer:
 
 
 def _about_namespace(event: Manifest) -> Manifest:
-    """The same words, about the namespace; Events about what is in none are kept in "default"."""
+    """The same message, about the namespace; Events about what is in none are kept in "default"."""
     about, namespace = event["involvedObject"], event["metadata"]["namespace"]
     return event | {
         "metadata": {"generateName": f"{namespace}.", "namespace": "default"},

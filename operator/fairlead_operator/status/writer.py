@@ -1,6 +1,6 @@
 """When a status is written, and the write.
 
-An end is written at once, good or bad, and so is the first word that a resource is not what it was, the answer to a
+An end is written at once, good or bad, and so are the first sign that a resource is not what it was, the answer to a
 request, and which default class a resource stays in. What lies between is progress: each step is written as it is
 taken, what only gives details of a step some seconds later, with all that came meanwhile. While the cluster is slow
 because many wait for children and pods, steps wait too, but not for long: a status costs the API server as much as
@@ -11,12 +11,13 @@ import math
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Name
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.records import Name, name_of
 from fairlead_operator.drift.fresh_read import confirm
 from fairlead_operator.errors import Invalid, OperatorError
 from fairlead_operator.kube import kinds
-from fairlead_operator.kube.client import Client, Manifest
+from fairlead_operator.kube.client import Client
+from fairlead_operator.manifests import Manifest
 from fairlead_operator.reconcile import classes
 from fairlead_operator.status import conditions
 from fairlead_operator.status.conditions import View
@@ -25,50 +26,50 @@ DETAIL_SECONDS = 5.0
 BUSY_SECONDS = 30.0
 # What was to be written once, and could not be, is not held back again.
 DUE = -math.inf
-Announce = Callable[[Manifest, str, str, str], Awaitable[None]]
+RecordEvent = Callable[[Manifest, str, str, str], Awaitable[None]]
 
 
-class Reporter:
+class StatusWriter:
     """`busy` says whether the cluster is slow from much work, `now` gives the time as RFC 3339, `clock` in seconds."""
 
     def __init__(
         self,
         client: Client,
-        world: World,
+        cache: ClusterCache,
         *,
-        announce: Announce,
+        record_event: RecordEvent,
         busy: Callable[[], bool],
         now: Callable[[], str],
         clock: Callable[[], float],
     ) -> None:
         self._client = client
-        self._world = world
-        self._announce = announce
+        self._cache = cache
+        self._record_event = record_event
         self._busy = busy
         self._now = now
         self._clock = clock
         self._held_since: dict[Name, float] = {}
 
-    async def report(self, resource: Manifest, view: View) -> float | None:
+    async def write(self, resource: Manifest, view: View) -> float | None:
         """Write the status that follows from `view`, if it is another one; the seconds until it may be, if not now."""
         resource = self._latest(resource)
         before = resource.get("status", {})
         after = conditions.assess(view, before, now=self._now())
-        owner = resource["metadata"]["namespace"], resource["metadata"]["name"]
+        owner = name_of(resource)
         held = 0.0 if before == after or _gives_class(resource, after) else self._hold_seconds(owner, before, after)
         if held > 0:
             return held
         self._held_since[owner] = DUE
-        if before != after and await self._write(resource, owner, after):
+        if before != after and await self._replace(resource, owner, after):
             for kind, reason, message in conditions.transitions(before, after):
-                await self._announce(resource, kind, reason, message)
+                await self._record_event(resource, kind, reason, message)
         self.forget(owner)
         return None
 
     def _latest(self, resource: Manifest) -> Manifest:
-        """The resource by now: a write whose answer got lost may have been told of since the pass began."""
+        """The newest known version: a write whose answer was lost may have been seen since the pass began."""
         metadata = resource["metadata"]
-        known = self._world.services.get((metadata["namespace"], metadata["name"]))
+        known = self._cache.services.get(name_of(resource))
         if known is None or known.uid != metadata["uid"] or known.version <= int(metadata["resourceVersion"]):
             return resource
         return known.content
@@ -85,10 +86,10 @@ class Reporter:
         now = self._clock()
         return self._held_since.setdefault(owner, now) + longest - now
 
-    async def _write(self, resource: Manifest, owner: Name, after: conditions.Status) -> bool:
+    async def _replace(self, resource: Manifest, owner: Name, after: conditions.Status) -> bool:
         """Whether the resource is still there."""
         uid, version = resource["metadata"]["uid"], int(resource["metadata"]["resourceVersion"])
-        is_doubted = self._world.services.is_doubted(owner)
+        is_unconfirmed = self._cache.services.is_unconfirmed(owner)
         try:
             answer = await self._client.replace_status(
                 kinds.API_SERVICE,
@@ -96,17 +97,17 @@ class Reporter:
                 namespace=owner[0],
                 name=owner[1],
                 uid=uid,
-                version=version if is_doubted else None,
+                version=version if is_unconfirmed else None,
             )
         except Invalid:
-            await confirm(self._client, self._world, owner)
+            await confirm(self._client, self._cache, owner)
             raise
         except OperatorError:
             # It may be written all the same, and the next one is to go on from there.
-            self._world.services.doubt(owner)
+            self._cache.services.mark_unconfirmed(owner)
             raise
         if answer is not None:
-            self._world.learn(answer)
+            self._cache.learn(answer)
         return answer is not None
 
 

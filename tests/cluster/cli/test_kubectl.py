@@ -29,7 +29,7 @@ def kubectl(tools: dict[str, Path], admin_config: Path, namespace: str) -> Calla
     return run
 
 
-def test_kubectl_shows_how_it_is_and_what_ails_it(
+def test_kubectl_shows_its_state_and_the_cause(
     orders: Resource, simulator: Simulator, kubectl: Callable[..., str]
 ) -> None:
     header, row = kubectl("get", "apisvc", "orders").splitlines()

@@ -200,7 +200,7 @@ def class_name(admin: Client) -> str:
     return str(marked[0]["metadata"]["name"]) if marked else "built-in"
 
 
-def test_a_strangers_object_is_in_the_way(admin: Client, namespace: str, plan: Callable[..., Answer]) -> None:
+def test_an_unowned_object_is_in_the_way(admin: Client, namespace: str, plan: Callable[..., Answer]) -> None:
     head = {"apiVersion": "v1", "kind": "Service", "metadata": {"name": "orders-api", "namespace": namespace}}
     admin.create(head | {"spec": {"ports": [{"port": 1234}]}})
     before = everything(admin, namespace)
@@ -212,7 +212,7 @@ def test_a_strangers_object_is_in_the_way(admin: Client, namespace: str, plan: C
     assert everything(admin, namespace) == before
 
 
-def test_what_admission_refuses_is_told_with_its_path(
+def test_what_admission_refuses_is_reported_with_its_path(
     admin: Client, namespace: str, plan: Callable[..., Answer]
 ) -> None:
     Resource(admin, example(namespace)).create()
@@ -225,13 +225,13 @@ def test_what_admission_refuses_is_told_with_its_path(
     assert "spec.datastore" in found["message"]
 
 
-def test_what_the_operator_would_refuse_is_told(namespace: str, plan: Callable[..., Answer]) -> None:
+def test_what_the_operator_would_refuse_is_reported(namespace: str, plan: Callable[..., Answer]) -> None:
     answer = plan(example(namespace, className="nowhere"))
     assert answer.code == 1
     assert "ClassNotFound: ApiServiceClass nowhere is not there; create it" in answer.out
 
 
-def test_a_namespace_that_is_not_there_is_told(plan: Callable[..., Answer]) -> None:
+def test_a_namespace_that_is_not_there_is_reported(plan: Callable[..., Answer]) -> None:
     answer = plan(example("nowhere-at-all"))
     assert (answer.code, answer.out) == (1, "")
     told = 'fairlead plan: namespaces "nowhere-at-all" not found; kubectl create namespace nowhere-at-all'

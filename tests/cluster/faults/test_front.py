@@ -135,7 +135,7 @@ def a_deletion_after_a_410(here: Scene) -> None:
     resource = made(here)
     hold(here, by_kopf(here, "WATCH"), streams.error(410))
     resource.delete()
-    gone = lambda: here.operator.operator and (here.name, resource.name) not in here.operator.operator.world.services  # noqa: E731
+    gone = lambda: here.operator.operator and (here.name, resource.name) not in here.operator.operator.cache.services  # noqa: E731
     since = time.monotonic()
     within(RECOVERY_SECONDS, gone, since=since, what="the deletion is noticed")
     resource.until_gone()

@@ -76,7 +76,7 @@ def test_a_watch_passes_each_event_at_once(
     assert proxy.requests[0].method == "WATCH"
 
 
-def test_requests_at_two_doors_are_told_apart(proxy: FaultProxy, sender: httpx.Client) -> None:
+def test_requests_at_two_doors_are_kept_apart(proxy: FaultProxy, sender: httpx.Client) -> None:
     sender.get("/version")
     httpx.get(proxy.door("two") + "/version", trust_env=False)
     assert [each.replica for each in proxy.requests] == ["one", "two"]

@@ -9,8 +9,8 @@ from fairlead_operator.drift import desired
 from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
 from fairlead_operator.plan import Capabilities
-from fairlead_operator.reconcile.planner import Prepared, Preparer
-from fairlead_operator.status.reasons import Trouble
+from fairlead_operator.reconcile.planner import Planner, PreparedPlan
+from fairlead_operator.status.reasons import ConditionDetail
 
 from ...kstatus import kstatus_check
 from ..client import Client, Manifest
@@ -31,7 +31,7 @@ class State:
     resource: Manifest
     children: Mapping[Ref, Manifest]
 
-    def comparable(self, prepared: Prepared) -> dict[str, Any]:
+    def comparable(self, prepared: PreparedPlan) -> dict[str, Any]:
         """All that lasts, by name: children, status, finalizers. Runtime documents of the past are left out."""
         past = {str(ref) for ref in self.children if RUNTIME in ref.name} - {str(ref) for ref in wanted(prepared)}
         return {
@@ -71,17 +71,17 @@ def states(client: Client, namespace: str) -> dict[str, State]:
     return {name: State(each, by_uid[each["metadata"]["uid"]]) for name, each in resources.items()}
 
 
-def prepare(image: str, state: State, classes: Mapping[str, Manifest]) -> Prepared | Trouble:
+def prepare(image: str, state: State, classes: Mapping[str, Manifest]) -> PreparedPlan | ConditionDetail:
     """What the plan means it to be, from the live resource and its live class."""
-    return Preparer(image=image).prepare(state.resource, classes, EVERYTHING)
+    return Planner(image=image).prepare(state.resource, classes, EVERYTHING)
 
 
-def wanted(prepared: Prepared) -> dict[Ref, desired.Wanted]:
+def wanted(prepared: PreparedPlan) -> dict[Ref, desired.DesiredChild]:
     """Every child that is meant to be."""
-    return {each.ref: each for stage in prepared.wanted.values() for each in stage}
+    return {each.ref: each for stage in prepared.desired.values() for each in stage}
 
 
-def faults(state: State, prepared: Prepared, *, stalled: str) -> Iterator[str]:
+def faults(state: State, prepared: PreparedPlan, *, stalled: str) -> Iterator[str]:
     """What is not as it should be; `stalled` is the reason that is expected, or empty."""
     resource = state.resource
     yield from kstatus_check(None, resource, ordered=False)
@@ -93,7 +93,7 @@ def faults(state: State, prepared: Prepared, *, stalled: str) -> Iterator[str]:
         yield from _drift(state, wanted(prepared))
 
 
-def _drift(state: State, meant: Mapping[Ref, desired.Wanted]) -> Iterator[str]:
+def _drift(state: State, meant: Mapping[Ref, desired.DesiredChild]) -> Iterator[str]:
     yield from (f"{ref} is missing" for ref in meant.keys() - state.children.keys())
     yield from (f"{ref} is left over" for ref in state.children.keys() - meant.keys() if RUNTIME not in ref.name)
     for ref in meant.keys() & state.children.keys():

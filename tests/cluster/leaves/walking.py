@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairlead_operator.reconcile.planner import Prepared
-from fairlead_operator.status.reasons import Trouble
+from fairlead_operator.reconcile.planner import PreparedPlan
+from fairlead_operator.status.reasons import ConditionDetail
 
 from ..client import ApiError, Client, Manifest
 from ..operator.harness import Running, Sent
@@ -184,14 +184,14 @@ class Walk:
 
     def _judge_one(self, walker: Walker, step: Step, state: State, classes: Mapping[str, Manifest]) -> None:
         prepared = prepare(self._operator.settings.image, state, classes)
-        if isinstance(prepared, Trouble):
+        if isinstance(prepared, ConditionDetail):
             walker.faults.append(f"{step}: {prepared.reason}: {prepared.message}")
             return
         expected = walker.case.stalled.get(step, "")
         walker.faults += [f"{step}: {fault}" for fault in faults(state, prepared, stalled=expected)]
         self._compare(walker, step, state, prepared)
 
-    def _compare(self, walker: Walker, step: Step, state: State, prepared: Prepared) -> None:
+    def _compare(self, walker: Walker, step: Step, state: State, prepared: PreparedPlan) -> None:
         now = state.comparable(prepared)
         if step is Step.BASE:
             walker.base = now

@@ -114,7 +114,7 @@ class Running:
 
         def is_known() -> bool:
             assert self.operator
-            record = self.operator.world.classes.get(name)
+            record = self.operator.cache.classes.get(name)
             return record is not None and record.version >= version
 
         eventually(lambda: self._ask(is_known), what=f"the operator knows the class {name[1]}")

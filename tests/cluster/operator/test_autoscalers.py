@@ -44,7 +44,7 @@ def until_taken_in(operator: Running, admin: Client, child: Manifest, text: str)
         assert live, child
         assert runtime
         kind = next(each for each in kinds.CHILDREN if each.name == child["kind"])
-        known = runtime.world.children[kind].get((live["metadata"]["namespace"], live["metadata"]["name"]))
+        known = runtime.cache.children[kind].get((live["metadata"]["namespace"], live["metadata"]["name"]))
         is_read = known is not None and known.version >= int(live["metadata"]["resourceVersion"])
         return is_read and text in str(live.get("status"))
 
@@ -85,7 +85,7 @@ def test_an_autoscaler_that_has_no_metrics_yet_costs_nothing(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_a_fault_that_lasts_is_told_once_and_until_it_is_over(
+def test_a_fault_that_lasts_is_reported_once_and_until_it_is_over(
     admin: Client, operator: Running, simulator: Simulator, make: Callable[..., Resource]
 ) -> None:
     simulator.scaling = autoscalers.unmeasured
@@ -115,7 +115,7 @@ def test_a_fault_that_lasts_is_told_once_and_until_it_is_over(
 
 
 @pytest.mark.usefixtures("impatient")
-def test_what_somebody_has_to_look_at_is_told_and_what_somebody_wanted_is_not(
+def test_what_a_person_has_to_look_at_is_reported_and_what_was_requested_is_not(
     admin: Client, operator: Running, simulator: Simulator, make: Callable[..., Resource]
 ) -> None:
     fates = {"idle": autoscalers.disabled, "shared": autoscalers.ambiguous}

@@ -92,14 +92,14 @@ def test_with_retain_there_is_no_finalizer_and_no_job(operator: Running, orders:
 
 
 @pytest.mark.usefixtures("operator")
-@pytest.mark.parametrize("way", ["the stranger goes", "teardown is skipped"])
-def test_a_stranger_with_the_name_of_the_teardown_is_told(
+@pytest.mark.parametrize("way", ["the unowned object goes", "teardown is skipped"])
+def test_an_unowned_object_with_the_name_of_the_teardown_is_reported(
     admin: Client, make: Callable[..., Resource], way: str
 ) -> None:
     resource = make(deletionPolicy="Delete")
     resource.until("Ready", "True")
-    strangers = [resource.child(kind, "teardown") for kind in ("ServiceAccount", "ConfigMap")]
-    before = [admin.create(each) for each in strangers]
+    unowned = [resource.child(kind, "teardown") for kind in ("ServiceAccount", "ConfigMap")]
+    before = [admin.create(each) for each in unowned]
     resource.delete()
     resource.until("Stalled", "True", "Conflict")
     message = resource.condition("Ready")["message"]
@@ -113,9 +113,9 @@ def test_a_stranger_with_the_name_of_the_teardown_is_told(
     if way == "teardown is skipped":
         resource.annotate("skip-teardown", "true")
         resource.until_gone()
-        assert all(admin.get(each) for each in strangers)
+        assert all(admin.get(each) for each in unowned)
         return
-    for each in strangers:
+    for each in unowned:
         admin.delete(each)
     # No watch tells that they went: the operator looks every half a minute.
     resource.until_gone()

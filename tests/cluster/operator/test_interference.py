@@ -1,4 +1,4 @@
-"""Others at work in the same namespace: strangers in the way, edits, deletions, and what is theirs alone.
+"""Others at work in the same namespace: unowned objects in the way, edits, deletions, and what is theirs alone.
 
 Every test counts writes: what is repaired is written once, and what is not ours is never fought over.
 """
@@ -105,7 +105,7 @@ def is_again(before: Manifest, live: Manifest | None) -> bool:
     return was == now
 
 
-def strangers(manifest: Manifest, chosen: set[str]) -> Iterator[Manifest]:
+def unowned(manifest: Manifest, chosen: set[str]) -> Iterator[Manifest]:
     """Objects of these kinds, with the names of the children that the ApiService is going to have, but not its own."""
     made = planned(manifest)
     for kind in sorted(chosen):
@@ -114,7 +114,7 @@ def strangers(manifest: Manifest, chosen: set[str]) -> Iterator[Manifest]:
         yield child.manifest | {"metadata": metadata}
 
 
-def test_a_stranger_of_any_kind_in_the_way_is_named_and_left_alone_until_it_goes(
+def test_an_unowned_object_of_any_kind_is_named_and_left_alone_until_it_goes(
     admin: Client, namespace: str, start: Callable[..., Running]
 ) -> None:
     with_ingress = example(namespace, name="ingress", exposure=INGRESS)
@@ -129,7 +129,7 @@ def test_a_stranger_of_any_kind_in_the_way_is_named_and_left_alone_until_it_goes
 
     def story(manifest: Manifest, chosen: set[str]) -> None:
         resource = Resource(admin, manifest)
-        there = [admin.create(each) for each in strangers(manifest, chosen)]
+        there = [admin.create(each) for each in unowned(manifest, chosen)]
         resource.create()
         live = resource.until("Stalled", "True", "Conflict")
         message = resource.condition("Ready")["message"]
@@ -184,10 +184,10 @@ def test_a_provision_job_that_succeeded_is_not_run_again(admin: Client, operator
 def test_what_users_add_and_scale_and_restart_is_theirs(admin: Client, operator: Running, orders: Resource) -> None:
     deployment, service = orders.child("Deployment", "api"), orders.child("Service", "api")
     restart = {"kubectl.kubernetes.io/restartedAt": "2026-01-01T00:00:00Z"}
-    mine = {"metadata": {"labels": {"team": "shop"}, "annotations": {"shop.example/owner": "me"}}}
+    owned = {"metadata": {"labels": {"team": "shop"}, "annotations": {"shop.example/owner": "me"}}}
     count = len(operator.child_writes(orders.name))
-    admin.merge(service, mine | {"spec": {"externalIPs": ["192.0.2.1"]}})
-    admin.merge(deployment, mine | {"spec": {"replicas": 3, "template": {"metadata": {"annotations": restart}}}})
+    admin.merge(service, owned | {"spec": {"externalIPs": ["192.0.2.1"]}})
+    admin.merge(deployment, owned | {"spec": {"replicas": 3, "template": {"metadata": {"annotations": restart}}}})
     operator.settle()
     orders.edit(api={"title": "Other"})
     orders.until("Ready", "True")
@@ -208,9 +208,7 @@ def test_what_users_add_and_scale_and_restart_is_theirs(admin: Client, operator:
     assert_quiet(operator)
 
 
-def test_a_child_without_its_owner_is_a_stranger_until_it_goes(
-    admin: Client, operator: Running, orders: Resource
-) -> None:
+def test_a_child_without_its_owner_is_unowned_until_it_goes(admin: Client, operator: Running, orders: Resource) -> None:
     child = orders.child("NetworkPolicy", "worker")
     admin.merge(child, {"metadata": {"ownerReferences": None}})
     orders.until("Stalled", "True", "Conflict")
@@ -267,7 +265,7 @@ def is_evicted(client: Client, path: str, eviction: Manifest) -> bool:
     return True
 
 
-def test_a_quota_is_told_once_and_pods_come_when_it_is_lifted(
+def test_a_quota_is_reported_once_and_pods_come_when_it_is_lifted(
     admin: Client, namespace: str, operator: Running, make: Callable[..., Resource]
 ) -> None:
     quota: Manifest = {

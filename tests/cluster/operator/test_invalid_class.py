@@ -72,7 +72,7 @@ def spoil(admin: Client) -> Iterator[Spoil]:
 
 @pytest.mark.parametrize(("path", "bad"), BAD.items(), ids=["a pattern", "a rule"])
 @pytest.mark.usefixtures("recorder")
-def test_a_bad_class_stalls_nothing_that_serves_and_tells_who_asks_for_more(
+def test_a_bad_class_stalls_nothing_that_serves_and_is_reported_where_more_is_requested(
     admin: Client,
     namespace: str,
     start: Callable[..., Running],

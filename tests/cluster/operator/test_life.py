@@ -56,7 +56,7 @@ def test_workloads_wait_for_provisioning(simulator: Simulator, make: Callable[..
 
 
 @pytest.mark.usefixtures("operator")
-def test_failed_provisioning_is_told_and_tried_again_on_request(
+def test_failed_provisioning_is_reported_and_tried_again_on_request(
     simulator: Simulator, make: Callable[..., Resource]
 ) -> None:
     working = simulator.job_message
@@ -116,7 +116,7 @@ def test_a_paused_resource_is_left_alone(admin: Client, operator: Running, order
     orders.until("Ready", "True")
 
 
-def test_a_bad_spec_leaves_the_last_good_version_serving_and_a_new_one_mends_it(
+def test_a_bad_spec_leaves_the_last_good_version_serving_and_a_new_one_corrects_it(
     admin: Client, simulator: Simulator, orders: Resource
 ) -> None:
     simulator.verdict = lambda pod: "pull" if pod["spec"]["containers"][0]["image"] == ABSENT else "ready"

@@ -37,7 +37,7 @@ def end_time(admin: Client, job: Manifest) -> None:
 
 
 @pytest.mark.usefixtures("recorder", "operator")
-def test_what_keeps_a_provision_job_is_told_until_it_is_mended(
+def test_what_delays_a_provision_job_is_reported_until_it_is_corrected(
     admin: Client, simulator: Simulator, make: Callable[..., Resource]
 ) -> None:
     mended: set[str] = set()
@@ -115,7 +115,7 @@ def test_a_job_without_a_result_is_run_a_few_times_and_again_when_its_image_chan
 
 
 @pytest.mark.usefixtures("recorder", "operator")
-def test_a_quota_that_lets_no_pod_of_a_job_be_made_is_told(
+def test_a_quota_that_lets_no_pod_of_a_job_be_made_is_reported(
     admin: Client, namespace: str, simulator: Simulator, make: Callable[..., Resource]
 ) -> None:
     quota = {"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "few", "namespace": namespace}}
@@ -129,7 +129,7 @@ def test_a_quota_that_lets_no_pod_of_a_job_be_made_is_told(
 
 
 @pytest.mark.usefixtures("recorder", "operator")
-def test_what_keeps_a_teardown_job_is_told_also_when_its_time_is_over(
+def test_what_delays_a_teardown_job_is_reported_also_when_its_time_is_over(
     admin: Client, simulator: Simulator, make: Callable[..., Resource]
 ) -> None:
     resource = make(deletionPolicy="Delete")

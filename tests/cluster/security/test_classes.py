@@ -164,7 +164,7 @@ def test_what_can_never_be_applied_is_stalled_with_its_cause_and_asked_for_seldo
     resource.until("Stalled", "True", "Refused")
     said = resource.condition("Ready")["message"]
     assert "the API server refuses ServiceAccount shop-api:" in said
-    assert said.endswith(f"mend the ApiService, or its class {name_of(class_)}")
+    assert said.endswith(f"correct the ApiService, or its class {name_of(class_)}")
 
     def told() -> list[str]:
         return [each["type"] for each in admin.list("v1", "Event", namespace=namespace) if each["reason"] == "Refused"]

@@ -161,16 +161,16 @@ def test_every_rule_is_needed_and_nothing_else_is_asked_for(
         *(each for each in children(entered, Stage.PROVISION, Stage.TRAFFIC) if each["kind"] in {"Job", "Ingress"}),
         *children(late, Stage.ROLLOUT),
     ]
-    strangers = [admin.apply(stranger(each)) for each in in_the_way]
+    unowned = [admin.apply(stranger(each)) for each in in_the_way]
     admin.create(routed)
     running = operator()  # what it finds in a list it reads once more before it writes
     for resource in (entered, late):
         admin.create(resource)
     for resource in (routed, entered, late):
         Resource(admin, resource).until("Stalled", "True", "Conflict")
-    for each in strangers:
+    for each in unowned:
         admin.delete(each, propagation="Foreground")
-    eventually(lambda: not any(is_there(admin, each) for each in strangers), what="the strangers are gone")
+    eventually(lambda: not any(is_there(admin, each) for each in unowned), what="the strangers are gone")
     for resource in (routed, entered, late):
         Resource(admin, resource).annotate("reconcile-requested-at", "strangers are gone")
         Resource(admin, resource).until("Ready", "True")

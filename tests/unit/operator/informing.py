@@ -7,7 +7,8 @@ from typing import Any, cast
 
 from fairlead_operator.cache.informer import Informer
 from fairlead_operator.cache.liveness import Contact, Pulse
-from fairlead_operator.cache.store import Child, Name, Store
+from fairlead_operator.cache.records import CachedChild, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.errors import OperatorError, Unreachable
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
@@ -38,8 +39,12 @@ class Times:
 
 
 def informer(
-    client: Client, store: Store[Child], times: Times, *, read: Callable[[dict[str, Any]], Child] = Child.read
-) -> Informer[Child]:
+    client: Client,
+    store: Store[CachedChild],
+    times: Times,
+    *,
+    read: Callable[[dict[str, Any]], CachedChild] = CachedChild.read,
+) -> Informer[CachedChild]:
     """One that follows ConfigMaps."""
     return Informer(
         client,
@@ -53,7 +58,7 @@ def informer(
     )
 
 
-async def go(following: Informer[Child], times: Times) -> None:
+async def go(following: Informer[CachedChild], times: Times) -> None:
     """Let it run until the rounds are over."""
     task = asyncio.create_task(following.run())
     over = asyncio.create_task(times.over.wait())
@@ -75,20 +80,20 @@ class Scripted:
 
     def __init__(self, windows: list[list[tuple[str, dict[str, Any]]] | OperatorError]) -> None:
         self.windows = windows
-        self.asked: list[str] = []
+        self.requested: list[str] = []
         self.seconds: list[int] = []
         self.gathered: list[float] = []
         self.times = Times(len(windows))
 
-    async def read_all(self, kind: Kind, _: object, **__: str) -> tuple[list[tuple[Name, Child]], str]:
-        self.asked.append("list")
+    async def read_all(self, kind: Kind, _: object, **__: str) -> tuple[list[tuple[Name, CachedChild]], str]:
+        self.requested.append("list")
         return [], "10"
 
     async def watch(
         self, kind: Kind, *, since: str, seconds: int, gather_seconds: float, **_: Any
     ) -> AsyncIterator[tuple[str, dict[str, Any]]]:
         window = self.windows[len(self.seconds)]
-        self.asked.append(since)
+        self.requested.append(since)
         self.seconds.append(seconds)
         self.gathered.append(gather_seconds)
         if isinstance(window, OperatorError):
@@ -101,7 +106,7 @@ class Scripted:
 
 async def follow(server: Scripted) -> Times:
     """Let an informer go through all windows of the script."""
-    times, store = server.times, Store[Child]()
+    times, store = server.times, Store[CachedChild]()
     client = cast("Client", server)
     await go(informer(client, store, times), times)
     return times

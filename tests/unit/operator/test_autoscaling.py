@@ -1,10 +1,10 @@
-"""Which faults of autoscalers are told, and when they are looked at."""
+"""Which faults of autoscalers are reported, and when they are looked at."""
 
 from typing import Any
 
 import pytest
 
-from fairlead_operator.cache.store import Child
+from fairlead_operator.cache.records import CachedChild
 from fairlead_operator.diagnosis.autoscaling import assess, news_seconds
 from fairlead_operator.diagnosis.workload_state import Rollout, Scaler
 from fairlead_operator.drift.inventory import Ref
@@ -23,16 +23,16 @@ WELL = Scaler("worker")
 TEXT = f"{HPA}: NoMetrics: none"
 
 
-def child(facts: Any, *, uid: str = "", owner_uid: str = "ours", deleting: bool = False) -> Child:
-    return Child(uid, 1, ("shop", "orders"), owner_uid, deleting, "", facts)
+def child(facts: Any, *, uid: str = "", owner_uid: str = "ours", deleting: bool = False) -> CachedChild:
+    return CachedChild(uid, 1, ("shop", "orders"), owner_uid, deleting, "", facts)
 
 
-def rollout(since: str = LONG_AGO, *, available: bool = True) -> Child:
+def rollout(since: str = LONG_AGO, *, available: bool = True) -> CachedChild:
     seen = Rollout("worker", complete=True, failed="", available=available, replicas="1/1", refused="")
     return child(Rollout(**{name: getattr(seen, name) for name in seen.__slots__} | {"available_since": since}))
 
 
-def told(message: str) -> dict[str, Any]:
+def status_with(message: str) -> dict[str, Any]:
     return {"conditions": [{"type": "AutoscalingReady", "reason": "ScalerFailed", "message": message}]}
 
 
@@ -47,9 +47,13 @@ def told(message: str) -> dict[str, Any]:
         ({DEPLOYMENT: rollout(JUST_NOW), HPA: child(TIMELESS)}, {}, ("", 240.0)),
         ({DEPLOYMENT: rollout(available=False), HPA: child(OLD)}, {}, ("", None)),
         ({HPA: child(OLD)}, {}, ("", None)),
-        ({DEPLOYMENT: rollout(available=False), HPA: child(YOUNG)}, told(TEXT), (TEXT, None)),
-        ({DEPLOYMENT: rollout(), HPA: child(YOUNG)}, told("HorizontalPodAutoscaler orders-api: no"), ("", 240.0)),
-        ({DEPLOYMENT: rollout(), HPA: child(WELL)}, told(TEXT), ("", None)),
+        ({DEPLOYMENT: rollout(available=False), HPA: child(YOUNG)}, status_with(TEXT), (TEXT, None)),
+        (
+            {DEPLOYMENT: rollout(), HPA: child(YOUNG)},
+            status_with("HorizontalPodAutoscaler orders-api: no"),
+            ("", 240.0),
+        ),
+        ({DEPLOYMENT: rollout(), HPA: child(WELL)}, status_with(TEXT), ("", None)),
         ({DEPLOYMENT: rollout(), HPA: child(OLD, deleting=True)}, {}, ("", None)),
         (
             {DEPLOYMENT: rollout(), HPA: child(YOUNG), SCALED_OBJECT: child(OLD)},
@@ -73,13 +77,13 @@ def told(message: str) -> dict[str, Any]:
         "one that is young does not hide one that lasts",
     ],
 )
-def test_a_fault_is_told_when_it_has_lasted(
-    own: dict[Ref, Child], previous: dict[str, Any], expected: tuple[str, float | None]
+def test_a_fault_is_reported_when_it_has_lasted(
+    own: dict[Ref, CachedChild], previous: dict[str, Any], expected: tuple[str, float | None]
 ) -> None:
     assert assess(own, own, previous, now=NOW) == expected
 
 
-def test_the_autoscaler_that_keda_makes_counts_and_a_strangers_does_not() -> None:
+def test_the_autoscaler_that_keda_makes_counts_and_an_unowned_one_does_not() -> None:
     own = {DEPLOYMENT: rollout(), SCALED_OBJECT: child(WELL, uid="scaled")}
     of_keda = {OF_KEDA: child(OLD, owner_uid="scaled")}
     assert assess(own | of_keda, own, {}, now=NOW) == (f"{OF_KEDA}: NoMetrics: none", None)
@@ -87,7 +91,7 @@ def test_the_autoscaler_that_keda_makes_counts_and_a_strangers_does_not() -> Non
 
 
 @pytest.mark.parametrize(
-    ("before", "after", "is_told", "expected"),
+    ("before", "after", "is_reported", "expected"),
     [
         (WELL, YOUNG, False, 240.0),
         (WELL, OLD, False, 0.0),
@@ -109,5 +113,7 @@ def test_the_autoscaler_that_keda_makes_counts_and_a_strangers_does_not() -> Non
         "what is told may be over",
     ],
 )
-def test_when_a_change_is_looked_at(before: Scaler, after: Scaler, *, is_told: bool, expected: float | None) -> None:
-    assert news_seconds(before, after, is_told=is_told, now=NOW) == expected
+def test_when_a_change_is_looked_at(
+    before: Scaler, after: Scaler, *, is_reported: bool, expected: float | None
+) -> None:
+    assert news_seconds(before, after, is_reported=is_reported, now=NOW) == expected

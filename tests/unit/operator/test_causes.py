@@ -66,7 +66,7 @@ CREATING = pod(state={"waiting": {"reason": "ContainerCreating"}})
 
 
 @pytest.mark.parametrize(
-    ("pods", "wanted"),
+    ("pods", "may_lack"),
     [
         pytest.param([], False, id="no pod"),
         pytest.param([{"metadata": {"name": "p"}}], False, id="a pod that nobody has looked at"),
@@ -80,8 +80,8 @@ CREATING = pod(state={"waiting": {"reason": "ContainerCreating"}})
         pytest.param([CREATING | {"metadata": {"name": "p", "deletionTimestamp": "x"}}], False, id="a pod that goes"),
     ],
 )
-def test_events_are_looked_at_when_a_pod_may_wait_for_its_volumes(pods: list[Any], wanted: bool) -> None:
-    assert causes.may_lack_volumes(pods) is wanted
+def test_events_are_looked_at_when_a_pod_may_wait_for_its_volumes(pods: list[Any], may_lack: bool) -> None:
+    assert causes.may_lack_volumes(pods) is may_lack
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def test_events_are_looked_at_when_a_pod_may_wait_for_its_volumes(pods: list[Any
         ([CRASHED | {"metadata": {"name": "p", "deletionTimestamp": "x"}}], []),
     ],
 )
-def test_nothing_to_tell(pods: list[Any], events: list[Any]) -> None:
+def test_no_cause(pods: list[Any], events: list[Any]) -> None:
     assert causes.deepest(pods, events) is None
 
 
@@ -104,7 +104,7 @@ def ended(name: str, at: int, said: str) -> dict[str, Any]:
     return found | {"status": found["status"] | {"phase": "Failed"}}
 
 
-def test_of_the_tries_of_a_job_only_the_last_tells() -> None:
+def test_of_the_tries_of_a_job_only_the_last_counts() -> None:
     first, last = ended("p", 1, "a: no such user"), ended("q", 2, "b: no such table")
     found = causes.deepest(causes.latest([last, CREATING, first]), [])
     assert found is not None
@@ -119,7 +119,7 @@ def test_what_a_pod_that_ended_waited_for_at_first_is_no_cause_any_more() -> Non
     assert found.reason == Reason.CRASHING
 
 
-def test_the_last_refusal_of_a_pod_is_told_without_what_changes_by_itself() -> None:
+def test_the_last_refusal_of_a_pod_is_reported_without_what_changes_by_itself() -> None:
     def event(at: str, message: str, **more: Any) -> dict[str, Any]:
         return {"reason": "FailedCreate", "lastTimestamp": at, "message": message} | more
 

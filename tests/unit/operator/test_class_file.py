@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from fairlead_operator.cache.store import Whole
+from fairlead_operator.cache.records import CachedResource
 from fairlead_operator.reconcile import class_file, classes
 
 CLASS = """
@@ -19,7 +19,7 @@ def test_the_class_is_found_as_if_it_came_from_the_api_server(tmp_path: Path) ->
     file = tmp_path / "class.yaml"
     file.write_text(CLASS)
     found = class_file.read(file)
-    assert isinstance(found, Whole)
+    assert isinstance(found, CachedResource)
     assert found.owner == ("", "team")
     assert found.content["metadata"]["resourceVersion"]
     assert classes.choose({"spec": {}}, {"team": found.content}) == ("team", found.content)

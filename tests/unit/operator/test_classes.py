@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from fairlead_operator.reconcile.classes import choose, concerns
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 
 def a_class(name: str, *, default: bool = False, made: str = "2026-01-01T00:00:00Z") -> dict[str, Any]:
@@ -37,9 +37,9 @@ def test_without_any_class_there_is_the_built_in_one() -> None:
 
 
 @pytest.mark.parametrize("resource", [{"spec": {"className": "x"}}, {"spec": {}, "status": {"className": "x"}}])
-def test_a_class_that_is_not_there_is_told(resource: dict[str, Any]) -> None:
+def test_a_class_that_is_not_there_is_reported(resource: dict[str, Any]) -> None:
     found = choose(resource, CLASSES)
-    assert isinstance(found, Trouble)
+    assert isinstance(found, ConditionDetail)
     assert found.reason == Reason.CLASS_NOT_FOUND
 
 

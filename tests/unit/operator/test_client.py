@@ -72,7 +72,7 @@ async def test_an_error_has_the_type_of_its_code(code: int, error: type[Operator
         pytest.param(422, 'ConfigMap "a" is invalid: data: Invalid value', Invalid, id="a value"),
     ],
 )
-async def test_what_is_refused_for_what_it_is_is_told_from_what_a_rule_refuses(
+async def test_what_is_refused_for_its_content_differs_from_what_a_rule_refuses(
     code: int, message: str, error: type[ApiError]
 ) -> None:
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -84,7 +84,7 @@ async def test_what_is_refused_for_what_it_is_is_told_from_what_a_rule_refuses(
     assert type(found.value) is error
 
 
-async def test_a_namespace_that_is_being_deleted_is_told_from_what_is_forbidden() -> None:
+async def test_a_namespace_that_is_being_deleted_differs_from_what_is_forbidden() -> None:
     causes = [{"reason": "NamespaceTerminating", "message": "namespace shop is being terminated"}]
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -195,10 +195,10 @@ async def test_no_more_than_the_limit_is_in_flight() -> None:
 
 
 async def test_a_list_is_read_in_pages_and_anew_when_its_token_is_too_old() -> None:
-    asked: list[dict[str, str]] = []
+    requested: list[dict[str, str]] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        asked.append(dict(request.query))
+        requested.append(dict(request.query))
         if "continue" in request.query:
             return fault(410)
         if "limit" in request.query:
@@ -209,14 +209,14 @@ async def test_a_list_is_read_in_pages_and_anew_when_its_token_is_too_old() -> N
         items, version = await client.list_all(kinds.CONFIG_MAP, selector="x")
     assert [item["metadata"]["name"] for item in items] == ["a", "b"]
     assert version == "12"
-    assert all(each["labelSelector"] == "x" for each in asked)
+    assert all(each["labelSelector"] == "x" for each in requested)
 
 
 async def test_metadata_alone_are_asked_for_where_they_are_enough() -> None:
-    asked: list[str] = []
+    requested: list[str] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        asked.append(request.headers["Accept"])
+        requested.append(request.headers["Accept"])
         return await events(request) if "watch" in request.query else page(config_map("a", 1))
 
     async with serving(answer) as client:
@@ -226,7 +226,7 @@ async def test_metadata_alone_are_asked_for_where_they_are_enough() -> None:
                 each async for each in client.watch(kinds.CONFIG_MAP, since="1", seconds=1, metadata_only=metadata_only)
             ] == []
     metadata = "application/json;as=PartialObjectMetadata{};g=meta.k8s.io;v=v1"
-    assert asked == [metadata.format("List"), metadata.format(""), "application/json", "application/json"]
+    assert requested == [metadata.format("List"), metadata.format(""), "application/json", "application/json"]
 
 
 async def test_a_delete_is_about_one_object_and_a_missing_one_is_fine() -> None:
@@ -307,7 +307,7 @@ async def test_a_watch_that_does_not_end_in_time_is_ended_and_is_silent_when_not
     ("hangs", "quiet_seconds"),
     [pytest.param(True, 1.0, id="it goes quiet"), pytest.param(False, 60.0, id="the server ends it")],
 )
-async def test_who_ended_a_watch_is_told_apart(hangs: bool, quiet_seconds: float) -> None:
+async def test_which_side_ended_a_watch(hangs: bool, quiet_seconds: float) -> None:
     release = asyncio.Event()
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -365,12 +365,12 @@ async def test_a_dry_run_says_so_with_every_write_and_no_read() -> None:
 
 
 async def test_the_lease_is_asked_about_once_more_when_the_connection_is_there() -> None:
-    asked, heard = 0, []
+    requested, heard = 0, []
 
     def may_write() -> None:
-        nonlocal asked
-        asked += 1
-        if asked > 1:
+        nonlocal requested
+        requested += 1
+        if requested > 1:
             raise NotLeading("it ran out while the connection was made")
 
     async def answer(request: web.Request) -> web.StreamResponse:

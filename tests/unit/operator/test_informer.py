@@ -9,7 +9,8 @@ import pytest
 from aiohttp import web
 
 from fairlead_operator.cache.informer import MAX_PAUSE_SECONDS, MIN_PAUSE_SECONDS
-from fairlead_operator.cache.store import Child, Store
+from fairlead_operator.cache.records import CachedChild
+from fairlead_operator.cache.store import Store
 from fairlead_operator.cache.watch_windows import FEW, MANY
 from fairlead_operator.errors import OperatorError, Unreachable
 
@@ -23,15 +24,15 @@ async def run(
     answer: Callable[[web.Request], Awaitable[web.StreamResponse]],
     rounds: int,
     *,
-    read: Callable[[dict[str, Any]], Child] = Child.read,
-) -> tuple[Store[Child], Times, list[tuple[str, bool]]]:
+    read: Callable[[dict[str, Any]], CachedChild] = CachedChild.read,
+) -> tuple[Store[CachedChild], Times, list[tuple[str, bool]]]:
     """Let an informer go `rounds` times around; the store, the pauses, and what the listener was told."""
-    told: list[tuple[str, bool]] = []
-    store: Store[Child] = Store(lambda name, before, after: told.append((name[1], after is not None)))
+    reported: list[tuple[str, bool]] = []
+    store: Store[CachedChild] = Store(lambda name, before, after: reported.append((name[1], after is not None)))
     times = Times(rounds)
     async with serving(answer) as client:
         await go(informer(client, store, times, read=read), times)
-    return store, times, told
+    return store, times, reported
 
 
 def is_watch(request: web.Request) -> bool:
@@ -45,9 +46,9 @@ async def test_lists_then_follows_the_watch() -> None:
         added, changed, gone = config_map("c", 11), config_map("a", 12), config_map("b", 13)
         return await events(request, ("ADDED", added), ("MODIFIED", changed), ("DELETED", gone))
 
-    store, _, told = await run(answer, 1)
+    store, _, reported = await run(answer, 1)
     assert sorted(name[1] for name in store) == ["a", "c"]
-    assert told == [("a", True), ("b", True), ("c", True), ("a", True), ("b", False)]
+    assert reported == [("a", True), ("b", True), ("c", True), ("a", True), ("b", False)]
 
 
 async def test_windows_overlap_and_need_no_new_list() -> None:
@@ -70,7 +71,7 @@ def many(first: int, count: int, *, objects: int) -> list[tuple[str, dict[str, A
 
 
 @pytest.mark.parametrize(
-    ("objects", "asked"),
+    ("objects", "requested"),
     [
         pytest.param(
             2 * MANY, ["list", "10", "110", "10"], id="many objects: the window starts where the stretch began"
@@ -78,7 +79,7 @@ def many(first: int, count: int, *, objects: int) -> list[tuple[str, dict[str, A
         pytest.param(2, ["list", "10", "110", "list", "200"], id="few objects, many events: a list is less"),
     ],
 )
-async def test_in_a_hurry_events_are_told_once_and_once_more_when_it_is_calm(objects: int, asked: list[str]) -> None:
+async def test_while_busy_events_are_sent_once_and_repeated_when_it_is_calm(objects: int, requested: list[str]) -> None:
     since: list[str] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -88,10 +89,10 @@ async def test_in_a_hurry_events_are_told_once_and_once_more_when_it_is_calm(obj
         return await events(request, *(many(11, 2 * MANY, objects=objects) if len(since) == 2 else []), MARK)
 
     await run(answer, 3)
-    assert since == asked
+    assert since == requested
 
 
-async def test_only_in_a_hurry_events_are_gathered() -> None:
+async def test_events_are_gathered_only_while_busy() -> None:
     server = Scripted([NOTHING, many(11, 30, objects=30), many(41, 30, objects=30), NOTHING, NOTHING, NOTHING])
     await follow(server)
     assert server.gathered == [0.0, 0.0, GATHER_SECONDS, GATHER_SECONDS, 0.0, 0.0]
@@ -130,16 +131,16 @@ class Log:
 
     def __init__(self, *kept: tuple[str, dict[str, Any]]) -> None:
         self.kept = kept
-        self.asked: list[int] = []
+        self.requested: list[int] = []
         self.loses: Callable[[int, int], bool] = lambda window, version: False
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if not is_watch(request):
             return page(version=10)
-        since, window = int(request.query["resourceVersion"]), len(self.asked)
-        self.asked.append(since)
-        told = [each for each in self.kept if version(each[1]) > since and not self.loses(window, version(each[1]))]
-        return await events(request, *told)
+        since, window = int(request.query["resourceVersion"]), len(self.requested)
+        self.requested.append(since)
+        reported = [each for each in self.kept if version(each[1]) > since and not self.loses(window, version(each[1]))]
+        return await events(request, *reported)
 
 
 def version(live: dict[str, Any]) -> int:
@@ -156,34 +157,34 @@ LIFE = (
 
 
 @pytest.mark.parametrize("lost", [11, 12, 13, 14, 15])
-async def test_an_event_that_one_window_loses_is_told_by_the_next(lost: int) -> None:
+async def test_an_event_that_one_window_loses_comes_with_the_next(lost: int) -> None:
     log = Log(*LIFE)
     log.loses = lambda window, version: window == 0 and version == lost
     store, _, _ = await run(log.answer, 3)
     assert sorted(name[1] for name in store) == ["b", "c"]
-    assert log.asked[:2] == [10, 10]
+    assert log.requested[:2] == [10, 10]
 
 
-async def test_what_is_told_again_is_neither_read_nor_told_again_and_what_went_stays_away() -> None:
+async def test_a_repeated_event_is_neither_read_nor_passed_on_and_a_deleted_object_stays_deleted() -> None:
     log = Log(*LIFE)
     read: list[int] = []
 
-    def counting(live: dict[str, Any]) -> Child:
+    def counting(live: dict[str, Any]) -> CachedChild:
         read.append(version(live))
-        return Child.read(live)
+        return CachedChild.read(live)
 
-    _, _, told = await run(log.answer, 4, read=counting)
-    assert log.asked == [10, 10, 15, 15]
+    _, _, reported = await run(log.answer, 4, read=counting)
+    assert log.requested == [10, 10, 15, 15]
     assert read == [11, 12, 13, 15]
-    assert told == [("a", True), ("a", True), ("b", True), ("a", False), ("c", True)]
+    assert reported == [("a", True), ("a", True), ("b", True), ("a", False), ("c", True)]
 
 
 async def test_a_list_reads_only_what_it_did_not_know() -> None:
     read: list[int] = []
 
-    def counting(live: dict[str, Any]) -> Child:
+    def counting(live: dict[str, Any]) -> CachedChild:
         read.append(version(live))
-        return Child.read(live)
+        return CachedChild.read(live)
 
     lists = 0
 
@@ -199,10 +200,10 @@ async def test_a_list_reads_only_what_it_did_not_know() -> None:
 
 
 async def test_a_window_that_failed_is_repeated_from_its_place_and_two_in_a_row_end_in_a_list() -> None:
-    told, lost = [("BOOKMARK", config_map("", 12))], Unreachable("reset")
-    server = Scripted([told, SILENCE, told, AT_ONCE, lost, told, lost, NOTHING, AT_ONCE])
+    reported, lost = [("BOOKMARK", config_map("", 12))], Unreachable("reset")
+    server = Scripted([reported, SILENCE, reported, AT_ONCE, lost, reported, lost, NOTHING, AT_ONCE])
     await follow(server)
-    assert server.asked == ["list", "10", "10", "10", "12", "12", "list", "10", "10", "10", "10"]
+    assert server.requested == ["list", "10", "10", "10", "12", "12", "list", "10", "10", "10", "10"]
 
 
 async def test_a_silent_window_is_followed_by_the_next_at_once() -> None:
@@ -217,14 +218,14 @@ async def test_where_watches_fail_for_ever_lists_come_instead_and_not_in_a_storm
 ) -> None:
     server = Scripted([window] * 8)
     times = await follow(server)
-    assert server.asked.count("list") == 7
+    assert server.requested.count("list") == 7
     assert all(MIN_PAUSE_SECONDS <= pause <= MAX_PAUSE_SECONDS for pause in times.pauses)
 
 
 async def test_a_quiet_kind_is_never_listed_again() -> None:
     server = Scripted([NOTHING] * 8)
     times = await follow(server)
-    assert server.asked.count("list") == 1
+    assert server.requested.count("list") == 1
     assert times.pauses == [0.0] * 8
 
 
@@ -234,24 +235,24 @@ async def test_windows_of_all_kinds_do_not_end_in_step() -> None:
     assert set(server.seconds) == {5, 6}
 
 
-async def test_what_is_told_again_is_not_read_again() -> None:
+async def test_a_repeated_event_is_not_read_again() -> None:
     reads: list[tuple[str, str]] = []
 
-    def read(live: dict[str, Any]) -> Child:
+    def read(live: dict[str, Any]) -> CachedChild:
         reads.append((live["metadata"]["name"], live["metadata"]["resourceVersion"]))
-        return Child.read(live)
+        return CachedChild.read(live)
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if not is_watch(request):
             return page(config_map("a", 1))
         mislabelled = config_map("d", 13, labels={"name": "a", "fairlead.dev/apisvc": "orders"})
-        told = [config_map("a", 1), config_map("b", 11), config_map("a", 12), mislabelled]
-        return await events(request, *(("MODIFIED", each) for each in told))
+        reported = [config_map("a", 1), config_map("b", 11), config_map("a", 12), mislabelled]
+        return await events(request, *(("MODIFIED", each) for each in reported))
 
-    store, _, told = await run(answer, 3, read=read)
+    store, _, reported = await run(answer, 3, read=read)
     assert reads == [("a", "1"), ("b", "11"), ("a", "12"), ("d", "13")]
     assert {name[1] for name in store} == {"a", "b", "d"}
-    assert len(told) == 4
+    assert len(reported) == 4
 
 
 async def test_another_object_of_the_same_name_and_version_is_read() -> None:
@@ -262,9 +263,9 @@ async def test_another_object_of_the_same_name_and_version_is_read() -> None:
 
     seen: list[str] = []
 
-    def read(live: dict[str, Any]) -> Child:
+    def read(live: dict[str, Any]) -> CachedChild:
         seen.append(live["metadata"]["uid"])
-        return Child.read(live)
+        return CachedChild.read(live)
 
     await run(answer, 1, read=read)
     assert seen == ["before"], "a store keeps what it has at the same version"
@@ -281,9 +282,9 @@ async def test_after_an_error_it_lists_anew_and_notices_what_went(code: int) -> 
         lists += 1
         return page(*([config_map("a", 1), config_map("b", 2)] if lists == 1 else [config_map("b", 2)]))
 
-    store, _, told = await run(answer, 2)
+    store, _, reported = await run(answer, 2)
     assert [name[1] for name in store] == ["b"]
-    assert told[-1] == ("a", False)
+    assert reported[-1] == ("a", False)
 
 
 @pytest.mark.parametrize("code", [401, 403, 404, 410, 429, 500, 503, 504])
@@ -303,7 +304,7 @@ async def test_a_kind_that_may_not_be_read_does_not_keep_the_others_waiting(code
 
     times = Times(1)
     async with serving(answer) as client:
-        store: Store[Child] = Store()
+        store: Store[CachedChild] = Store()
         following = informer(client, store, times)
         task = asyncio.create_task(following.run())
         await times.over.wait()
@@ -331,9 +332,9 @@ async def test_what_the_server_no_longer_serves_is_gone() -> None:
             return fault(404)
         return page(config_map("a", 1))
 
-    store, _, told = await run(answer, 2)
+    store, _, reported = await run(answer, 2)
     assert len(store) == 0
-    assert told == [("a", True), ("a", False)]
+    assert reported == [("a", True), ("a", False)]
 
 
 async def test_a_duplicate_and_an_old_event_change_nothing() -> None:
@@ -342,5 +343,5 @@ async def test_a_duplicate_and_an_old_event_change_nothing() -> None:
             return page(config_map("a", 9))
         return await events(request, ("MODIFIED", config_map("a", 9)), ("MODIFIED", config_map("a", 4)))
 
-    _, _, told = await run(answer, 1)
-    assert told == [("a", True)]
+    _, _, reported = await run(answer, 1)
+    assert reported == [("a", True)]

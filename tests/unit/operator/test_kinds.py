@@ -36,13 +36,13 @@ def test_the_words_for_what_is_optional_are_the_plans() -> None:
 
 def test_a_group_is_absent_only_after_it_was_missed_twice_in_a_row() -> None:
     presence = Presence()
-    presence.found()
+    presence.present()
     presence.missed()
     assert presence.known is True
-    presence.found()
+    presence.present()
     presence.missed()
     assert presence.known is True
     presence.missed()
     assert presence.known is False
-    presence.found()
+    presence.present()
     assert presence.known is True

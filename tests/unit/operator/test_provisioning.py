@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Child
-from fairlead_operator.diagnosis.inspector import Examiner
-from fairlead_operator.diagnosis.job_result import MOST_BINDINGS, parse, words
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.records import CachedChild
+from fairlead_operator.diagnosis.inspector import Inspector
+from fairlead_operator.diagnosis.job_result import MOST_BINDINGS, failure_message, parse
 from fairlead_operator.diagnosis.workload_state import JobEnd
-from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.kube.client import Client
 from fairlead_operator.reconcile.applier import Applied, Applier
-from fairlead_operator.reconcile.provisioning import Provisioner, Provisioning
+from fairlead_operator.reconcile.provisioning import Provisioner, Provisioning, ProvisionRequest
 from fairlead_operator.status.conditions import View, assess
 
 from .server import page, serving
@@ -81,13 +81,13 @@ def test_a_credential_in_a_message_does_not_get_through() -> None:
     ids=["a failure", "the first failure", "no failure", "no result", "a list", "a number", "nothing"],
 )
 def test_what_a_message_says_is_wrong(message: str, expected: str) -> None:
-    assert words(message) == expected
+    assert failure_message(message) == expected
 
 
 OWNER = ("shop", "orders")
 JOB = {"apiVersion": "batch/v1", "kind": "Job", "metadata": {"name": "orders-provision-abc", "namespace": "shop"}}
-WANTED = Wanted.of(JOB)
-OTHER = Wanted.of(JOB | {"spec": {"template": "of another image"}})
+WANTED = DesiredChild.of(JOB)
+OTHER = DesiredChild.of(JOB | {"spec": {"template": "of another image"}})
 NOW = "2026-01-01T00:10:00Z"
 STARTED = "2026-01-01T00:09:00Z"
 SUCCEEDED = JobEnd("Succeeded", started_at=STARTED, ended_at=NOW)
@@ -131,9 +131,9 @@ class Stage:
 
     def start(self) -> None:
         """A new operator."""
-        world = World()
-        examiner = Examiner(self._client, world, busy=lambda: self.busy, now=lambda: self.now)
-        self._provisioner = Provisioner(Applier(self._client, world), examiner)
+        cache = ClusterCache()
+        inspector = Inspector(self._client, cache, busy=lambda: self.busy, now=lambda: self.now)
+        self._provisioner = Provisioner(Applier(self._client, cache), inspector)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
         if request.method == "GET":
@@ -144,22 +144,30 @@ class Stage:
         return web.json_response({"metadata": metadata, "spec": {}})
 
     async def advance(
-        self, end: JobEnd | None, *, uid: str = "u", wanted: Wanted = WANTED, again: bool = False, told: bool = True
+        self,
+        end: JobEnd | None,
+        *,
+        uid: str = "u",
+        desired: DesiredChild = WANTED,
+        again: bool = False,
+        reported: bool = True,
     ) -> Provisioning:
-        """One step while the Job is such, or absent. `told`: the status is written afterwards."""
-        job = Child(f"job-{self.jobs}", 1, OWNER, uid, deleting=False, digest="", facts=end)
+        """One step while the Job is such, or absent. `reported`: the status is written afterwards."""
+        job = CachedChild(f"job-{self.jobs}", 1, OWNER, uid, deleting=False, digest="", facts=end)
         found = await self._provisioner.advance(
-            OWNER,
-            uid,
-            wanted,
-            expected="abc",
-            bindings=(),
-            previous=self.status,
-            live={wanted.ref: job} if end else {},
+            ProvisionRequest(
+                OWNER,
+                uid,
+                desired,
+                expected="abc",
+                bindings=(),
+                previous=self.status,
+                live={desired.ref: job} if end else {},
+                again=again,
+            ),
             applied=Applied(),
-            again=again,
         )
-        if told:
+        if reported:
             view = View(1, provision=found.status, provision_cause=found.cause, image="i")
             self.status = assess(view, self.status, now=NOW)
         return found
@@ -197,7 +205,7 @@ def provisioned(stage: Stage) -> tuple[str, str, str]:
     ],
     ids=["image", "Secret", "a result", "other words", "no words", "the next try", "no pod"],
 )
-async def test_what_keeps_a_job_from_its_end_is_told(
+async def test_what_delays_a_job_is_reported(
     stage: Stage, pods: list[Any], events: list[Any], reason: str, message: str
 ) -> None:
     stage.pods, stage.events = pods, events
@@ -222,12 +230,12 @@ async def test_a_job_that_may_just_be_slow_costs_no_read(stage: Stage, started_a
 
 
 @pytest.mark.parametrize("pods", [[RUNS], [CREATING], []], ids=["at work", "starts", "no pod yet"])
-async def test_a_job_that_takes_long_ails_from_nothing(stage: Stage, pods: list[Any]) -> None:
+async def test_a_job_that_takes_long_has_no_fault(stage: Stage, pods: list[Any]) -> None:
     stage.pods = pods
     assert (await stage.advance(AT_WORK)).cause is None
 
 
-async def test_when_its_time_is_over_what_the_job_waited_for_is_told_though_its_pod_is_gone(stage: Stage) -> None:
+async def test_when_its_time_is_over_what_the_job_waited_for_is_reported_though_its_pod_is_gone(stage: Stage) -> None:
     stage.pods, stage.events = [CREATING], [MOUNT]
     await stage.advance(AT_WORK)
     stage.pods, stage.events = [CREATING | {"metadata": {"name": "p", "deletionTimestamp": NOW}}], []
@@ -238,10 +246,8 @@ async def test_when_its_time_is_over_what_the_job_waited_for_is_told_though_its_
     for _ in range(2):
         found = await stage.advance(LATE)
         assert found.stalled is not None
-        text = (
-            "Job orders-provision-abc failed: Secret shop-db is missing (DeadlineExceeded: too long); mend it and set"
-        )
-        assert found.stalled.message.startswith(text)
+        text = "orders-provision-abc failed: Secret shop-db is missing (DeadlineExceeded: too long); correct it and set"
+        assert found.stalled.message.startswith(f"Job {text}")
         assert provisioned(stage) == ("False", "ProvisionFailed", found.stalled.message)
 
 
@@ -255,7 +261,7 @@ async def test_when_its_time_is_over_what_the_job_waited_for_is_told_though_its_
     ],
     ids=["after all tries", "in time's last try", "nothing known", "pods are gone"],
 )
-async def test_a_job_that_failed_tells_why(stage: Stage, end: JobEnd, pods: list[Any], expected: str) -> None:
+async def test_why_a_job_failed(stage: Stage, end: JobEnd, pods: list[Any], expected: str) -> None:
     stage.pods = pods
     found = await stage.advance(end)
     assert found.stalled is not None
@@ -271,22 +277,22 @@ async def test_a_job_in_trouble_gives_way_when_another_one_is_wanted(stage: Stag
     stage.start()
     await stage.advance(end)
     assert stage.written == [], "nothing changed"
-    assert (await stage.advance(end, wanted=OTHER)).pending is not None
+    assert (await stage.advance(end, desired=OTHER)).pending is not None
     assert stage.written == ["DELETE"]
     stage.written.clear()
-    await stage.advance(None, wanted=OTHER)
-    await stage.advance(end, wanted=OTHER)
+    await stage.advance(None, desired=OTHER)
+    await stage.advance(end, desired=OTHER)
     assert stage.written == ["PATCH"], "it is the one that is wanted"
 
 
 async def test_a_job_at_work_is_not_disturbed_by_an_edit(stage: Stage) -> None:
     await stage.advance(None)
     stage.pods = [RUNS]
-    await stage.advance(AT_WORK, wanted=OTHER)
+    await stage.advance(AT_WORK, desired=OTHER)
     assert stage.written == ["PATCH"]
 
 
-async def end_without_result(stage: Stage, *, restart: bool, told: bool = True) -> int:
+async def end_without_result(stage: Stage, *, restart: bool, reported: bool = True) -> int:
     """Jobs succeed without a result, one after the other, each looked at for a while; how many until one stays."""
     await stage.advance(None)
     for number in range(1, 10):
@@ -295,13 +301,13 @@ async def end_without_result(stage: Stage, *, restart: bool, told: bool = True) 
             if restart:
                 stage.start()
             stage.now = f"2026-01-01T00:10:{second:02}Z"
-            found = await stage.advance(SUCCEEDED, told=told or second % 4 == 0)
+            found = await stage.advance(SUCCEEDED, reported=reported or second % 4 == 0)
             if stage.written[-1] == "DELETE":
                 break
         if stage.written[-1] != "DELETE":
             assert found.stalled is not None
             return number
-        await stage.advance(None, told=told)
+        await stage.advance(None, reported=reported)
     return 0
 
 
@@ -316,24 +322,24 @@ async def test_a_job_without_a_result_is_run_three_times_with_growing_pauses(sta
     assert "correct the image, in spec.runtime or in the class, or set the annotation" in text
 
 
-@pytest.mark.parametrize("told", [True, False], ids=["told at once", "told late"])
-async def test_tries_without_a_result_count_whatever_happens_to_the_operator(stage: Stage, *, told: bool) -> None:
+@pytest.mark.parametrize("reported", [True, False], ids=["reported at once", "reported late"])
+async def test_tries_without_a_result_count_whatever_happens_to_the_operator(stage: Stage, *, reported: bool) -> None:
     stage.pods = [pod()]
-    assert await end_without_result(stage, restart=True, told=told) == 3
+    assert await end_without_result(stage, restart=True, reported=reported) == 3
 
 
 @pytest.mark.parametrize("way", ["request", "edit", "deletion"])
 async def test_after_tries_without_a_result_all_are_made_anew_when_asked_for(stage: Stage, way: str) -> None:
     stage.pods = [pod()]
     await end_without_result(stage, restart=False)
-    wanted = OTHER if way == "edit" else WANTED
+    desired = OTHER if way == "edit" else WANTED
     if way != "deletion":
-        await stage.advance(SUCCEEDED, wanted=wanted, again=way == "request")
+        await stage.advance(SUCCEEDED, desired=desired, again=way == "request")
         assert stage.written[-1] == "DELETE"
-    await stage.advance(None, wanted=wanted)
+    await stage.advance(None, desired=desired)
     assert "withoutResult" not in stage.status["provision"]
     stage.jobs, stage.pods = 9, [pod(said(BINDING))]
-    assert (await stage.advance(SUCCEEDED, wanted=wanted)).done
+    assert (await stage.advance(SUCCEEDED, desired=desired)).done
     assert stage.status["provision"] == {"hash": "abc", "state": "Succeeded"}
 
 
@@ -350,16 +356,16 @@ async def test_the_pods_of_a_job_that_succeeded_are_read_once_though_the_status_
     stage: Stage,
 ) -> None:
     stage.pods = [pod(said(BINDING))]
-    first = await stage.advance(SUCCEEDED, told=False)
+    first = await stage.advance(SUCCEEDED, reported=False)
     assert first == Provisioning({"hash": "abc", "state": "Succeeded"}, [BINDING])
-    assert await stage.advance(SUCCEEDED, told=False) == first
-    assert await stage.advance(None, told=False) == first, "somebody deletes the Job before the status tells of it"
+    assert await stage.advance(SUCCEEDED, reported=False) == first
+    assert await stage.advance(None, reported=False) == first, "somebody deletes the Job before the status tells of it"
     assert stage.read == ["pods"]
-    await stage.advance(SUCCEEDED, uid="another of that name", told=False)
+    await stage.advance(SUCCEEDED, uid="another of that name", reported=False)
     assert stage.read == ["pods", "pods"]
 
 
-async def test_a_result_that_was_replaced_before_the_status_told_of_it_is_no_result_any_more() -> None:
+async def test_a_result_that_was_replaced_before_the_status_had_it_is_no_result_any_more() -> None:
     made: list[str] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:
@@ -371,24 +377,24 @@ async def test_a_result_that_was_replaced_before_the_status_told_of_it_is_no_res
 
     async with serving(answer) as client:
         provisioner = Provisioner(
-            Applier(client, World()), Examiner(client, World(), busy=lambda: False, now=lambda: NOW)
+            Applier(client, ClusterCache()), Inspector(client, ClusterCache(), busy=lambda: False, now=lambda: NOW)
         )
 
         async def advance(expected: str, *, is_there: bool) -> Provisioning:
-            job = Child("job", 1, OWNER, "u", deleting=False, digest="", facts=SUCCEEDED)
+            job = CachedChild("job", 1, OWNER, "u", deleting=False, digest="", facts=SUCCEEDED)
             name = f"orders-provision-{expected}"
-            wanted = Wanted.of(JOB | {"metadata": {"name": name, "namespace": "shop"}})
-            return await provisioner.advance(
+            desired = DesiredChild.of(JOB | {"metadata": {"name": name, "namespace": "shop"}})
+            request = ProvisionRequest(
                 OWNER,
                 "u",
-                wanted,
+                desired,
                 expected=expected,
                 bindings=(),
                 previous={},
-                live={wanted.ref: job} if is_there else {},
-                applied=Applied(),
+                live={desired.ref: job} if is_there else {},
                 again=False,
             )
+            return await provisioner.advance(request, applied=Applied())
 
         assert (await advance("abc", is_there=True)).done
         assert not (await advance("def", is_there=False)).done

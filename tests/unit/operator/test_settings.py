@@ -30,7 +30,7 @@ from fairlead_operator.settings import Settings, ranges
         ("QUEUE", "3", "there is no such setting; remove it"),
     ],
 )
-def test_what_cannot_be_is_told_with_the_variable(variable: str, value: str, told: str) -> None:
+def test_a_wrong_value_is_reported_with_the_variable(variable: str, value: str, told: str) -> None:
     with pytest.raises(ValueError, match="FAIRLEAD_") as fault:
         Settings.from_environment({f"FAIRLEAD_{variable}": value})
     assert str(fault.value) == f"FAIRLEAD_{variable}: {told}"
@@ -49,7 +49,7 @@ def test_a_lease_is_renewed_before_it_is_over(variable: str, value: str, told: s
     assert str(fault.value) == f"FAIRLEAD_{variable}: {told}"
 
 
-def test_all_that_is_wrong_is_told_at_once() -> None:
+def test_all_that_is_wrong_is_reported_at_once() -> None:
     told = "FAIRLEAD_X: there is no such setting; remove it; FAIRLEAD_WORKERS: 0 is not .*; FAIRLEAD_PORT: 0 is not "
     with pytest.raises(ValueError, match=told):
         Settings.from_environment({"FAIRLEAD_WORKERS": "0", "FAIRLEAD_PORT": "0", "FAIRLEAD_X": ""})

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from fairlead_operator.cache.store import Name, Store
+from fairlead_operator.cache.records import Name
+from fairlead_operator.cache.store import Store
 
 A: Name = ("shop", "a")
 OWNER: Name = ("shop", "orders")
@@ -22,7 +23,7 @@ def test_an_older_record_does_not_replace_a_newer_one() -> None:
     assert store.get(A) == Thing("1", 7)
 
 
-def test_the_answer_to_a_write_is_not_told_to_the_listener_nor_is_its_echo() -> None:
+def test_neither_the_answer_to_a_write_nor_its_event_calls_the_listener() -> None:
     told: list[int] = []
     store: Store[Thing] = Store(lambda name, before, after: told.append(after.version if after else 0))
     store.put(A, Thing("1", 7), silent=True)
@@ -32,7 +33,7 @@ def test_the_answer_to_a_write_is_not_told_to_the_listener_nor_is_its_echo() -> 
     assert told == [8]
 
 
-def test_what_is_marked_is_found_whoever_told_of_it() -> None:
+def test_what_is_marked_is_found_whatever_has_shown_it() -> None:
     store: Store[Thing] = Store(marks=lambda thing: thing.uid == "marked")
     store.put(A, Thing("marked", 7), silent=True)
     assert store.marked == {A: Thing("marked", 7)}
@@ -52,7 +53,7 @@ def test_a_late_deletion_of_an_older_object_leaves_its_successor() -> None:
     assert store.get(A) is None
 
 
-def test_a_list_tells_of_deletions_that_no_watch_told_of() -> None:
+def test_a_list_shows_deletions_that_no_watch_has_shown() -> None:
     gone: list[Name] = []
     store: Store[Thing] = Store(lambda name, before, after: gone.append(name) if after is None else None)
     store.put(A, Thing("1", 3))
@@ -68,7 +69,7 @@ def test_a_list_does_not_remove_what_was_made_after_it() -> None:
     assert store.get(A) == Thing("1", 12)
 
 
-def test_silent_changes_are_told_to_who_keeps_account_of_all() -> None:
+def test_silent_changes_reach_the_listener_for_all_changes() -> None:
     told: list[tuple[int, int]] = []
 
     def moved(_: Name, *states: Thing | None) -> None:
@@ -83,7 +84,7 @@ def test_silent_changes_are_told_to_who_keeps_account_of_all() -> None:
     assert told == [(0, 1), (1, 2), (2, 0)]
 
 
-def test_what_is_told_of_an_object_after_it_went_does_not_bring_it_back_but_its_successor_comes() -> None:
+def test_a_late_event_does_not_bring_a_deleted_object_back_but_its_successor_comes() -> None:
     store: Store[Thing] = Store()
     store.put(A, Thing("1", 3))
     store.remove(A, version=6)
@@ -113,12 +114,12 @@ def test_an_object_that_left_the_selector_and_came_back_is_not_removed_by_the_re
     assert gone == [A]
 
 
-def test_what_went_is_remembered_until_no_event_from_before_is_told_any_more() -> None:
+def test_a_deletion_is_remembered_until_no_earlier_event_can_come() -> None:
     store: Store[Thing] = Store()
     store.remove(A, version=6)
-    store.forget_gone(before=6)
+    store.forget_deleted(before=6)
     assert store.knows(A, version=6)
-    store.forget_gone(before=7)
+    store.forget_deleted(before=7)
     assert not store.knows(A, version=6)
 
 
@@ -133,15 +134,15 @@ def test_a_kind_that_is_served_anew_is_read_whatever_was_there_before() -> None:
     assert store.get(A) == Thing("3", 2)
 
 
-def test_what_only_a_list_told_of_is_told_apart_until_something_else_confirms_it() -> None:
+def test_what_only_a_list_has_shown_is_unconfirmed_until_something_else_confirms_it() -> None:
     store: Store[Thing] = Store()
     store.replace([(A, Thing("1", 3))], version=10)
-    assert store.is_doubted(A)
+    assert store.is_unconfirmed(A)
     store.put(A, Thing("1", 3))
-    assert not store.is_doubted(A)
+    assert not store.is_unconfirmed(A)
     store.replace([(A, Thing("1", 3))], version=11)
-    assert not store.is_doubted(A)
+    assert not store.is_unconfirmed(A)
     store.replace([(A, Thing("1", 12))], version=12)
-    assert store.is_doubted(A)
+    assert store.is_unconfirmed(A)
     store.put(A, Thing("1", 13))
-    assert not store.is_doubted(A)
+    assert not store.is_unconfirmed(A)

@@ -16,7 +16,7 @@ from fairlead_operator.controller import health, supervisor
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorError, Terminating, Unreachable
 from fairlead_operator.settings import Settings
-from fairlead_operator.status.recorder import BURST, REFILL_SECONDS, Announcer
+from fairlead_operator.status.recorder import BURST, REFILL_SECONDS, EventRecorder
 
 RESOURCE: dict[str, Any] = {"metadata": {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "1"}}
 
@@ -35,32 +35,32 @@ class Events:
         return manifest
 
 
-def announcer(events: Events, times: list[float]) -> Announcer:
-    return Announcer(events, identity="one", clock=lambda: times[-1], now=lambda: "2026-01-01T00:00:00Z")  # type: ignore[arg-type]
+def event_recorder(events: Events, times: list[float]) -> EventRecorder:
+    return EventRecorder(events, identity="one", clock=lambda: times[-1], now=lambda: "2026-01-01T00:00:00Z")  # type: ignore[arg-type]
 
 
 async def test_what_was_said_last_is_not_said_again() -> None:
     events = Events()
-    speaker = announcer(events, [0.0])
+    speaker = event_recorder(events, [0.0])
     for reason in ("Conflict", "Conflict", "Ready", "Conflict"):
-        await speaker.announce(RESOURCE, "Warning", reason, "text")
+        await speaker.record_event(RESOURCE, "Warning", reason, "text")
     assert [event["reason"] for event in events.made] == ["Conflict", "Ready", "Conflict"]
 
 
 async def test_one_resource_has_a_burst_and_then_one_event_in_five_minutes() -> None:
     events, times = Events(), [0.0]
-    speaker = announcer(events, times)
+    speaker = event_recorder(events, times)
     for number in range(20):
-        await speaker.announce(RESOURCE, "Warning", f"R{number}", "text")
+        await speaker.record_event(RESOURCE, "Warning", f"R{number}", "text")
     assert len(events.made) == BURST
     times.append(REFILL_SECONDS)
     for number in range(20):
-        await speaker.announce(RESOURCE, "Warning", f"S{number}", "text")
+        await speaker.record_event(RESOURCE, "Warning", f"S{number}", "text")
     assert len(events.made) == BURST + 1
 
 
 async def test_an_event_that_cannot_be_written_is_let_go() -> None:
-    await announcer(Events(Unreachable("POST")), [0.0]).announce(RESOURCE, "Warning", "Conflict", "text")
+    await event_recorder(Events(Unreachable("POST")), [0.0]).record_event(RESOURCE, "Warning", "Conflict", "text")
 
 
 async def test_the_last_words_about_a_resource_outlive_its_namespace() -> None:
@@ -71,10 +71,10 @@ async def test_the_last_words_about_a_resource_outlive_its_namespace() -> None:
             return await super().create(kind, manifest)
 
     events = Ending()
-    await announcer(events, [0.0]).announce(RESOURCE, "Warning", "Unavailable", "no pods")
+    await event_recorder(events, [0.0]).record_event(RESOURCE, "Warning", "Unavailable", "no pods")
     assert events.made == []
     goes = RESOURCE | {"metadata": RESOURCE["metadata"] | {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
-    await announcer(events, [0.0]).announce(goes, "Warning", "TeardownSkipped", "tables stay")
+    await event_recorder(events, [0.0]).record_event(goes, "Warning", "TeardownSkipped", "tables stay")
     (told,) = events.made
     assert told["metadata"]["namespace"] == "default"
     assert told["involvedObject"] == {"apiVersion": "v1", "kind": "Namespace", "name": "shop"}

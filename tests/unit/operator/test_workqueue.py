@@ -5,7 +5,7 @@ import itertools
 
 import pytest
 
-from fairlead_operator.cache.store import Name
+from fairlead_operator.cache.records import Name
 from fairlead_operator.controller.workqueue import BACKOFF_MAX_SECONDS, Priority, Schedule, WorkQueue
 
 A, B, C = ("shop", "a"), ("shop", "b"), ("shop", "c")
@@ -134,7 +134,7 @@ def test_an_edit_does_not_wait_for_the_back_off() -> None:
     assert queue.pop(30.1) == A
 
 
-def test_a_wish_for_later_is_due_then() -> None:
+def test_a_delayed_add_is_due_then() -> None:
     queue = schedule()
     queue.add(A, priority=Priority.EDIT, now=0.0)
     assert queue.pop(0.0) == A
@@ -144,7 +144,7 @@ def test_a_wish_for_later_is_due_then() -> None:
     assert queue.pop(5.0) == A
 
 
-def test_a_wish_for_later_that_comes_due_during_a_pass_is_met_after_it() -> None:
+def test_a_delayed_add_that_comes_due_during_a_pass_is_done_after_it() -> None:
     queue = schedule()
     queue.add(A, priority=Priority.EDIT, now=0.0)
     assert queue.pop(0.0) == A
@@ -154,7 +154,7 @@ def test_a_wish_for_later_that_comes_due_during_a_pass_is_met_after_it() -> None
     assert queue.pop(8.0) == A
 
 
-def test_a_wish_for_later_during_a_pass_takes_no_priority_from_an_edit() -> None:
+def test_a_delayed_add_during_a_pass_takes_no_priority_from_an_edit() -> None:
     queue = schedule()
     queue.add(A, priority=Priority.EDIT, now=0.0)
     assert queue.pop(0.0) == A

@@ -1,7 +1,7 @@
-"""The PrometheusRule: when somebody should look, and why.
+"""The PrometheusRule: the alerts and their thresholds.
 
-Decided here: the alerts and their thresholds. `critical` wakes somebody, `warning` can wait for the morning. Every
-alert names its part of docs/alerts.md. Texts come from names that the contract bounds, so nothing needs escaping.
+`critical` is worth a call at night, `warning` can wait for the morning. Every alert names its part of docs/alerts.md.
+Texts come from names that the contract bounds, so nothing needs escaping.
 """
 
 import math
@@ -13,8 +13,9 @@ from fairlead_contract.spec.hosting import Slo
 from fairlead_contract.spec.model import seconds
 from fairlead_contract.spec.security import FilterMode
 from fairlead_contract.spec.worker import Worker
-from fairlead_operator.plan.children import Child, Manifest
-from fairlead_operator.plan.context import Request
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child
+from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.monitoring import burn_rate
 from fairlead_operator.plan.monitoring.monitors import API_VERSION, LABEL
 from fairlead_operator.plan.traffic.network_policy import calls_services
@@ -37,50 +38,50 @@ class Alert:
     description: str
 
 
-def prometheus_rule(asked: Request) -> Child:
+def prometheus_rule(request: PlanRequest) -> Child:
     """Recording and alerting rules of one service."""
-    labels = {"namespace": asked.namespace, LABEL: asked.name}
-    slo = asked.spec.slo
+    labels = {"namespace": request.namespace, LABEL: request.name}
+    slo = request.spec.slo
     rules: list[Manifest] = []
     if slo is not None and slo.availability is not None:
-        rules += burn_rate.recordings(_selector(asked), labels)
-    rules += [_rule(alert, labels, asked) for alert in alerts(asked)]
-    groups = [{"name": f"apisvc/{asked.namespace}/{asked.name}", "rules": rules}]
-    extra = asked.class_.spec.monitoring.labels
-    return asked.child(
+        rules += burn_rate.recordings(_selector(request), labels)
+    rules += [_rule(alert, labels, request) for alert in alerts(request)]
+    groups = [{"name": f"apisvc/{request.namespace}/{request.name}", "rules": rules}]
+    extra = request.class_.spec.monitoring.labels
+    return request.child(
         API_VERSION, "PrometheusRule", "api", {"spec": {"groups": groups}}, component="api", labels=extra
     )
 
 
-def alerts(asked: Request) -> Iterator[Alert]:
+def alerts(request: PlanRequest) -> Iterator[Alert]:
     """Every alert that makes sense for this service."""
-    selector = _selector(asked)
-    if asked.spec.slo is not None:
-        yield from _objectives(asked.spec.slo, selector)
+    selector = _selector(request)
+    if request.spec.slo is not None:
+        yield from _objectives(request.spec.slo, selector)
     yield _dependency_down(selector)
-    if asked.spec.cache.type is not CacheType.NONE:
+    if request.spec.cache.type is not CacheType.NONE:
         yield _cache_down(selector)
-    if asked.spec.queue is not None:
-        yield from _queue(asked.spec.queue, asked.document.worker or Worker(), selector)
-    request_filter = asked.document.security.request_filter
+    if request.spec.queue is not None:
+        yield from _queue(request.spec.queue, request.document.worker or Worker(), selector)
+    request_filter = request.document.security.request_filter
     if request_filter is not None and request_filter.mode is not FilterMode.DISABLED:
         yield _blocked(selector)
 
 
-def _selector(asked: Request) -> str:
-    return f'namespace="{asked.namespace}",{LABEL}="{asked.name}"'
+def _selector(request: PlanRequest) -> str:
+    return f'namespace="{request.namespace}",{LABEL}="{request.name}"'
 
 
-def _rule(alert: Alert, labels: dict[str, str], asked: Request) -> Manifest:
+def _rule(alert: Alert, labels: dict[str, str], request: PlanRequest) -> Manifest:
     return {
         "alert": alert.name,
         "expr": alert.expression,
         "for": alert.hold,
         "labels": {**labels, "severity": alert.severity},
         "annotations": {
-            "summary": f"{asked.namespace}/{asked.name}: {alert.summary}",
+            "summary": f"{request.namespace}/{request.name}: {alert.summary}",
             "description": alert.description,
-            "runbook_url": f"{asked.runbooks}#{alert.name.lower()}",
+            "runbook_url": f"{request.runbooks}#{alert.name.lower()}",
         },
     }
 
@@ -93,27 +94,27 @@ def _objectives(slo: Slo, selector: str) -> Iterator[Alert]:
     ):
         expression = burn_rate.expression(burns, slo.availability, selector) if slo.availability else ""
         if expression:
-            said = f"{share}; the objective is {slo.availability} % availability over 30 days."
-            yield Alert(name, expression, "2m", severity, "the error budget is being used up", said)
+            description = f"{share}; the objective is {slo.availability} % availability over 30 days."
+            yield Alert(name, expression, "2m", severity, "the error budget is being used up", description)
     if slo.latency_p99 is not None:
         limit = seconds(slo.latency_p99)
         durations = f"sum by (le) (rate(http_server_request_duration_seconds_bucket{{{selector}}}[5m]))"
-        said = f"The 99th percentile is {{{{ $value | humanizeDuration }}}}; the objective is {slo.latency_p99}."
+        description = f"The 99th percentile is {{{{ $value | humanizeDuration }}}}; the objective is {slo.latency_p99}."
         expression = f"histogram_quantile(0.99, {durations}) > {limit:g}"
-        yield Alert("FairleadLatencyHigh", expression, "10m", "warning", "requests are slow", said)
+        yield Alert("FairleadLatencyHigh", expression, "10m", "warning", "requests are slow", description)
 
 
 def _dependency_down(selector: str) -> Alert:
     expression = f'min by (dependency) (fairlead_dependency_up{{{selector},dependency!="cache"}}) == 0'
-    said = "At least one pod cannot reach its {{ $labels.dependency }}."
-    return Alert("FairleadDependencyDown", expression, "5m", "critical", "a dependency does not answer", said)
+    description = "At least one pod cannot reach its {{ $labels.dependency }}."
+    return Alert("FairleadDependencyDown", expression, "5m", "critical", "a dependency does not answer", description)
 
 
 def _cache_down(selector: str) -> Alert:
     degraded = f"max(fairlead_cache_degraded{{{selector}}}) == 1"
     expression = f'{degraded} or min(fairlead_dependency_up{{{selector},dependency="cache"}}) == 0'
-    said = "Reads go to the datastore instead; it has to carry all of them."
-    return Alert("FairleadCacheDown", expression, "5m", "warning", "the cache does not answer", said)
+    description = "Reads go to the datastore instead; it has to carry all of them."
+    return Alert("FairleadCacheDown", expression, "5m", "warning", "the cache does not answer", description)
 
 
 def _queue(queue: Queue, worker: Worker, selector: str) -> Iterator[Alert]:
@@ -155,19 +156,21 @@ def _called_service_down(queue: Queue, worker: Worker, selector: str) -> Alert:
     longest = seconds(backoff.max) * (1 + backoff.jitter_percent / 100) + seconds(worker.timeout)
     minutes = math.ceil(longest / 60) + 1
     expression = f"max by (called_service) (last_over_time(fairlead_called_service_up{{{selector}}}[{minutes}m])) == 0"
-    said = "{{ $labels.called_service }} answers no worker; the events that call it wait."
-    return Alert("FairleadCalledServiceDown", expression, "10m", "critical", "a called service does not answer", said)
+    description = "{{ $labels.called_service }} answers no worker; the events that call it wait."
+    return Alert(
+        "FairleadCalledServiceDown", expression, "10m", "critical", "a called service does not answer", description
+    )
 
 
 def _retry_storm(selector: str) -> Alert:
     retried = f'sum(rate(fairlead_worker_events_total{{{selector},outcome="retried"}}[10m]))'
     received = f'sum(rate(fairlead_worker_events_total{{{selector},outcome="received"}}[10m]))'
     expression = f"{retried} / {received} > {RETRY_SHARE} and {retried} > {RETRY_FLOOR_PER_SECOND}"
-    said = "{{ $value | humanizePercentage }} of the deliveries end in another attempt."
-    return Alert("FairleadRetryStorm", expression, "15m", "warning", "most events are retried", said)
+    description = "{{ $value | humanizePercentage }} of the deliveries end in another attempt."
+    return Alert("FairleadRetryStorm", expression, "15m", "warning", "most events are retried", description)
 
 
 def _blocked(selector: str) -> Alert:
     expression = f"sum(rate(fairlead_request_filter_matches_total{{{selector}}}[5m])) > {BLOCKED_PER_SECOND}"
-    said = "The request filter matches {{ $value | humanize }} requests a second."
-    return Alert("FairleadRequestsBlocked", expression, "10m", "warning", "many requests look malicious", said)
+    description = "The request filter matches {{ $value | humanize }} requests a second."
+    return Alert("FairleadRequestsBlocked", expression, "10m", "warning", "many requests look malicious", description)

@@ -1,6 +1,6 @@
 """Alerts on the error budget: multi-window, multi-burn-rate.
 
-Decided here: the windows and factors of "Alerting on SLOs" (Google, The Site Reliability Workbook, chapter 5), for a
+Windows and factors are those of "Alerting on SLOs" (Google, The Site Reliability Workbook, chapter 5), for a
 budget over 30 days. A long window says that it matters, a short one that it still goes on. A factor that would need
 more than all requests to fail is left out.
 """
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from fairlead_operator.plan.children import Manifest
+from fairlead_operator.manifests import Manifest
 
 RATIO = "apisvc:http_request_errors:ratio_rate"
 _COUNT = "http_server_request_duration_seconds_count"

@@ -1,11 +1,12 @@
 """How Prometheus finds the pods: a ServiceMonitor for the API, a PodMonitor for the worker.
 
-Decided here: both scrape the pods' admin port by its name, though no Service has it: a ServiceMonitor may name a port
+Both scrape the pods' admin port by its name, though no Service has it: a ServiceMonitor may name a port
 of the pods behind a Service. Every series gets the label `apisvc`, which alerts and dashboards select by.
 """
 
-from fairlead_operator.plan.children import Child, Manifest, Stage
-from fairlead_operator.plan.context import Request
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child, Stage
+from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.workload.deployment import ADMIN
 
 API_VERSION = "monitoring.coreos.com/v1"
@@ -13,29 +14,29 @@ LABEL = "apisvc"
 _INTERVAL, _TIMEOUT = "30s", "10s"
 
 
-def service_monitor(asked: Request) -> Child:
+def service_monitor(request: PlanRequest) -> Child:
     """The API's pods, or the one pod of a development service."""
     spec = {
-        "selector": {"matchLabels": asked.selector("api")},
-        "endpoints": [{"targetPort": ADMIN, **_endpoint(asked)}],
+        "selector": {"matchLabels": request.selector("api")},
+        "endpoints": [{"targetPort": ADMIN, **_endpoint(request)}],
     }
-    return _monitor(asked, "ServiceMonitor", "api", spec)
+    return _monitor(request, "ServiceMonitor", "api", spec)
 
 
-def pod_monitor(asked: Request) -> Child:
+def pod_monitor(request: PlanRequest) -> Child:
     """The worker's pods, which have no Service."""
     spec = {
-        "selector": {"matchLabels": asked.selector("worker")},
-        "podMetricsEndpoints": [{"port": ADMIN, **_endpoint(asked)}],
+        "selector": {"matchLabels": request.selector("worker")},
+        "podMetricsEndpoints": [{"port": ADMIN, **_endpoint(request)}],
     }
-    return _monitor(asked, "PodMonitor", "worker", spec)
+    return _monitor(request, "PodMonitor", "worker", spec)
 
 
-def _endpoint(asked: Request) -> Manifest:
-    named = {"action": "replace", "targetLabel": LABEL, "replacement": asked.name}
-    return {"path": "/metrics", "interval": _INTERVAL, "scrapeTimeout": _TIMEOUT, "relabelings": [named]}
+def _endpoint(request: PlanRequest) -> Manifest:
+    child_name = {"action": "replace", "targetLabel": LABEL, "replacement": request.name}
+    return {"path": "/metrics", "interval": _INTERVAL, "scrapeTimeout": _TIMEOUT, "relabelings": [child_name]}
 
 
-def _monitor(asked: Request, kind: str, role: str, spec: Manifest) -> Child:
-    labels = asked.class_.spec.monitoring.labels
-    return asked.child(API_VERSION, kind, role, {"spec": spec}, component=role, stage=Stage.TRAFFIC, labels=labels)
+def _monitor(request: PlanRequest, kind: str, role: str, spec: Manifest) -> Child:
+    labels = request.class_.spec.monitoring.labels
+    return request.child(API_VERSION, kind, role, {"spec": spec}, component=role, stage=Stage.TRAFFIC, labels=labels)

@@ -1,11 +1,12 @@
 """HorizontalPodAutoscalers, by CPU.
 
-Decided here: min = max still gets one, because nobody else sets the replicas; growing is fast and shrinking slow, so
+With min = max there still is one, because nothing else sets the replicas; growing is fast and shrinking slow, so
 that a short lull does not throw away warm pods.
 """
 
-from fairlead_operator.plan.children import Child, Manifest, Stage
-from fairlead_operator.plan.context import Request
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child, Stage
+from fairlead_operator.plan.context import PlanRequest
 
 
 def behavior() -> Manifest:
@@ -18,25 +19,25 @@ def behavior() -> Manifest:
     }
 
 
-def api_autoscaler(asked: Request) -> Child:
-    scaling = asked.spec.scaling.api
-    return _autoscaler(asked, "api", scaling.min, scaling.max, scaling.cpu_percent)
+def api_autoscaler(request: PlanRequest) -> Child:
+    scaling = request.spec.scaling.api
+    return _autoscaler(request, "api", scaling.min, scaling.max, scaling.cpu_percent)
 
 
-def worker_autoscaler(asked: Request) -> Child:
+def worker_autoscaler(request: PlanRequest) -> Child:
     """For workers without KEDA. No replica at all would never come back: there is no CPU to measure."""
-    scaling = asked.spec.scaling.worker
-    return _autoscaler(asked, "worker", max(1, scaling.min), scaling.max, scaling.cpu_percent)
+    scaling = request.spec.scaling.worker
+    return _autoscaler(request, "worker", max(1, scaling.min), scaling.max, scaling.cpu_percent)
 
 
-def _autoscaler(asked: Request, role: str, least: int, most: int, cpu_percent: int) -> Child:
+def _autoscaler(request: PlanRequest, role: str, least: int, most: int, cpu_percent: int) -> Child:
     target = {"type": "Utilization", "averageUtilization": cpu_percent}
     spec = {
-        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": asked.named(role)},
+        "scaleTargetRef": {"apiVersion": "apps/v1", "kind": "Deployment", "name": request.child_name(role)},
         "minReplicas": least,
         "maxReplicas": most,
         "metrics": [{"type": "Resource", "resource": {"name": "cpu", "target": target}}],
         "behavior": behavior(),
     }
     body = {"spec": spec}
-    return asked.child("autoscaling/v2", "HorizontalPodAutoscaler", role, body, component=role, stage=Stage.ROLLOUT)
+    return request.child("autoscaling/v2", "HorizontalPodAutoscaler", role, body, component=role, stage=Stage.ROLLOUT)

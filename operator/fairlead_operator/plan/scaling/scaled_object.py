@@ -1,14 +1,15 @@
 """KEDA: workers by backlog, one trigger for each kind of queue.
 
-Decided here: which measure stands for the backlog. SQS (and SNS's queue) by messages, Kafka by consumer lag, Kinesis by
+The backlog of SQS (and SNS's queue) is measured by messages, Kafka's by consumer lag, Kinesis' by
 the age of what is read last, never by its number of shards. Credentials come from the workload's own identity or from
 the Secrets that the resource names; KEDA reads them, we do not.
 """
 
 from fairlead_contract.names import consumer_group
 from fairlead_contract.spec.bindings import Kafka, Queue, QueueType, SaslMechanism, TlsMode
-from fairlead_operator.plan.children import Child, Manifest, Stage
-from fairlead_operator.plan.context import Request
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child, Stage
+from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.scaling.autoscaler import behavior
 from fairlead_operator.plan.workload.config_maps import source_name
 
@@ -24,7 +25,7 @@ _SASL = {
 
 
 def needs_region(queue: Queue) -> bool:
-    """Whether KEDA has to be told an AWS region."""
+    """Whether KEDA needs an AWS region."""
     return queue.type in (QueueType.SQS, QueueType.SNS, QueueType.KINESIS)
 
 
@@ -33,18 +34,18 @@ def wakes_from_zero(queue: Queue) -> bool:
     return queue.type is not QueueType.KINESIS
 
 
-def scaled_worker(asked: Request, queue: Queue) -> tuple[Child, ...]:
+def scaled_worker(request: PlanRequest, queue: Queue) -> tuple[Child, ...]:
     """The ScaledObject, after the TriggerAuthentication that it names, if it needs one."""
     authentication = _authentication(queue)
-    trigger: Manifest = {"type": _type(queue), "metricType": "AverageValue", "metadata": _trigger(asked, queue)}
-    found = []
+    trigger: Manifest = {"type": _type(queue), "metricType": "AverageValue", "metadata": _trigger(request, queue)}
+    children = []
     if authentication:
-        trigger["authenticationRef"] = {"name": asked.named("worker")}
-        found.append(_child(asked, "TriggerAuthentication", authentication))
-    scaling = asked.spec.scaling.worker
+        trigger["authenticationRef"] = {"name": request.child_name("worker")}
+        children.append(_child(request, "TriggerAuthentication", authentication))
+    scaling = request.spec.scaling.worker
     least = scaling.min if wakes_from_zero(queue) else max(1, scaling.min)
     spec = {
-        "scaleTargetRef": {"name": asked.named("worker")},
+        "scaleTargetRef": {"name": request.child_name("worker")},
         "pollingInterval": POLLING_SECONDS,
         "cooldownPeriod": COOLDOWN_SECONDS,
         "minReplicaCount": least,
@@ -54,11 +55,11 @@ def scaled_worker(asked: Request, queue: Queue) -> tuple[Child, ...]:
         "advanced": {"horizontalPodAutoscalerConfig": {"behavior": behavior()}},
         "triggers": [trigger],
     }
-    return (*found, _child(asked, "ScaledObject", spec))
+    return (*children, _child(request, "ScaledObject", spec))
 
 
-def _child(asked: Request, kind: str, spec: Manifest) -> Child:
-    return asked.child(_KEDA, kind, "worker", {"spec": spec}, component="worker", stage=Stage.ROLLOUT)
+def _child(request: PlanRequest, kind: str, spec: Manifest) -> Child:
+    return request.child(_KEDA, kind, "worker", {"spec": spec}, component="worker", stage=Stage.ROLLOUT)
 
 
 def _type(queue: Queue) -> str:
@@ -67,11 +68,11 @@ def _type(queue: Queue) -> str:
     return "aws-cloudwatch" if queue.type is QueueType.KINESIS else "aws-sqs-queue"
 
 
-def _trigger(asked: Request, queue: Queue) -> dict[str, str]:
-    backlog = str(asked.spec.scaling.worker.backlog_per_replica)
+def _trigger(request: PlanRequest, queue: Queue) -> dict[str, str]:
+    backlog = str(request.spec.scaling.worker.backlog_per_replica)
     if queue.kafka is not None:
-        return _kafka(asked, queue.kafka, backlog)
-    aws = asked.class_.spec.aws
+        return _kafka(request, queue.kafka, backlog)
+    aws = request.class_.spec.aws
     place = {"awsRegion": aws.region or ""} | ({"awsEndpoint": aws.endpoint} if aws.endpoint else {})
     if queue.kinesis is not None:
         return place | _iterator_age(queue.kinesis.stream_name)
@@ -92,10 +93,10 @@ def _iterator_age(stream: str) -> dict[str, str]:
     }
 
 
-def _kafka(asked: Request, kafka: Kafka, backlog: str) -> dict[str, str]:
+def _kafka(request: PlanRequest, kafka: Kafka, backlog: str) -> dict[str, str]:
     metadata = {
         "bootstrapServers": ",".join(kafka.bootstrap_servers),
-        "consumerGroup": consumer_group(asked.namespace, asked.name),
+        "consumerGroup": consumer_group(request.namespace, request.name),
         "topic": kafka.topic,
         "lagThreshold": backlog,
         # A group that has never committed anything has everything before it.

@@ -1,6 +1,6 @@
 """cert-manager Certificates, for the Secrets whose `issuer` the resource names.
 
-Decided here: the names in a certificate are those of the Services inside the cluster, because the pods are reached by
+The names in a certificate are those of the Services inside the cluster, because the pods are reached by
 them; the public host names have certificates of their own, on the Gateway or the Ingress. The key changes with every
 renewal.
 """
@@ -8,29 +8,29 @@ renewal.
 from fairlead_contract.spec.model import SecretName
 from fairlead_contract.spec.security import Issuer
 from fairlead_operator.plan.children import Child
-from fairlead_operator.plan.context import Request
+from fairlead_operator.plan.context import PlanRequest
 
 _API_VERSION = "cert-manager.io/v1"
 
 
-def certificates(asked: Request) -> tuple[Child, ...]:
+def certificates(request: PlanRequest) -> tuple[Child, ...]:
     """Of the API and of gRPC, where an issuer is named."""
-    tls, grpc = asked.document.security.tls, asked.document.grpc
-    found = []
+    tls, grpc = request.document.security.tls, request.document.grpc
+    children = []
     if tls is not None and tls.issuer is not None:
-        found.append(_certificate(asked, "api", tls.secret, tls.issuer))
+        children.append(_certificate(request, "api", tls.secret, tls.issuer))
     if grpc.enabled and grpc.mtls is not None and grpc.mtls.issuer is not None:
-        found.append(_certificate(asked, "grpc", grpc.mtls.secret, grpc.mtls.issuer))
-    return tuple(found)
+        children.append(_certificate(request, "grpc", grpc.mtls.secret, grpc.mtls.issuer))
+    return tuple(children)
 
 
-def _certificate(asked: Request, suffix: str, secret: SecretName, issuer: Issuer) -> Child:
-    service = f"{asked.named(suffix)}.{asked.namespace}"
+def _certificate(request: PlanRequest, suffix: str, secret: SecretName, issuer: Issuer) -> Child:
+    service = f"{request.child_name(suffix)}.{request.namespace}"
     spec = {
         "secretName": secret.name,
-        "dnsNames": [asked.named(suffix), service, f"{service}.svc", f"{service}.svc.cluster.local"],
+        "dnsNames": [request.child_name(suffix), service, f"{service}.svc", f"{service}.svc.cluster.local"],
         "usages": ["digital signature", "key encipherment", "server auth"],
         "privateKey": {"algorithm": "ECDSA", "size": 256, "rotationPolicy": "Always"},
         "issuerRef": {"group": "cert-manager.io", "kind": issuer.kind.value, "name": issuer.name},
     }
-    return asked.child(_API_VERSION, "Certificate", suffix, {"spec": spec}, component=suffix)
+    return request.child(_API_VERSION, "Certificate", suffix, {"spec": spec}, component=suffix)

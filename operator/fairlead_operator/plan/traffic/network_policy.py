@@ -1,6 +1,6 @@
 """NetworkPolicies: what is needed in and out, and nothing else.
 
-Decided here: one for each role, because a worker serves nothing. Hosts are names and policies know addresses only, so a
+There is one for each role, because a worker serves nothing. Hosts are names and policies know addresses only, so a
 binding is let out by its port. Calls to services of the namespace go to its pods on any port: a policy sees the pod's
 port, which the Service hides. The admin port is open to the cluster's pods, for scraping; probes come from the node.
 """
@@ -8,32 +8,35 @@ port, which the Service hides. The admin port is open to the cluster's pods, for
 from fairlead_contract.names import ADMIN_PORT, GRPC_PORT, LABEL_APISVC, PUBLIC_PORT, PUBLIC_TLS_PORT
 from fairlead_contract.spec.network import NetworkPeer
 from fairlead_contract.spec.worker import Handler, Step, Worker
+from fairlead_operator.manifests import LABEL_COMPONENT, Manifest
 from fairlead_operator.plan.bindings import egress_ports, url_port
-from fairlead_operator.plan.children import Child, Manifest
-from fairlead_operator.plan.context import COMPONENT, Request
+from fairlead_operator.plan.children import Child
+from fairlead_operator.plan.context import PlanRequest
 
 _ANY_POD: Manifest = {"namespaceSelector": {}}
 _JOBS = ("provision", "teardown")
 
 
-def network_policies(asked: Request) -> tuple[Child, ...]:
+def network_policies(request: PlanRequest) -> tuple[Child, ...]:
     """Of the API, of the worker if there is one, and of the Jobs if there are any."""
-    calls, bound = calls_services(asked.document.worker), egress_ports(asked)
-    api_egress = _egress([*bound, *_issuer_ports(asked)], calls=calls and asked.development)
-    found = [_policy(asked, "api", {"matchLabels": asked.selector("api")}, _api_ingress(asked), api_egress)]
-    if asked.has_worker:
+    calls, bound = calls_services(request.document.worker), egress_ports(request)
+    api_egress = _egress([*bound, *_issuer_ports(request)], calls=calls and request.development)
+    policies = [_policy(request, "api", {"matchLabels": request.selector("api")}, _api_ingress(request), api_egress)]
+    if request.has_worker:
         egress = _egress(bound, calls=calls)
-        found.append(_policy(asked, "worker", {"matchLabels": asked.selector("worker")}, [_admin()], egress))
-    if asked.provision_hash is not None:
+        policies.append(_policy(request, "worker", {"matchLabels": request.selector("worker")}, [_admin()], egress))
+    if request.provision_hash is not None:
         jobs = {
-            "matchLabels": {LABEL_APISVC: asked.name},
-            "matchExpressions": [{"key": COMPONENT, "operator": "In", "values": list(_JOBS)}],
+            "matchLabels": {LABEL_APISVC: request.name},
+            "matchExpressions": [{"key": LABEL_COMPONENT, "operator": "In", "values": list(_JOBS)}],
         }
-        found.append(_policy(asked, "jobs", jobs, [], _egress(bound, calls=False)))
-    return tuple(found)
+        policies.append(_policy(request, "jobs", jobs, [], _egress(bound, calls=False)))
+    return tuple(policies)
 
 
-def _policy(asked: Request, suffix: str, pods: Manifest, ingress: list[Manifest], egress: list[Manifest]) -> Child:
+def _policy(
+    request: PlanRequest, suffix: str, pods: Manifest, ingress: list[Manifest], egress: list[Manifest]
+) -> Child:
     spec = {
         "podSelector": pods,
         "policyTypes": ["Ingress", "Egress"],
@@ -41,15 +44,15 @@ def _policy(asked: Request, suffix: str, pods: Manifest, ingress: list[Manifest]
         **({"ingress": ingress} if ingress else {}),
         "egress": egress,
     }
-    return asked.child("networking.k8s.io/v1", "NetworkPolicy", suffix, {"spec": spec}, component=suffix)
+    return request.child("networking.k8s.io/v1", "NetworkPolicy", suffix, {"spec": spec}, component=suffix)
 
 
-def _api_ingress(asked: Request) -> list[Manifest]:
-    allowed = [_peer(each) for each in asked.class_.spec.network_policy.ingress_from]
+def _api_ingress(request: PlanRequest) -> list[Manifest]:
+    allowed = [_peer(each) for each in request.class_.spec.network_policy.ingress_from]
     # Both listeners, because old and new pods run side by side while TLS is switched on or off.
     public: Manifest = {"ports": [_tcp(PUBLIC_PORT), _tcp(PUBLIC_TLS_PORT)]} | ({"from": allowed} if allowed else {})
     rules = [public, _admin()]
-    if asked.document.grpc.enabled:
+    if request.document.grpc.enabled:
         rules.append({"from": allowed or [_ANY_POD], "ports": [_tcp(GRPC_PORT)]})
     return rules
 
@@ -71,9 +74,9 @@ def _egress(ports: list[int], *, calls: bool) -> list[Manifest]:
     return [*names, *bound, *called]
 
 
-def _issuer_ports(asked: Request) -> list[int]:
+def _issuer_ports(request: PlanRequest) -> list[int]:
     """Where the keys of JWTs are fetched."""
-    authentication = asked.document.security.authentication
+    authentication = request.document.security.authentication
     if authentication is None or authentication.jwt is None:
         return []
     urls = (authentication.jwt.issuer, authentication.jwt.jwks_url)

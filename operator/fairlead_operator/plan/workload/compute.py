@@ -1,7 +1,7 @@
 """CPU and memory of a container: the resource's, else the class's, else ours.
 
-Decided here: the defaults, and that a request above a limit which somebody less specific chose moves that limit,
-because the API server refuses such a pod. A request above a limit of the same source is refused by the contract.
+A request above a limit of a less specific source moves that limit, because the API server refuses such a pod. A request
+above a limit of the same source is refused by the contract.
 """
 
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from fairlead_contract.quantities import amount
 from fairlead_contract.spec.hosting import Compute, ComputeResources, Quantities
 from fairlead_operator.plan import quantities
-from fairlead_operator.plan.context import Request
+from fairlead_operator.plan.context import PlanRequest
 
 Amounts = dict[str, str]
 DEFAULT_REQUESTS: Amounts = {"cpu": "100m", "memory": "128Mi"}
@@ -19,9 +19,9 @@ SCRATCH_REQUEST, SCRATCH_LIMIT = "32Mi", "256Mi"
 DATA_LIMIT = "2Gi"
 
 
-def resources(asked: Request, role: str) -> dict[str, Amounts]:
+def resources(request: PlanRequest, role: str) -> dict[str, Amounts]:
     """Requests and limits of the API's ("api") or the worker's ("worker") container."""
-    sources = [_of(asked.spec.compute, role), _of(asked.class_.spec.resources, role)]
+    sources = [_of(request.spec.compute, role), _of(request.class_.spec.resources, role)]
     requests, limits = dict(DEFAULT_REQUESTS), dict(DEFAULT_LIMITS)
     for source in reversed(sources):
         if source is None:
@@ -30,7 +30,7 @@ def resources(asked: Request, role: str) -> dict[str, Amounts]:
         requests |= given_requests
         limits |= given_limits
         _reconcile(requests, limits, given_limits)
-    scratch = DATA_LIMIT if asked.development else SCRATCH_LIMIT
+    scratch = DATA_LIMIT if request.development else SCRATCH_LIMIT
     return {
         "requests": {**requests, "ephemeral-storage": SCRATCH_REQUEST},
         "limits": {**limits, "ephemeral-storage": scratch},
@@ -43,10 +43,10 @@ def _of(compute: Compute | None, role: str) -> ComputeResources | None:
     return compute.api if role == "api" else compute.worker
 
 
-def _amounts(given: Quantities | None) -> Amounts:
-    if given is None:
+def _amounts(amounts: Quantities | None) -> Amounts:
+    if amounts is None:
         return {}
-    values = {"cpu": given.cpu, "memory": given.memory}
+    values = {"cpu": amounts.cpu, "memory": amounts.memory}
     return {name: quantities.canonical(value) for name, value in values.items() if value is not None}
 
 

@@ -1,6 +1,6 @@
 """The ConfigMaps: the runtime document, the published contract, and the dead letters' settings.
 
-Decided here: the runtime document is immutable and named by its hash, so that a rollout and its undoing each find their
+The runtime document is immutable and named by its hash, so that a rollout and its undoing each find their
 own; the other two change in place. The dead letters' targets are named here and nowhere else.
 """
 
@@ -9,8 +9,9 @@ from fairlead_contract.openapi.document import openapi
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.bindings import Queue, QueueType
 from fairlead_contract.spec.model import seconds
-from fairlead_operator.plan.children import Child, Manifest, Stage
-from fairlead_operator.plan.context import Request
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child, Stage
+from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.hashing import canonical
 
 RUNTIME_KEY = RUNTIME_FILE.rpartition("/")[2]
@@ -21,16 +22,16 @@ MAX_RECEIVE_COUNT = 1000
 _FIFO = ".fifo"
 
 
-def runtime_config(asked: Request) -> Child:
-    """What the workload is told."""
-    body = {"immutable": True, "data": {RUNTIME_KEY: asked.runtime_text}}
-    return asked.child("v1", "ConfigMap", f"runtime-{asked.runtime_hash}", body, component="runtime")
+def runtime_config(request: PlanRequest) -> Child:
+    """The runtime document of the workload."""
+    body = {"immutable": True, "data": {RUNTIME_KEY: request.runtime_text}}
+    return request.child("v1", "ConfigMap", f"runtime-{request.runtime_hash}", body, component="runtime")
 
 
-def contract_config(asked: Request) -> Child:
+def contract_config(request: PlanRequest) -> Child:
     """What others may rely on."""
-    body = {"data": {OPENAPI_KEY: contract_text(asked.document)}}
-    return asked.child("v1", "ConfigMap", "contract", body, component="contract", stage=Stage.PUBLISH)
+    body = {"data": {OPENAPI_KEY: contract_text(request.document)}}
+    return request.child("v1", "ConfigMap", "contract", body, component="contract", stage=Stage.PUBLISH)
 
 
 def contract_text(document: RuntimeDocument) -> str:
@@ -38,10 +39,10 @@ def contract_text(document: RuntimeDocument) -> str:
     return canonical(openapi(document))
 
 
-def dead_letter_config(asked: Request, queue: Queue) -> Child:
+def dead_letter_config(request: PlanRequest, queue: Queue) -> Child:
     """Where dead letters of `queue` go, and when they raise an alarm."""
     body = {"data": {DEAD_LETTER_KEY: dead_letter_text(queue)}}
-    return asked.child("v1", "ConfigMap", "dead-letter", body, component="dead-letter")
+    return request.child("v1", "ConfigMap", "dead-letter", body, component="dead-letter")
 
 
 def dead_letter_text(queue: Queue) -> str:

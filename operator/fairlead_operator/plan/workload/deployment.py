@@ -1,6 +1,6 @@
 """The Deployments of API and worker.
 
-Decided here: how pods start, drain and spread. `spec.replicas` is never set: it belongs to the autoscaler or to whoever
+With how pods start, drain and spread. `spec.replicas` is never set: it belongs to the autoscaler or to whoever
 scales by hand, and a value once owned and then dropped would fall back to 1. Nothing else that people change by kubectl
 (`rollout restart`) is owned either.
 """
@@ -9,8 +9,9 @@ import math
 
 from fairlead_contract.names import ADMIN_PORT, GRPC_PORT, PUBLIC_PORT, PUBLIC_TLS_PORT
 from fairlead_contract.runtime import drain_seconds
-from fairlead_operator.plan.children import Child, Manifest, Stage
-from fairlead_operator.plan.context import Request
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.children import Child, Stage
+from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.workload.mounts import volumes
 from fairlead_operator.plan.workload.pod import pod_template
 
@@ -23,27 +24,27 @@ MARGIN_SECONDS = 10  # for closing connections, over what drains
 START_SECONDS = 120
 
 
-def api_deployment(asked: Request) -> Child:
+def api_deployment(request: PlanRequest) -> Child:
     """The API's Deployment; on an embedded store it is the only one, and its pod does everything."""
-    listener = {"containerPort": PUBLIC_TLS_PORT if asked.serves_tls else PUBLIC_PORT, "protocol": "TCP"}
-    ports = [{"name": HTTPS if asked.serves_tls else HTTP, **listener}, *_admin_port()]
-    if asked.document.grpc.enabled:
+    listener = {"containerPort": PUBLIC_TLS_PORT if request.serves_tls else PUBLIC_PORT, "protocol": "TCP"}
+    ports = [{"name": HTTPS if request.serves_tls else HTTP, **listener}, *_admin_port()]
+    if request.document.grpc.enabled:
         ports.append({"name": GRPC, "containerPort": GRPC_PORT, "protocol": "TCP"})
-    grace = PRE_STOP_SECONDS + _drain_seconds(asked, serves=True, works=asked.development) + MARGIN_SECONDS
-    strategy = {"type": "Recreate"} if asked.development else _rolling()
-    argument = "all" if asked.development else "serve"
+    grace = PRE_STOP_SECONDS + _drain_seconds(request, serves=True, works=request.development) + MARGIN_SECONDS
+    strategy = {"type": "Recreate"} if request.development else _rolling()
+    argument = "all" if request.development else "serve"
     extra = {"lifecycle": {"preStop": {"sleep": {"seconds": PRE_STOP_SECONDS}}}}
-    return _deployment(asked, "api", argument, ports=ports, grace=grace, strategy=strategy, container=extra)
+    return _deployment(request, "api", argument, ports=ports, grace=grace, strategy=strategy, container=extra)
 
 
-def worker_deployment(asked: Request) -> Child:
+def worker_deployment(request: PlanRequest) -> Child:
     """The worker's Deployment. It has no preStop: nothing sends it anything."""
-    grace = _drain_seconds(asked, serves=False, works=True) + MARGIN_SECONDS
-    return _deployment(asked, "worker", "work", ports=_admin_port(), grace=grace, strategy=_rolling(), container={})
+    grace = _drain_seconds(request, serves=False, works=True) + MARGIN_SECONDS
+    return _deployment(request, "worker", "work", ports=_admin_port(), grace=grace, strategy=_rolling(), container={})
 
 
 def _deployment(
-    asked: Request,
+    request: PlanRequest,
     role: str,
     argument: str,
     *,
@@ -53,27 +54,27 @@ def _deployment(
     container: Manifest,
 ) -> Child:
     template = pod_template(
-        asked,
+        request,
         role,
         arguments=[argument],
         account="api",
         compute=role,
-        volumes=volumes(asked, serves=role == "api"),
+        volumes=volumes(request, serves=role == "api"),
         container={"ports": ports, **_probes(), **container},
-        pod={"terminationGracePeriodSeconds": grace, "topologySpreadConstraints": _spread(asked, role)},
+        pod={"terminationGracePeriodSeconds": grace, "topologySpreadConstraints": _spread(request, role)},
     )
     spec = {
         "revisionHistoryLimit": REVISIONS,
         "progressDeadlineSeconds": PROGRESS_SECONDS,
         "strategy": strategy,
-        "selector": {"matchLabels": asked.selector(role)},
+        "selector": {"matchLabels": request.selector(role)},
         "template": template,
     }
-    return asked.child("apps/v1", "Deployment", role, {"spec": spec}, component=role, stage=Stage.ROLLOUT)
+    return request.child("apps/v1", "Deployment", role, {"spec": spec}, component=role, stage=Stage.ROLLOUT)
 
 
-def _drain_seconds(asked: Request, *, serves: bool, works: bool) -> int:
-    return math.ceil(drain_seconds(asked.document, serves=serves, works=works))
+def _drain_seconds(request: PlanRequest, *, serves: bool, works: bool) -> int:
+    return math.ceil(drain_seconds(request.document, serves=serves, works=works))
 
 
 def _admin_port() -> list[Manifest]:
@@ -98,14 +99,14 @@ def _probes() -> Manifest:
     }
 
 
-def _spread(asked: Request, role: str) -> list[Manifest]:
+def _spread(request: PlanRequest, role: str) -> list[Manifest]:
     """Over nodes and zones, as far as there are any; each revision for itself, not counting the pods that go."""
     return [
         {
             "maxSkew": 1,
             "topologyKey": key,
             "whenUnsatisfiable": "ScheduleAnyway",
-            "labelSelector": {"matchLabels": asked.selector(role)},
+            "labelSelector": {"matchLabels": request.selector(role)},
             "matchLabelKeys": ["pod-template-hash"],
         }
         for key in ("kubernetes.io/hostname", "topology.kubernetes.io/zone")

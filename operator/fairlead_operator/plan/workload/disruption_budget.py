@@ -4,14 +4,14 @@
 """
 
 from fairlead_operator.plan.children import Child, Stage
-from fairlead_operator.plan.context import Request
+from fairlead_operator.plan.context import PlanRequest
 
 
-def disruption_budget(asked: Request) -> Child:
+def disruption_budget(request: PlanRequest) -> Child:
     spec = {
         "maxUnavailable": 1,
         "unhealthyPodEvictionPolicy": "AlwaysAllow",
-        "selector": {"matchLabels": asked.selector("api")},
+        "selector": {"matchLabels": request.selector("api")},
     }
     body = {"spec": spec}
-    return asked.child("policy/v1", "PodDisruptionBudget", "api", body, component="api", stage=Stage.ROLLOUT)
+    return request.child("policy/v1", "PodDisruptionBudget", "api", body, component="api", stage=Stage.ROLLOUT)

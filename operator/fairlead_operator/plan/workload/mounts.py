@@ -1,6 +1,6 @@
 """The files of a container: runtime document, dead letters' settings, Secrets, and where it may write.
 
-Decided here: Secrets come as one projected volume of exactly the keys that are documented, each in the folder of its
+Secrets come as one projected volume of exactly the keys that are documented, each in the folder of its
 role. They are mounted whole, never by `subPath`, so that a rotated Secret arrives without a restart. A component gets
 the Secrets it uses and no others.
 """
@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from fairlead_contract.names import DATA_DIR, DEAD_LETTER_FILE, RUNTIME_FILE, SECRETS_DIR, SecretFolder
 from fairlead_contract.spec.bindings import Tls
 from fairlead_contract.spec.model import SecretName
-from fairlead_operator.plan.children import Manifest
-from fairlead_operator.plan.context import Request
+from fairlead_operator.manifests import Manifest
+from fairlead_operator.plan.context import PlanRequest
 
 READ_ONLY_MODE = 0o440  # the group is fsGroup
 SCRATCH_SIZE, DATA_SIZE = "64Mi", "1Gi"
@@ -20,21 +20,23 @@ _CA = ("ca.crt",)
 _PAIR = ("tls.crt", "tls.key")
 
 
-def volumes(asked: Request, *, serves: bool) -> list[Manifest]:
+def volumes(request: PlanRequest, *, serves: bool) -> list[Manifest]:
     """The volumes of a pod. `serves`: it has the API's listener; then dead letters concern it only in development."""
-    found: list[Manifest] = [{"name": "runtime", "configMap": {"name": asked.named(f"runtime-{asked.runtime_hash}")}}]
-    if asked.spec.queue is not None and (asked.development or not serves):
-        found.append({"name": "dead-letter", "configMap": {"name": asked.named("dead-letter")}})
-    return _volumes(asked, found, serves=serves)
+    volumes_of_pod: list[Manifest] = [
+        {"name": "runtime", "configMap": {"name": request.child_name(f"runtime-{request.runtime_hash}")}}
+    ]
+    if request.spec.queue is not None and (request.development or not serves):
+        volumes_of_pod.append({"name": "dead-letter", "configMap": {"name": request.child_name("dead-letter")}})
+    return _volumes(request, volumes_of_pod, serves=serves)
 
 
-def teardown_volumes(asked: Request) -> list[Manifest]:
+def teardown_volumes(request: PlanRequest) -> list[Manifest]:
     """The volumes of the teardown Job, which outlives every other ConfigMap."""
-    name = asked.named("teardown")
-    found: list[Manifest] = [{"name": "runtime", "configMap": {"name": name, "items": [_item(RUNTIME_FILE)]}}]
-    if asked.spec.queue is not None:
-        found.append({"name": "dead-letter", "configMap": {"name": name, "items": [_item(DEAD_LETTER_FILE)]}})
-    return _volumes(asked, found, serves=False)
+    name = request.child_name("teardown")
+    volumes_of_pod: list[Manifest] = [{"name": "runtime", "configMap": {"name": name, "items": [_item(RUNTIME_FILE)]}}]
+    if request.spec.queue is not None:
+        volumes_of_pod.append({"name": "dead-letter", "configMap": {"name": name, "items": [_item(DEAD_LETTER_FILE)]}})
+    return _volumes(request, volumes_of_pod, serves=False)
 
 
 def _item(path: str) -> Manifest:
@@ -42,14 +44,14 @@ def _item(path: str) -> Manifest:
     return {"key": file, "path": file}
 
 
-def _volumes(asked: Request, found: list[Manifest], *, serves: bool) -> list[Manifest]:
-    sources = [_source(*each) for each in _secrets(asked, serves=serves)]
+def _volumes(request: PlanRequest, volumes_of_pod: list[Manifest], *, serves: bool) -> list[Manifest]:
+    sources = [_source(*each) for each in _secrets(request, serves=serves)]
     if sources:
-        found.append({"name": "secrets", "projected": {"defaultMode": READ_ONLY_MODE, "sources": sources}})
-    found.append({"name": "tmp", "emptyDir": {"sizeLimit": SCRATCH_SIZE}})
-    if asked.development:
-        found.append({"name": "data", "emptyDir": {"sizeLimit": DATA_SIZE}})
-    return found
+        volumes_of_pod.append({"name": "secrets", "projected": {"defaultMode": READ_ONLY_MODE, "sources": sources}})
+    volumes_of_pod.append({"name": "tmp", "emptyDir": {"sizeLimit": SCRATCH_SIZE}})
+    if request.development:
+        volumes_of_pod.append({"name": "data", "emptyDir": {"sizeLimit": DATA_SIZE}})
+    return volumes_of_pod
 
 
 def mounts(volumes_of_pod: list[Manifest]) -> list[Manifest]:
@@ -77,32 +79,32 @@ def _source(folder: SecretFolder, secret: SecretName, keys: tuple[str, ...]) -> 
 _Secret = tuple[SecretFolder, SecretName, tuple[str, ...]]
 
 
-def _secrets(asked: Request, *, serves: bool) -> Iterator[_Secret]:
-    server = asked.spec.datastore.postgresql or asked.spec.datastore.mysql
+def _secrets(request: PlanRequest, *, serves: bool) -> Iterator[_Secret]:
+    server = request.spec.datastore.postgresql or request.spec.datastore.mysql
     if server is not None:
         yield SecretFolder.DATASTORE, server.credentials_secret, _LOGIN
         yield from _ca(SecretFolder.DATASTORE_CA, server.tls)
-    redis = asked.spec.cache.redis
+    redis = request.spec.cache.redis
     if redis is not None:
         if redis.credentials_secret is not None:
             yield SecretFolder.CACHE, redis.credentials_secret, _LOGIN
         yield from _ca(SecretFolder.CACHE_CA, redis.tls)
-    kafka = asked.spec.queue.kafka if asked.spec.queue is not None else None
+    kafka = request.spec.queue.kafka if request.spec.queue is not None else None
     if kafka is not None:
         if kafka.sasl is not None:
             yield SecretFolder.QUEUE, kafka.sasl.credentials_secret, _LOGIN
         yield from _ca(SecretFolder.QUEUE_CA, kafka.tls)
     if serves:
-        yield from _served(asked)
+        yield from _served(request)
 
 
-def _served(asked: Request) -> Iterator[_Secret]:
-    security = asked.document.security
+def _served(request: PlanRequest) -> Iterator[_Secret]:
+    security = request.document.security
     if security.authentication is not None and security.authentication.api_keys is not None:
         yield SecretFolder.API_KEYS, security.authentication.api_keys.secret, ("keys",)
     if security.tls is not None:
         yield SecretFolder.TLS, security.tls.secret, _PAIR
-    grpc = asked.document.grpc
+    grpc = request.document.grpc
     if grpc.enabled and grpc.mtls is not None:
         yield SecretFolder.GRPC, grpc.mtls.secret, (*_PAIR, *_CA)
 

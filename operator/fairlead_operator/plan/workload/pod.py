@@ -1,7 +1,7 @@
 """The pod of every workload: one container of the workload image, as the Pod Security level "restricted" wants it.
 
-Decided here: user, root file system, environment, that no token of the API server is in the pod, and that pods are made
-anew when what their ServiceAccount stands for changes. The probes and the time that a pod takes to end are in
+It sets user, root file system and environment. No token of the API server is in the pod, and pods are replaced when the
+annotations of their ServiceAccount change. The probes and the time that a pod takes to end are in
 `deployment.py`, where the roles differ.
 """
 
@@ -9,16 +9,16 @@ from collections.abc import Mapping
 from typing import Any
 
 from fairlead_contract.names import ANNOTATION_IDENTITY_HASH, WORKLOAD_USER_ID
+from fairlead_operator.manifests import Manifest
 from fairlead_operator.plan.bindings import uses_aws
-from fairlead_operator.plan.children import Manifest
-from fairlead_operator.plan.context import Request
+from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.hashing import canonical, digest
 from fairlead_operator.plan.workload.compute import resources
 from fairlead_operator.plan.workload.mounts import mounts
 
 
 def pod_template(
-    asked: Request,
+    request: PlanRequest,
     component: str,
     *,
     arguments: list[str],
@@ -29,21 +29,21 @@ def pod_template(
     pod: Mapping[str, Any],
 ) -> Manifest:
     """A pod template. `arguments` tell the image what to do; `container` and `pod` add what differs by role."""
-    environment = [{"name": name, "value": value} for name, value in _aws(asked).items()]
-    pull_secrets = [{"name": secret.name} for secret in asked.class_.spec.runtime.pull_secrets]
+    environment = [{"name": name, "value": value} for name, value in _aws(request).items()]
+    pull_secrets = [{"name": secret.name} for secret in request.class_.spec.runtime.pull_secrets]
     main: Manifest = {
         "name": component,
-        "image": asked.image,
+        "image": request.image,
         "imagePullPolicy": "IfNotPresent",
         "args": arguments,
         **({"env": environment} if environment else {}),
-        "resources": resources(asked, compute),
+        "resources": resources(request, compute),
         "securityContext": _container_security(),
         "volumeMounts": mounts(volumes),
         **container,
     }
     spec: Manifest = {
-        "serviceAccountName": asked.named(account),
+        "serviceAccountName": request.child_name(account),
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": _pod_security(),
@@ -52,20 +52,20 @@ def pod_template(
         "volumes": volumes,
         **pod,
     }
-    return {"metadata": {"labels": asked.labels(component), **_identity(asked)}, "spec": spec}
+    return {"metadata": {"labels": request.labels(component), **_identity(request)}, "spec": spec}
 
 
-def _identity(asked: Request) -> Manifest:
+def _identity(request: PlanRequest) -> Manifest:
     """What makes pods new when their account changes: a cloud looks at its annotations only when a pod starts."""
-    annotations = asked.class_.spec.service_account.annotations
+    annotations = request.class_.spec.service_account.annotations
     return {"annotations": {ANNOTATION_IDENTITY_HASH: digest(canonical(annotations))}} if annotations else {}
 
 
-def _aws(asked: Request) -> dict[str, str]:
+def _aws(request: PlanRequest) -> dict[str, str]:
     """Where AWS is, under the names that every AWS SDK reads."""
-    if not uses_aws(asked):
+    if not uses_aws(request):
         return {}
-    aws = asked.class_.spec.aws
+    aws = request.class_.spec.aws
     values = {"AWS_REGION": aws.region, "AWS_ENDPOINT_URL": aws.endpoint}
     return {name: value for name, value in values.items() if value is not None}
 

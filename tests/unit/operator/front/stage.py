@@ -12,7 +12,8 @@ import kopf
 import orjson
 from aiohttp import web
 
-from fairlead_operator.cache.store import Name, Store, Whole
+from fairlead_operator.cache.records import CachedResource, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.front import Front
 from fairlead_operator.front.pacing import Pacing
@@ -142,12 +143,12 @@ class Playing:
         self.codes: Counter[tuple[str, str, int]] = Counter()
         self.tokens = ["first"]
         clock = asyncio.get_running_loop().time
-        self.services = Store[Whole](self._changed)
+        self.services = Store[CachedResource](self._changed)
         self.arrivals = Arrivals(kinds.API_SERVICE, self.services, clock=clock)
         self.credentials = Credentials(lambda: kopf.ConnectionInfo(server=url, token=self.tokens[0]), clock=clock)
         self.front = Front(
             self.credentials,
-            [self.arrivals, Arrivals(kinds.API_SERVICE_CLASS, Store[Whole](), clock=clock)],
+            [self.arrivals, Arrivals(kinds.API_SERVICE_CLASS, Store[CachedResource](), clock=clock)],
             namespace="",
             pacing=Pacing(clock=clock),
             observe=self._observe,
@@ -161,7 +162,7 @@ class Playing:
         record = self.services.get(("shop", name))
         return record.version if record else None
 
-    def _changed(self, name: Name, _: Whole | None, after: Whole | None) -> None:
+    def _changed(self, name: Name, _: CachedResource | None, after: CachedResource | None) -> None:
         self.brought.append((name[1], after.version if after else None))
 
     def _observe(self, method: str, path: str, code: int) -> None:

@@ -5,7 +5,8 @@ from typing import Any
 import orjson
 import pytest
 
-from fairlead_operator.cache.store import Name, Store, Whole
+from fairlead_operator.cache.records import CachedResource, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.front import arrivals as module
 from fairlead_operator.front.arrivals import Arrivals, Seen
 from fairlead_operator.kube import kinds
@@ -20,7 +21,9 @@ class Desk:
     def __init__(self) -> None:
         self.now = 1000.0
         self.changes: list[tuple[Name, int | None]] = []
-        self.store = Store[Whole](lambda name, _, after: self.changes.append((name, after.version if after else None)))
+        self.store = Store[CachedResource](
+            lambda name, _, after: self.changes.append((name, after.version if after else None))
+        )
         self.arrivals = Arrivals(kinds.API_SERVICE, self.store, clock=lambda: self.now)
 
     def line(self, event: str, version: int, name: str = "orders") -> bytes:
@@ -77,13 +80,13 @@ def test_without_metadata_an_edit_arrives_too(desk: Desk) -> None:
     assert (desk.known, desk.due(after=60.0)) == (7, [])
 
 
-def test_what_only_a_list_told_of_is_doubted(desk: Desk) -> None:
+def test_what_only_a_list_has_shown_is_unconfirmed(desk: Desk) -> None:
     desk.kopf(None, 7)
-    assert desk.store.is_doubted(ORDERS)
+    assert desk.store.is_unconfirmed(ORDERS)
     desk.kopf("MODIFIED", 8)
-    assert not desk.store.is_doubted(ORDERS)
+    assert not desk.store.is_unconfirmed(ORDERS)
     desk.kopf(None, 8)
-    assert not desk.store.is_doubted(ORDERS)
+    assert not desk.store.is_unconfirmed(ORDERS)
 
 
 @pytest.mark.parametrize("event", ["ADDED", "BOOKMARK"])
@@ -121,12 +124,12 @@ def test_a_busy_kopf_that_brings_others_is_not_behind(desk: Desk) -> None:
 def test_an_answer_to_our_own_write_settles_a_difference(desk: Desk) -> None:
     desk.kopf("ADDED", 5)
     desk.metadata(7)
-    desk.store.put(ORDERS, Whole.read(live(7)), silent=True)
+    desk.store.put(ORDERS, CachedResource.read(live(7)), silent=True)
     assert desk.due(after=60.0) == []
 
 
 def test_an_echo_is_a_bookmark_to_kopf(desk: Desk) -> None:
-    desk.store.put(ORDERS, Whole.read(live(7)), silent=True)
+    desk.store.put(ORDERS, CachedResource.read(live(7)), silent=True)
     told = orjson.loads(desk.line("MODIFIED", 7))
     assert told == {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "7"}}}
     news = orjson.loads(desk.line("MODIFIED", 8))
@@ -134,7 +137,7 @@ def test_an_echo_is_a_bookmark_to_kopf(desk: Desk) -> None:
 
 
 def test_another_object_of_the_name_is_no_echo(desk: Desk) -> None:
-    desk.store.put(ORDERS, Whole.read(live(7)), silent=True)
+    desk.store.put(ORDERS, CachedResource.read(live(7)), silent=True)
     other = live(7)
     other["metadata"]["uid"] = "another"
     line = orjson.dumps({"type": "ADDED", "object": other})
@@ -214,10 +217,10 @@ def test_versions_of_what_went_are_forgotten_in_the_end(desk: Desk) -> None:
     desk.kopf("DELETED", 6)
     desk.kopf("ADDED", 9, "other")
     for _ in range(3):
-        assert desk.store.gone_at(ORDERS) == 6
+        assert desk.store.deleted_at(ORDERS) == 6
         desk.now += module.REMEMBERED_SECONDS
         desk.due()
         desk.kopf("MODIFIED", int(desk.now), "other")
-        if desk.store.gone_at(ORDERS) == 0:
+        if desk.store.deleted_at(ORDERS) == 0:
             break
-    assert desk.store.gone_at(ORDERS) == 0
+    assert desk.store.deleted_at(ORDERS) == 0

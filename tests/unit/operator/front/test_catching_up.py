@@ -7,7 +7,8 @@ from typing import Any, cast
 import pytest
 from aiohttp import web
 
-from fairlead_operator.cache.store import Store, Whole
+from fairlead_operator.cache.records import CachedResource
+from fairlead_operator.cache.store import Store
 from fairlead_operator.front.arrivals import Arrivals, Seen
 from fairlead_operator.front.catching_up import CatchingUp
 from fairlead_operator.front.front import Front
@@ -47,7 +48,7 @@ class Case:
         self.asked: list[str] = []
         self.is_listed = self.is_served = True
         self.metrics: list[tuple[str, int]] = []
-        self.store = Store[Whole]()
+        self.store = Store[CachedResource]()
         self.arrivals = Arrivals(kinds.API_SERVICE, self.store, clock=lambda: self.now)
         self.front = Idle()
 

@@ -149,8 +149,8 @@ def test_neighbours_never_want_one_child() -> None:
     wanted: dict[object, str] = {}
     for name in NEIGHBOURS:
         metadata = resource.metadata.model_copy(update={"name": name})
-        mine = resource.model_copy(update={"metadata": metadata})
-        for each in [*planned(mine, class_).children, *teardown(mine, class_, image=IMAGE)]:
+        owned = resource.model_copy(update={"metadata": metadata})
+        for each in [*planned(owned, class_).children, *teardown(owned, class_, image=IMAGE)]:
             assert wanted.setdefault(each.key, name) == name
             assert DNS_LABEL.fullmatch(each.name), each.name
 

@@ -7,8 +7,8 @@ import pytest
 from fairlead_contract.names import RUNTIME_FILE
 from fairlead_contract.openapi.document import openapi
 from fairlead_contract.runtime import RuntimeDocument, derive
+from fairlead_operator.manifests import LABEL_COMPONENT
 from fairlead_operator.plan import Capabilities, plan
-from fairlead_operator.plan.context import COMPONENT
 
 from .cases import CASES, EVERYTHING, NOTHING, WORKLOADS, child, class_of, golden, golden_inputs, planned, service
 
@@ -129,7 +129,7 @@ def roles(annotations: str) -> dict[str, dict[str, str]]:
     """The annotations of the pods of each workload, in a class whose accounts have these."""
     made = planned(QUEUE % "", class_of(f"{{serviceAccount: {{annotations: {annotations}}}}}"))
     pods = [each.manifest["spec"]["template"]["metadata"] for each in made.children if each.kind in WORKLOADS]
-    return {pod["labels"][COMPONENT]: pod.get("annotations", {}) for pod in pods}
+    return {pod["labels"][LABEL_COMPONENT]: pod.get("annotations", {}) for pod in pods}
 
 
 def test_another_role_makes_every_pod_anew_and_its_order_or_none_does_not() -> None:

@@ -5,7 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from fairlead_operator.cache.store import Child, Name, Store
+from fairlead_operator.cache.records import CachedChild, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.errors import ApiError, Forbidden, Gone, NotFound, OperatorError, Unreachable
 from fairlead_operator.kube.client import Client
 from fairlead_operator.kube.kinds import Kind
@@ -28,11 +29,11 @@ class Answering(Scripted):
         self.times.rounds = max(len(windows), len(lists))
 
     async def read_all(
-        self, kind: Kind, read: Callable[[dict[str, Any]], tuple[Name, Child]], **given: str
-    ) -> tuple[list[tuple[Name, Child]], str]:
-        error = self.lists[min(self.asked.count("list"), len(self.lists) - 1)]
+        self, kind: Kind, read: Callable[[dict[str, Any]], tuple[Name, CachedChild]], **given: str
+    ) -> tuple[list[tuple[Name, CachedChild]], str]:
+        error = self.lists[min(self.requested.count("list"), len(self.lists) - 1)]
         if error is not None:
-            self.asked.append("list")
+            self.requested.append("list")
             self.times.now += 30.0 if error is HUNG else 0.0
             raise error
         return await super().read_all(kind, read, **given)
@@ -74,7 +75,7 @@ async def test_only_what_the_server_answers_is_heard(
     answered: bool,
 ) -> None:
     server = Answering(windows, lists=lists)
-    times, store = server.times, Store[Child]()
+    times, store = server.times, Store[CachedChild]()
     following = informer(cast("Client", server), store, times)
     await go(following, times)
     assert times.now > MOST_SECONDS
@@ -85,14 +86,14 @@ async def test_only_what_the_server_answers_is_heard(
 async def test_a_page_is_an_answer_and_only_a_whole_list_is_heard() -> None:
     class Stuck(Scripted):
         async def read_all(
-            self, kind: Kind, read: Callable[[dict[str, Any]], tuple[Name, Child]], **given: str
-        ) -> tuple[list[tuple[Name, Child]], str]:
+            self, kind: Kind, read: Callable[[dict[str, Any]], tuple[Name, CachedChild]], **given: str
+        ) -> tuple[list[tuple[Name, CachedChild]], str]:
             self.times.now += 5.0
             read(config_map("a", 1))
             raise Unreachable("the second page")
 
     server = Stuck([])
     server.times.rounds = 1
-    following = informer(cast("Client", server), Store[Child](), server.times)
+    following = informer(cast("Client", server), Store[CachedChild](), server.times)
     await go(following, server.times)
     assert (following.pulse.heard_at, following.pulse.answered_at) == (0.0, 5.0)

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Child, Name, Whole
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.records import CachedChild, CachedResource, Name
 from fairlead_operator.diagnosis.workload_state import Rollout
-from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.kube import kinds
 from fairlead_operator.reconcile.rollout_gate import Rollouts, is_own, is_repair, is_switch, may_start
 
@@ -34,20 +34,20 @@ class Stage:
     """A world with rollouts, where time passes by hand."""
 
     def __init__(self) -> None:
-        self.world = World()
+        self.cache = ClusterCache()
         self.started: list[Name] = []
-        self.rollouts = Rollouts(self.world, start=self.started.append)
+        self.rollouts = Rollouts(self.cache, start=self.started.append)
         self._version = 0
 
     def service(self, owner: Name, **given: Any) -> None:
         self._version += 1
         content = resource(owner, **given)
-        self.world.services.put(owner, Whole.read(at(content, self._version)))
+        self.cache.services.put(owner, CachedResource.read(at(content, self._version)))
 
     def deployment(self, owner: Name, facts: Rollout, *, owner_uid: str = "") -> None:
         self._version += 1
-        child = Child(owner[1], self._version, owner, owner_uid or owner[1], False, "", facts)
-        self.world.children[kinds.DEPLOYMENT].put((owner[0], f"{owner[1]}-api"), child, silent=True)
+        child = CachedChild(owner[1], self._version, owner, owner_uid or owner[1], False, "", facts)
+        self.cache.children[kinds.DEPLOYMENT].put((owner[0], f"{owner[1]}-api"), child, silent=True)
 
     def decide(self, owner: Name, *, most: int, class_name: str = "gold", writes: bool = True) -> bool:
         """One pass that wants to roll out."""
@@ -99,10 +99,10 @@ def test_a_spec_that_does_not_serve_yet_is_the_users_own(generation: int, servin
 
 def test_what_the_status_knows_is_a_repair() -> None:
     manifest = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a-api"}, "spec": {}}
-    wanted = Wanted.of(manifest)
-    assert is_repair(wanted, {"children": [{"hash": wanted.digest}]})
-    assert not is_repair(wanted, {"children": [{"hash": "other"}]})
-    assert not is_repair(wanted, {})
+    desired = DesiredChild.of(manifest)
+    assert is_repair(desired, {"children": [{"hash": desired.digest}]})
+    assert not is_repair(desired, {"children": [{"hash": "other"}]})
+    assert not is_repair(desired, {})
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_what_the_status_knows_is_a_repair() -> None:
     ],
 )
 def test_a_new_child_of_another_runtime_document_waits_for_its_pods(status: dict[str, Any], held: bool) -> None:
-    service = Wanted.of({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a-grpc"}})
+    service = DesiredChild.of({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "a-grpc"}})
     assert is_switch(service, status, "new") is held
 
 
@@ -165,7 +165,7 @@ def test_nobody_is_started_while_all_places_are_taken(stage: Stage) -> None:
     assert stage.started == []
 
 
-def test_a_failed_rollout_keeps_its_place_and_may_itself_be_mended(stage: Stage) -> None:
+def test_a_failed_rollout_keeps_its_place_and_may_itself_be_corrected(stage: Stage) -> None:
     stage.decide(A, most=1)
     stage.deployment(A, FAILED)
     assert not stage.decide(B, most=1)
@@ -175,7 +175,7 @@ def test_a_failed_rollout_keeps_its_place_and_may_itself_be_mended(stage: Stage)
 def test_after_a_restart_the_places_are_known(stage: Stage) -> None:
     stage.decide(A, most=1)
     started: list[Name] = []
-    again = Rollouts(stage.world, start=started.append)
+    again = Rollouts(stage.cache, start=started.append)
     assert not again.admit(B, "gold", most=1)
     stage.deployment(A, DONE)
     again.wake()
@@ -199,6 +199,6 @@ def test_what_takes_no_place(stage: Stage, change: str) -> None:
     if change == "going":
         content = resource(A)
         content["metadata"]["deletionTimestamp"] = "now"
-        stage.world.services.put(A, Whole.read(at(content, 999)))
+        stage.cache.services.put(A, CachedResource.read(at(content, 999)))
     stage.deployment(A, ROLLING, owner_uid="other" if change == "a stranger's" else "")
     assert stage.decide(B, most=1)

@@ -5,7 +5,16 @@ import json
 import orjson
 import pytest
 
-from fairlead_operator.kube.decoding import DEEPEST, Glance, depth, dumps, glance, loads, readable, version_in
+from fairlead_operator.kube.decoding import (
+    DEEPEST,
+    EventHeader,
+    depth,
+    dumps,
+    event_header,
+    loads,
+    readable,
+    version_in,
+)
 
 
 def nested(levels: int) -> bytes:
@@ -82,10 +91,10 @@ MISANNOTATED = (
 @pytest.mark.parametrize(
     ("kind", "live", "seen"),
     [
-        pytest.param(b"ADDED", TYPED, Glance("shop", "api", 7), id="in the order of fields"),
-        pytest.param(b"MODIFIED", SORTED, Glance("shop", "api", 7), id="in the order of the alphabet"),
-        pytest.param(b"ADDED", CLUSTERED, Glance("", "api", 7), id="of no namespace"),
-        pytest.param(b"ADDED", MISLABELLED, Glance("shop", "other", 7), id="a label that looks like the name"),
+        pytest.param(b"ADDED", TYPED, EventHeader("shop", "api", 7), id="in the order of fields"),
+        pytest.param(b"MODIFIED", SORTED, EventHeader("shop", "api", 7), id="in the order of the alphabet"),
+        pytest.param(b"ADDED", CLUSTERED, EventHeader("", "api", 7), id="of no namespace"),
+        pytest.param(b"ADDED", MISLABELLED, EventHeader("shop", "other", 7), id="a label that looks like the name"),
         pytest.param(b"ADDED", MISANNOTATED, None, id="an annotation that looks like the version"),
         pytest.param(b"DELETED", TYPED, None, id="a deletion"),
         pytest.param(b"BOOKMARK", TYPED, None, id="a bookmark"),
@@ -94,5 +103,5 @@ MISANNOTATED = (
         pytest.param(b"ADDED", b'{"metadata":{"resourceVersion":"', None, id="cut short"),
     ],
 )
-def test_a_glance_at_an_event(kind: bytes, live: bytes, seen: Glance | None) -> None:
-    assert glance(b'{"type":"' + kind + b'","object":' + live + b"}") == seen
+def test_a_glance_at_an_event(kind: bytes, live: bytes, seen: EventHeader | None) -> None:
+    assert event_header(b'{"type":"' + kind + b'","object":' + live + b"}") == seen

@@ -5,8 +5,8 @@ import asyncio
 import pytest
 from aiohttp import web
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.drift.desired import Wanted
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.kube.client import Client
 from fairlead_operator.reconcile.applier import AT_ONCE, Applied, Applier
 
@@ -48,38 +48,38 @@ class Server:
         return web.json_response(body | {"metadata": body["metadata"] | more})
 
 
-async def bring(client: Client, world: World, applier: Applier) -> Applied:
+async def apply(client: Client, cache: ClusterCache, applier: Applier) -> Applied:
     applied = Applied()
-    wanted = [Wanted.of(config_map(number)) for number in range(10)]
-    await applier.bring(OWNER, "u", wanted, applied=applied)
+    desired = [DesiredChild.of(config_map(number)) for number in range(10)]
+    await applier.apply(OWNER, "u", desired, applied=applied)
     return applied
 
 
 async def test_children_are_written_a_few_at_a_time_in_their_order() -> None:
-    server, world = Server(), World()
+    server, cache = Server(), ClusterCache()
     async with serving(server.answer) as client:
-        applied = await bring(client, world, Applier(client, world))
+        applied = await apply(client, cache, Applier(client, cache))
     assert server.most == AT_ONCE
     assert set(server.names[:AT_ONCE]) == {f"orders-{number}" for number in range(AT_ONCE)}
     assert len(applied.written) == 10
 
 
 async def test_children_that_are_as_they_should_be_are_not_written_again() -> None:
-    server, world = Server(), World()
+    server, cache = Server(), ClusterCache()
     async with serving(server.answer) as client:
-        applier = Applier(client, world)
-        await bring(client, world, applier)
-        again = await bring(client, world, applier)
+        applier = Applier(client, cache)
+        await apply(client, cache, applier)
+        again = await apply(client, cache, applier)
     assert len(server.names) == 10
     assert again.complete
     assert again.written == []
 
 
 @pytest.mark.parametrize("code", [400, 403, 422])
-async def test_a_child_that_is_refused_is_told_and_the_others_are_written(code: int) -> None:
-    server, world = Server(refused="orders-3", code=code), World()
+async def test_a_child_that_is_refused_is_reported_and_the_others_are_written(code: int) -> None:
+    server, cache = Server(refused="orders-3", code=code), ClusterCache()
     async with serving(server.answer) as client:
-        applied = await bring(client, world, Applier(client, world))
+        applied = await apply(client, cache, Applier(client, cache))
     assert len(applied.written) == 9
     assert not applied.complete
     assert applied.stalled is not None
@@ -89,9 +89,9 @@ async def test_a_child_that_is_refused_is_told_and_the_others_are_written(code: 
 
 
 async def test_a_child_that_the_server_fails_to_write_is_an_error_to_try_again() -> None:
-    server, world = Server(refused="orders-3", code=500), World()
+    server, cache = Server(refused="orders-3", code=500), ClusterCache()
     async with serving(server.answer) as client:
-        applied = await bring(client, world, Applier(client, world))
+        applied = await apply(client, cache, Applier(client, cache))
     assert len(applied.written) == 9
     assert not applied.complete
     assert applied.stalled is None

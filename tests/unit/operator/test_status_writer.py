@@ -8,67 +8,69 @@ import pytest
 import pytest_asyncio
 from aiohttp import web
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Whole
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.records import CachedResource
 from fairlead_operator.errors import ApiError, Outdated
 from fairlead_operator.kube.client import Client
 from fairlead_operator.status.conditions import View
-from fairlead_operator.status.reasons import Reason, Trouble
-from fairlead_operator.status.writer import BUSY_SECONDS, DETAIL_SECONDS, Reporter
+from fairlead_operator.status.reasons import ConditionDetail, Reason
+from fairlead_operator.status.writer import BUSY_SECONDS, DETAIL_SECONDS, StatusWriter
 
 from .server import fault, serving
 
 OWNER = ("shop", "orders")
 WELL = View(generation=1, image="image:1")
-PROVISIONING = replace(WELL, pending=Trouble(Reason.PROVISIONING, "the Job runs"), provision={"state": "Running"})
-ROLLING = replace(WELL, pending=Trouble(Reason.ROLLING_OUT, "not yet"), provision={"state": "Succeeded"})
+PROVISIONING = replace(
+    WELL, pending=ConditionDetail(Reason.PROVISIONING, "the Job runs"), provision={"state": "Running"}
+)
+ROLLING = replace(WELL, pending=ConditionDetail(Reason.ROLLING_OUT, "not yet"), provision={"state": "Succeeded"})
 DETAIL = replace(ROLLING, children=[{"kind": "Service", "name": "orders-api"}])
-STALLED = replace(WELL, stalled=Trouble(Reason.CONFLICT, "there already"))
+STALLED = replace(WELL, stalled=ConditionDetail(Reason.CONFLICT, "there already"))
 
 
 class Stage:
     """A resource whose status is what was written last, and a clock that moves by hand."""
 
     def __init__(
-        self, client: Client, world: World, written: list[dict[str, Any]], refusals: list[int] | None = None
+        self, client: Client, cache: ClusterCache, written: list[dict[str, Any]], refusals: list[int] | None = None
     ) -> None:
         self.now = 100.0
         self.busy = False
         self.refusals = refusals if refusals is not None else []  # codes of the next answers
-        self.world = world
+        self.cache = cache
         self.written = written
-        self.reporter = Reporter(
+        self.writer = StatusWriter(
             client,
-            world,
-            announce=self._announce,
+            cache,
+            record_event=self._record_event,
             busy=lambda: self.busy,
             now=lambda: "2026-01-01T00:00:00Z",
             clock=lambda: self.now,
         )
 
-    async def _announce(self, *_: Any) -> None:
+    async def _record_event(self, *_: Any) -> None:
         """Nobody listens."""
 
     async def tell(self, view: View, *, after_seconds: float = 0.0) -> tuple[int, float | None]:
-        """How many writes that made, and what the reporter asks for."""
+        """How many writes that made, and what the writer asks for."""
         self.now += after_seconds
         before = len(self.written)
-        record = self.world.services.get(OWNER)
+        record = self.cache.services.get(OWNER)
         assert record is not None
-        held = await self.reporter.report(record.content, view)
+        held = await self.writer.write(record.content, view)
         return len(self.written) - before, held
 
 
 @pytest_asyncio.fixture
 async def stage() -> AsyncIterator[Stage]:
-    world, written, refusals = World(), [], []
+    cache, written, refusals = ClusterCache(), [], []
     metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "5", "generation": 1}
-    world.services.put(OWNER, Whole.read({"metadata": metadata, "spec": {}}))
+    cache.services.put(OWNER, CachedResource.read({"metadata": metadata, "spec": {}}))
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if refusals:
             return fault(refusals.pop())
-        live = world.services.get(OWNER)
+        live = cache.services.get(OWNER)
         assert live is not None
         *tests, change = await request.json()
         assert {"op": "test", "path": "/metadata/uid", "value": "u"} in tests
@@ -78,7 +80,7 @@ async def stage() -> AsyncIterator[Stage]:
         return web.json_response(live.content | changed)
 
     async with serving(answer) as client:
-        yield Stage(client, world, written, refusals)
+        yield Stage(client, cache, written, refusals)
 
 
 async def test_at_rest_every_step_is_written_at_once(stage: Stage) -> None:
@@ -151,42 +153,47 @@ async def test_the_class_that_was_the_default_one_is_held_on_to_at_once(stage: S
 @pytest.mark.parametrize(("spec", "name"), [({}, "built-in"), ({"className": "standard"}, "standard")])
 async def test_a_class_that_cannot_become_another_one_waits(stage: Stage, spec: dict[str, str], name: str) -> None:
     stage.busy = True
-    known = stage.world.services.get(OWNER)
+    known = stage.cache.services.get(OWNER)
     assert known is not None
     content = known.content
     content["metadata"]["resourceVersion"] = "6"
-    stage.world.services.put(OWNER, Whole.read(content | {"spec": spec}))
+    stage.cache.services.put(OWNER, CachedResource.read(content | {"spec": spec}))
     assert await stage.tell(replace(PROVISIONING, class_name=name)) == (0, BUSY_SECONDS)
 
 
 @pytest.mark.parametrize("code", [404, 422], ids=["gone", "another has its name"])
 async def test_nothing_is_announced_of_a_resource_that_is_gone(code: int) -> None:
-    world, announced = World(), []
+    cache, announced = ClusterCache(), []
     metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "5", "generation": 1}
     resource = {"metadata": metadata, "spec": {}}
-    world.services.put(OWNER, Whole.read(resource))
+    cache.services.put(OWNER, CachedResource.read(resource))
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.method == "GET":
             return web.json_response(resource | {"metadata": metadata | {"uid": "another"}})
         return fault(code)
 
-    async def announce(_: Any, kind: str, reason: str, message: str) -> None:
+    async def record_event(_: Any, kind: str, reason: str, message: str) -> None:
         announced.append((kind, reason, message))
 
     async with serving(answer) as client:
-        reporter = Reporter(
-            client, world, announce=announce, busy=lambda: False, now=lambda: "2026-01-01T00:00:00Z", clock=lambda: 0.0
+        writer = StatusWriter(
+            client,
+            cache,
+            record_event=record_event,
+            busy=lambda: False,
+            now=lambda: "2026-01-01T00:00:00Z",
+            clock=lambda: 0.0,
         )
-        await reporter.report(resource, STALLED)
+        await writer.write(resource, STALLED)
     assert announced == []
 
 
 async def test_a_status_is_not_written_over_one_that_the_list_did_not_know() -> None:
     """The list told of version 5; meanwhile somebody wrote a status, and it is at version 9."""
     metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "5", "generation": 1}
-    world, patches = World(), []
-    world.services.replace([(OWNER, Whole.read({"metadata": metadata, "spec": {}}))], version=5)
+    cache, patches = ClusterCache(), []
+    cache.services.replace([(OWNER, CachedResource.read({"metadata": metadata, "spec": {}}))], version=5)
 
     async def answer(request: web.Request) -> web.StreamResponse:
         if request.method == "PATCH":
@@ -196,16 +203,16 @@ async def test_a_status_is_not_written_over_one_that_the_list_did_not_know() -> 
 
     async with serving(answer) as client:
         with pytest.raises(Outdated):
-            await Stage(client, world, []).tell(STALLED)
+            await Stage(client, cache, []).tell(STALLED)
     assert {"op": "test", "path": "/metadata/resourceVersion", "value": "5"} in patches[0]
-    record = world.services.get(OWNER)
+    record = cache.services.get(OWNER)
     assert record is not None
     assert record.version == 9
 
 
 async def test_after_a_lost_answer_the_next_status_goes_on_from_what_is_there() -> None:
     metadata = {"name": "orders", "namespace": "shop", "uid": "u", "generation": 1}
-    world, live, patches = World(), {"version": 5}, []
+    cache, live, patches = ClusterCache(), {"version": 5}, []
 
     def resource() -> dict[str, Any]:
         return {"metadata": metadata | {"resourceVersion": str(live["version"])}, "spec": {}}
@@ -220,9 +227,9 @@ async def test_after_a_lost_answer_the_next_status_goes_on_from_what_is_there() 
         live["version"] += 1
         return fault(504) if len(patches) == 1 else web.json_response(resource())
 
-    world.services.put(OWNER, Whole.read(resource()))
+    cache.services.put(OWNER, CachedResource.read(resource()))
     async with serving(answer) as client:
-        stage = Stage(client, world, [])
+        stage = Stage(client, cache, [])
         with pytest.raises(ApiError):
             await stage.tell(STALLED)
         with pytest.raises(Outdated):
@@ -232,15 +239,15 @@ async def test_after_a_lost_answer_the_next_status_goes_on_from_what_is_there() 
     assert [each["path"] for each in patches[2]] == ["/metadata/uid", "/status"]
 
 
-async def test_a_status_goes_on_from_one_that_was_told_of_during_the_pass(stage: Stage) -> None:
+async def test_a_status_goes_on_from_one_that_was_seen_during_the_pass(stage: Stage) -> None:
     await stage.tell(PROVISIONING)
-    begun = stage.world.services.get(OWNER)
+    begun = stage.cache.services.get(OWNER)
     assert begun is not None
     at_begin = begun.content
     told = [each | {"lastTransitionTime": "2025-01-01T00:00:00Z"} for each in at_begin["status"]["conditions"]]
     newer = at_begin["metadata"] | {"resourceVersion": "99"}
-    stage.world.services.put(OWNER, Whole.read(at_begin | {"metadata": newer, "status": {"conditions": told}}))
-    await stage.reporter.report(at_begin, STALLED)
+    stage.cache.services.put(OWNER, CachedResource.read(at_begin | {"metadata": newer, "status": {"conditions": told}}))
+    await stage.writer.write(at_begin, STALLED)
     times = {each["type"]: each["lastTransitionTime"] for each in stage.written[-1]["conditions"]}
     assert times["Ready"] == "2026-01-01T00:00:00Z"
     assert times["WorkerAvailable"] == "2025-01-01T00:00:00Z"

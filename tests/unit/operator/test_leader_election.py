@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from fairlead_operator.cache.liveness import Contact, Pulse
-from fairlead_operator.controller.leader_election import Election, Terms
+from fairlead_operator.controller.leader_election import Election, LeaseOptions
 from fairlead_operator.errors import Conflict, NotLeading, Unreachable
 
 TIME = datetime.datetime(2026, 1, 1, tzinfo=datetime.UTC)
@@ -50,7 +50,7 @@ class Replica:
         self.now = offset
         self.offset = offset
         self.election = Election(
-            Terms("ops", "fairlead", name),
+            LeaseOptions("ops", "fairlead", name),
             pulse=Pulse(Contact(clock=lambda: self.now)),
             clock=lambda: self.now,
             now=lambda: TIME + datetime.timedelta(seconds=self.now),
@@ -157,7 +157,7 @@ async def test_a_standby_looks_twice_as_often_as_the_leader_renews(leases: Lease
 
     for name in ("one", "two"):
         pulse = Pulse(Contact(clock=lambda: 0.0))
-        election = Election(Terms("ops", "fairlead", name), pulse=pulse, clock=lambda: 0.0, sleep=sleep)
+        election = Election(LeaseOptions("ops", "fairlead", name), pulse=pulse, clock=lambda: 0.0, sleep=sleep)
         with pytest.raises(Enough):
             await election.run(leases)  # type: ignore[arg-type]
     assert pauses == [2.0, 1.0]
@@ -175,7 +175,7 @@ async def test_the_election_is_heard_only_when_it_was_answered(leases: Leases, r
             raise asyncio.CancelledError
 
     pulse = Pulse(Contact(clock=lambda: now))
-    election = Election(Terms("ops", "fairlead", "one"), pulse=pulse, clock=lambda: now, sleep=sleep)
+    election = Election(LeaseOptions("ops", "fairlead", "one"), pulse=pulse, clock=lambda: now, sleep=sleep)
     with pytest.raises(asyncio.CancelledError):
         await election.run(leases)  # type: ignore[arg-type]
     assert pulse.heard_at == (4.0 if reachable else 0.0)

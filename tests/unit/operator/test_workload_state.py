@@ -44,8 +44,8 @@ def deployment(
         "all pods are new",
         "the controller has not seen the template",
         "one pod is new",
-        "old pods run, and what is told is of the rollout before",
-        "old pods end, and what is told is of the rollout before",
+        "old pods run, and the conditions are of the rollout before",
+        "old pods end, and the conditions are of the rollout before",
         "scaled to zero",
         "scaling up is no rollout",
         "pods that went away later are no rollout",
@@ -80,7 +80,7 @@ def test_why_pods_are_refused_reads_the_same_at_each_try(message: str, lasting: 
     assert rollout(live).refused == lasting
 
 
-def test_a_rollout_tells_since_when_it_is_available() -> None:
+def test_since_when_a_rollout_is_available() -> None:
     live = deployment(SERVES)
     available = {"type": "Available", "status": "True", "lastTransitionTime": "2026-01-01T00:00:00Z"}
     live["status"]["conditions"].append(available)
@@ -201,7 +201,7 @@ LASTING = {
 
 
 @pytest.mark.parametrize(("message", "lasting"), LASTING.items())
-def test_what_ails_an_autoscaler_reads_the_same_at_each_look(message: str, lasting: str) -> None:
+def test_the_fault_of_an_autoscaler_reads_the_same_each_time(message: str, lasting: str) -> None:
     failed = condition("ScalingActive", "False", "FailedGetResourceMetric", message)
     assert autoscaler(scaler_of(failed)).fault == f"FailedGetResourceMetric: {lasting}"
 

@@ -7,8 +7,8 @@ import pytest
 
 from fairlead_operator import plan
 from fairlead_operator.plan import Stage
-from fairlead_operator.reconcile.planner import DEEPEST, Prepared, Preparer
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.reconcile.planner import DEEPEST, Planner, PreparedPlan
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 from .plan.cases import EVERYTHING, IMAGE, service
 
@@ -21,21 +21,21 @@ def live(**spec: Any) -> dict[str, Any]:
     return content
 
 
-def prepared(resource: dict[str, Any]) -> Prepared | Trouble:
-    return Preparer(image=IMAGE).prepare(resource, {}, EVERYTHING)
+def prepared(resource: dict[str, Any]) -> PreparedPlan | ConditionDetail:
+    return Planner(image=IMAGE).prepare(resource, {}, EVERYTHING)
 
 
 def test_a_resource_has_a_plan() -> None:
     found = prepared(live())
-    assert isinstance(found, Prepared)
+    assert isinstance(found, PreparedPlan)
     assert found.refused is None
     assert found.image == IMAGE
 
 
 def test_alerts_lead_to_the_page_that_the_operator_was_given() -> None:
-    found = Preparer(image=IMAGE, runbooks="https://wiki.example/alerts").prepare(live(), {}, EVERYTHING)
-    assert isinstance(found, Prepared)
-    [each] = [each for each in found.wanted[Stage.BASE] if each.kind.name == "PrometheusRule"]
+    found = Planner(image=IMAGE, runbooks="https://wiki.example/alerts").prepare(live(), {}, EVERYTHING)
+    assert isinstance(found, PreparedPlan)
+    [each] = [each for each in found.desired[Stage.BASE] if each.kind.name == "PrometheusRule"]
     [group] = each.manifest["spec"]["groups"]
     pages = {rule["annotations"]["runbook_url"].partition("#")[0] for rule in group["rules"] if "alert" in rule}
     assert pages == {"https://wiki.example/alerts"}
@@ -43,7 +43,7 @@ def test_alerts_lead_to_the_page_that_the_operator_was_given() -> None:
 
 def test_a_field_that_the_operator_does_not_know_is_named() -> None:
     found = prepared(live(novelty=True))
-    assert isinstance(found, Trouble)
+    assert isinstance(found, ConditionDetail)
     assert found.reason == Reason.INVALID_SPEC
     assert found.message.startswith("spec.novelty: ")
 
@@ -69,9 +69,9 @@ def of_class(**spec: Any) -> dict[str, dict[str, Any]]:
         ),
     ],
 )
-def test_what_is_wrong_with_a_class_is_told_as_the_class_s(spec: dict[str, Any], path: str) -> None:
-    found = Preparer(image=IMAGE).prepare(live(className="team"), of_class(**spec), EVERYTHING)
-    assert isinstance(found, Trouble)
+def test_what_is_wrong_with_a_class_is_reported_as_the_class_s(spec: dict[str, Any], path: str) -> None:
+    found = Planner(image=IMAGE).prepare(live(className="team"), of_class(**spec), EVERYTHING)
+    assert isinstance(found, ConditionDetail)
     assert found.reason == Reason.INVALID_CLASS
     assert found.message.startswith(f"ApiServiceClass team: {path}: ")
 
@@ -83,7 +83,7 @@ def test_a_spec_that_nests_without_end_is_refused() -> None:
     content = live()
     content["spec"]["api"]["resources"][0]["schema"]["properties"]["id"] = endless
     found = prepared(content)
-    assert isinstance(found, Trouble)
+    assert isinstance(found, ConditionDetail)
     assert found.reason == Reason.INVALID_SPEC
     assert "deeper than 64 levels" in found.message
 
@@ -92,13 +92,13 @@ def test_a_schema_that_no_plan_can_be_made_of_is_its_authors_mistake(caplog: pyt
     content = live()
     content["spec"]["api"]["resources"][0]["schema"]["properties"]["id"]["pattern"] = "("
     found = prepared(content)
-    assert isinstance(found, Trouble)
+    assert isinstance(found, ConditionDetail)
     assert found.reason == Reason.INVALID_SPEC
     assert found.message.startswith("spec.api.resources[0].schema.properties.id.pattern: ")
     assert caplog.text == ""
 
 
-def test_a_defect_of_the_plan_is_told_and_logged(
+def test_a_defect_of_the_plan_is_reported_and_logged(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     def broken(*_: object, **__: object) -> None:
@@ -107,7 +107,7 @@ def test_a_defect_of_the_plan_is_told_and_logged(
     monkeypatch.setattr(plan, "plan", broken)
     with caplog.at_level(logging.ERROR):
         found = prepared(live())
-    assert isinstance(found, Trouble)
+    assert isinstance(found, ConditionDetail)
     assert found.reason == Reason.PLAN_FAILED
     assert "KeyError" in found.message
     assert "0x7f00" not in found.message
@@ -115,31 +115,31 @@ def test_a_defect_of_the_plan_is_told_and_logged(
 
 
 def test_manifests_are_dropped_when_they_are_written_and_made_again_when_they_are_needed() -> None:
-    preparer, resource = Preparer(image=IMAGE), live()
-    found = preparer.prepare(resource, {}, EVERYTHING)
-    assert isinstance(found, Prepared)
-    everything = [each for stage in plan.Stage for each in found.wanted[stage]]
+    planner, resource = Planner(image=IMAGE), live()
+    found = planner.prepare(resource, {}, EVERYTHING)
+    assert isinstance(found, PreparedPlan)
+    everything = [each for stage in plan.Stage for each in found.desired[stage]]
     manifests = {each.ref: each.manifest for each in everything}
     still_to_be_written = everything[-1]
     found.manifests.keep({still_to_be_written.ref})
     assert still_to_be_written.manifest == manifests[still_to_be_written.ref]
     with pytest.raises(KeyError):
         _ = everything[0].manifest
-    assert preparer.prepare(resource, {}, EVERYTHING) is found
+    assert planner.prepare(resource, {}, EVERYTHING) is found
     assert {each.ref: each.manifest for each in everything} == manifests
 
 
 @pytest.mark.parametrize("change", [{"generation": 2}, {"uid": "another"}], ids=["a new generation", "another uid"])
 def test_another_resource_is_planned_anew(change: dict[str, Any]) -> None:
-    preparer, resource = Preparer(image=IMAGE), live()
-    before = preparer.prepare(resource, {}, EVERYTHING)
-    assert preparer.prepare(resource, {}, EVERYTHING) is before
+    planner, resource = Planner(image=IMAGE), live()
+    before = planner.prepare(resource, {}, EVERYTHING)
+    assert planner.prepare(resource, {}, EVERYTHING) is before
     resource["metadata"] |= change
-    assert preparer.prepare(resource, {}, EVERYTHING) is not before
+    assert planner.prepare(resource, {}, EVERYTHING) is not before
 
 
 def test_what_is_gone_is_forgotten() -> None:
-    preparer, resource = Preparer(image=IMAGE), live()
-    before = preparer.prepare(resource, {}, EVERYTHING)
-    preparer.forget(("shop", resource["metadata"]["name"]))
-    assert preparer.prepare(resource, {}, EVERYTHING) is not before
+    planner, resource = Planner(image=IMAGE), live()
+    before = planner.prepare(resource, {}, EVERYTHING)
+    planner.forget(("shop", resource["metadata"]["name"]))
+    assert planner.prepare(resource, {}, EVERYTHING) is not before

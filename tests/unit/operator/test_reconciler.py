@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 from aiohttp import web
 
-from fairlead_operator.cache.cache import World
-from fairlead_operator.cache.store import Name, Store, Whole
+from fairlead_operator.cache.cache import ClusterCache
+from fairlead_operator.cache.records import CachedResource, Name
+from fairlead_operator.cache.store import Store
 from fairlead_operator.plan import Capabilities
-from fairlead_operator.reconcile.planner import Preparer
+from fairlead_operator.reconcile.planner import Planner
 from fairlead_operator.reconcile.reconciler import Reconciler
 from fairlead_operator.reconcile.rollout_gate import Rollouts
 
@@ -36,12 +37,12 @@ def resource(version: int, *, generation: int = 1, **metadata: Any) -> dict[str,
         pytest.param({"deletionTimestamp": "2026-01-01T00:00:00Z"}, [1], id="the deletion"),
     ],
 )
-async def test_what_the_answer_to_a_status_write_is_the_first_to_tell_of_is_not_lost(
+async def test_an_edit_that_the_answer_to_a_status_write_shows_first_is_not_lost(
     change: dict[str, Any], told: list[int]
 ) -> None:
     heard: list[int] = []
 
-    def changed(_: Name, before: Whole | None, after: Whole | None) -> None:
+    def changed(_: Name, before: CachedResource | None, after: CachedResource | None) -> None:
         if before is not None and after is not None:
             heard.append(after.content["metadata"]["generation"])
 
@@ -49,25 +50,25 @@ async def test_what_the_answer_to_a_status_write_is_the_first_to_tell_of_is_not_
         assert request.path.endswith("/orders/status")
         return web.json_response(resource(7, **change) | {"status": (await request.json())[1]["value"]})
 
-    world = World(services=Store(changed))
-    world.services.put(OWNER, Whole.read(resource(5)))
+    cache = ClusterCache(services=Store(changed))
+    cache.services.put(OWNER, CachedResource.read(resource(5)))
 
-    async def announce(*_: Any) -> None:
+    async def record_event(*_: Any) -> None:
         """Nobody listens."""
 
     async with serving(answer) as client:
         reconciler = Reconciler(
             client,
-            world,
-            preparer=Preparer(image="image"),
-            rollouts=Rollouts(world, start=lambda name: None),
+            cache,
+            planner=Planner(image="image"),
+            rollouts=Rollouts(cache, start=lambda name: None),
             capabilities=Capabilities,
-            announce=announce,
+            record_event=record_event,
             busy=lambda: False,
             clock=lambda: 0.0,
             now=lambda: "2026-01-01T00:00:00Z",
         )
         await reconciler.reconcile(OWNER)
     # Whoever watches tells it again, at the same version, and that is no news any more.
-    world.services.put(OWNER, Whole.read(resource(7, **change)))
+    cache.services.put(OWNER, CachedResource.read(resource(7, **change)))
     assert heard == told

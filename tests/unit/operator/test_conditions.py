@@ -6,8 +6,17 @@ from typing import Any
 import pytest
 
 from fairlead_operator.diagnosis.workload_state import Rollout
-from fairlead_operator.status.conditions import Part, View, assess, progresses, step, told, transitions
-from fairlead_operator.status.reasons import Reason, Trouble
+from fairlead_operator.status.conditions import (
+    Scaling,
+    View,
+    Workload,
+    assess,
+    condition_detail,
+    progresses,
+    step,
+    transitions,
+)
+from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 from ...kstatus import kstatus_check, reading
 
@@ -18,49 +27,51 @@ WELL = View(
     class_name="standard",
     url="http://orders-api.shop.svc",
     provision={"hash": "1", "state": "Succeeded"},
-    api=Part(True, SERVES),
+    api=Workload(True, SERVES),
     serving={"generation": 3, "runtimeHash": "a"},
     image="image:1",
-    scaled=True,
+    scaling=Scaling(planned=True),
 )
-ROLLING = replace(WELL, pending=Trouble(Reason.ROLLING_OUT, "not yet"), api=Part(True))
+ROLLING = replace(WELL, pending=ConditionDetail(Reason.ROLLING_OUT, "not yet"), api=Workload(True))
 CASES: dict[str, tuple[View, str, str, str]] = {
     "all is well": (WELL, "True", "Ready", "Current"),
     "the first pass": (ROLLING, "Unknown", "RollingOut", "InProgress"),
     "a rollout with a cause": (
-        replace(ROLLING, api=Part(True, DOWN, Trouble(Reason.IMAGE_PULL, "no image"))),
+        replace(ROLLING, api=Workload(True, DOWN, ConditionDetail(Reason.IMAGE_PULL, "no image"))),
         "Unknown",
         "RollingOut",
         "InProgress",
     ),
-    "pods went away later": (replace(WELL, api=Part(True, DOWN)), "False", "Unavailable", "InProgress"),
+    "pods went away later": (replace(WELL, api=Workload(True, DOWN)), "False", "Unavailable", "InProgress"),
     "pods crash later": (
-        replace(WELL, api=Part(True, DOWN, Trouble(Reason.CRASHING, "exit code 1"))),
+        replace(WELL, api=Workload(True, DOWN, ConditionDetail(Reason.CRASHING, "exit code 1"))),
         "False",
         "Crashing",
         "InProgress",
     ),
-    "the worker is down": (replace(WELL, worker=Part(True, DOWN)), "False", "Unavailable", "InProgress"),
+    "the worker is down": (replace(WELL, worker=Workload(True, DOWN)), "False", "Unavailable", "InProgress"),
     "a limit of the class": (
-        replace(WELL, stalled=Trouble(Reason.CLASS_LIMITS, "no"), pending=Trouble(Reason.APPLYING, "")),
+        replace(WELL, stalled=ConditionDetail(Reason.CLASS_LIMITS, "no"), pending=ConditionDetail(Reason.APPLYING, "")),
         "False",
         "ClassLimits",
         "Failed",
     ),
     "a class that cannot be used, though what was asked for serves": (
-        replace(WELL, class_fault=Trouble(Reason.INVALID_CLASS, "no label")),
+        replace(WELL, class_fault=ConditionDetail(Reason.INVALID_CLASS, "no label")),
         "True",
         "Ready",
         "Current",
     ),
     "a class that cannot be used, and pods that went away": (
-        replace(WELL, class_fault=Trouble(Reason.INVALID_CLASS, "no label"), api=Part(True, DOWN)),
+        replace(WELL, class_fault=ConditionDetail(Reason.INVALID_CLASS, "no label"), api=Workload(True, DOWN)),
         "False",
         "Unavailable",
         "InProgress",
     ),
     "provisioning failed": (
-        replace(WELL, provision={"hash": "1", "state": "Failed"}, stalled=Trouble(Reason.PROVISION_FAILED, "no")),
+        replace(
+            WELL, provision={"hash": "1", "state": "Failed"}, stalled=ConditionDetail(Reason.PROVISION_FAILED, "no")
+        ),
         "False",
         "ProvisionFailed",
         "Failed",
@@ -69,8 +80,8 @@ CASES: dict[str, tuple[View, str, str, str]] = {
         replace(
             WELL,
             provision={"hash": "1", "state": "Running"},
-            pending=Trouble(Reason.PROVISIONING, "it runs"),
-            provision_cause=Trouble(Reason.MISSING_SECRET, "no Secret"),
+            pending=ConditionDetail(Reason.PROVISIONING, "it runs"),
+            provision_cause=ConditionDetail(Reason.MISSING_SECRET, "no Secret"),
         ),
         "Unknown",
         "Provisioning",
@@ -79,7 +90,7 @@ CASES: dict[str, tuple[View, str, str, str]] = {
     "an embedded store": (replace(WELL, embedded=True, provision=None), "True", "Ready", "Current"),
     "paused": (View(3, paused=True), "Unknown", "Paused", "InProgress"),
     "nothing known but a missing class": (
-        View(3, stalled=Trouble(Reason.CLASS_NOT_FOUND, "no class"), api=Part(True)),
+        View(3, stalled=ConditionDetail(Reason.CLASS_NOT_FOUND, "no class"), api=Workload(True)),
         "False",
         "ClassNotFound",
         "Failed",
@@ -128,20 +139,22 @@ def test_the_message_of_ready_is_the_deepest_cause() -> None:
     assert by_type(status)["Ready"]["message"] == "no image"
 
 
-def test_what_keeps_a_provision_job_is_told_by_ready_and_with_its_reason_by_provisioned() -> None:
+def test_what_delays_a_provision_job_is_in_ready_and_with_its_reason_in_provisioned() -> None:
     view = CASES["a provision Job with a cause"][0]
     conditions = by_type(assess(view, {}, now="2026-01-01T00:00:00Z"))
     assert (conditions["Ready"]["reason"], conditions["Ready"]["message"]) == ("Provisioning", "no Secret")
     assert (conditions["Provisioned"]["reason"], conditions["Provisioned"]["message"]) == ("MissingSecret", "no Secret")
-    going = replace(view, pending=Trouble(Reason.DELETING, "it goes"))
+    going = replace(view, pending=ConditionDetail(Reason.DELETING, "it goes"))
     assert by_type(assess(going, {}, now="2026-01-01T00:00:00Z"))["Ready"]["message"] == "it goes"
 
 
-def test_why_provisioning_failed_is_told_beside_what_else_stalls() -> None:
-    failed = Trouble(Reason.PROVISION_FAILED, "no Secret")
-    view = replace(CASES["provisioning failed"][0], stalled=Trouble(Reason.CONFLICT, "there"), provision_cause=failed)
+def test_why_provisioning_failed_is_reported_beside_what_else_stalls() -> None:
+    failed = ConditionDetail(Reason.PROVISION_FAILED, "no Secret")
+    view = replace(
+        CASES["provisioning failed"][0], stalled=ConditionDetail(Reason.CONFLICT, "there"), provision_cause=failed
+    )
     conditions = by_type(assess(view, {}, now="2026-01-01T00:00:00Z"))
-    assert told({"conditions": list(conditions.values())}, "Provisioned") == failed
+    assert condition_detail({"conditions": list(conditions.values())}, "Provisioned") == failed
     assert conditions["Ready"]["reason"] == "Conflict"
 
 
@@ -152,7 +165,7 @@ def test_a_part_that_is_not_asked_for_is_not_configured() -> None:
     assert "NotForProduction" not in conditions
 
 
-def test_events_tell_of_new_trouble_once_and_of_its_end() -> None:
+def test_events_report_a_new_problem_once_and_its_end() -> None:
     well = assess(WELL, {}, now="2026-01-01T00:00:00Z")
     bad = assess(CASES["provisioning failed"][0], well, now="2026-01-01T00:00:01Z")
     assert [each[:2] for each in transitions({}, well)] == []
@@ -164,7 +177,7 @@ def test_events_tell_of_new_trouble_once_and_of_its_end() -> None:
     assert list(transitions(of_class, of_class)) == []
 
 
-STALLED = replace(WELL, stalled=Trouble(Reason.CONFLICT, "there already"))
+STALLED = replace(WELL, stalled=ConditionDetail(Reason.CONFLICT, "there already"))
 UNDER_WAY = replace(ROLLING, provision={"hash": "1", "state": "Running"})
 
 
@@ -173,7 +186,7 @@ UNDER_WAY = replace(ROLLING, provision={"hash": "1", "state": "Running"})
     [
         pytest.param(None, ROLLING, True, id="the first word"),
         pytest.param(UNDER_WAY, ROLLING, True, id="from one step to the next"),
-        pytest.param(ROLLING, replace(ROLLING, api=Part(True, SERVES)), True, id="a detail"),
+        pytest.param(ROLLING, replace(ROLLING, api=Workload(True, SERVES)), True, id="a detail"),
         pytest.param(ROLLING, replace(ROLLING, generation=4), True, id="an edit on the way"),
         pytest.param(WELL, replace(ROLLING, generation=4), False, id="an edit of what was well"),
         pytest.param(WELL, ROLLING, False, id="not well any more"),
@@ -193,13 +206,15 @@ def test_what_is_progress(before: View | None, after: View, progress: bool) -> N
     ("after", "same"),
     [
         pytest.param(
-            replace(UNDER_WAY, children=[{"kind": "Job", "name": "a"}], api=Part(True, DOWN)), True, id="detail"
+            replace(UNDER_WAY, children=[{"kind": "Job", "name": "a"}], api=Workload(True, DOWN)), True, id="detail"
         ),
         pytest.param(ROLLING, False, id="provisioned"),
         pytest.param(replace(UNDER_WAY, generation=4), False, id="another generation"),
-        pytest.param(replace(UNDER_WAY, pending=Trouble(Reason.APPLYING, "again")), False, id="another reason"),
+        pytest.param(replace(UNDER_WAY, pending=ConditionDetail(Reason.APPLYING, "again")), False, id="another reason"),
         pytest.param(
-            replace(UNDER_WAY, api=Part(True, DOWN, Trouble(Reason.IMAGE_PULL, "no image"))), False, id="a cause"
+            replace(UNDER_WAY, api=Workload(True, DOWN, ConditionDetail(Reason.IMAGE_PULL, "no image"))),
+            False,
+            id="a cause",
         ),
     ],
 )

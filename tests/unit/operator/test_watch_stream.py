@@ -142,7 +142,7 @@ def test_no_waiting_in_the_middle_of_a_line(
 
 
 @everywhere
-def test_a_connection_that_breaks_meanwhile_is_told_afterwards(tmp_path: Path, run: Runner, tls: bool) -> None:
+def test_a_connection_that_breaks_meanwhile_is_reported_afterwards(tmp_path: Path, run: Runner, tls: bool) -> None:
     found: list[bytes] = []
 
     async def story() -> None:

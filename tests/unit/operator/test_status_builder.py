@@ -1,4 +1,4 @@
-"""When pods are read for what ails a rollout: not while it goes on."""
+"""When pods are read for why a rollout fails: not while it goes on."""
 
 from dataclasses import replace
 
