@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import orjson
 
 DEEPEST = 200
-"""Levels that are read. More than `prepare.DEEPEST`, so that what was cut is refused."""
+"""Levels that are read. More than `planner.DEEPEST`, so that what was cut is refused."""
 
 SURE = 800
 """So many objects and lists lie within each other at most, where there are no more: Python's own parser reads that."""
