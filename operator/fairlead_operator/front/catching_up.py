@@ -19,7 +19,7 @@ AT_ONCE = 16
 
 
 class CatchingUp:
-    """One kind. `is_served` and `is_listed` are of its metadata; `missed` is told of objects that had to be fetched."""
+    """One kind. `is_served` and `is_listed` are of its metadata; `missed` gets how many were fetched."""
 
     def __init__(
         self,

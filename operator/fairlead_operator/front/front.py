@@ -50,7 +50,7 @@ class Why(StrEnum):
 
 
 class Front:
-    """Times are in seconds, by `clock`. `restarted` is told why, each time that kopf has to start anew."""
+    """Times are in seconds, by `clock`. `restarted` gets the reason, each time that kopf has to start anew."""
 
     def __init__(
         self,
