@@ -7,7 +7,6 @@ settings, the values as templates read them to fill blanks, the example of the n
 else in `charts/` is written by hand. `--golden` renders the charts with a real helm, as the tests compare them.
 """
 
-import difflib
 import json
 import math
 import subprocess
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import dashboards
+import generated_files
 import manifests
 import yaml
 
@@ -147,18 +147,6 @@ def _yaml(content: object) -> str:
     return HEADER + yaml.safe_dump(content, sort_keys=False, width=118)
 
 
-def stale() -> list[str]:
-    """A unified diff for every file that differs from what would be generated."""
-    diffs = []
-    for path, wanted in generated().items():
-        found = path.read_text() if path.exists() else ""
-        lines = difflib.unified_diff(
-            found.splitlines(keepends=True), wanted.splitlines(keepends=True), path.name, f"{path.name} (generated)"
-        )
-        diffs.append("".join(lines))
-    return [diff for diff in diffs if diff]
-
-
 def golden() -> dict[Path, str]:
     """What the operator's chart renders to with each of the tests' values; helm is built when there is none."""
     build = [sys.executable, str(ROOT / "scripts" / "controlplane" / "build.py"), "helm"]
@@ -184,17 +172,11 @@ def golden() -> dict[Path, str]:
 
 def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
-        diffs = stale()
-        print("".join(diffs) + "run `make manifests`" if diffs else "the charts are fresh")
-        return 1 if diffs else 0
+        return generated_files.check(generated(), root=ROOT, what="the charts", remedy="make manifests")
     if arguments not in ([], ["--golden"]):
         print("usage: charts.py [--check | --golden]", file=sys.stderr)
         return 2
-    for path, text in (golden() if arguments else generated()).items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        print(f"wrote {path.relative_to(ROOT)}")
-    return 0
+    return generated_files.write(golden() if arguments else generated(), root=ROOT)
 
 
 if __name__ == "__main__":

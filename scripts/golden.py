@@ -4,13 +4,13 @@
 """
 
 import copy
-import difflib
 import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
 
+import generated_files
 import yaml
 
 from fairlead_cli import rendering
@@ -77,32 +77,13 @@ def shortened(children: tuple[Child, ...]) -> Iterator[Child]:
             yield child
 
 
-def stale() -> list[str]:
-    """A unified diff for every file that differs from what would be written."""
-    diffs = []
-    for path, wanted in golden().items():
-        found = path.read_text() if path.exists() else ""
-        name = path.relative_to(ROOT)
-        lines = difflib.unified_diff(
-            found.splitlines(keepends=True), wanted.splitlines(keepends=True), str(name), f"{name} (now)"
-        )
-        diffs.append("".join(lines))
-    return [diff for diff in diffs if diff]
-
-
 def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
-        diffs = stale()
-        print("".join(diffs) + "run `make golden`" if diffs else "the golden files are fresh")
-        return 1 if diffs else 0
+        return generated_files.check(golden(), root=ROOT, what="the golden files", remedy="make golden")
     if arguments:
         print("usage: golden.py [--check]", file=sys.stderr)
         return 2
-    for path, text in golden().items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        print(f"wrote {path.relative_to(ROOT)}")
-    return 0
+    return generated_files.write(golden(), root=ROOT)
 
 
 if __name__ == "__main__":

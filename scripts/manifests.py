@@ -3,10 +3,10 @@
 `python scripts/manifests.py` writes `crds/*.yaml`; `--check` only prints a diff and exits 1 when one is stale.
 """
 
-import difflib
 import sys
 from pathlib import Path
 
+import generated_files
 import yaml
 
 from fairlead_contract.crd.definitions import KINDS, custom_resource_definition
@@ -30,30 +30,15 @@ def manifests() -> dict[Path, str]:
     }
 
 
-def stale() -> list[str]:
-    """A unified diff for every file that differs from what would be generated."""
-    diffs = []
-    for path, wanted in manifests().items():
-        found = path.read_text() if path.exists() else ""
-        lines = difflib.unified_diff(
-            found.splitlines(keepends=True), wanted.splitlines(keepends=True), path.name, f"{path.name} (generated)"
-        )
-        diffs.append("".join(lines))
-    return [diff for diff in diffs if diff]
-
-
 def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
-        diffs = stale()
-        print("".join(diffs) + "run `make manifests`" if diffs else "the generated files are fresh")
-        return 1 if diffs else 0
+        return generated_files.check(
+            manifests(), root=FOLDER.parent, what="the generated files", remedy="make manifests"
+        )
     if arguments:
         print("usage: manifests.py [--check]", file=sys.stderr)
         return 2
-    for path, text in manifests().items():
-        path.write_text(text)
-        print(f"wrote {path.relative_to(FOLDER.parent)}")
-    return 0
+    return generated_files.write(manifests(), root=FOLDER.parent)
 
 
 if __name__ == "__main__":

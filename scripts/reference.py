@@ -3,10 +3,10 @@
 `python scripts/reference.py` writes them; `--check` writes nothing, prints a diff and exits 1 when one is stale.
 """
 
-import difflib
 import sys
 from pathlib import Path
 
+import generated_files
 import telemetry_pages
 
 from fairlead_cli import editors
@@ -27,32 +27,13 @@ def generated() -> dict[Path, str]:
     }
 
 
-def stale() -> list[str]:
-    """A unified diff for every file that differs from what would be generated."""
-    diffs = []
-    for path, wanted in generated().items():
-        found = path.read_text() if path.exists() else ""
-        name = str(path.relative_to(ROOT))
-        lines = difflib.unified_diff(
-            found.splitlines(keepends=True), wanted.splitlines(keepends=True), name, f"{name} (generated)"
-        )
-        diffs.append("".join(lines))
-    return [diff for diff in diffs if diff]
-
-
 def main(arguments: list[str]) -> int:
     if arguments == ["--check"]:
-        diffs = stale()
-        print("".join(diffs) + "run `make manifests`" if diffs else "the reference is fresh")
-        return 1 if diffs else 0
+        return generated_files.check(generated(), root=ROOT, what="the pages and the schema", remedy="make manifests")
     if arguments:
         print("usage: reference.py [--check]", file=sys.stderr)
         return 2
-    for path, text in generated().items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text)
-        print(f"wrote {path.relative_to(ROOT)}")
-    return 0
+    return generated_files.write(generated(), root=ROOT)
 
 
 if __name__ == "__main__":

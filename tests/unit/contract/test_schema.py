@@ -195,7 +195,8 @@ def test_a_transition_rule_may_stand_below_a_map_list() -> None:
 
 
 @pytest.fixture
-def script() -> ModuleType:
+def script(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    monkeypatch.syspath_prepend(ROOT / "scripts")
     spec = importlib.util.spec_from_file_location("manifests", ROOT / "scripts" / "manifests.py")
     assert spec is not None
     assert spec.loader is not None
