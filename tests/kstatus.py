@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from fairlead_operator.status.reasons import Reason
+from fairlead_operator.reasons import Reason
 
 ALWAYS = {"Ready", "Provisioned", "ApiAvailable", "WorkerAvailable", "AutoscalingReady"}
 WHILE_TRUE = {"ClassInvalid", "Reconciling", "Stalled", "NotForProduction"}

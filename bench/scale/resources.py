@@ -10,8 +10,8 @@ from bench.errors import Failed
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
 from fairlead_operator.plan import Capabilities, Stage
+from fairlead_operator.reasons import ConditionDetail
 from fairlead_operator.reconcile.planner import Planner
-from fairlead_operator.status.reasons import ConditionDetail
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "orders.yaml"
 NAMESPACES = 5

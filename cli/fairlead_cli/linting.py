@@ -6,7 +6,7 @@ from typing import Literal
 
 from fairlead_cli.input import checking, documents
 from fairlead_cli.input.notices import Notice, has_errors
-from fairlead_contract.validation.findings import Severity
+from fairlead_contract.findings import Severity
 
 Output = Literal["text", "json"]
 

@@ -15,8 +15,8 @@ import yaml
 from fairlead_cli.input import checking, documents, notices
 from fairlead_cli.input.documents import Document
 from fairlead_cli.input.notices import Notice, has_errors
+from fairlead_contract.findings import Finding, Severity
 from fairlead_contract.spec.apiserviceclass import ApiServiceClass
-from fairlead_contract.validation.findings import Finding, Severity
 from fairlead_operator import plan
 from fairlead_operator.plan import BUILT_IN_CLASS, Capabilities, Child, Plan, Violation
 

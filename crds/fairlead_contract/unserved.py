@@ -7,11 +7,11 @@ these by name, and `lint` warns of them. What only matters on a cluster is not h
 from collections.abc import Callable
 from typing import Any
 
+from fairlead_contract.findings import Finding, Severity
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.spec.bindings import Format
 from fairlead_contract.spec.security import Anonymous, FilterMode
-from fairlead_contract.validation.findings import Finding, Severity
 
 Part = Any  # ApiServiceSpec or RuntimeDocument: both have api, queue, security and grpc
 

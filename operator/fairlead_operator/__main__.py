@@ -10,10 +10,10 @@ import uvloop
 
 from fairlead_operator import logs
 from fairlead_operator.cache.records import CachedResource
+from fairlead_operator.controller import class_file
 from fairlead_operator.controller.manager import Operator
-from fairlead_operator.controller.supervisor import supervise
-from fairlead_operator.reconcile import class_file
 from fairlead_operator.settings import Settings
+from fairlead_operator.supervisor import supervise
 
 LOG = logging.getLogger(__name__)
 # One answer of the API server makes more objects than Python's own threshold has (700), and passes leave few cycles.

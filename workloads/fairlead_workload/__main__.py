@@ -14,6 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
 
+from fairlead_contract.findings import Finding
 from fairlead_contract.names import (
     ADMIN_PORT,
     DATA_DIR,
@@ -22,7 +23,6 @@ from fairlead_contract.names import (
     TERMINATION_LOG,
 )
 from fairlead_contract.runtime import RuntimeDocument
-from fairlead_contract.validation.findings import Finding
 from fairlead_workload import provisioning
 from fairlead_workload.process import lifecycle, runtime_file, termination_message
 from fairlead_workload.process.lifecycle import NotServed, Workload

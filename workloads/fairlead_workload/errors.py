@@ -13,7 +13,7 @@ FairleadError
 from enum import StrEnum
 from typing import Any
 
-from fairlead_contract.validation.findings import Finding
+from fairlead_contract.findings import Finding
 
 
 class FairleadError(Exception):

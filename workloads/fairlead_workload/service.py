@@ -24,9 +24,9 @@ from fairlead_workload.api.kernel import Kernel
 from fairlead_workload.api.pages.admin import admin
 from fairlead_workload.api.servers.base import MAX_CONNECTIONS, HttpLimits, Server, bind
 from fairlead_workload.api.servers.granian import GranianServer
+from fairlead_workload.api.servers.open_files import ADMIN_CONNECTIONS
 from fairlead_workload.api.servers.uvicorn import UvicornServer
 from fairlead_workload.bindings import Bindings
-from fairlead_workload.process.open_files import ADMIN_CONNECTIONS
 from fairlead_workload.telemetry import logs, metrics
 from fairlead_workload.telemetry.access import AccessLog
 from fairlead_workload.telemetry.http import HttpTelemetry

@@ -22,9 +22,9 @@ from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Conflict, Misconfigured
 from fairlead_workload.model.operations import OperationIds
 from fairlead_workload.model.resource import Resource
-from fairlead_workload.process.disk import Disk
 from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.sqlite import Database
+from fairlead_workload.sqlite.disk import Disk
 from fairlead_workload.stores.base import SECRETS, Expect, RecordWrite, Store, Unit
 from fairlead_workload.stores.sqlite import SqliteStore
 

@@ -17,9 +17,9 @@ from fairlead_cli.input import checking, documents, notices
 from fairlead_cli.input.documents import Document
 from fairlead_cli.input.notices import Notice
 from fairlead_cli.run import embedded
+from fairlead_contract.findings import Finding
 from fairlead_contract.json_schema.write_only import write_only
 from fairlead_contract.spec.apiservice import ApiService
-from fairlead_contract.validation.findings import Finding
 from fairlead_workload.errors import DependencyError, Misconfigured
 from fairlead_workload.events.redaction import Hidden
 from fairlead_workload.queues.base import DeadLetters, LetterFilter

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from fairlead_cli.input import notices
 from fairlead_cli.input.documents import Document, Loaded
 from fairlead_cli.input.notices import Notice
+from fairlead_contract.findings import Finding, Severity
 from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.validation import rules
-from fairlead_contract.validation.findings import Finding, Severity
 from fairlead_contract.validation.rules import AnyResource
 
 

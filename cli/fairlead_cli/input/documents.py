@@ -13,8 +13,8 @@ from typing import Any
 
 from fairlead_cli.input import notices, syntax
 from fairlead_cli.input.notices import Notice
+from fairlead_contract.findings import Finding
 from fairlead_contract.validation import rules
-from fairlead_contract.validation.findings import Finding
 
 MAX_FILE_BYTES = 4 * 1024 * 1024
 SUFFIXES = (".yaml", ".yml", ".json")

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead_contract.validation.findings import Finding, Severity
+from fairlead_contract.findings import Finding, Severity
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-from fairlead_contract.validation.findings import Finding, Place, Severity, path
+from fairlead_contract.findings import Finding, Place, Severity, path
 
 MAX_DEPTH = 64
 MAX_NODES = 200_000  # after aliases are expanded: an alias of an alias of an alias grows fast

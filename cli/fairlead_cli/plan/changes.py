@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from fairlead_cli.plan.comparison import Difference
-from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.manifests import Ref
 
 
 class Action(StrEnum):

@@ -15,18 +15,17 @@ from fairlead_cli.plan.changes import Action, Change, ServiceChanges, compared
 from fairlead_cli.plan.comparison import differences
 from fairlead_contract import names
 from fairlead_contract.spec.metadata import API_VERSION
-from fairlead_operator.drift import desired, pruning
+from fairlead_operator.drift import pruning
 from fairlead_operator.drift.desired import DesiredChild
-from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import ApiError, Conflict, Forbidden, Invalid, NotFound
-from fairlead_operator.kube import kinds
+from fairlead_operator.kube import kinds, managed_fields
 from fairlead_operator.kube.client import Client, Manifest
 from fairlead_operator.kube.discovery import optional_kinds, serves
 from fairlead_operator.kube.kinds import Kind
-from fairlead_operator.plan import RUNBOOKS, Capabilities, Plan, Stage
-from fairlead_operator.reconcile import classes
+from fairlead_operator.manifests import Ref
+from fairlead_operator.plan import RUNBOOKS, Capabilities, Plan, Stage, classes
+from fairlead_operator.reasons import ConditionDetail
 from fairlead_operator.reconcile.planner import Planner, PreparedPlan
-from fairlead_operator.status.reasons import ConditionDetail
 
 _DENIED = re.compile(
     r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
@@ -234,7 +233,7 @@ async def _present(
 
 
 def _is_own(live: Manifest, uid: str) -> bool:
-    return desired.owner_uid(live) == uid and "deletionTimestamp" not in live["metadata"]
+    return managed_fields.owner_uid(live) == uid and "deletionTimestamp" not in live["metadata"]
 
 
 async def _child(
@@ -249,7 +248,7 @@ async def _child(
             return Change(Action.CREATE, ref)
         if not _is_own(live, uid):
             return Change(Action.REFUSED, ref, _GOING if _will_be_pruned(live, submitted) else _HELD)
-        if is_once or desired.live_digest(live) == wanted.digest:
+        if is_once or managed_fields.live_digest(live) == wanted.digest:
             return Change(Action.UNCHANGED, ref)
         after = await client.apply_known(wanted.kind, wanted.manifest, uid=live["metadata"]["uid"])
     except NotFound:
@@ -261,6 +260,6 @@ async def _child(
 
 def _will_be_pruned(live: Manifest, submitted: Manifest) -> bool:
     """Whether it goes by itself: it is being deleted, or its ApiService was one of the same name that is gone."""
-    owner = desired.controller(live)
+    owner = managed_fields.controller(live)
     name = submitted["metadata"]["name"]
     return "deletionTimestamp" in live["metadata"] or (owner is not None and owner["name"] == name)

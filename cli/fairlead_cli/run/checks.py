@@ -11,8 +11,8 @@ from fairlead_cli.input.checking import Checked
 from fairlead_cli.input.documents import Document
 from fairlead_cli.input.notices import Notice, has_errors
 from fairlead_cli.run import embedded
+from fairlead_contract.findings import Severity
 from fairlead_contract.spec.apiservice import ApiService
-from fairlead_contract.validation.findings import Severity
 
 Services = Sequence[tuple[Document, ApiService]]
 

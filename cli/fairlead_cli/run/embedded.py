@@ -6,11 +6,11 @@ the retries, order, dead letters and format that the resource asks for.
 
 from pathlib import Path
 
+from fairlead_contract.findings import Finding, path
 from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.spec.bindings import Cache, CacheType, Datastore, DatastoreType, Queue, QueueType
 from fairlead_contract.spec.worker import Call, Handler
-from fairlead_contract.validation.findings import Finding, path
 
 DATA_ROOT = Path(".fairlead")
 _BROKERS: dict[str, None] = dict.fromkeys(("sqs", "sns", "kinesis", "kafka", "sqlite"))

@@ -7,7 +7,8 @@ because kubectl always resolves `apiservice(s)` to the built-in APIService.
 from dataclasses import dataclass
 from functools import cache
 
-from fairlead_contract.crd.structural_schema import Json, structural
+from fairlead_contract.crd.structural_schema import structural
+from fairlead_contract.json_schema.keywords import Json
 from fairlead_contract.names import GROUP, VERSION
 from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.spec.apiserviceclass import ApiServiceClass

@@ -8,7 +8,8 @@ import re
 from collections.abc import Sequence
 
 from fairlead_contract.crd.definitions import API_VERSION_TEXT, KIND_TEXT, KINDS, Kind
-from fairlead_contract.crd.structural_schema import Json, structural
+from fairlead_contract.crd.structural_schema import structural
+from fairlead_contract.json_schema.keywords import Json
 from fairlead_contract.names import GROUP, VERSION
 from fairlead_contract.spec.metadata import Metadata
 from fairlead_contract.spec.model import NAMESPACE_PATTERN, OBJECT_NAME_PATTERN

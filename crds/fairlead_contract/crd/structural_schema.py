@@ -15,9 +15,8 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
+from fairlead_contract.json_schema.keywords import Json
 from fairlead_contract.spec.model import Rule
-
-Json = dict[str, Any]
 
 # Also the order in which a reader of the YAML meets them.
 _KEPT = (

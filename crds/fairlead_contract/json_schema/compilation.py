@@ -10,11 +10,10 @@ from typing import Any
 
 import jsonschema_rs
 
-from fairlead_contract.crd.structural_schema import Json
+from fairlead_contract.findings import Finding, Place, did_you_mean, error, nearest, warning
 from fairlead_contract.json_schema import references
-from fairlead_contract.json_schema.keywords import KEYWORDS, nodes
+from fairlead_contract.json_schema.keywords import KEYWORDS, Json, nodes
 from fairlead_contract.json_schema.references import SCALARS, PlainSchema, Unresolved
-from fairlead_contract.validation.findings import Finding, Place, did_you_mean, error, nearest, warning
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 TYPES = sorted(SCALARS | {"array", "object", "null"})

@@ -6,8 +6,10 @@ Only what stands at one of these places is a schema: an object in `enum`, `const
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fairlead_contract.crd.structural_schema import Json
-from fairlead_contract.validation.findings import Place
+from fairlead_contract.findings import Place
+
+Json = dict[str, Any]
+"""A JSON object, such as a schema."""
 
 ONE = ("additionalProperties", "contains", "contentSchema", "else", "if", "items", "not", "propertyNames", "then",
        "unevaluatedItems", "unevaluatedProperties")  # fmt: skip

@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote, urldefrag, urljoin, urlsplit
 
-from fairlead_contract.crd.structural_schema import Json
-from fairlead_contract.json_schema.keywords import below, mapped
+from fairlead_contract.json_schema.keywords import Json, below, mapped
 
 SCALARS = frozenset({"string", "integer", "number", "boolean"})
 _HOME = "http://schema.invalid/"  # what a relative `$id` is relative to

@@ -4,15 +4,14 @@ They are the same in every document, so they are made once.
 """
 
 from functools import lru_cache
-from typing import Any
 
+from fairlead_contract.json_schema.keywords import Json
 from fairlead_contract.openapi import problems
 from fairlead_contract.openapi.head import head_of
 from fairlead_contract.openapi.headers import header_references
 from fairlead_contract.openapi.parameters import parameter_references
 from fairlead_contract.openapi.schemas import reference
 
-Json = dict[str, Any]
 _JSON = "application/json"
 
 OPERATION_PROBLEMS = (*problems.READ, "not-found", "operation-gone")

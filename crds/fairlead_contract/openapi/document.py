@@ -5,8 +5,8 @@ filters of lists, headers, schemas, problems, examples.
 """
 
 from collections.abc import Iterable
-from typing import Any
 
+from fairlead_contract.json_schema.keywords import Json
 from fairlead_contract.openapi import problems, schemas
 from fairlead_contract.openapi.accepted_writes import (
     OPERATION_PROBLEMS,
@@ -24,7 +24,6 @@ from fairlead_contract.openapi.schemas import key_names, reference
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.api import CacheStrategy, Resource, Writes
 
-Json = dict[str, Any]
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _WRITTEN = ("Idempotency-Replayed", "X-Request-ID")
 _JSON, _PATCH = "application/json", "application/merge-patch+json"

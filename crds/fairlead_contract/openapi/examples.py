@@ -9,9 +9,9 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator
 
+from fairlead_contract.json_schema.keywords import Json
 from fairlead_contract.openapi.schemas import KEY_TEXT, UUID_V7
 
-Json = dict[str, Any]
 _TEXTS = {
     "date-time": "2026-01-31T09:05:00.123456Z",
     "date": "2026-01-31",

@@ -1,10 +1,7 @@
 """HEAD in the OpenAPI document: the same as GET, without bodies. Pure."""
 
-from typing import Any
-
+from fairlead_contract.json_schema.keywords import Json
 from fairlead_contract.openapi.headers import header_references
-
-Json = dict[str, Any]
 
 _BARE_PROBLEM: Json = {"description": "A problem, without its document.", "headers": header_references("X-Request-ID")}
 

@@ -1,11 +1,9 @@
 """Header fields of answers in the OpenAPI document. Pure."""
 
 from functools import lru_cache
-from typing import Any
 
+from fairlead_contract.json_schema.keywords import Json
 from fairlead_contract.openapi.schemas import reference
-
-Json = dict[str, Any]
 
 
 @lru_cache(maxsize=64)

@@ -1,11 +1,8 @@
 """Filters of lists in the OpenAPI document: one parameter per property of an index and comparison. Pure."""
 
-from typing import Any
-
+from fairlead_contract.json_schema.keywords import Json
 from fairlead_contract.openapi import schemas
 from fairlead_contract.spec.api import LIST_PARAMETERS, Resource
-
-Json = dict[str, Any]
 
 _COMPARISONS = {"gt": "greater than", "gte": "at least", "lt": "less than", "lte": "at most"}
 _TIME_FORMATS = ("date", "date-time", "time")  # formats that a filter has to have, as documents do

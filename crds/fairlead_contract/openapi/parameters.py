@@ -3,11 +3,11 @@
 from functools import lru_cache
 from typing import Any
 
+from fairlead_contract.json_schema.keywords import Json
 from fairlead_contract.openapi import schemas
 from fairlead_contract.openapi.schemas import reference
 from fairlead_contract.spec.api import Resource
 
-Json = dict[str, Any]
 MAX_LIMIT, DEFAULT_LIMIT = 200, 50
 
 

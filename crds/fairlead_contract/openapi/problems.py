@@ -4,13 +4,11 @@ Each combination of types under one status has one shared response.
 """
 
 from functools import lru_cache
-from typing import Any
 
+from fairlead_contract.json_schema.keywords import Json
 from fairlead_contract.openapi.headers import header_references
 from fairlead_contract.openapi.schemas import reference
 from fairlead_contract.problems import BY_SLUG, ProblemType
-
-Json = dict[str, Any]
 
 HEAD = ("bad-request", "uri-too-long", "header-fields-too-large")
 BACKEND = ("internal-error", "dependency-refused", "unavailable")

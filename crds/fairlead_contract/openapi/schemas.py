@@ -8,13 +8,12 @@ that make clients know few others.
 
 from typing import Any
 
-from fairlead_contract.json_schema.keywords import mapped
+from fairlead_contract.json_schema.keywords import Json, mapped
 from fairlead_contract.json_schema.references import PlainSchema, target
 from fairlead_contract.json_schema.write_only import write_only
 from fairlead_contract.openapi.names import Names, capitalized
 from fairlead_contract.spec.api import Resource
 
-Json = dict[str, Any]
 INT64: Json = {"format": "int64", "minimum": -(2**63), "maximum": 2**63 - 1}
 KEY_TEXT = {"minLength": 1, "maxLength": 255, "pattern": r"^(?!\.{1,2}$)[^\u0000-\u001f\u007f-\u009f]+$"}
 UUID_V7 = {

@@ -12,8 +12,8 @@ from typing import Any
 
 from fairlead_contract.cel import expressions
 from fairlead_contract.cel.expressions import ExpressionError, Program
-from fairlead_contract.crd.structural_schema import Json
-from fairlead_contract.validation.findings import Finding, Place, error
+from fairlead_contract.findings import Finding, Place, error
+from fairlead_contract.json_schema.keywords import Json
 
 _UNKNOWN: Any = object()
 

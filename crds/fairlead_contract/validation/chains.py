@@ -6,8 +6,8 @@ A step with a condition may end the chain, so only what runs always is followed.
 from collections import deque
 from collections.abc import Iterator, Mapping
 
+from fairlead_contract.findings import Finding, Place, warning
 from fairlead_contract.spec.worker import Compensation, Handler, Step, Worker
-from fairlead_contract.validation.findings import Finding, Place, warning
 
 _REMEDY = (
     "end it with a `when` on a step of the chain; a set that changes nothing ends it too,"

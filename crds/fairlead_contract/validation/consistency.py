@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator
 
+from fairlead_contract.findings import Finding, Place, Severity, did_you_mean, error, warning
 from fairlead_contract.json_schema.compilation import property_type, schema_findings
 from fairlead_contract.json_schema.references import PlainSchema
-from fairlead_contract.json_schema.write_only import write_only_findings
 from fairlead_contract.spec.api import LIST_PARAMETERS, Api, KeyGeneration, Operation, Reads, Resource
 from fairlead_contract.spec.apiservice import ApiServiceSpec
 from fairlead_contract.spec.bindings import DatastoreType
 from fairlead_contract.spec.hosting import Scaling, WorkerScaling
-from fairlead_contract.validation.findings import Finding, Place, Severity, did_you_mean, error, warning
+from fairlead_contract.validation.write_only import write_only_findings
 
 _SCALAR = "must be a property of one scalar type: string, integer, number or boolean"
 

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from fairlead_contract.findings import Finding, Place, warning
 from fairlead_contract.spec.model import seconds
 from fairlead_contract.spec.worker import Call, Compensation, Handler, Step, Worker
-from fairlead_contract.validation.findings import Finding, Place, warning
 
 
 def limit_findings(worker: Worker) -> Iterator[Finding]:

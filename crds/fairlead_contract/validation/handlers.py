@@ -5,11 +5,11 @@ from collections.abc import Iterator
 
 from fairlead_contract.cel import expressions
 from fairlead_contract.cel.expressions import ExpressionError, Program
+from fairlead_contract.findings import Finding, Place, did_you_mean, error, warning
 from fairlead_contract.spec.api import Resource
 from fairlead_contract.spec.apiservice import ApiServiceSpec
 from fairlead_contract.spec.worker import Compensation, Handler, Step
 from fairlead_contract.validation.chains import chain_findings
-from fairlead_contract.validation.findings import Finding, Place, did_you_mean, error, warning
 from fairlead_contract.validation.handler_limits import limit_findings
 
 FACTS = ("created", "updated", "deleted")

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead_contract.crd.definitions import KINDS, Kind, object_schema
-from fairlead_contract.crd.structural_schema import Json
+from fairlead_contract.findings import Finding, Severity, did_you_mean, error, warning
+from fairlead_contract.json_schema.keywords import Json
 from fairlead_contract.names import GROUP
 from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.spec.apiserviceclass import ApiServiceClass
@@ -19,7 +20,6 @@ from fairlead_contract.spec.redrive import DeadLetterRedrive
 from fairlead_contract.unserved import unserved
 from fairlead_contract.validation.admission import violations
 from fairlead_contract.validation.consistency import api_findings
-from fairlead_contract.validation.findings import Finding, Severity, did_you_mean, error, warning
 from fairlead_contract.validation.handlers import worker_findings
 from fairlead_contract.validation.structure import json_findings, parse
 from fairlead_contract.validation.unknown_names import by_name

@@ -7,10 +7,10 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from fairlead_contract.findings import Finding, error, warning
 from fairlead_contract.openapi.document import openapi
 from fairlead_contract.runtime import derive
 from fairlead_contract.spec.apiservice import ApiService
-from fairlead_contract.validation.findings import Finding, error, warning
 
 RUNTIME_DOCUMENT, OPENAPI_DOCUMENT = "runtime document", "OpenAPI document"
 MAX_DOCUMENT_BYTES = 900 * 1024  # a ConfigMap holds 1 MiB

@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead_contract.crd.structural_schema import Json
-from fairlead_contract.validation.findings import Finding, Place, did_you_mean, error
+from fairlead_contract.findings import Finding, Place, did_you_mean, error
+from fairlead_contract.json_schema.keywords import Json
 
 _PARTITION = "the partition key must be a property of the schema"
 _SORT = "the sort key must be a property of the schema"

@@ -8,10 +8,10 @@ from typing import Any
 
 from fairlead_operator.cache.records import CachedChild, CachedResource, Name
 from fairlead_operator.cache.store import Store
-from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout
-from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.cache.workload_state import JobEnd, Rollout
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.kinds import Kind
+from fairlead_operator.manifests import Ref
 
 MANY_ROLLOUTS = 20
 MANY_JOBS = 20

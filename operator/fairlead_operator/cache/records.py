@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 
 from fairlead_contract import names
-from fairlead_operator.drift import desired
+from fairlead_operator.kube import managed_fields
 from fairlead_operator.kube.decoding import dumps
 
 Name = tuple[str, str]
@@ -51,16 +51,16 @@ class CachedChild:
         """
         metadata = live["metadata"]
         owner = metadata.get("labels", {}).get(names.LABEL_APISVC, "")
-        seal = desired.seal(live)
+        seal = managed_fields.seal(live)
         if known is not None and known.seal == seal != 0:
             digest = known.digest
         return cls(
             uid=metadata["uid"],
             version=int(metadata["resourceVersion"]),
             owner=(metadata.get("namespace", ""), owner),
-            owner_uid=desired.owner_uid(live),
+            owner_uid=managed_fields.owner_uid(live),
             deleting="deletionTimestamp" in metadata,
-            digest=digest or desired.live_digest(live),
+            digest=digest or managed_fields.live_digest(live),
             facts=facts(live) if facts else None,
             seal=seal,
         )

@@ -10,11 +10,11 @@ from typing import Any
 from aiohttp import web
 
 from fairlead_operator.cache.cache import Children, ClusterCache
-from fairlead_operator.cache.informers import Informers
 from fairlead_operator.cache.liveness import Contact, Pulse
 from fairlead_operator.cache.records import CachedChild, CachedResource, Name
 from fairlead_operator.cache.store import Store
 from fairlead_operator.controller import health
+from fairlead_operator.controller.informers import Informers
 from fairlead_operator.controller.leader_election import Election, LeaseOptions
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.controller.wakeups import frees_rollout, wakeup
@@ -23,18 +23,18 @@ from fairlead_operator.controller.workqueue import Priority, Schedule, WorkQueue
 from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.catching_up import CatchingUp
 from fairlead_operator.front.front import Front
-from fairlead_operator.front.pacing import Pacing
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import AnswerObserver, Client
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.kube.discovery import Discovery
-from fairlead_operator.reconcile import classes
+from fairlead_operator.kube.pacing import Pacing
+from fairlead_operator.plan import classes
+from fairlead_operator.reasons import Reason
 from fairlead_operator.reconcile.planner import Planner
 from fairlead_operator.reconcile.reconciler import Reconciler
 from fairlead_operator.reconcile.rollout_gate import Rollouts
 from fairlead_operator.reconcile.teardown import is_left_over
 from fairlead_operator.settings import Settings
-from fairlead_operator.status.reasons import Reason
 from fairlead_operator.status.recorder import EventRecorder
 
 DRAIN_SECONDS = 0.7

@@ -8,8 +8,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from fairlead_operator.cache.records import CachedChild
+from fairlead_operator.cache.workload_state import JobEnd, Rollout, Scaler
 from fairlead_operator.diagnosis import autoscaling
-from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout, Scaler
 from fairlead_operator.status.writer import DETAIL_SECONDS
 
 

@@ -9,11 +9,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from fairlead_operator.cache.records import CachedChild
+from fairlead_operator.cache.workload_state import Rollout, Scaler
 from fairlead_operator.diagnosis.times import seconds_between
-from fairlead_operator.diagnosis.workload_state import Rollout, Scaler
-from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
-from fairlead_operator.status.reasons import Reason
+from fairlead_operator.manifests import Ref
+from fairlead_operator.reasons import Reason
 
 # As long as the controller gives new pods to settle (its --horizontal-pod-autoscaler-cpu-initialization-period).
 PATIENCE_SECONDS = 300.0

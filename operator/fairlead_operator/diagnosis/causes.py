@@ -7,11 +7,11 @@ import re
 from collections.abc import Iterable
 from typing import TypeVar
 
+from fairlead_operator.cache.workload_state import JobEnd, lasting
 from fairlead_operator.diagnosis import job_result
 from fairlead_operator.diagnosis.redaction import redact
-from fairlead_operator.diagnosis.workload_state import JobEnd, lasting
 from fairlead_operator.manifests import ReadOnlyManifest
-from fairlead_operator.status.reasons import ConditionDetail, Reason
+from fairlead_operator.reasons import ConditionDetail, Reason
 
 _PULL = frozenset({"ImagePullBackOff", "ErrImagePull", "InvalidImageName", "ErrImageNeverPull"})
 _CONFIG = frozenset({"CreateContainerConfigError", "CreateContainerError"})

@@ -9,14 +9,13 @@ from dataclasses import replace
 
 from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.records import CachedChild
+from fairlead_operator.cache.workload_state import JobEnd, Rollout
 from fairlead_operator.diagnosis import causes
 from fairlead_operator.diagnosis.times import seconds_between
-from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout
-from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
-from fairlead_operator.manifests import Manifest
-from fairlead_operator.status.reasons import ConditionDetail, Reason
+from fairlead_operator.manifests import Manifest, Ref
+from fairlead_operator.reasons import ConditionDetail, Reason
 
 PATIENCE_SECONDS = 3.0
 # A Job does not show its progress, and a healthy one may take as long.

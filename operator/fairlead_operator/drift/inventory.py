@@ -1,28 +1,9 @@
-"""Which objects a resource has, which it is to have, and hence which have to go. Pure.
-
-An object is named by group, kind and name; all are in the namespace of the resource.
-"""
+"""Which objects a resource has, which it is to have, and hence which have to go. Pure."""
 
 from collections.abc import Collection, Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
-
-class Ref(NamedTuple):
-    """One object in the namespace of the resource. Many are made and looked up in each pass."""
-
-    group: str
-    kind: str
-    name: str
-
-    @classmethod
-    def of(cls, manifest: Mapping[str, Any]) -> "Ref":
-        """The reference of a manifest."""
-        group, _, _ = manifest["apiVersion"].rpartition("/")
-        return cls(group, manifest["kind"], manifest["metadata"]["name"])
-
-    def __str__(self) -> str:
-        return f"{self.kind} {self.name}"
-
+from fairlead_operator.manifests import Ref
 
 # What others lean on goes last: first what drives, then what runs, then what it mounts.
 _LAST = {"ConfigMap": 1, "ServiceAccount": 2}

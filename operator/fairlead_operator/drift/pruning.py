@@ -8,9 +8,9 @@ from collections.abc import Collection
 from fairlead_contract import names
 from fairlead_operator.cache.records import Name
 from fairlead_operator.drift import inventory
-from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
+from fairlead_operator.manifests import Ref
 
 
 async def surplus(client: Client, owner: Name, own: Collection[Ref], desired: Collection[Ref]) -> list[Ref]:

@@ -15,14 +15,14 @@ from typing import Any
 
 import kopf
 
-from fairlead_operator.controller import supervisor
+from fairlead_operator import supervisor
 from fairlead_operator.front import handlers, settings
 from fairlead_operator.front.arrivals import Arrivals
-from fairlead_operator.front.pacing import Pacing
 from fairlead_operator.front.session import Session
 from fairlead_operator.kube import client
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.kube.kinds import Kind
+from fairlead_operator.kube.pacing import Pacing
 from fairlead_operator.kube.transport import AnswerObserver
 
 LOG = logging.getLogger(__name__)

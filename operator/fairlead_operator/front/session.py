@@ -16,10 +16,10 @@ import kopf
 from aiohttp.typedefs import DEFAULT_JSON_DECODER, JSONDecoder
 
 from fairlead_operator.front.arrivals import Arrivals
-from fairlead_operator.front.pacing import Pacing
 from fairlead_operator.kube import decoding
 from fairlead_operator.kube.credentials import Connection, Credentials
 from fairlead_operator.kube.kinds import Kind
+from fairlead_operator.kube.pacing import Pacing
 from fairlead_operator.kube.transport import JSON, AnswerObserver, watchful_socket
 
 READ_BYTES = 2**20

@@ -14,10 +14,9 @@ from operator import itemgetter
 
 from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.records import CachedChild, Name
-from fairlead_operator.diagnosis.workload_state import OF_KIND
-from fairlead_operator.drift.desired import DesiredChild, holds
+from fairlead_operator.cache.workload_state import OF_KIND
+from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.drift.fresh_read import confirm, confirm_create
-from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import (
     Forbidden,
     Invalid,
@@ -29,8 +28,9 @@ from fairlead_operator.errors import (
 )
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
-from fairlead_operator.manifests import Manifest
-from fairlead_operator.status.reasons import ConditionDetail, Reason
+from fairlead_operator.kube.managed_fields import holds
+from fairlead_operator.manifests import Manifest, Ref
+from fairlead_operator.reasons import ConditionDetail, Reason
 
 LOG = logging.getLogger(__name__)
 # Of one resource. All at once would gain it little, and while many are made, an edit of another would wait for them.

@@ -7,14 +7,13 @@ from typing import Any
 from fairlead_contract import names
 from fairlead_operator.cache.records import CachedChild, Name, name_of
 from fairlead_operator.drift.desired import DesiredChild
-from fairlead_operator.drift.inventory import Ref
-from fairlead_operator.manifests import Manifest
+from fairlead_operator.manifests import Manifest, Ref
 from fairlead_operator.plan import Plan, Stage
+from fairlead_operator.reasons import ConditionDetail
 from fairlead_operator.reconcile import rollout_gate
 from fairlead_operator.reconcile.applier import Applied
 from fairlead_operator.reconcile.planner import PreparedPlan
 from fairlead_operator.reconcile.provisioning import Provisioning
-from fairlead_operator.status.reasons import ConditionDetail
 
 
 @dataclass

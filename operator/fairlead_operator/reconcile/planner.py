@@ -11,19 +11,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from fairlead_contract.findings import Severity
 from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_contract.validation.consistency import api_findings
-from fairlead_contract.validation.findings import Severity
 from fairlead_contract.validation.rules import check
 from fairlead_operator import plan
 from fairlead_operator.cache.records import Name, name_of
 from fairlead_operator.drift.desired import DesiredChild, Manifests
 from fairlead_operator.kube.decoding import depth
 from fairlead_operator.manifests import ReadOnlyManifest
-from fairlead_operator.plan import Capabilities, Plan, Stage
-from fairlead_operator.reconcile import classes
-from fairlead_operator.status.reasons import ConditionDetail, Reason
+from fairlead_operator.plan import Capabilities, Plan, Stage, classes
+from fairlead_operator.reasons import ConditionDetail, Reason
 
 LOG = logging.getLogger(__name__)
 # Schemas of people are far flatter; parsers and validators end at a few hundred levels.

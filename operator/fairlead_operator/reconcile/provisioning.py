@@ -12,16 +12,16 @@ from typing import Any
 
 from fairlead_contract import names
 from fairlead_operator.cache.records import CachedChild, Name
+from fairlead_operator.cache.workload_state import JobEnd
 from fairlead_operator.diagnosis import causes
 from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.diagnosis.job_result import listed, parse
-from fairlead_operator.diagnosis.workload_state import JobEnd
 from fairlead_operator.drift.desired import DesiredChild
-from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.manifests import Ref
 from fairlead_operator.plan.children import Binding
+from fairlead_operator.reasons import ConditionDetail, Reason
 from fairlead_operator.reconcile.applier import Applied, Applier
 from fairlead_operator.status.conditions import condition_detail
-from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 # After a Job that succeeded without a result; without a pause left, provisioning has failed.
 PAUSES_SECONDS = (5.0, 15.0)

@@ -13,12 +13,12 @@ from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.records import Name, name_of
 from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.drift.fresh_read import confirm
-from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import NotFound, Refused
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
-from fairlead_operator.manifests import Manifest
+from fairlead_operator.manifests import Manifest, Ref
 from fairlead_operator.plan import Capabilities, Stage
+from fairlead_operator.reasons import ConditionDetail, Reason
 from fairlead_operator.reconcile import teardown
 from fairlead_operator.reconcile.applier import Applier
 from fairlead_operator.reconcile.context import PassContext, annotation, owned
@@ -26,10 +26,9 @@ from fairlead_operator.reconcile.planner import Planner, PreparedPlan
 from fairlead_operator.reconcile.provisioning import Provisioner
 from fairlead_operator.reconcile.rollout_gate import Rollouts
 from fairlead_operator.reconcile.stages import Stages
+from fairlead_operator.reconcile.status_builder import StatusBuilder
 from fairlead_operator.reconcile.teardown import Done, Progress, Skipped, Waiting
-from fairlead_operator.status.builder import StatusBuilder
 from fairlead_operator.status.conditions import View
-from fairlead_operator.status.reasons import ConditionDetail, Reason
 from fairlead_operator.status.writer import RecordEvent, StatusWriter
 
 LOG = logging.getLogger(__name__)

@@ -15,7 +15,7 @@ from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.records import Name
 from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.manifests import ReadOnlyManifest
-from fairlead_operator.status.reasons import ConditionDetail, Reason
+from fairlead_operator.reasons import ConditionDetail, Reason
 
 
 def is_own(resource: ReadOnlyManifest) -> bool:

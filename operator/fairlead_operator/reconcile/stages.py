@@ -10,9 +10,9 @@ from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.records import CachedChild
 from fairlead_operator.drift import inventory, pruning
 from fairlead_operator.drift.desired import DesiredChild
-from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
+from fairlead_operator.manifests import Ref
 from fairlead_operator.plan import Stage
 from fairlead_operator.reconcile import rollout_gate
 from fairlead_operator.reconcile.applier import Applier

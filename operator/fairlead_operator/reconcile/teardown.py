@@ -14,18 +14,17 @@ from typing import Any
 from fairlead_contract import names
 from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.records import CachedChild, Name
+from fairlead_operator.cache.workload_state import OF_KIND
 from fairlead_operator.diagnosis import causes
 from fairlead_operator.diagnosis.inspector import Inspector
-from fairlead_operator.diagnosis.workload_state import OF_KIND
-from fairlead_operator.drift import desired
 from fairlead_operator.drift.fresh_read import confirm
-from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import Forbidden, Invalid, Outdated, Refused, Terminating
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
-from fairlead_operator.manifests import Manifest
+from fairlead_operator.kube.managed_fields import digest
+from fairlead_operator.manifests import Manifest, Ref
+from fairlead_operator.reasons import ConditionDetail, Reason
 from fairlead_operator.status.conditions import condition_detail
-from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 LOG = logging.getLogger(__name__)
 FINALIZER = f"{names.GROUP}/teardown"
@@ -117,7 +116,7 @@ class Teardown:
         child = child or await self._create(owner, manifest)
         if child is None or not child.digest:
             return None
-        if child.digest != desired.digest(manifest) and manifest["kind"] == kinds.CONFIG_MAP.name:
+        if child.digest != digest(manifest) and manifest["kind"] == kinds.CONFIG_MAP.name:
             # It says which tables go. Whoever wrote it, they are those of this resource.
             self._learn(owner, manifest, await self._client.apply_known(kinds.CONFIG_MAP, manifest, uid=child.uid))
         return child

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from fairlead_operator.diagnosis.workload_state import Rollout
-from fairlead_operator.status.reasons import ConditionDetail, Reason
+from fairlead_operator.cache.workload_state import Rollout
+from fairlead_operator.reasons import ConditionDetail, Reason
 
 Status = dict[str, Any]
 ALWAYS = ("ApiAvailable", "AutoscalingReady", "Provisioned", "Ready", "WorkerAvailable")

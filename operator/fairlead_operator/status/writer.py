@@ -18,7 +18,7 @@ from fairlead_operator.errors import Invalid, OperatorError
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
 from fairlead_operator.manifests import Manifest
-from fairlead_operator.reconcile import classes
+from fairlead_operator.plan import classes
 from fairlead_operator.status import conditions
 from fairlead_operator.status.conditions import View
 

@@ -18,9 +18,9 @@ import uvloop
 
 from fairlead_operator import logs
 from fairlead_operator.controller.manager import Operator
-from fairlead_operator.controller.supervisor import supervise
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.settings import Settings
+from fairlead_operator.supervisor import supervise
 
 
 def main() -> None:

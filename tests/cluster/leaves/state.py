@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead_operator.drift import desired
-from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
+from fairlead_operator.manifests import Ref
 from fairlead_operator.plan import Capabilities
+from fairlead_operator.reasons import ConditionDetail
 from fairlead_operator.reconcile.planner import Planner, PreparedPlan
-from fairlead_operator.status.reasons import ConditionDetail
 
 from ...kstatus import kstatus_check
 from ..client import Client, Manifest

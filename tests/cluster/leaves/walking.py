@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
+from fairlead_operator.reasons import ConditionDetail
 from fairlead_operator.reconcile.planner import PreparedPlan
-from fairlead_operator.status.reasons import ConditionDetail
 
 from ..client import ApiError, Client, Manifest
 from ..operator.harness import Running, Sent

@@ -11,7 +11,7 @@ import yaml
 from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_operator.drift import desired
-from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.manifests import Ref
 from fairlead_operator.plan import Capabilities, Plan, plan
 
 from ..client import Manifest

@@ -13,9 +13,9 @@ from typing import Any
 import kopf
 import yaml
 
+from fairlead_operator.controller import class_file
 from fairlead_operator.controller.manager import Operator
 from fairlead_operator.kube.credentials import Credentials
-from fairlead_operator.reconcile import class_file
 from fairlead_operator.settings import Settings
 
 from ..client import Manifest

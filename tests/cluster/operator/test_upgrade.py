@@ -14,7 +14,7 @@ import yaml
 
 from fairlead_contract.names import FIELD_MANAGER
 from fairlead_operator.drift import desired
-from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.manifests import Ref
 
 from ..client import Client, Manifest
 from ..waiting import eventually

@@ -18,8 +18,8 @@ from fairlead_cli.plan import text as plan_text
 from fairlead_cli.plan.changes import Action, Change, ServiceChanges
 from fairlead_cli.plan.comparison import ABSENT, Difference
 from fairlead_cli.plan.dry_run import denial
-from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.errors import Forbidden
+from fairlead_operator.manifests import Ref
 
 PRODUCTS = Path(__file__).parents[3] / "examples" / "products.yaml"
 ITSELF = Change(Action.UNCHANGED, Ref("fairlead.dev", "ApiService", "orders"))

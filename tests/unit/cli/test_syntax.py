@@ -3,7 +3,7 @@
 import pytest
 
 from fairlead_cli.input.syntax import MAX_DEPTH, SyntaxFault, parse
-from fairlead_contract.validation.findings import Severity
+from fairlead_contract.findings import Severity
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,8 @@ import pytest
 
 from fairlead_contract.crd.definitions import KINDS, Kind
 from fairlead_contract.crd.field_reference import anchor, markdown
-from fairlead_contract.crd.structural_schema import Json, structural
+from fairlead_contract.crd.structural_schema import structural
+from fairlead_contract.json_schema.keywords import Json
 
 ROW = re.compile(r"^\| `([^`]+)` \| (.+?) \| (.*?) \| (.+) \|$", re.MULTILINE)
 kinds = pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.name)

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from fairlead_operator.cache.records import CachedChild
+from fairlead_operator.cache.workload_state import Rollout, Scaler
 from fairlead_operator.diagnosis.autoscaling import assess, news_seconds
-from fairlead_operator.diagnosis.workload_state import Rollout, Scaler
-from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.manifests import Ref
 
 NOW = "2026-01-01T01:00:00Z"
 LONG_AGO = "2026-01-01T00:00:00Z"

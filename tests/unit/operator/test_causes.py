@@ -6,7 +6,7 @@ import pytest
 
 from fairlead_operator.diagnosis import causes
 from fairlead_operator.diagnosis.job_result import parse
-from fairlead_operator.status.reasons import Reason
+from fairlead_operator.reasons import Reason
 
 
 def pod(name: str = "p", **container: Any) -> dict[str, Any]:

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from fairlead_operator.cache.records import CachedResource
-from fairlead_operator.reconcile import class_file, classes
+from fairlead_operator.controller import class_file
+from fairlead_operator.plan import classes
 
 CLASS = """
 apiVersion: fairlead.dev/v1alpha1

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.reconcile.classes import choose, concerns
-from fairlead_operator.status.reasons import ConditionDetail, Reason
+from fairlead_operator.plan.classes import choose, concerns
+from fairlead_operator.reasons import ConditionDetail, Reason
 
 
 def a_class(name: str, *, default: bool = False, made: str = "2026-01-01T00:00:00Z") -> dict[str, Any]:

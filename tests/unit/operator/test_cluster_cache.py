@@ -6,9 +6,9 @@ import pytest
 
 from fairlead_operator.cache.cache import MANY_JOBS, MANY_ROLLOUTS, ClusterCache
 from fairlead_operator.cache.records import CachedChild
-from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout
-from fairlead_operator.drift.inventory import Ref
+from fairlead_operator.cache.workload_state import JobEnd, Rollout
 from fairlead_operator.kube import kinds
+from fairlead_operator.manifests import Ref
 
 A, B = ("shop", "a"), ("shop", "b")
 

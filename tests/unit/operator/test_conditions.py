@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.diagnosis.workload_state import Rollout
+from fairlead_operator.cache.workload_state import Rollout
+from fairlead_operator.reasons import ConditionDetail, Reason
 from fairlead_operator.status.conditions import (
     Scaling,
     View,
@@ -16,7 +17,6 @@ from fairlead_operator.status.conditions import (
     step,
     transitions,
 )
-from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 from ...kstatus import kstatus_check, reading
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from fairlead_operator.drift.inventory import Ref, mounted, prune, prune_first
+from fairlead_operator.drift.inventory import mounted, prune, prune_first
+from fairlead_operator.manifests import Ref
 
 API = Ref("apps", "Deployment", "orders-api")
 OLD = Ref("", "ConfigMap", "orders-runtime-1")

@@ -7,8 +7,8 @@ import pytest
 
 from fairlead_operator import plan
 from fairlead_operator.plan import Stage
+from fairlead_operator.reasons import ConditionDetail, Reason
 from fairlead_operator.reconcile.planner import DEEPEST, Planner, PreparedPlan
-from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 from .plan.cases import EVERYTHING, IMAGE, service
 

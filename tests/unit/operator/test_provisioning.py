@@ -9,9 +9,9 @@ from aiohttp import web
 
 from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.records import CachedChild
+from fairlead_operator.cache.workload_state import JobEnd
 from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.diagnosis.job_result import MOST_BINDINGS, failure_message, parse
-from fairlead_operator.diagnosis.workload_state import JobEnd
 from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.kube.client import Client
 from fairlead_operator.reconcile.applier import Applied, Applier

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from fairlead_operator.status.reasons import Reason
+from fairlead_operator.reasons import Reason
 
 ROOT = Path(__file__).resolve().parents[3]
 ROW = re.compile(r"^\| `([A-Za-z]+)` \|(.+)\|(.+)\|$", re.MULTILINE)

@@ -7,7 +7,7 @@ import pytest
 
 from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.records import CachedChild, CachedResource, Name
-from fairlead_operator.diagnosis.workload_state import Rollout
+from fairlead_operator.cache.workload_state import Rollout
 from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.kube import kinds
 from fairlead_operator.reconcile.rollout_gate import Rollouts, is_own, is_repair, is_switch, may_start

@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
+from fairlead_operator.cache.workload_state import Rollout
 from fairlead_operator.diagnosis.inspector import progresses
-from fairlead_operator.diagnosis.workload_state import Rollout
 
 SEEN = Rollout("api", complete=False, failed="", available=False, replicas="0/1", refused="")
 NOW = "2026-01-01T00:01:00Z"

@@ -12,8 +12,8 @@ from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.records import CachedResource
 from fairlead_operator.errors import ApiError, Outdated
 from fairlead_operator.kube.client import Client
+from fairlead_operator.reasons import ConditionDetail, Reason
 from fairlead_operator.status.conditions import View
-from fairlead_operator.status.reasons import ConditionDetail, Reason
 from fairlead_operator.status.writer import BUSY_SECONDS, DETAIL_SECONDS, StatusWriter
 
 from .server import fault, serving

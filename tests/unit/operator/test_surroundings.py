@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from fairlead_operator import logs
+from fairlead_operator import logs, supervisor
 from fairlead_operator.cache.liveness import Contact, Pulse
-from fairlead_operator.controller import health, supervisor
+from fairlead_operator.controller import health
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorError, Terminating, Unreachable
 from fairlead_operator.settings import Settings

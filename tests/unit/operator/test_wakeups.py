@@ -5,9 +5,9 @@ from dataclasses import replace
 import pytest
 
 from fairlead_operator.cache.records import CachedChild
+from fairlead_operator.cache.workload_state import JobEnd, Rollout, Scaler
 from fairlead_operator.controller.wakeups import Wakeup, frees_rollout, wakeup
 from fairlead_operator.diagnosis.autoscaling import PATIENCE_SECONDS
-from fairlead_operator.diagnosis.workload_state import JobEnd, Rollout, Scaler
 from fairlead_operator.status.writer import DETAIL_SECONDS
 
 NOW = "2026-01-01T01:00:00Z"

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.diagnosis.workload_state import JobEnd, Scaler, autoscaler, job_end, rollout, scaled_object
+from fairlead_operator.cache.workload_state import JobEnd, Scaler, autoscaler, job_end, rollout, scaled_object
 
 SERVES = {"observedGeneration": 2, "replicas": 2, "updatedReplicas": 2, "availableReplicas": 2, "readyReplicas": 2}
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from fairlead_workload.errors import DiskFull, Unavailable
-from fairlead_workload.process.disk import ROOM_BYTES, Disk
 from fairlead_workload.sqlite import faults
+from fairlead_workload.sqlite.disk import ROOM_BYTES, Disk
 
 
 class Room(Disk):

@@ -13,9 +13,9 @@ from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import Fetched, Policy
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Unavailable
-from fairlead_workload.process.disk import Disk
 from fairlead_workload.queues.base import Failure, Message
 from fairlead_workload.queues.sqlite import SqliteQueue
+from fairlead_workload.sqlite.disk import Disk
 from fairlead_workload.stores.base import OutboxEvent, Unit
 from fairlead_workload.stores.sqlite import SqliteStore
 from fairlead_workload.telemetry.metrics import CacheMetrics, Depths, DiskMetrics, ProcessMetrics, WorkerMetrics

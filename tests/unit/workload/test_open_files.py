@@ -5,9 +5,9 @@ import resource
 
 import pytest
 
+from fairlead_workload.api.servers import open_files
 from fairlead_workload.api.servers.base import MAX_CONNECTIONS
 from fairlead_workload.errors import Misconfigured
-from fairlead_workload.process import open_files
 
 ANY = resource.RLIM_INFINITY
 

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fairlead_contract.validation.findings import Finding
+from fairlead_contract.findings import Finding
 from fairlead_workload.process import termination_message
 
 

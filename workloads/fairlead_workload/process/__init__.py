@@ -1,3 +1,1 @@
-"""One process of the image: its lifecycle and signals, runtime document, open files, disk, garbage collection,
-termination message.
-"""
+"""One process of the image: its lifecycle and signals, runtime document, garbage collection, termination message."""

@@ -16,10 +16,11 @@ from typing import Any
 
 import uvloop
 
+from fairlead_contract.findings import Finding
 from fairlead_contract.runtime import RuntimeDocument, drain_seconds
-from fairlead_contract.validation.findings import Finding
+from fairlead_workload.api.servers import open_files
 from fairlead_workload.errors import FairleadError, Misconfigured
-from fairlead_workload.process import garbage, open_files
+from fairlead_workload.process import garbage
 from fairlead_workload.service import EVERYTHING, Role, Service
 from fairlead_workload.telemetry import logs
 

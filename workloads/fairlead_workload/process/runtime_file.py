@@ -12,8 +12,8 @@ from pydantic import ValidationError
 from pydantic_core import from_json
 
 from fairlead_contract.crd.structural_schema import structural
+from fairlead_contract.findings import Finding, error
 from fairlead_contract.runtime import RUNTIME_VERSION, RuntimeDocument
-from fairlead_contract.validation.findings import Finding, error
 from fairlead_contract.validation.rules import unserved
 from fairlead_contract.validation.structure import parse as parse_shape
 from fairlead_workload import storage

@@ -9,8 +9,8 @@ import os
 from collections.abc import Iterable
 from pathlib import Path
 
+from fairlead_contract.findings import Finding
 from fairlead_contract.names import TERMINATION_LOG_BYTES
-from fairlead_contract.validation.findings import Finding
 
 _MORE = "\n..."
 

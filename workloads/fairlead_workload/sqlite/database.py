@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from fairlead_workload.errors import Misconfigured
-from fairlead_workload.process.disk import Disk
 from fairlead_workload.sqlite import faults
 from fairlead_workload.sqlite.batches import Batcher, BatchOperation
+from fairlead_workload.sqlite.disk import Disk
 from fairlead_workload.sqlite.lock import ServerLock
 
 T = TypeVar("T")

@@ -18,8 +18,8 @@ from fairlead_workload.api.health import Health
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import DependencyError
-from fairlead_workload.process.disk import Disk
 from fairlead_workload.queues.base import Depth, Queue
+from fairlead_workload.sqlite.disk import Disk
 from fairlead_workload.stores.base import OutboxSource
 from fairlead_workload.worker.stats import WorkerStats
 

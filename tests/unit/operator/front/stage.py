@@ -16,10 +16,10 @@ from fairlead_operator.cache.records import CachedResource, Name
 from fairlead_operator.cache.store import Store
 from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.front import Front
-from fairlead_operator.front.pacing import Pacing
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.kube.kinds import Kind
+from fairlead_operator.kube.pacing import Pacing
 
 from ..server import fault, listening, page
 

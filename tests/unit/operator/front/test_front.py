@@ -8,9 +8,9 @@ import threading
 import pytest
 from aiohttp import web
 
-from fairlead_operator.controller.supervisor import supervise
 from fairlead_operator.front import front as module
 from fairlead_operator.kube import kinds
+from fairlead_operator.supervisor import supervise
 
 from ..server import listening
 from .stage import (

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from fairlead_operator.front.pacing import Pacing
+from fairlead_operator.kube.pacing import Pacing
 
 
 class Times:

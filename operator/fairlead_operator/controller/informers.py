@@ -14,7 +14,7 @@ from fairlead_operator.cache.informer import Informer, Turn
 from fairlead_operator.cache.liveness import Contact, Pulse
 from fairlead_operator.cache.records import CachedChild, name_of
 from fairlead_operator.cache.store import Store
-from fairlead_operator.diagnosis.workload_state import OF_KIND
+from fairlead_operator.cache.workload_state import OF_KIND
 from fairlead_operator.front.arrivals import Arrivals, Seen
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client

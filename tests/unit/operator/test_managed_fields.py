@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from fairlead_operator.drift import desired
+from fairlead_operator.kube import managed_fields
 
 INTENT: dict[str, Any] = {
     "apiVersion": "v1",
@@ -45,17 +45,17 @@ def live() -> dict[str, Any]:
 
 
 def test_what_others_added_is_no_drift() -> None:
-    assert desired.live_digest(live()) == desired.digest(INTENT)
+    assert managed_fields.live_digest(live()) == managed_fields.digest(INTENT)
 
 
 def test_digests_are_those_that_are_in_the_statuses_of_clusters() -> None:
     # Another one would cost every resource a status, and would hide who changed what while a version is replaced.
-    assert desired.digest(INTENT) == "4da1a67801ae55c0c7ac"
+    assert managed_fields.digest(INTENT) == "4da1a67801ae55c0c7ac"
 
 
 def test_the_order_of_keys_does_not_matter() -> None:
     turned = orjson.loads(orjson.dumps({key: INTENT[key] for key in reversed(INTENT)}))
-    assert desired.digest(turned) == desired.digest(INTENT)
+    assert managed_fields.digest(turned) == managed_fields.digest(INTENT)
 
 
 def _value(found: dict[str, Any]) -> None:
@@ -80,7 +80,7 @@ def _label(found: dict[str, Any]) -> None:
 def test_a_change_of_what_is_ours_is_drift(change: Any) -> None:
     found = live()
     change(found)
-    assert desired.live_digest(found) != desired.digest(INTENT)
+    assert managed_fields.live_digest(found) != managed_fields.digest(INTENT)
 
 
 def counted(*, generation: int = 1) -> dict[str, Any]:
@@ -95,7 +95,7 @@ def test_the_seal_stays_when_only_the_status_changed() -> None:
     after["metadata"]["resourceVersion"] = "8"
     after["metadata"]["managedFields"][2]["time"] = "2026-01-01T00:00:00Z"
     after["status"] = {"loadBalancer": {"ingress": []}}
-    assert desired.seal(before) == desired.seal(after) != 0
+    assert managed_fields.seal(before) == managed_fields.seal(after) != 0
 
 
 @pytest.mark.parametrize("change", [_value, _ownership, _removed, _label])
@@ -103,7 +103,7 @@ def test_the_seal_goes_with_a_change_of_what_is_ours(change: Any) -> None:
     is_counted = change in {_value, _removed}
     after = counted(generation=2 if is_counted else 1)
     change(after)
-    assert desired.seal(counted()) != desired.seal(after)
+    assert managed_fields.seal(counted()) != managed_fields.seal(after)
 
 
 def uncounted() -> dict[str, Any]:
@@ -118,15 +118,15 @@ def test_where_the_server_does_not_count_the_seal_covers_all_but_the_status(chan
     before, after = uncounted(), uncounted()
     after["metadata"]["resourceVersion"] = "8"
     after["status"] = {"currentReplicas": 2}
-    assert desired.seal(before) == desired.seal(after) != 0
+    assert managed_fields.seal(before) == managed_fields.seal(after) != 0
     change(after)
-    assert desired.seal(before) != desired.seal(after)
+    assert managed_fields.seal(before) != managed_fields.seal(after)
 
 
 def test_there_is_no_seal_where_every_change_may_be_one_of_ours() -> None:
     found = live()
     del found["status"]
-    assert desired.seal(found) == 0
+    assert managed_fields.seal(found) == 0
 
 
 @pytest.mark.parametrize(
@@ -143,22 +143,22 @@ def test_there_is_no_seal_where_every_change_may_be_one_of_ours() -> None:
     ],
 )
 def test_an_object_holds_a_manifest_when_it_only_has_more_fields(found: dict[str, Any], expected: bool) -> None:
-    assert desired.holds(found, {"a": 1, "b": {"c": [1]}}) is expected
+    assert managed_fields.holds(found, {"a": 1, "b": {"c": [1]}}) is expected
 
 
 def test_items_of_a_list_may_have_more_fields_too() -> None:
-    assert desired.holds({"ports": [{"port": 1, "protocol": "TCP"}]}, {"ports": [{"port": 1}]})
+    assert managed_fields.holds({"ports": [{"port": 1, "protocol": "TCP"}]}, {"ports": [{"port": 1}]})
 
 
 def test_an_object_in_which_we_hold_nothing_has_no_digest() -> None:
     found = live()
     found["metadata"]["managedFields"] = []
-    assert desired.live_digest(found) == ""
+    assert managed_fields.live_digest(found) == ""
 
 
 def test_sets_are_projected_by_value() -> None:
     fields = {"f:finalizers": {'v:"ours"': {}}}
-    assert desired.project({"finalizers": ["theirs", "ours"]}, fields) == {"finalizers": ["ours"]}
+    assert managed_fields.project({"finalizers": ["theirs", "ours"]}, fields) == {"finalizers": ["ours"]}
 
 
 @pytest.mark.parametrize(
@@ -171,4 +171,4 @@ def test_sets_are_projected_by_value() -> None:
     ],
 )
 def test_only_a_controlling_apiservice_is_an_owner(owners: list[dict[str, Any]], expected: str) -> None:
-    assert desired.owner_uid({"metadata": {"ownerReferences": owners}}) == expected
+    assert managed_fields.owner_uid({"metadata": {"ownerReferences": owners}}) == expected

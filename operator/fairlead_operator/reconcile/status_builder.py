@@ -11,19 +11,18 @@ from typing import Any
 from fairlead_contract import names
 from fairlead_operator.cache.cache import ClusterCache
 from fairlead_operator.cache.records import CachedChild, Name, name_of
+from fairlead_operator.cache.workload_state import Rollout
 from fairlead_operator.diagnosis import autoscaling
 from fairlead_operator.diagnosis.inspector import Inspector
 from fairlead_operator.diagnosis.job_result import listed
-from fairlead_operator.diagnosis.workload_state import Rollout
-from fairlead_operator.drift.inventory import Ref
 from fairlead_operator.kube import kinds
-from fairlead_operator.manifests import LABEL_COMPONENT, Manifest
-from fairlead_operator.plan import Plan, Stage
-from fairlead_operator.reconcile import classes, rollout_gate
+from fairlead_operator.manifests import LABEL_COMPONENT, Manifest, Ref
+from fairlead_operator.plan import Plan, Stage, classes
+from fairlead_operator.reasons import ConditionDetail, Reason
+from fairlead_operator.reconcile import rollout_gate
 from fairlead_operator.reconcile.applier import Applier
 from fairlead_operator.reconcile.context import PassContext, annotation, owned
 from fairlead_operator.status.conditions import Scaling, View, Workload, condition_detail
-from fairlead_operator.status.reasons import ConditionDetail, Reason
 
 
 class StatusBuilder:

@@ -8,7 +8,7 @@ none to stay in: it stands for the default one until there is one.
 from collections.abc import Iterable, Mapping
 
 from fairlead_operator.manifests import ReadOnlyManifest
-from fairlead_operator.status.reasons import ConditionDetail, Reason
+from fairlead_operator.reasons import ConditionDetail, Reason
 
 BUILT_IN = "built-in"
 
