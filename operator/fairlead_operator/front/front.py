@@ -18,6 +18,7 @@ import kopf
 from fairlead_operator import supervisor
 from fairlead_operator.front import handlers, settings
 from fairlead_operator.front.arrivals import Arrivals
+from fairlead_operator.front.cancellation import cancel
 from fairlead_operator.front.session import Session
 from fairlead_operator.kube import client
 from fairlead_operator.kube.credentials import Credentials
@@ -168,10 +169,7 @@ class Front:
 
     async def _end(self, tasks: Collection[asyncio.Task[Any]], *, session: Session) -> None:
         """Cancel all of kopf's. Root tasks cancel their own only where they do not fail themselves."""
-        ours = {*tasks, *session.tasks}
-        for task in ours:
-            task.cancel()
-        await asyncio.gather(*ours, return_exceptions=True)
+        await cancel({*tasks, *session.tasks})
         await session.close()
 
 
