@@ -65,7 +65,7 @@ def described(count: int) -> str:
 
 
 def verdict(found: Spread, goal: float, *, at_most: bool = False) -> str:
-    """Whether a goal is met. Nobody can tell when it lies within the spread, or when there is no interval."""
+    """Whether a goal is met. That is open when it lies within the spread, or when there is no interval."""
     if not found.sure:
         return "too few rounds"
     low, high = (-found.high, -found.low) if at_most else (found.low, found.high)

@@ -68,8 +68,8 @@ def _rows(found: Rounds, cores: Cores) -> list[list[str]]:
 
 def _row(found: Rounds, name: str, figure: Figure, form: str, *, goal: float | None = None) -> list[str]:
     ours, bare = (_spread(found, side, figure) for side in (OURS, A))
-    told = "" if goal is None else f"{goal:g}: {pairs.verdict(ours, goal, at_most=True)}"
-    return [name, ours.text(form), bare.text(form), told]
+    verdict = "" if goal is None else f"{goal:g}: {pairs.verdict(ours, goal, at_most=True)}"
+    return [name, ours.text(form), bare.text(form), verdict]
 
 
 def _spread(found: Rounds, side: str, figure: Figure) -> Spread:
@@ -83,9 +83,9 @@ def _side(side: str, cores: Cores, folder: Path) -> Callable[[], Start]:
 def _started(side: str, cores: Cores, folder: Path) -> Start:
     port = processes.free_port()
     with TemporaryDirectory(dir=folder) as place:
-        words = processes.on_core(cores.server, {OURS: _ours, A: _bare}[side](port, Path(place)))
+        command = processes.on_core(cores.server, {OURS: _ours, A: _bare}[side](port, Path(place)))
         ticks, began = machine.ticks(), time.perf_counter()
-        child = processes.Background(words, Path(place) / "server.log")
+        child = processes.Background(command, Path(place) / "server.log")
         try:
             _wait_for_answer(port, PATHS[side], child, deadline=began + LONGEST_SECONDS)
             seconds, usage = time.perf_counter() - began, machine.usage(ticks, machine.ticks())

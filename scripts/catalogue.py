@@ -119,10 +119,10 @@ def _metrics(source: Source) -> Iterator[Metric]:
         name = call.func.id if isinstance(call.func, ast.Name) else ""
         if name not in TYPES or not _makes_metrics(source, name, scope):
             continue
-        words = dict(zip(("name", "help", "labels"), call.args, strict=False))
-        words |= {each.arg: each.value for each in call.keywords if each.arg}
+        arguments = dict(zip(("name", "help", "labels"), call.args, strict=False))
+        arguments |= {each.arg: each.value for each in call.keywords if each.arg}
         try:
-            said = {word: source.value(words[word], scope) for word in ("name", "help", "labels") if word in words}
+            said = {key: source.value(arguments[key], scope) for key in ("name", "help", "labels") if key in arguments}
         except NameError as error:
             raise source.fault(call, f"{error}; name, help and labels of a metric stand where it is made") from None
         if said.get("labels") and not all(isinstance(label, str) for label in said["labels"]):
@@ -162,13 +162,13 @@ def _log_events(source: Source) -> Iterator[LogEvent]:
         arguments = call.args[1:] if func.attr == "log" else call.args
         if len(arguments) != 1 or not isinstance(arguments[0], ast.Constant):
             raise source.fault(call, "a log message is one constant text; facts are fields")
-        words = {each.arg: each.value for each in call.keywords}
-        fields = _fields(source, words["extra"], scope) if "extra" in words else ()
+        keywords = {each.arg: each.value for each in call.keywords}
+        fields = _fields(source, keywords["extra"], scope) if "extra" in keywords else ()
         yield LogEvent(
             message=arguments[0].value,
             levels=_levels(source, call, func.attr, scope),
             fields=tuple(dict.fromkeys(fields)),
-            trace=func.attr == "exception" or "exc_info" in words,
+            trace=func.attr == "exception" or "exc_info" in keywords,
             source=source.file,
         )
 

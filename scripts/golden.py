@@ -44,10 +44,10 @@ def golden() -> dict[Path, str]:
 def planned(case: Path) -> dict[Path, str]:
     """What the plan makes of one case: its children, what else it says, and what tears it down."""
     resource = ApiService.model_validate(yaml.safe_load((case / "resource.yaml").read_text()))
-    class_, words = BUILT_IN_CLASS, case / "capabilities"
+    class_, listed = BUILT_IN_CLASS, case / "capabilities"
     if (case / "class.yaml").exists():
         class_ = ApiServiceClass.model_validate(yaml.safe_load((case / "class.yaml").read_text()))
-    capabilities = rendering.capabilities(words.read_text()) if words.exists() else rendering.USUAL
+    capabilities = rendering.capabilities(listed.read_text()) if listed.exists() else rendering.USUAL
     made = plan(resource, class_, capabilities=capabilities, image=IMAGE, runbooks=RUNBOOKS, generation=1, uid=UID)
     said = {
         "url": made.url,

@@ -41,7 +41,7 @@ reaches_index() {
     folder=$(mktemp -d)
     printf 'ARG BASE_IMAGE\nFROM ${BASE_IMAGE}\nRUN ["python3", "-m", "venv", "/uv"]\n%s\n' \
         'RUN ["/uv/bin/python", "-m", "pip", "download", "--quiet", "--no-deps", "--dest", "/tmp", "uv"]' >"$folder/Dockerfile"
-    # shellcheck disable=SC2086  # words
+    # shellcheck disable=SC2086  # split into arguments
     timeout 90 "$builder" build $arguments --build-arg "BASE_IMAGE=$base" "$folder" >"$folder/log" 2>&1 && code=0 || code=$?
     [ "$code" = 0 ] || tail -n 5 "$folder/log" >&2
     rm -rf "$folder"

@@ -1,4 +1,4 @@
-"""`make test`: the parts of the test run, in the order that tells most in the least time.
+"""`make test`: the parts of the test run, in the order that finds most faults in the least time.
 
 Unit and golden tests come first, and nothing follows when they fail. Then there are two processes at a time: `cluster`
 runs beside `rest`, and `operator` follows `rest`. `cluster` and `operator` mostly wait, each for a control plane of its

@@ -1,4 +1,4 @@
-"""Pages of the documentation as tests read them: parts, blocks of code and tables, word for word."""
+"""Pages of the documentation as tests read them: parts, blocks of code and tables, as they are written."""
 
 import re
 from collections.abc import Iterator
@@ -58,6 +58,6 @@ def _cells(line: str) -> list[str]:
     return [cell.replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
 
 
-def words(cell: str) -> list[str]:
+def quoted(cell: str) -> list[str]:
     """What a cell has in backquotes."""
     return re.findall(r"`([^`]*)`", cell)

@@ -1,6 +1,6 @@
 """What we add to schemathesis: a request that fits the OpenAPI document is taken, unless a problem says why not.
 
-OpenAPI cannot say that parameters exclude each other, nor what is stored. Those answers are told apart by their problem
+OpenAPI cannot say that parameters exclude each other, nor what is stored. Those answers differ by their problem
 type, so that a 422 for a document that fits its schema is still a failure. Nor can it say that a request with a known
 Idempotency-Key is answered once more and not done again, so each key is sent once; nor that an accepted DELETE is done
 later than it is answered.
@@ -56,15 +56,15 @@ def combination(slug, problem, case) -> bool:
         return {error["pointer"] for error in problem["errors"]} <= {f"/{name}" for name in case.path_parameters or {}}
     if slug == "invalid-query":
         return all(error["parameter"] == "cursor" for error in problem.get("errors", ()))
-    return slug == "malformed-json" and in_words_only(case.body)
+    return slug == "malformed-json" and in_text_only(case.body)
 
 
-def in_words_only(value) -> bool:
+def in_text_only(value) -> bool:
     """Whether `value` holds an integer beyond 64 bit, which no schema refuses in properties that it does not name."""
     if isinstance(value, dict):
-        return any(map(in_words_only, value.values()))
+        return any(map(in_text_only, value.values()))
     if isinstance(value, list):
-        return any(map(in_words_only, value))
+        return any(map(in_text_only, value))
     return isinstance(value, int) and not -(2**63) <= value < 2**63
 
 
@@ -85,7 +85,7 @@ def answers_with_problems_of_the_document(ctx, response, case) -> None:
     """A problem is one of those that the operation's answer of this status shows."""
     described = case.operation.definition.raw["responses"].get(str(response.status_code), {})
     if "application/problem+json" not in str(response.headers.get("content-type")) or "$ref" not in described:
-        return  # of an undescribed status, the built-in checks tell
+        return  # an undescribed status is for the built-in checks
     answer = case.operation.schema.raw_schema["components"]["responses"][described["$ref"].rpartition("/")[2]]
     shown = {example["value"]["type"] for example in answer["content"]["application/problem+json"]["examples"].values()}
     if response.json()["type"] not in shown:

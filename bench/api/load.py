@@ -12,7 +12,7 @@ from bench.machine import Cores
 
 CONNECTIONS = 64
 TIMEOUT_SECONDS = 2
-EXTRA_SECONDS = 30  # wrk is killed when it takes so much longer than it was told
+EXTRA_SECONDS = 30  # wrk is killed when it takes so much longer than it was to run
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The part `api`: every case in turn, what came of it in words, and the table."""
+"""The part `api`: every case in turn, its result as text, and the table."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,7 @@ def run(names: Sequence[str], *, rounds: int, seconds: int, cores: Cores, folder
     for name in names:
         with TemporaryDirectory(dir=folder) as place:  # gone with the case: an access log may have 100 MB
             found = _measure(CASES[name], rounds=rounds, seconds=seconds, cores=cores, folder=Path(place))
-        print(f"{name}: {CASES[name].title}\n{_words(CASES[name], found)}\n", flush=True)
+        print(f"{name}: {CASES[name].title}\n{_text(CASES[name], found)}\n", flush=True)
         rows.append(_row(CASES[name], found))
     return f"{table.markdown(HEADINGS, rows)}\n\n{_legend(rounds)}"
 
@@ -91,7 +91,7 @@ def _load_busy(found: Rounds) -> float:
     return max(_middle(found, side, lambda run: run.load_busy) for side in SIDES)
 
 
-def _words(case: Case, found: Rounds) -> str:
+def _text(case: Case, found: Rounds) -> str:
     ratio = _ratios(found, OURS)
     lines = {
         "ours beside A": f"{ratio.text()} {f'goal {_goal(case, ratio)}' if case.goal else 'no goal'}",

@@ -65,7 +65,7 @@ class Log:
         self._offset = 0
 
     def flags(self) -> Mapping[str, object]:
-        """What the API server has to be told."""
+        """The flags that the API server needs."""
         return {"audit-policy-file": self._policy, "audit-log-path": self._path}
 
     def read(self) -> list[Call]:

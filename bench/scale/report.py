@@ -1,4 +1,4 @@
-"""The figures in words, with their goals."""
+"""The figures as text, with their goals."""
 
 import asyncio
 import statistics

@@ -82,8 +82,8 @@ def _of_pod(pod: Manifest) -> Manifest | None:
 
 
 def _of_autoscaler(live: Manifest) -> Manifest | None:
-    is_told = live.get("status", {}).get("conditions")
-    return None if is_told else autoscalers.status(live, autoscalers.measured(live))
+    has_conditions = live.get("status", {}).get("conditions")
+    return None if has_conditions else autoscalers.status(live, autoscalers.measured(live))
 
 
 async def play() -> None:

@@ -1,4 +1,4 @@
-"""The part `worker`: every kind of events in turn, what came of it in words, and the table."""
+"""The part `worker`: every kind of events in turn, its result as text, and the table."""
 
 import statistics
 from collections.abc import Callable, Mapping, Sequence
@@ -55,7 +55,7 @@ def run(names: Sequence[str], *, rounds: int, events: int, cores: Cores, folder:
     rows = []
     for name in names:
         found = pairs.measure(rounds, {side: _side(side, name, events, cores, folder) for side in (A, OURS)})
-        print(f"{name}: {KINDS[name].title}\n{_words(KINDS[name], found)}\n", flush=True)
+        print(f"{name}: {KINDS[name].title}\n{_text(KINDS[name], found)}\n", flush=True)
         rows.append(_row(KINDS[name], found))
     return f"{table.markdown(HEADINGS, rows)}\n\nMedians of {rounds} rounds ({pairs.described(rounds)})."
 
@@ -121,7 +121,7 @@ def _cores(run: Run) -> tuple[float, float, float]:
     return run.busy, run.other_busy, run.steal
 
 
-def _words(kind: Kind, found: Rounds) -> str:
+def _text(kind: Kind, found: Rounds) -> str:
     goal = _goal(kind, found)
     lines = {
         "ours beside A": _ratio(found).text(),

@@ -169,7 +169,7 @@ class Go:
                 process.wait()
                 raise
             if process.returncode:
-                raise BuildError(f"{label}: go exited with {process.returncode}; its own words are above")
+                raise BuildError(f"{label}: go exited with {process.returncode}; its own output is above")
             say(f"{label}: {time.monotonic() - started:.0f} s")
             output.seek(0)
             return output.read()

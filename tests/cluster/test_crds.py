@@ -304,13 +304,13 @@ def test_kubectl_reaches_ours_by_apisvc_and_the_built_in_by_apiservices(
 ) -> None:
     [example] = yaml.safe_load_all((ROOT / "examples" / "orders.yaml").read_text())
     admin.apply(placed(example, namespace))
-    for word in ("apisvc", "apisvcs", "apisvcs.fairlead.dev", "fairlead"):
-        name = kubectl(tools, cluster, "get", word, "-n", namespace, "-o", "name")
+    for name_typed in ("apisvc", "apisvcs", "apisvcs.fairlead.dev", "fairlead"):
+        name = kubectl(tools, cluster, "get", name_typed, "-n", namespace, "-o", "name")
         assert name == "apiservice.fairlead.dev/orders\n"
         # What kubectl prints as a name can be given back to it, though it is neither plural nor singular.
         assert kubectl(tools, cluster, "get", name.strip(), "-n", namespace, "-o", "name") == name
-    for word in ("apiservices", "apiservice", "APIService", "ApiService"):
-        names = kubectl(tools, cluster, "get", word, "-o", "name").splitlines()
+    for name_typed in ("apiservices", "apiservice", "APIService", "ApiService"):
+        names = kubectl(tools, cluster, "get", name_typed, "-o", "name").splitlines()
         assert "apiservice.apiregistration.k8s.io/v1.apps" in names
         assert all(name.startswith("apiservice.apiregistration.k8s.io/") for name in names)
 

@@ -26,8 +26,8 @@ RESTRICTED = {f"pod-security.kubernetes.io/{mode}": "restricted" for mode in ("e
 
 
 def capabilities(case: Path) -> Capabilities:
-    words = (case / "capabilities").read_text() if (case / "capabilities").exists() else "prometheus"
-    named = [word.strip().replace("-", "_") for word in words.split(",") if word.strip()]
+    text = (case / "capabilities").read_text() if (case / "capabilities").exists() else "prometheus"
+    named = [name.strip().replace("-", "_") for name in text.split(",") if name.strip()]
     return replace(NOTHING, **dict.fromkeys(named, True))
 
 

@@ -36,7 +36,7 @@ def make(opened: Opened) -> "Maker":
 
 
 class Maker:
-    """Entries that are fresh for an hour unless told otherwise."""
+    """Entries that are fresh for an hour unless a test sets something else."""
 
     def __init__(self, opened: Opened) -> None:
         self._now = opened.now

@@ -170,7 +170,7 @@ async def test_a_lease_that_runs_out_is_delivered_again(timed: Queue, clock: Clo
     assert again.enqueued_at == clock.now - VISIBILITY_SECONDS
 
 
-async def test_a_delivery_tells_how_many_leases_in_a_row_were_not_ended(timed: Queue, clock: Clock) -> None:
+async def test_a_delivery_states_how_many_leases_in_a_row_were_not_ended(timed: Queue, clock: Clock) -> None:
     await publish(timed, "1")
     for lost in range(3):
         (delivery,) = await take(timed)
@@ -231,7 +231,7 @@ async def test_a_retry_waits_for_its_delay(timed: Queue, clock: Clock) -> None:
     assert (again.message.id, again.deliveries) == ("1", 2)
 
 
-async def test_depth_tells_what_waits(timed: Queue, clock: Clock) -> None:
+async def test_depth_counts_what_waits(timed: Queue, clock: Clock) -> None:
     empty = await timed.depth()
     assert (empty.ready, empty.delayed, empty.leased, empty.dead, empty.oldest_seconds) == (0, 0, 0, 0, 0)
     await publish(timed, "1")
@@ -369,7 +369,7 @@ async def test_each_key_keeps_its_order_with_many_receivers(ordered: Queue) -> N
 # Dead letters
 
 
-async def bury(letterbox: Letterbox, id_: str, *, key: str = "k", **changes: object) -> str:
+async def dead_letter(letterbox: Letterbox, id_: str, *, key: str = "k", **changes: object) -> str:
     """Publish a message and make it a dead letter; the letter's id."""
     await publish(letterbox, id_, key=key)
     (delivery,) = await take(letterbox)
@@ -379,7 +379,7 @@ async def bury(letterbox: Letterbox, id_: str, *, key: str = "k", **changes: obj
 
 
 async def test_a_dead_letter_has_its_bytes_and_everything_known_of_it(letterbox: Letterbox, clock: Clock) -> None:
-    await bury(letterbox, "1")
+    await dead_letter(letterbox, "1")
     (letter,) = await letterbox.letters(LetterFilter(), limit=10)
     assert letter.message == message("1")
     assert letter.failure == failure()
@@ -388,7 +388,7 @@ async def test_a_dead_letter_has_its_bytes_and_everything_known_of_it(letterbox:
 
 
 async def test_error_messages_are_cut(letterbox: Letterbox) -> None:
-    await bury(letterbox, "1", error_message="x" * 5000)
+    await dead_letter(letterbox, "1", error_message="x" * 5000)
     (letter,) = await letterbox.letters(LetterFilter(), limit=10)
     assert letter.failure.error_message == "x" * 1000
 
@@ -410,10 +410,10 @@ async def test_error_messages_are_cut(letterbox: Letterbox) -> None:
     ],
 )
 async def test_filters_of_letters(letterbox: Letterbox, match: LetterFilter, expected: str) -> None:
-    await bury(letterbox, "a", key="x", last_failed_at=10.0)
-    await bury(letterbox, "b", event_type="orders.update", last_failed_at=20.0)
-    await bury(letterbox, "c", error_code="http-404", last_failed_at=30.0)
-    await bury(letterbox, "d", key="x", error_code="http-404", last_failed_at=40.0)
+    await dead_letter(letterbox, "a", key="x", last_failed_at=10.0)
+    await dead_letter(letterbox, "b", event_type="orders.update", last_failed_at=20.0)
+    await dead_letter(letterbox, "c", error_code="http-404", last_failed_at=30.0)
+    await dead_letter(letterbox, "d", key="x", error_code="http-404", last_failed_at=40.0)
     letters = await letterbox.letters(match, limit=10)
     assert [letter.message.id for letter in letters] == list(expected)
     known = tuple(letter.id for letter in letters)
@@ -422,7 +422,7 @@ async def test_filters_of_letters(letterbox: Letterbox, match: LetterFilter, exp
 
 async def test_letters_come_in_pages_that_go_on_although_the_former_ones_left(letterbox: Letterbox) -> None:
     for n in range(5):
-        await bury(letterbox, str(n), last_failed_at=float(n))
+        await dead_letter(letterbox, str(n), last_failed_at=float(n))
     found, after = [], None
     while page := await letterbox.letters(LetterFilter(), limit=2, after=after):
         found += [letter.message.id for letter in page]
@@ -434,7 +434,7 @@ async def test_letters_come_in_pages_that_go_on_although_the_former_ones_left(le
 async def test_a_redriven_letter_returns_with_its_bytes_and_one_redrive_more(
     letterbox: Letterbox, clock: Clock
 ) -> None:
-    id_ = await bury(letterbox, "1")
+    id_ = await dead_letter(letterbox, "1")
     published = clock.now
     for redrives in (1, 2):
         clock.now += 100
@@ -450,7 +450,7 @@ async def test_a_redriven_letter_returns_with_its_bytes_and_one_redrive_more(
 
 
 async def test_a_redrive_wakes_a_waiting_receiver(letterbox: Letterbox) -> None:
-    id_ = await bury(letterbox, "1")
+    id_ = await dead_letter(letterbox, "1")
     waiting = asyncio.create_task(letterbox.receive(10, wait_seconds=PATIENCE_SECONDS))
     await asyncio.sleep(0)
     await letterbox.redrive([id_])
@@ -458,7 +458,7 @@ async def test_a_redrive_wakes_a_waiting_receiver(letterbox: Letterbox) -> None:
 
 
 async def test_a_purged_letter_is_gone(letterbox: Letterbox) -> None:
-    ids = [await bury(letterbox, str(n)) for n in range(3)]
+    ids = [await dead_letter(letterbox, str(n)) for n in range(3)]
     assert await letterbox.purge([ids[0], "none", ids[2]]) == [ids[0], ids[2]]
     assert [letter.id for letter in await letterbox.letters(LetterFilter(), limit=10)] == [ids[1]]
     assert await letterbox.purge(ids) == [ids[1]]
@@ -466,7 +466,7 @@ async def test_a_purged_letter_is_gone(letterbox: Letterbox) -> None:
 
 
 async def test_the_same_event_can_be_a_dead_letter_twice(letterbox: Letterbox) -> None:
-    first, second = await bury(letterbox, "1"), await bury(letterbox, "1")
+    first, second = await dead_letter(letterbox, "1"), await dead_letter(letterbox, "1")
     assert first != second
     assert await letterbox.redrive([first, second]) == [first, second]
 

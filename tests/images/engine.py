@@ -74,8 +74,8 @@ class Engine:
         self, image: str, *arguments: str, mounts: tuple[Mount, ...] = (), environment: Mapping[str, str] | None = None
     ) -> Iterator[Started]:
         """A container of `image` for the length of a block, on the host's network."""
-        shared = [word for name, value in (environment or {}).items() for word in ("--env", f"{name}={value}")]
-        shared += [word for mount in mounts for word in ("-v", str(mount))]
+        shared = [option for name, value in (environment or {}).items() for option in ("--env", f"{name}={value}")]
+        shared += [option for mount in mounts for option in ("-v", str(mount))]
         contained = (
             self._chroot(image, shared, arguments, mounts) if self.chroot else self._run(image, shared, arguments)
         )
@@ -89,8 +89,8 @@ class Engine:
     @contextmanager
     def _run(self, image: str, shared: list[str], arguments: tuple[str, ...]) -> Iterator[Started]:
         name = f"fairlead-test-{os.getpid()}-{time.monotonic_ns()}"
-        words = ["run", "--rm", "--name", name, "--read-only", "--cap-drop", "ALL", "--network", "host"]
-        yield Started(self._popen(*words, *shared, image, *arguments), name, self)
+        command = ["run", "--rm", "--name", name, "--read-only", "--cap-drop", "ALL", "--network", "host"]
+        yield Started(self._popen(*command, *shared, image, *arguments), name, self)
 
     @contextmanager
     def _chroot(
@@ -112,9 +112,13 @@ class Engine:
         finally:
             output("buildah", "rm", name)
 
-    def _popen(self, *words: str) -> "subprocess.Popen[str]":
+    def _popen(self, *command: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
-            [self.builder, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True
+            [self.builder, *command],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
         )
 
     def terminate(self, started: Started) -> None:

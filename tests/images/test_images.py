@@ -113,7 +113,7 @@ def test_the_workload_ends_with_the_reason_when_it_is_asked_for_more(engine: Eng
     assert stage.message.read_text() == "datastore.type: PostgreSQL is not served yet; use SQLite"
 
 
-def test_the_provision_job_tells_its_result(engine: Engine, stage: Stage) -> None:
+def test_the_provision_job_reports_its_result(engine: Engine, stage: Stage) -> None:
     with engine.running(WORKLOAD, "provision", "--hash", "0123456789", **stage.settings(runtime())) as started:
         code, log = started.wait()
     assert code == 0, log

@@ -1,8 +1,8 @@
 """The program that runs below callgrind: `python -m tests.instructions.driver DATA_DIR LAYOUT`.
 
 Says `ready` when everything is warm, waits for a line, runs the windows, and prints their names in order, one a line.
-Callgrind is told to dump its counts when `getloadavg` is called, a function of the C library that nothing else here has
-a use for: each call is a mark, and each dump holds what has been counted since the mark before.
+Callgrind is set to dump its counts when `getloadavg` is called, a function of the C library that nothing else here has a
+use for: each call is a mark, and each dump holds what has been counted since the mark before.
 """
 
 import gc

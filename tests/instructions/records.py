@@ -27,7 +27,7 @@ class Reference:
 
 
 def surroundings() -> str:
-    """What decides how many instructions the same code takes, in words."""
+    """What decides how many instructions the same code takes, as text."""
     levels = re.findall(r"-O\w+", sysconfig.get_config_var("PY_CFLAGS") or "")
     profiled = "--enable-optimizations" in (sysconfig.get_config_var("CONFIG_ARGS") or "")
     return ", ".join(

@@ -73,10 +73,10 @@ def test_the_notes_of_an_operator_of_one_namespace_lead_there(helm: Helm) -> Non
     assert set(re.findall(r"kubectl -n (\S+)", typed)) == {"team"}
 
 
-def block(heading: str, word: str) -> str:
-    """The lines of code below a heading of docs/install.md that have the word in them."""
+def block(heading: str, text: str) -> str:
+    """The lines of code below a heading of docs/install.md that have the text in them."""
     [section] = re.findall(rf"^## {heading}\n(.*?)(?=^## |\Z)", INSTALL.read_text(), re.MULTILINE | re.DOTALL)
-    [found] = [each for each in re.findall(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL) if word in each]
+    [found] = [each for each in re.findall(r"^```\n(.*?)^```", section, re.MULTILINE | re.DOTALL) if text in each]
     return str(found)
 
 

@@ -72,7 +72,7 @@ def of_size(namespace: str, count: int, character: str) -> Manifest:
 def test_lint_knows_what_client_side_apply_takes(
     kubectl: Callable[..., str], namespace: str, tmp_path: Path, character: str
 ) -> None:
-    def is_told(count: int) -> bool:
+    def is_reported(count: int) -> bool:
         return bool(list(apply_findings(of_size(namespace, count, character))))
 
     def apply(count: int) -> str:
@@ -80,7 +80,7 @@ def test_lint_knows_what_client_side_apply_takes(
         file.write_text(json.dumps(of_size(namespace, count, character)))
         return kubectl("apply", "--dry-run=server", "--validate=false", "-f", str(file))
 
-    first = bisect_left(range(262_144), True, key=is_told)
+    first = bisect_left(range(262_144), True, key=is_reported)
     assert "created (server dry run)" in apply(first - 1)
     with pytest.raises(subprocess.CalledProcessError):
         apply(first)

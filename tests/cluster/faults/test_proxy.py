@@ -82,7 +82,7 @@ def test_requests_at_two_doors_are_kept_apart(proxy: FaultProxy, sender: httpx.C
     assert [each.replica for each in proxy.requests] == ["one", "two"]
 
 
-def test_a_rule_acts_on_the_matches_it_is_told_and_on_no_other(
+def test_a_rule_acts_on_the_matches_it_is_given_and_on_no_other(
     proxy: FaultProxy, sender: httpx.Client, namespace: str
 ) -> None:
     rule = proxy.rule(writes, actions.answer(503), after=1, count=2)
@@ -99,7 +99,7 @@ def test_a_rule_that_has_ended_acts_no_more(proxy: FaultProxy, sender: httpx.Cli
     assert sender.get("/version").status_code == 200
 
 
-def test_an_answer_is_a_status_of_the_api_and_the_server_hears_nothing(
+def test_an_answer_is_a_status_of_the_api_and_the_server_gets_no_request(
     proxy: FaultProxy, sender: httpx.Client, admin: Client, namespace: str
 ) -> None:
     proxy.rule(writes, actions.answer(429, reason="TooManyRequests", retry_after=7))
@@ -117,7 +117,7 @@ def test_an_answer_is_a_status_of_the_api_and_the_server_hears_nothing(
         pytest.param(actions.cut_body, True, id="reset in the middle of the reply"),
     ],
 )
-def test_the_sender_hears_of_a_reset(
+def test_the_sender_sees_a_reset(
     proxy: FaultProxy, sender: httpx.Client, admin: Client, namespace: str, action: actions.Action, lands: bool
 ) -> None:
     proxy.rule(writes, action)
@@ -127,7 +127,7 @@ def test_the_sender_hears_of_a_reset(
     assert proxy.requests[0].landed == (201 if lands else None)
 
 
-def test_a_function_is_called_before_or_after_the_server_hears_of_a_write(
+def test_a_function_is_called_before_or_after_the_server_gets_a_write(
     proxy: FaultProxy, sender: httpx.Client, admin: Client, namespace: str
 ) -> None:
     there: list[bool] = []

@@ -56,7 +56,7 @@ def test_after_a_lost_refusal_the_same_object_has_to_follow() -> None:
     assert recovery_seconds(fault, [fault], [fault, write(3, 201, name="payments")]) == inf
 
 
-def test_the_time_runs_anew_where_the_next_try_meets_a_fault_too() -> None:
+def test_the_time_starts_again_where_the_next_try_meets_a_fault_too() -> None:
     first, second = write(HIT, 500), write(8, 500)
     writes = [first, second, write(17, 200)]
     assert recovery_seconds(first, [first, second], writes) == 0.0

@@ -192,7 +192,7 @@ async def test_as_many_clients_as_may_connect_that_read_nothing_do_not_stop_the_
     await server.stop(2.0)
 
 
-# What a client says over TLS, and what below it; None where it does not come to TLS.
+# What a client sends over TLS, and what below it; None where it does not come to TLS.
 SILENT_TLS = {
     "nothing": (None, b""),
     "half a hello": (None, b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"),
@@ -206,7 +206,7 @@ SILENT_TLS = {
 async def test_as_many_silent_clients_of_tls_do_not_stop_the_next(
     case: str, application: Application, tmp_path: Path
 ) -> None:
-    protocol, words = SILENT_TLS[case]
+    protocol, data = SILENT_TLS[case]
     limits = HttpLimits(header_read_seconds=0.4, keep_alive_seconds=1, max_connections=4)
     server = GranianServer(application, bind("127.0.0.1", 0), limits=limits, tls=certificate(tmp_path))
     await server.start()
@@ -217,7 +217,7 @@ async def test_as_many_silent_clients_of_tls_do_not_stop_the_next(
 
     async def be_silent() -> None:
         silent = await client(protocol)
-        await silent.send(words)
+        await silent.send(data)
         assert await silent.ended(), "the server closes what is silent"
         silent.writer.transport.abort()
 

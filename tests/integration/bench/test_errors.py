@@ -36,9 +36,9 @@ sys.exit(__main__.main(sys.argv[1:]))
 """
 
 
-def start(*words: str, scratch: Path) -> "subprocess.Popen[str]":
+def start(*arguments: str, scratch: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [sys.executable, *words],
+        [sys.executable, *arguments],
         cwd=ROOT,
         env=os.environ | {"TMPDIR": str(scratch)},
         stdout=subprocess.PIPE,
@@ -61,8 +61,8 @@ def left_behind(scratch: Path) -> list[str]:
 
 
 def test_an_answer_that_the_case_does_not_expect_ends_it_with_the_cause(tmp_path: Path) -> None:
-    words = ("-c", DELETED, "api", "--pairs", "1", "--seconds", "1", "--cases", "get")
-    child = start(*words, scratch=tmp_path)
+    arguments = ("-c", DELETED, "api", "--pairs", "1", "--seconds", "1", "--cases", "get")
+    child = start(*arguments, scratch=tmp_path)
     out, err = child.communicate(timeout=TIMEOUT_SECONDS)
     assert child.returncode == 1, out + err
     assert "expected only 200; answers by status: 200 x" in err

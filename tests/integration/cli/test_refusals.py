@@ -68,7 +68,7 @@ def test_a_resource_that_cannot_be_served_exits_1(tmp_path: Path, content: str, 
     assert list(tmp_path.iterdir()) == [tmp_path / "a.yaml"]
 
 
-def test_every_fault_of_every_document_is_told_at_once(tmp_path: Path) -> None:
+def test_every_fault_of_every_document_is_reported_at_once(tmp_path: Path) -> None:
     broken = PRODUCTS.replace("datastore:", "datastor:").replace("cache: {type: Memory}", "cache: {type: Memori}")
     (tmp_path / "a.yaml").write_text(f"{broken}\n---\n{broken}")
     done = fairlead("run", "-f", "a.yaml", cwd=tmp_path)

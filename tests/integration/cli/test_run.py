@@ -29,8 +29,8 @@ def test_the_addresses_and_requests_are_announced_and_answer(tmp_path: Path) -> 
         for path in ("/docs", "/openapi.json", "/health", "/ready"):
             assert http.get(f"{server.url}{path}").status_code == 200
         assert server.stop() == 0
-    words = [line.split() for line in server.out.splitlines()]
-    addresses = {line[0] for line in words if len(line) == 2 and line[1].startswith("http://")}
+    rows = [line.split() for line in server.out.splitlines()]
+    addresses = {line[0] for line in rows if len(line) == 2 and line[1].startswith("http://")}
     assert addresses == {"API", "documentation", "OpenAPI", "health", "readiness", "metrics"}
 
 

@@ -111,15 +111,15 @@ def start(
     """
     fresh = free_ports(2)
     port, admin_port = port or fresh[0], admin_port or fresh[1]
-    words = ["run", "-f", str(file), "--port", str(port), "--admin-port", str(admin_port), "--log-format", log_format]
+    options = ["run", "-f", str(file), "--port", str(port), "--admin-port", str(admin_port), "--log-format", log_format]
     if data_dir is not None:
-        words += ["--data-dir", str(data_dir)]
+        options += ["--data-dir", str(data_dir)]
     beside = data_dir or cwd / "fairlead"
     out_path, err_path = beside.with_name(f"{beside.name}.out"), beside.with_name(f"{beside.name}.err")
     limited = [] if open_files is None else ["sh", "-c", 'ulimit -n "$0" && exec "$@"', str(open_files)]
     with out_path.open("ab") as out, err_path.open("ab") as err:
         process = subprocess.Popen(
-            [*limited, *command(*words, *arguments)],
+            [*limited, *command(*options, *arguments)],
             cwd=cwd,
             env=environment(),
             stdout=out,

@@ -312,10 +312,10 @@ def test_a_slow_head_and_a_slow_body_are_given_up(server: Running) -> None:
         head.send(b"GET /v1/products HTT")
         other.send(b"GET /ready HTT")
         body.send(put(PEN)[:-5])
-        told = body.answer()
-        assert told is not None
-        assert (told.status, told.slug) == (408, "request-timeout")
+        answer = body.answer()
+        assert answer is not None
+        assert (answer.status, answer.slug) == (408, "request-timeout")
         assert body.answer() is None, "the connection is closed"
         for connection in (head, other):
-            told = connection.answer()
-            assert told is None or told.status == 408
+            answer = connection.answer()
+            assert answer is None or answer.status == 408

@@ -14,7 +14,7 @@ from pathlib import Path
 from .server import ROOT, START_SECONDS, Running, environment, free_ports, http
 
 ADDRESS = re.compile(r"^  (\w+) +(http://\S+)$", re.MULTILINE)
-# The printed lines run as they are; curl is told to fail on an error, and to end each answer with a line end.
+# The printed lines run as they are; curl is set to fail on an error, and to end each answer with a line end.
 SHELL = ["bash", "-euo", "pipefail", "-c"]
 CURL = "curl() { command curl --fail-with-body --write-out '\\n' \"$@\"; }\n"
 

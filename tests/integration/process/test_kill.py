@@ -23,7 +23,7 @@ SETTLE_SECONDS = 60.0
 
 
 class Clients:
-    """Clients that post entries until told to stop. An unacknowledged entry is posted again under the same key."""
+    """Clients that post entries until they are stopped. An unacknowledged entry is posted again under the same key."""
 
     def __init__(self) -> None:
         self.accepted: dict[str, str] = {}  # marker -> URL path of the operation

@@ -70,7 +70,7 @@ def states(server: Running) -> dict[str, str] | None:
 
 
 def last_seen(server: Running, end: str) -> dict[str, str]:
-    """What the API told last, before the process ended or `bad` had come to `end`."""
+    """What the API reported last, before the process ended or `bad` had come to `end`."""
     seen: dict[str, str] = {}
     deadline = time.monotonic() + START_SECONDS
     while server.process.poll() is None and seen.get("bad") != end and time.monotonic() < deadline:

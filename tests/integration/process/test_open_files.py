@@ -24,7 +24,7 @@ def server(tmp_path: Path) -> Iterator[Running]:
         yield server
 
 
-def told(server: Running) -> list[dict[str, Any]]:
+def warnings_logged(server: Running) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in server.out.splitlines() if '"few open files' in line]
     return [{name: line[name] for name in ("level", "open_files", "max_connections")} for line in lines]
 
@@ -37,7 +37,7 @@ def metric(server: Running, name: str) -> int:
 def test_more_connections_than_files_keep_nobody_out_who_has_one(server: Running) -> None:
     bound = metric(server, "http_server_max_connections")
     assert 8 <= bound < ALLOWED
-    assert told(server) == [{"level": "warning", "open_files": ALLOWED, "max_connections": bound}]
+    assert warnings_logged(server) == [{"level": "warning", "open_files": ALLOWED, "max_connections": bound}]
     with ExitStack() as stack:
         connections = [stack.enter_context(Connection(server.url)) for _ in range(CONNECTIONS)]
         taken, waiting = connections[:bound], connections[bound:]
@@ -61,7 +61,7 @@ def test_more_connections_than_files_keep_nobody_out_who_has_one(server: Running
                 assert answer.status == 200, "who waited is served when others have left"
                 connection.close()
     assert "exception" not in server.out
-    assert len(told(server)) == 1
+    assert len(warnings_logged(server)) == 1
 
 
 def test_too_few_files_are_refused_with_the_number_that_is_needed(tmp_path: Path) -> None:

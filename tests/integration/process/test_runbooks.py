@@ -39,8 +39,8 @@ def until(server: Running, url: str, status: str) -> None:
 
 def typed(line: str, data: Path, id_: str = "ID") -> str:
     """What a command prints. The data directory is named, and `ID` stands for the id of a dead letter."""
-    words = [id_ if word == "ID" else word for word in shlex.split(line)[1:]]
-    done = fairlead(*words, "--data-dir", str(data))
+    arguments = [id_ if argument == "ID" else argument for argument in shlex.split(line)[1:]]
+    done = fairlead(*arguments, "--data-dir", str(data))
     assert done.returncode == 0, f"{line}\n{done.stdout}{done.stderr}"
     return done.stdout + done.stderr
 

@@ -102,7 +102,7 @@ def letters(file: Path, data_dir: Path) -> str | None:
     found = json.loads(listed.stdout)["items"]
     if len({letter["eventType"] for letter in found}) < 2:
         return None
-    ids = [word for letter in found for word in ("--id", letter["id"])]
+    ids = [option for letter in found for option in ("--id", letter["id"])]
     return listed.stdout + fairlead("dlq", "show", *command, *ids).stdout
 
 

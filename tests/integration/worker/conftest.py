@@ -71,7 +71,7 @@ async def until(condition: Callable[[], object]) -> None:
 
 
 class Clock:
-    """Unix seconds that pass only when told."""
+    """Unix seconds that pass only when a test lets them."""
 
     def __init__(self) -> None:
         self.now = START

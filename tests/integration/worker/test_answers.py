@@ -73,23 +73,23 @@ async def test_a_redirect_that_may_mean_done_is_undone(lab, payments, status):
     assert letter.failure.error_code == f"http-{status}"
 
 
-ODD_PATIENCE = {
+ODD_RETRY_AFTER = {
     "a year without end": "Mon, 01 Jan 99999999999 00:00:00 GMT",
     "an offset without end": "Mon, 01 Jan 2024 00:00:00 +99999999999999",
     "a number without end": "9" * 500,
     "a negative number": "-5",
     "a number that is none": "\u00b2",
-    "words": "in a while",
+    "text": "in a while",
     "the first year": "Mon, 01 Jan 0001 00:00:00 GMT",
     "nothing": "",
 }
 
 
-@pytest.mark.parametrize("case", ODD_PATIENCE)
+@pytest.mark.parametrize("case", ODD_RETRY_AFTER)
 async def test_a_retry_after_that_says_nothing_is_no_other_failure(lab, payments, case):
     lab.queue_spec["retry"] = {"maxAttempts": 1}
     handling(lab, CHARGE)
-    payments.script({"status": 503, "headers": {"retry-after": ODD_PATIENCE[case]}})
+    payments.script({"status": 503, "headers": {"retry-after": ODD_RETRY_AFTER[case]}})
     await lab.create("a")
     await lab.settle()
     assert [request.path for request in payments.requests] == ["/charge", "/charge"]

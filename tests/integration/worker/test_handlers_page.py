@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import yaml
 from tests import pages
-from tests.pages import Code, Table, words
+from tests.pages import Code, Table, quoted
 
 from fairlead_contract.cel import expressions
 from fairlead_contract.cel.expressions import ExpressionError
@@ -73,9 +73,9 @@ async def test_an_example_does_what_its_table_says(
     lab.resources = RESOURCES
     lab.worker_spec = yaml.safe_load(code.text)
     payments.always(status=200, body={"receipt": "r-7"})
-    payments.script(*({"status": int(status), "body": {"receipt": "r-7"}} for status in words(row.get("Answers", ""))))
+    payments.script(*({"status": int(status), "body": {"receipt": "r-7"}} for status in quoted(row.get("Answers", ""))))
     lab.open()
-    [given] = words(row.get("Order", "")) or ["quantity: 1"]
+    [given] = quoted(row.get("Order", "")) or ["quantity: 1"]
     await lab.create("a", customerId="ada", **yaml.safe_load(given))
     await lab.settle()
     events = {handler["event"] for handler in lab.worker_spec["handlers"]}
@@ -85,23 +85,23 @@ async def test_an_example_does_what_its_table_says(
         await lab.send(lab.command(Action.DELETE, "a"))
     await lab.settle()
 
-    assert [f"{request.method} {request.path}" for request in payments.requests] == words(row["Calls"])
+    assert [f"{request.method} {request.path}" for request in payments.requests] == quoted(row["Calls"])
     document: dict[str, Any] = await lab.document_of("a") or {}
     for name in row.keys() - NOT_PROPERTIES:
-        assert document.get(name) == (words(row[name]) or [None])[0], name
+        assert document.get(name) == (quoted(row[name]) or [None])[0], name
     letters = [f"`{letter.failure.error_class}` `{letter.failure.error_code}`" for letter in await lab.letters()]
     assert letters == ([] if row["Dead letter"] == "none" else [row["Dead letter"]])
 
 
 def expression_rows(column: str) -> list[tuple[str, str]]:
     [table] = [piece for piece in PIECES if isinstance(piece, Table) and piece.rows[0].keys() == {"Expression", column}]
-    return [(words(row["Expression"])[0], row[column]) for row in table.rows]
+    return [(quoted(row["Expression"])[0], row[column]) for row in table.rows]
 
 
 @pytest.mark.parametrize(("text", "value"), expression_rows("Value"))
 def test_an_expression_has_the_value_of_the_page(text: str, value: str) -> None:
     got = expressions.compile(text)(VARIABLES)
-    wanted = json.loads(words(value)[0])
+    wanted = json.loads(quoted(value)[0])
     assert (got, type(got)) == (wanted, type(wanted))
 
 
@@ -109,7 +109,7 @@ def test_an_expression_has_the_value_of_the_page(text: str, value: str) -> None:
 def test_an_expression_without_a_value_fails_and_its_remedy_has_one(text: str, why: str) -> None:
     with pytest.raises(ExpressionError):
         expressions.compile(text)(VARIABLES)
-    for remedy in words(why):
+    for remedy in quoted(why):
         if "..." not in remedy:
             expressions.compile(remedy)(VARIABLES)
 
@@ -127,7 +127,7 @@ async def test_the_variables_are_those_that_a_handler_sees(lab: Lab, payments: P
     call = {"service": {"name": "payments", "port": 8080, "path": "/"}}
     steps = [
         {"name": "charge", "call": call},
-        {"name": "tell", "call": call | {"body": "{'document': document, 'event': event, 'results': results}"}},
+        {"name": "notify", "call": call | {"body": "{'document': document, 'event': event, 'results': results}"}},
     ]
     lab.resources = RESOURCES
     lab.worker_spec = {"handlers": [{"event": "orders.created", "steps": steps}]}

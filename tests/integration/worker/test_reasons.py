@@ -75,7 +75,7 @@ async def test_failures_and_retries_count_the_calls_that_were_made(lab, payments
     )
 
 
-async def test_every_retry_tells_step_service_status_attempt_and_next_try(lab, payments, caplog):
+async def test_every_retry_logs_step_service_status_attempt_and_next_try(lab, payments, caplog):
     caplog.set_level(logging.INFO)
     handling(lab, CHARGE)
     payments.script({"status": 503}, {"status": 409})
@@ -90,7 +90,7 @@ async def test_every_retry_tells_step_service_status_attempt_and_next_try(lab, p
     assert first.next_try_at == instants.render(1_800_000_000 + first.delay_seconds)
 
 
-async def test_a_call_that_waits_tells_what_it_waits_for_and_is_no_attempt(lab, payments, caplog):
+async def test_a_call_that_waits_logs_what_it_waits_for_and_is_no_attempt(lab, payments, caplog):
     caplog.set_level(logging.INFO)
     handling(lab, CHARGE)
     payments.always(status=503)

@@ -88,7 +88,7 @@ class FaultyQueue(WrappedQueue):
     async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
         try:
             return await super().publish(messages, delay_seconds=delay_seconds)
-        except Unavailable as error:  # told as the embedded queue tells it
+        except Unavailable as error:  # reported as the embedded queue reports it
             return [error] * len(messages)
 
     async def messages(self) -> list[Message]:

@@ -1,4 +1,4 @@
-"""Writes that are answered with 202, and the operations that tell what became of them."""
+"""Writes that are answered with 202, and the operations that state their outcome."""
 
 import json
 

@@ -182,7 +182,7 @@ async def test_docs_ask_nobody_else() -> None:
     assert page.count("<script") == page.count("<script>") == scripts.count("sha256-") == 1
 
 
-async def test_ready_tells_the_public_no_details() -> None:
+async def test_ready_shows_the_public_no_details() -> None:
     assert (await call(await public(), "/ready")).json() == {"status": "ready"}
     failing = await call(await public(down), "/ready")
     assert (failing.status, failing.json()) == (503, {"status": "unready"})

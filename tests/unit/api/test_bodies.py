@@ -99,7 +99,7 @@ DEEP = b"[" * 63 + b"1e400" + b"]" * 63
         (b'{"value":1,"value":2}', "the top", 'more than once: "value"'),
     ],
 )
-async def test_what_is_wrong_in_a_body_is_told_with_its_place(
+async def test_what_is_wrong_in_a_body_is_reported_with_its_place(
     service: Service, body: bytes, place: str, rule: str
 ) -> None:
     answer = await service.send("PUT", URL, body)
@@ -181,9 +181,9 @@ async def test_content_types(service: Service, method: str, type_: str, status: 
     if status == 415:
         assert answer.problem == "unsupported-media-type"
         known = {"accept", "accept-patch", "accept-encoding"}
-        told = {name: value for name, value in answer.headers.items() if name in known}
+        accepted = {name: value for name, value in answer.headers.items() if name in known}
         patch = {"accept-patch": "application/merge-patch+json, application/json"}
-        assert told == (patch if method == "PATCH" else {"accept": "application/json"})
+        assert accepted == (patch if method == "PATCH" else {"accept": "application/json"})
 
 
 BODY = b'{"value":1.5}'

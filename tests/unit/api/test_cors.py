@@ -23,7 +23,7 @@ ALL = {"cors": {"origins": ["*"]}}
 ASK = {"origin": APP, "access-control-request-method": "PUT", "access-control-request-headers": "content-type"}
 
 
-def told(answer: Answer) -> dict[str, str]:
+def cors_headers(answer: Answer) -> dict[str, str]:
     """What of an answer is about CORS."""
     return {
         name: value for name, value in answer.headers.items() if name.startswith("access-control") or name == "vary"
@@ -38,7 +38,7 @@ async def test_a_preflight_is_answered_with_all_that_a_browser_asks() -> None:
         answer = await service.send("OPTIONS", "/v1/products/pen", headers=ASK)
     assert (answer.status, answer.body) == (204, b"")
     assert answer.headers["allow"] == "DELETE, GET, HEAD, OPTIONS, PATCH, PUT"
-    assert told(answer) == {
+    assert cors_headers(answer) == {
         "vary": "Origin",
         "access-control-allow-origin": APP,
         "access-control-allow-methods": "GET, HEAD, POST, PUT, PATCH, DELETE",
@@ -52,7 +52,7 @@ async def test_a_preflight_says_what_the_resource_says() -> None:
     settings = {"origins": [APP], "methods": ["GET"], "headers": ["X-Tenant"], "credentials": True, "maxAge": "1h30m"}
     async with open_service(security={"cors": settings}) as service:
         answer = await service.send("OPTIONS", "/v1/products/pen", headers=ASK)
-    assert told(answer) == {
+    assert cors_headers(answer) == {
         "vary": "Origin",
         "access-control-allow-origin": APP,
         "access-control-allow-credentials": "true",
@@ -117,7 +117,7 @@ async def test_only_the_origins_that_are_named_may_read(origin: str) -> None:
             assert answer.status in (200, 204)
             assert answer.headers["vary"] == "Origin"
             assert answer.headers.get("access-control-allow-origin") == (origin if ORIGINS[origin] else None)
-            assert ORIGINS[origin] or told(answer) == {"vary": "Origin"}
+            assert ORIGINS[origin] or cors_headers(answer) == {"vary": "Origin"}
 
 
 @pytest.mark.parametrize(
@@ -153,10 +153,10 @@ async def test_every_answer_and_every_error_may_be_read(security: Mapping[str, A
             ("GET", "/v1/products/pen", None, {"host": ""}, 400),
         ):
             answer = await service.send(method, url, body, {"origin": APP, **headers})
-            assert (answer.status, told(answer)) == (status, expected | EXPOSE)
+            assert (answer.status, cors_headers(answer)) == (status, expected | EXPOSE)
         async with outage(service.store, "datastore"):
             answer = await service.send("GET", "/v1/ledger/a", headers={"origin": APP})
-        assert (answer.status, told(answer)) == (503, expected | EXPOSE)
+        assert (answer.status, cors_headers(answer)) == (503, expected | EXPOSE)
         assert answer.headers["retry-after"]
 
 
@@ -177,7 +177,7 @@ async def test_what_is_sent_is_exposed() -> None:
             await service.send("PUT", "/v1/products/a", {}, {"origin": APP, "content-encoding": "br"}),
             await service.send("BREW", "/v1/products", headers={"origin": APP}),
         ]
-    sent = {name for answer in answers for name in answer.headers if name not in told(answer)}
+    sent = {name for answer in answers for name in answer.headers if name not in cors_headers(answer)}
     assert "link" in sent
     assert sent <= readable
 
@@ -195,7 +195,7 @@ async def test_nothing_is_said_where_the_resource_says_nothing(service: Service)
     await service.keep("products", PEN)
     for method, status in (("GET", 200), ("OPTIONS", 204)):
         answer = await service.send(method, "/v1/products/pen", headers=ASK)
-        assert (answer.status, told(answer)) == (status, {})
+        assert (answer.status, cors_headers(answer)) == (status, {})
     assert (await service.send("OPTIONS", "/nowhere", headers=ASK)).status == 404
 
 

@@ -9,7 +9,7 @@ from fairlead_workload.errors import Unavailable
 
 
 class Dependencies:
-    """Dependencies that fail when told."""
+    """Dependencies that fail on request."""
 
     def __init__(self, *down: str) -> None:
         self.down = set(down)
@@ -90,7 +90,7 @@ async def test_a_dependency_that_hangs_is_down_and_keeps_none_of_the_others_wait
     assert health.dependencies["datastore"].up
 
 
-async def test_a_defect_of_a_check_counts_as_down_and_tells_no_secret() -> None:
+async def test_a_defect_of_a_check_counts_as_down_and_shows_no_secret() -> None:
     async def broken() -> None:
         raise KeyError("password=hunter2")
 

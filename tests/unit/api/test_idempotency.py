@@ -70,7 +70,7 @@ async def test_the_replayed_etag_is_the_stored_one(stocked: Service) -> None:
     assert got.headers["etag"] == replay.headers["etag"]
 
 
-async def test_whoever_dies_after_the_first_commit_has_stored_record_document_and_event(stocked: Service) -> None:
+async def test_a_process_killed_after_the_first_commit_has_stored_record_document_and_event(stocked: Service) -> None:
     stocked.store.faults.after["commit"] = partial(die, stocked)
     await stocked.send("POST", "/v1/reviews", {"productId": "pen"}, KEY)
     stocked.store.faults.error = None
@@ -257,12 +257,12 @@ async def test_what_the_state_refused_is_decided_again(
 async def test_what_the_request_alone_decides_is_refused_alike(
     stocked: Service, method: str, url: str, body: object, headers: dict[str, str], problem: str
 ) -> None:
-    def told(answer: Answer) -> dict[str, object]:
+    def without_request_id(answer: Answer) -> dict[str, object]:
         return {name: value for name, value in answer.json.items() if name != "requestId"}
 
     answers = [await stocked.send(method, url, body, KEY | headers) for _ in range(2)]
     assert [answer.problem for answer in answers] == [problem, problem]
-    assert told(answers[0]) == told(answers[1])
+    assert without_request_id(answers[0]) == without_request_id(answers[1])
 
 
 async def test_a_refused_request_leaves_its_key_to_the_corrected_one(stocked: Service) -> None:

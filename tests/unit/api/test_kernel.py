@@ -46,7 +46,7 @@ async def test_other_methods(service: Service, method: str, url: str, allow: str
         ("/v1/operations/x", "GET, HEAD, OPTIONS"),
     ],
 )
-async def test_options_tells_the_methods_of_a_path(service: Service, url: str, allow: str) -> None:
+async def test_options_lists_the_methods_of_a_path(service: Service, url: str, allow: str) -> None:
     answer = await service.send("OPTIONS", url)
     assert (answer.status, answer.body, answer.headers["allow"]) == (204, b"", allow)
     patches = "application/merge-patch+json, application/json" if "PATCH" in allow else None

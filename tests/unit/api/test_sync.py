@@ -20,7 +20,7 @@ async def stocked(service: Service) -> Service:
     return service
 
 
-async def test_post_creates_and_tells_where(service: Service) -> None:
+async def test_post_creates_and_says_where(service: Service) -> None:
     answer = await service.send("POST", "/v1/products", PEN)
     assert (answer.status, answer.json) == (201, PEN)
     assert answer.headers["location"] == "/v1/products/pen"

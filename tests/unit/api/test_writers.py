@@ -81,7 +81,7 @@ async def test_writers_of_two_processes_all_succeed(stocked: Service, another: S
     assert pen.version == 1000
 
 
-async def test_with_an_etag_one_succeeds_and_the_others_hear_of_it(stocked: Service) -> None:
+async def test_with_an_etag_one_succeeds_and_the_others_are_refused(stocked: Service) -> None:
     answers = await all_at_once(stocked, method="PATCH", url=REVIEW, headers={"if-match": '"1000"'})
     assert sorted(answer.status for answer in answers) == [200] + [412] * (MANY - 1)
 

@@ -141,7 +141,7 @@ def set_stage(policy: Policy, *, far: bool = False, degraded_concurrency: int = 
 
 
 async def write(stage: Stage, version: int) -> None:
-    """The store has a new version, and the cache is told."""
+    """The store has a new version, and the cache is notified."""
     stage.origin.versions[KEY] = version
     await stage.documents.written(KEY, version, body_of(version), f'"{version}"')
 

@@ -187,7 +187,7 @@ class World:
 
     async def move_commit(self, key: str, there: bool) -> None:
         self.commit(key, max(self.past[key].version + 1, FIRST_VERSION), there=there)
-        self.begin(self.tell(key, self.past[key].version, there=there))
+        self.begin(self.notify(key, self.past[key].version, there=there))
 
     async def move_stage(self, key: str, there: bool) -> None:
         self.begin(self.stage(key, there=there))
@@ -212,7 +212,7 @@ class World:
     def commit(self, key: str, version: int, *, there: bool) -> None:
         self.past[key].states.append((self.clock.now, version, there))
 
-    async def tell(self, key: str, version: int, *, there: bool) -> None:
+    async def notify(self, key: str, version: int, *, there: bool) -> None:
         if there:
             await self.documents.written(key, version, body_of(version), f'"{version}"')
         else:

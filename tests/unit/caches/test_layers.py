@@ -51,7 +51,7 @@ async def test_without_the_cache_the_store_is_asked_by_few_at_a_time() -> None:
     assert stage.origin.most_running == 3
 
 
-async def test_a_write_the_cache_has_not_heard_of_is_not_hidden_by_what_it_still_has() -> None:
+async def test_a_write_the_cache_was_not_notified_of_is_not_hidden_by_what_it_still_has() -> None:
     stage = set_stage(READ_THROUGH, far=True)
     await write(stage, 5)
     await stage.documents.read(KEY)

@@ -41,7 +41,7 @@ async def test_while_a_write_is_pending_documents_are_cached_briefly() -> None:
     assert stage.origin.fetches == [(KEY, True)]
 
 
-async def test_pending_ends_when_the_write_is_heard_of() -> None:
+async def test_pending_ends_when_the_cache_is_notified_of_the_write() -> None:
     stage = set_stage(READ_THROUGH)
     await stage.documents.pending(KEY)
     await write(stage, 6)

@@ -87,7 +87,7 @@ def test_resources_that_refer_to_each_other_end() -> None:
     assert [line for line in found if line.startswith("#")] == ["# as", "# bs"]
 
 
-def test_every_address_is_told() -> None:
+def test_every_address_is_printed() -> None:
     text = announce(embedded.embed(service()), url="http://127.0.0.1:8080", admin_url="http://127.0.0.1:9090")
     for address in ("8080/v1", "8080/docs", "8080/openapi.json", "9090/health", "9090/ready", "9090/metrics"):
         assert f"http://127.0.0.1:{address}\n" in text

@@ -53,7 +53,7 @@ def container(name: str, **fields: Any) -> dict[str, Any]:
         "a field that goes and one that comes",
         "null is not absent",
         "true is not 1",
-        "the status is nobody's wish",
+        "the status is not desired state",
         "nothing",
         "entries belong together by name",
         "entries without a name belong together by place",

@@ -31,10 +31,10 @@ spec:
 @pytest.fixture
 async def target(tmp_path: Path) -> Target:
     """A service with the dead letters a (http-402) and b (schema)."""
-    return await buried(tmp_path, a="http-402", b="schema")
+    return await service_with_dead_letters(tmp_path, a="http-402", b="schema")
 
 
-async def buried(tmp_path: Path, **codes: str) -> Target:
+async def service_with_dead_letters(tmp_path: Path, **codes: str) -> Target:
     """A service with a dead letter for each document that is named, because of this code."""
     (tmp_path / "a.yaml").write_text(YAML.replace("NAME", "things"))
     storage = open_storage(embedded.embed(service(queue=QUEUE)), data_dir=tmp_path / "data")
@@ -119,7 +119,7 @@ BY_ID: dict[str, Work] = {
 async def test_a_key_is_taken_plain_and_as_it_is_listed(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], key: str
 ) -> None:
-    await buried(tmp_path, **{"a%2Fb": "schema", "b": "schema"})
+    await service_with_dead_letters(tmp_path, **{"a%2Fb": "schema", "b": "schema"})
     where = ["-f", str(tmp_path / "a.yaml"), "--data-dir", str(tmp_path / "data")]
     arguments = ["list", *where, "--key", key, "--output", "json"]
     assert await asyncio.to_thread(commands.app, arguments, standalone_mode=False) == 0
@@ -184,7 +184,7 @@ EVENTS = {
 async def test_what_is_write_only_is_not_shown(
     case: str, output: dead_letters.Output, capsys: Any, tmp_path: Path
 ) -> None:
-    type_, data, told = EVENTS[case]
+    type_, data, is_shown = EVENTS[case]
     body = json.dumps({"id": "1", "type": type_, "specversion": "1.0", "data": data}).encode()
     storage = open_storage(embedded.embed(service(queue=QUEUE)), data_dir=tmp_path)
     assert storage.queue is not None
@@ -194,7 +194,7 @@ async def test_what_is_write_only_is_not_shown(
     hidden = {"users": frozenset({"password"})}
     await dead_letters.show_in_full(storage.queue, LetterFilter(), hidden, output=output)
     await dead_letters.show_list(storage.queue, LetterFilter(), hidden, most=9, output=output)
-    assert (SECRET in capsys.readouterr().out) is told
+    assert (SECRET in capsys.readouterr().out) is is_shown
     (letter,) = await storage.queue.letters(LetterFilter(), limit=9)
     assert letter.message.body == body, "what is stored keeps what it needs"
     await storage.close()

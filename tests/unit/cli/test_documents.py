@@ -26,7 +26,7 @@ def test_documents_of_a_file_keep_their_position(tmp_path: Path) -> None:
     assert loaded.notices == []
 
 
-def test_a_folder_is_read_one_level_deep_unless_told_otherwise(tmp_path: Path) -> None:
+def test_a_folder_is_read_one_level_deep_unless_requested_otherwise(tmp_path: Path) -> None:
     for name in ("b.yml", "a.yaml", "c.json.txt", "below/d.yaml"):
         write(tmp_path, name, SERVICE)
     flat = documents.load([str(tmp_path)])

@@ -117,7 +117,7 @@ def test_an_exec_plugin_that_does_not_help_is_named(tmp_path: Path, text: str, h
     ],
     ids=["no YAML", "a text", "no current context", "no context", "no cluster", "no server", "no certificate"],
 )
-def test_what_cannot_be_used_is_told(tmp_path: Path, content: str, message: str) -> None:
+def test_what_cannot_be_used_is_reported(tmp_path: Path, content: str, message: str) -> None:
     path = tmp_path / "one"
     path.write_text(content)
     with pytest.raises(Unusable, match=message):
@@ -329,9 +329,9 @@ def test_without_any_file_it_is_said_where_they_are_looked_for(tmp_path: Path) -
         read(tmp_path / "absent")
 
 
-def test_an_unusable_token_is_not_told(tmp_path: Path) -> None:
+def test_an_unusable_token_is_not_shown(tmp_path: Path) -> None:
     path = tmp_path / "one"
     path.write_text("users: [{name: a, user: {token: hush}}\n")
-    with pytest.raises(Unusable) as told:
+    with pytest.raises(Unusable) as refused:
         read(path)
-    assert "hush" not in str(told.value)
+    assert "hush" not in str(refused.value)

@@ -121,7 +121,7 @@ FITS, APPLY = "fit into a ConfigMap", "use kubectl apply --server-side"
         pytest.param({"resources": 2, "note": "<" * 75_000}, 0, [APPLY], [FITS], id="text that kubectl escapes"),
     ],
 )
-def test_what_does_not_fit_on_a_cluster_is_told_by_its_name(
+def test_what_does_not_fit_on_a_cluster_is_reported_by_its_name(
     size: dict[str, Any],
     code: int,
     said: list[str],

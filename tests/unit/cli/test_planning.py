@@ -1,4 +1,4 @@
-"""How a plan is printed, and what is told when a cluster cannot be asked. The plans themselves: tests/cluster/cli."""
+"""How a plan is printed, and the message when a cluster cannot be asked. The plans themselves: tests/cluster/cli."""
 
 import io
 import json
@@ -76,7 +76,7 @@ def test_there_are_colours_on_a_terminal_only() -> None:
 
 
 @pytest.mark.parametrize(
-    ("message", "told"),
+    ("message", "expected"),
     [
         (
             'x is forbidden: User "u" cannot patch resource "deployments" in API group "apps" in the namespace "shop"',
@@ -96,8 +96,8 @@ def test_there_are_colours_on_a_terminal_only() -> None:
     ],
     ids=["a write", "cluster-wide", "no matter of rights"],
 )
-def test_a_missing_right_is_named(message: str, told: str) -> None:
-    assert denial(Forbidden("PATCH /x", code=403, reason="Forbidden", message=message)) == told
+def test_a_missing_right_is_named(message: str, expected: str) -> None:
+    assert denial(Forbidden("PATCH /x", code=403, reason="Forbidden", message=message)) == expected
 
 
 Answer = Callable[[str], tuple[int, dict[str, Any]]]
@@ -105,7 +105,7 @@ Answer = Callable[[str], tuple[int, dict[str, Any]]]
 
 @pytest.fixture
 def server(tmp_path: Path) -> Iterator[Callable[[Answer], Path]]:
-    """A server that answers as it is told; its kubeconfig."""
+    """A server that answers as the test sets it; its kubeconfig."""
     servers: list[ThreadingHTTPServer] = []
 
     def serve(answer: Answer) -> Path:
@@ -147,7 +147,7 @@ def plan(*arguments: object) -> tuple[int, str, str]:
 
 
 @pytest.mark.parametrize(
-    ("code", "message", "told"),
+    ("code", "message", "expected"),
     [
         (404, "404 page not found", "ApiService is not defined in this cluster; install the chart fairlead-crds"),
         (401, "Unauthorized", "does not accept the credentials; log in again, or choose another --context"),
@@ -160,17 +160,17 @@ def plan(*arguments: object) -> tuple[int, str, str]:
     ],
     ids=["no definitions", "a bad token", "no token", "a fault"],
 )
-def test_a_cluster_that_does_not_answer_is_told(
-    server: Callable[[Answer], Path], code: int, message: str, told: str
+def test_a_cluster_that_does_not_answer_is_reported(
+    server: Callable[[Answer], Path], code: int, message: str, expected: str
 ) -> None:
     found, out, error = plan("--kubeconfig", server(lambda _: (code, {"message": message})))
     assert (found, out) == (1, "")
     assert error.startswith("fairlead plan: ")
-    assert error.endswith(told)
+    assert error.endswith(expected)
     assert "hush" not in error
 
 
-def test_a_cluster_that_cannot_be_reached_is_told(tmp_path: Path) -> None:
+def test_a_cluster_that_cannot_be_reached_is_reported(tmp_path: Path) -> None:
     code, out, error = plan("--kubeconfig", kubeconfig(tmp_path, "http://127.0.0.1:9"))
     assert (code, out) == (1, "")
     assert error.startswith("fairlead plan: http://127.0.0.1:9 cannot be reached ([Errno ")

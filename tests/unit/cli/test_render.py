@@ -1,4 +1,4 @@
-"""`fairlead render`: what is printed, in which order, and what is told beside it."""
+"""`fairlead render`: what is printed, in which order, and what is reported beside it."""
 
 import json
 from pathlib import Path
@@ -28,7 +28,7 @@ def render(*arguments: object) -> tuple[int, str, str]:
 
 
 def test_the_example_is_printed_in_the_order_of_applying() -> None:
-    code, out, told = render("-f", EXAMPLES / "orders.yaml")
+    code, out, error = render("-f", EXAMPLES / "orders.yaml")
     assert code == 0
     printed = [document["kind"] for document in yaml.safe_load_all(out)]
     order = [
@@ -41,7 +41,7 @@ def test_the_example_is_printed_in_the_order_of_applying() -> None:
         "PodMonitor",
     ]
     assert [printed.index(kind) for kind in order] == sorted(printed.index(kind) for kind in order)
-    assert "KEDA is not installed" in told
+    assert "KEDA is not installed" in error
 
 
 def test_what_is_printed_has_no_anchors_and_no_owner() -> None:
@@ -85,9 +85,9 @@ def test_an_image_may_be_given() -> None:
 def test_a_class_is_used_and_its_limits_are_kept(tmp_path: Path) -> None:
     strict = tmp_path / "class.yaml"
     strict.write_text(CLASS % "strict")
-    code, out, told = render("-f", EXAMPLES / "orders.yaml", "--class", strict)
+    code, out, error = render("-f", EXAMPLES / "orders.yaml", "--class", strict)
     assert (code, out) == (1, "")
-    assert "(ApiService orders): spec.queue.type: the class does not allow queue type SQS; use none" in told
+    assert "(ApiService orders): spec.queue.type: the class does not allow queue type SQS; use none" in error
 
 
 @pytest.mark.parametrize(
@@ -101,39 +101,39 @@ def test_a_class_is_used_and_its_limits_are_kept(tmp_path: Path) -> None:
 def test_a_class_that_is_none_is_refused(tmp_path: Path, text: str, message: str) -> None:
     file = tmp_path / "class.yaml"
     file.write_text(text)
-    code, out, told = render("-f", EXAMPLES / "orders.yaml", "--class", file)
+    code, out, error = render("-f", EXAMPLES / "orders.yaml", "--class", file)
     assert (code, out) == (1, "")
-    assert message in told
+    assert message in error
 
 
 @pytest.mark.parametrize("file", sorted((EXAMPLES / "invalid").iterdir()), ids=lambda file: file.stem)
-def test_a_faulty_resource_is_told_as_lint_tells_it(file: Path) -> None:
-    code, out, told = render("-f", file)
+def test_a_faulty_resource_is_reported_as_lint_reports_it(file: Path) -> None:
+    code, out, error = render("-f", file)
     assert (code, out) == (1, "")
-    assert file.read_text().splitlines()[0].removeprefix("# expect: ") in told
+    assert file.read_text().splitlines()[0].removeprefix("# expect: ") in error
 
 
 def test_a_file_without_an_api_service_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "other.yaml"
     file.write_text("{apiVersion: v1, kind: ConfigMap, metadata: {name: a}}")
-    code, _, told = render("-f", file)
+    code, _, error = render("-f", file)
     assert code == 1
-    assert "no ApiService found" in told
+    assert "no ApiService found" in error
 
 
 def test_an_unknown_capability_is_a_usage_error() -> None:
-    code, _, told = render("-f", EXAMPLES / "orders.yaml", "--capabilities", "istio")
+    code, _, error = render("-f", EXAMPLES / "orders.yaml", "--capabilities", "istio")
     assert code == 2
-    assert "'istio' is none of prometheus, keda, gateway, cert-manager" in told.replace("\n", " ")
+    assert "'istio' is none of prometheus, keda, gateway, cert-manager" in error.replace("\n", " ")
 
 
 @pytest.mark.parametrize(
-    ("words", "found"),
+    ("text", "found"),
     [
         ("", rendering.NOTHING),
         (" prometheus ", rendering.USUAL),
         ("keda,cert-manager", Capabilities(prometheus=False, keda=True, gateway=False, cert_manager=True)),
     ],
 )
-def test_capabilities_are_named_by_words(words: str, found: Capabilities) -> None:
-    assert rendering.capabilities(words) == found
+def test_capabilities_are_named_in_a_list(text: str, found: Capabilities) -> None:
+    assert rendering.capabilities(text) == found

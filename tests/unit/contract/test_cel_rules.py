@@ -61,8 +61,8 @@ def test_a_rule_decides_as_its_table_says(base: dict[str, Any], case: dict[str, 
 
 @pytest.mark.parametrize("verdict", ["accept", "reject"])
 def test_every_rule_has_a_case_of_each_verdict(verdict: str) -> None:
-    told = {case.values[1]["rule"] for case in cases() if case.values[1]["verdict"] == verdict}
-    assert told == {rule for kind in KINDS for rule in rules_of(object_schema(kind))}
+    covered = {case.values[1]["rule"] for case in cases() if case.values[1]["verdict"] == verdict}
+    assert covered == {rule for kind in KINDS for rule in rules_of(object_schema(kind))}
 
 
 @pytest.mark.parametrize("path", sorted(TABLES.glob("*.yaml")), ids=lambda path: path.stem)
@@ -84,7 +84,7 @@ def test_a_value_that_ends_in_a_child_is_accepted_or_refused_by_its_path(case: d
     assert all(each.remedy or "did you mean" in each.message for each in found)
 
 
-def test_an_unknown_member_of_a_peer_is_told_with_what_was_meant() -> None:
+def test_an_unknown_member_of_a_peer_is_reported_with_what_was_meant() -> None:
     base = yaml.safe_load((TABLES / "class.yaml").read_text())["base"]
     found = check(merged(base, {"spec": {"networkPolicy": {"ingressFrom": [{"podselector": {}}]}}})).errors
     said = "unknown field `podselector`; did you mean `podSelector`?"

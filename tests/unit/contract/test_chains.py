@@ -1,4 +1,4 @@
-"""Handlers that cause their own events are told by lint, once a chain, at the step that begins it."""
+"""Handlers that cause their own events are reported by lint, once a chain, at the step that begins it."""
 
 import copy
 from typing import Any
@@ -21,7 +21,7 @@ def handler(event: str, *steps: dict[str, Any], on_failure: list[dict[str, Any]]
     return {"event": f"orders.{event}", "steps": list(steps), "onFailure": on_failure or []}
 
 
-def told(*handlers: dict[str, Any]) -> list[tuple[str, str]]:
+def chains_in(*handlers: dict[str, Any]) -> list[tuple[str, str]]:
     document = copy.deepcopy(ORDERS)
     document["spec"]["worker"]["handlers"] = list(handlers)
     checked = check(document)
@@ -50,7 +50,7 @@ CHAINS: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str]]]] = {
         [handler("created", CONFIRM), handler("confirmed", CONFIRM)],
         [("[1].steps[0].publish", "orders.confirmed -> orders.confirmed")],
     ),
-    "over two handlers, told once": (
+    "over two handlers, reported once": (
         [handler("confirmed", ASK), handler("asked", CONFIRM)],
         [("[0].steps[0].publish", "orders.confirmed -> orders.asked -> orders.confirmed")],
     ),
@@ -71,7 +71,9 @@ CHAINS: dict[str, tuple[list[dict[str, Any]], list[tuple[str, str]]]] = {
 @pytest.mark.parametrize("case", CHAINS)
 def test_a_chain_that_comes_back_is_a_warning(case: str) -> None:
     handlers, expected = CHAINS[case]
-    assert told(*handlers) == [(f"{HANDLERS}{place}", f"causes the event it handles: {way}") for place, way in expected]
+    assert chains_in(*handlers) == [
+        (f"{HANDLERS}{place}", f"causes the event it handles: {way}") for place, way in expected
+    ]
 
 
 SOUND: dict[str, list[dict[str, Any]]] = {
@@ -85,10 +87,10 @@ SOUND: dict[str, list[dict[str, Any]]] = {
 
 @pytest.mark.parametrize("case", SOUND)
 def test_a_chain_that_ends_is_no_warning(case: str) -> None:
-    assert told(*SOUND[case]) == []
+    assert chains_in(*SOUND[case]) == []
 
 
-def test_the_remedy_tells_how_to_end_it() -> None:
+def test_the_remedy_says_how_to_end_it() -> None:
     document = copy.deepcopy(ORDERS)
     document["spec"]["worker"]["handlers"] = [handler("updated", SET)]
     (found,) = [f for f in check(document).warnings if "causes the event" in f.message]

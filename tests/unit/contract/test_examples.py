@@ -1,4 +1,4 @@
-"""The examples are accepted, and each invalid one is refused with the words that its first line names."""
+"""The examples are accepted, and each invalid one is refused with the message that its first line names."""
 
 from pathlib import Path
 

@@ -59,7 +59,7 @@ def test_a_value_is_plain_json(text: str, value: Any) -> None:
         ("", 1, 1, "mismatched input"),
     ],
 )
-def test_a_bad_expression_tells_its_position(text: str, line: int, column: int, said: str) -> None:
+def test_a_bad_expression_reports_its_position(text: str, line: int, column: int, said: str) -> None:
     with pytest.raises(ExpressionError) as caught:
         expressions.compile(text)
     assert (caught.value.line, caught.value.column) == (line, column)

@@ -1,4 +1,4 @@
-"""Findings tell the exact place, the fault in words, and what to do; check() takes anything without raising."""
+"""Findings state the exact place, the fault as text, and what to do; check() takes anything without raising."""
 
 import copy
 import datetime
@@ -96,7 +96,7 @@ STEP_PATH = "spec.worker.handlers[0].steps[1]"
         ("spec.api.title", b"x", "spec.api.title", "is a bytes, which JSON cannot say"),
     ],
 )  # fmt: skip
-def test_a_fault_of_shape_is_told_at_its_place(place: str, value: Any, where: str, said: str) -> None:
+def test_a_fault_of_shape_is_reported_at_its_place(place: str, value: Any, where: str, said: str) -> None:
     assert (where, said) in errors(edited((place, value)))
 
 
@@ -129,7 +129,7 @@ EVENT = "the event of a handler must start with the name of a resource"
          f"{EVENT}, and `order` is none; did you mean `orders`?"),
     ],
 )  # fmt: skip
-def test_a_name_that_leads_nowhere_is_told_once_at_its_place(place: str, value: Any, where: str, said: str) -> None:
+def test_a_name_that_leads_nowhere_is_reported_once_at_its_place(place: str, value: Any, where: str, said: str) -> None:
     assert (where, said) in errors(edited((place, value)))
     assert sum("must be" in message or "must name" in message for _, message in errors(edited((place, value)))) <= 1
 
@@ -145,19 +145,19 @@ def test_a_name_that_leads_nowhere_is_told_once_at_its_place(place: str, value: 
         ("spec.worker.handlers", {}),
     ],
 )
-def test_a_name_that_leads_nowhere_is_told_beside_faults_of_shape(place: str, value: Any) -> None:
+def test_a_name_that_leads_nowhere_is_reported_beside_faults_of_shape(place: str, value: Any) -> None:
     found = errors(edited((place, value), (f"{R1}.indexes.0.sort", "created")))
     assert (f"{P1}.indexes[0].sort", f"{INDEX}, and `created` is none; did you mean `createdAt`?") in found
     assert (f"{P1}.indexes", INDEX) not in found
 
 
-def test_a_resource_that_is_not_there_is_told_beside_faults_of_shape() -> None:
+def test_a_resource_that_is_not_there_is_reported_beside_faults_of_shape() -> None:
     found = errors(edited(("spec.chache", {}), (f"{R1}.references.0.resource", "produkts")))
     said = f"{REFERENCE}, and `produkts` is none; did you mean `products`?"
     assert (f"{P1}.references[0].resource", said) in found
 
 
-def test_what_is_told_by_name_is_a_rule_of_the_definition() -> None:
+def test_what_is_reported_by_name_is_a_rule_of_the_definition() -> None:
     written = json.dumps(object_schema(next(kind for kind in KINDS if kind.name == "ApiService")))
     assert all(f'"message": "{rule}; ' in written for rule in unknown_names.RULES)
 
@@ -166,7 +166,7 @@ def test_one_wrong_item_is_one_finding() -> None:
     assert errors(edited((f"{R1}.key.partition", "$"))) == [(f"{P1}.key.partition", "`$` is not a property name")]
 
 
-def test_all_faults_are_told_at_once() -> None:
+def test_all_faults_are_reported_at_once() -> None:
     document = edited(("spec.dataStore", {}), (f"{R0}.reads", "Weak"), ("spec.queue.order", "Any"))
     assert [where for where, _ in errors(document)] == [f"{P0}.reads", "spec.queue.order", "spec.dataStore"]
 
@@ -242,7 +242,7 @@ def test_all_faults_are_told_at_once() -> None:
          "the document of a deleted event is gone"),
     ],
 )  # fmt: skip
-def test_a_fault_of_meaning_is_told_at_its_place(place: str, value: Any, where: str, said: str) -> None:
+def test_a_fault_of_meaning_is_reported_at_its_place(place: str, value: Any, where: str, said: str) -> None:
     assert (where, said) in errors(edited((place, value)))
 
 
@@ -280,17 +280,17 @@ def test_a_doubtful_thing_is_a_warning(place: str, value: Any, where: str, said:
     assert ((where, said) in warnings(document)) == bool(said)
 
 
-@pytest.mark.parametrize(("concurrency", "told"), [(1, True), (2, False), (10, False)])
-def test_fewer_slots_than_handlers_that_make_calls_is_a_warning(concurrency: int, told: bool) -> None:
+@pytest.mark.parametrize(("concurrency", "is_reported"), [(1, True), (2, False), (10, False)])
+def test_fewer_slots_than_handlers_that_make_calls_is_a_warning(concurrency: int, is_reported: bool) -> None:
     call = {"call": {"service": {"name": "payments"}}}
     document = edited(("spec.worker.concurrency", concurrency))
     document["spec"]["worker"]["handlers"] += [
         {"event": "orders.updated", "steps": [{"name": "call", **call}]},
-        {"event": "orders.deleted", "steps": [{"name": "tell", "publish": {"type": "orders.gone"}}]},
+        {"event": "orders.deleted", "steps": [{"name": "notify", "publish": {"type": "orders.gone"}}]},
     ]
     assert errors(document) == []
     said = "is less than the 2 handlers that make calls: slow calls of some keep the others waiting"
-    assert (("spec.worker.concurrency", said) in warnings(document)) == told
+    assert (("spec.worker.concurrency", said) in warnings(document)) == is_reported
 
 
 DUE = {"type": "string", "format": "date-time"}
@@ -298,7 +298,7 @@ ABSENT = "documents without `due` are in no list by this index, even one by `cus
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "is_reported"),
     [
         ([], True),
         ([(f"{R1}.schema.required", ["customerId", "due"])], False),
@@ -316,23 +316,23 @@ ABSENT = "documents without `due` are in no list by this index, even one by `cus
         ([(f"{R1}.indexes.0", {"name": "a", "partition": "customerId"})], False),
     ],
 )
-def test_an_index_that_leaves_documents_out_is_a_warning(changes: list[tuple[str, Any]], told: bool) -> None:
+def test_an_index_that_leaves_documents_out_is_a_warning(changes: list[tuple[str, Any]], is_reported: bool) -> None:
     index = {"name": "byDue", "partition": "customerId", "sort": "due"}
     document = edited((f"{R1}.schema.properties.due", dict(DUE)), (f"{R1}.indexes", [index]), *changes)
     assert errors(document) == []
     found = [finding for finding in check(document).warnings if finding.path == f"{P1}.indexes[0].sort"]
-    assert [finding.message for finding in found] == ([ABSENT] if told else [])
+    assert [finding.message for finding in found] == ([ABSENT] if is_reported else [])
     assert all("`required`" in finding.remedy and "without sort" in finding.remedy for finding in found)
 
 
 @pytest.mark.parametrize("default", [1e19, -1e19, 1.5])
-def test_a_default_beyond_the_range_of_integers_is_told(default: float) -> None:
+def test_a_default_beyond_the_range_of_integers_is_reported(default: float) -> None:
     document = edited((f"{R1}.schema.properties.count", {"type": ["integer", "null"], "default": default}))
     place = f"{P1}.schema.properties.count.default"
     assert (place, "the default does not match its own schema") in errors(document)
 
 
-def test_a_request_above_its_limit_is_told_at_the_request() -> None:
+def test_a_request_above_its_limit_is_reported_at_the_request() -> None:
     amounts = {"requests": {"cpu": "2", "memory": "1Gi"}, "limits": {"cpu": "1", "memory": "512Mi"}}
     assert errors(edited(("spec.compute", {"worker": amounts}))) == [
         (f"spec.compute.worker.requests.{name}", f"requests.{name} must not be above limits.{name}")
@@ -363,7 +363,7 @@ def test_scaling_that_nothing_carries_out_is_a_warning(spec: dict[str, Any], fou
     assert [each for each in warnings(document) if "scaling" in each[0]] == found
 
 
-def test_nulls_that_survive_are_not_told() -> None:
+def test_nulls_that_survive_are_not_reported() -> None:
     document = edited((f"{R1}.schema.properties.note", {"enum": ["a", None]}), ("metadata.creationTimestamp", None))
     assert errors(document) == []
 
@@ -390,7 +390,7 @@ def test_what_is_no_object_is_refused(document: Any) -> None:
     assert errors(document) == [("", "is not an object")]
 
 
-def test_a_boolean_name_is_told_as_yaml_reads_it() -> None:
+def test_a_boolean_name_is_reported_as_yaml_reads_it() -> None:
     document = edited((f"{R1}.schema.properties", {True: {}, "id": {"type": "string"}}))
     where, said = errors(document)[0]
     assert where == f"{P1}.schema.properties"
@@ -403,7 +403,7 @@ def test_errors_come_before_warnings_and_every_error_has_a_remedy_or_a_suggestio
     assert all(finding.remedy or "did you mean" in finding.message for finding in checked.findings)
 
 
-def test_a_change_of_the_key_is_told_at_the_resource() -> None:
+def test_a_change_of_the_key_is_reported_at_the_resource() -> None:
     checked = check(edited((f"{R1}.key.generate", DELETE)), old=ORDERS)
     assert [(f.path, f.message, f.remedy) for f in checked.errors] == [
         (f"{P1}.key", "the key of a resource cannot change", "give the new key to a new resource")

@@ -233,7 +233,7 @@ def problem_examples(response: dict[str, Any]) -> list[dict[str, Any]]:
 
 def test_every_problem_of_an_operation_is_in_the_table() -> None:
     documents = [openapi(document) for document in SERVICES.values()]
-    told = {
+    shown = {
         uri
         for document in documents
         for response in document["components"]["responses"].values()
@@ -243,7 +243,7 @@ def test_every_problem_of_an_operation_is_in_the_table() -> None:
         "method-not-allowed",  # of methods that the document does not have
         "not-applied",  # in operations only
     }
-    assert told == {problem.uri for problem in problems.PROBLEMS if problem.slug not in elsewhere}
+    assert shown == {problem.uri for problem in problems.PROBLEMS if problem.slug not in elsewhere}
 
 
 STAMP = "2026-01-31T09:05:00.000000Z"

@@ -10,7 +10,7 @@ from fairlead_contract.openapi.examples import example, plainly_fits
 from fairlead_contract.openapi.schemas import INT64, KEY_TEXT, UUID_V7
 
 UUID = "01985a5e-7a2b-7c3d-8e4f-5a6b7c8d9e0f"
-WORDS: list[tuple[str, Any]] = [
+KEYWORDS: list[tuple[str, Any]] = [
     *[("type", each) for each in ("string", "integer", "number", "boolean", "object", ["string", "null"], "text")],
     *[("description", each) for each in ("ä", 5)],
     *[("readOnly", each) for each in (True, "yes")],
@@ -53,11 +53,11 @@ VALUES: list[Any] = [
 
 
 def test_what_is_plain_fits_for_a_validator_too() -> None:
-    schemas = [dict(words) for count in (1, 2, 3) for words in combinations(WORDS, count)]
+    schemas = [dict(chosen) for count in (1, 2, 3) for chosen in combinations(KEYWORDS, count)]
     plain = [(value, schema) for schema in schemas for value in VALUES if plainly_fits(value, schema)]
     wrong = [(value, schema) for value, schema in plain if not fits(value, schema)]
     assert wrong == []
-    assert {word for _, schema in plain for word in schema} == {word for word, _ in WORDS[:-2]}
+    assert {keyword for _, schema in plain for keyword in schema} == {keyword for keyword, _ in KEYWORDS[:-2]}
 
 
 def fits(value: Any, schema: dict[str, Any]) -> bool:

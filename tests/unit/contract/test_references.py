@@ -43,7 +43,7 @@ FORMS: dict[str, tuple[Any, Any, Any, Any]] = {
         BAD,
     ),
     "$dynamicRef": ({"$dynamicRef": "#addr"}, {"$defs": {"x": ADDRESS | {"$dynamicAnchor": "addr"}}}, GOOD, BAD),
-    "both words": (
+    "both keywords": (
         {"$ref": "#/$defs/addr", "$dynamicRef": "#/$defs/object"},
         {"$defs": {"addr": ADDRESS, "object": {"type": "object"}}},
         GOOD,
@@ -273,8 +273,8 @@ REFUSED = {
 @pytest.mark.parametrize("case", REFUSED)
 def test_a_reference_that_leads_nowhere_is_refused_by_name(case: str) -> None:
     found = schema_findings(schema(*REFUSED[case]), ("spec",))
-    told = " ".join(finding.message for finding in found)
-    assert any(words in told for words in ("a reference cannot", "refers to itself", "no valid JSON Schema"))
+    messages = " ".join(finding.message for finding in found)
+    assert any(text in messages for text in ("a reference cannot", "refers to itself", "no valid JSON Schema"))
 
 
 def test_what_a_property_refers_to_says_what_it_is() -> None:

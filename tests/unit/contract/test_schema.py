@@ -28,9 +28,9 @@ def nodes(schema: dict[str, Any], path: str = "") -> Iterator[tuple[str, dict[st
     yield path, schema
     for name, inner in schema.get("properties", {}).items():
         yield from nodes(inner, f"{path}.{name}")
-    for word in ("items", "additionalProperties"):
-        if isinstance(schema.get(word), dict):
-            yield from nodes(schema[word], f"{path}[]")
+    for keyword in ("items", "additionalProperties"):
+        if isinstance(schema.get(keyword), dict):
+            yield from nodes(schema[keyword], f"{path}[]")
 
 
 def below_root(kind: Kind) -> list[tuple[str, dict[str, Any]]]:
@@ -39,7 +39,7 @@ def below_root(kind: Kind) -> list[tuple[str, dict[str, Any]]]:
 
 
 @kinds
-def test_only_words_of_a_structural_schema_appear(kind: Kind) -> None:
+def test_only_keywords_of_a_structural_schema_appear(kind: Kind) -> None:
     for path, node in nodes(object_schema(kind)):
         assert not FORBIDDEN & node.keys(), path
         assert node["type"] in {"object", "array", "string", "integer", "boolean"}, path
@@ -68,10 +68,10 @@ def test_every_text_list_and_map_is_bounded(kind: Kind) -> None:
 @kinds
 def test_no_name_and_no_value_is_a_yaml_boolean(kind: Kind) -> None:
     for path, node in nodes(object_schema(kind)):
-        words = list(node.get("properties", {}))
-        if not path.endswith("conditions[].status"):  # True and False are Kubernetes' own words there
-            words += [str(value) for value in node.get("enum", [])]
-        assert not [word for word in words if word.lower() in YAML_BOOLEANS], path
+        names = list(node.get("properties", {}))
+        if not path.endswith("conditions[].status"):  # True and False are Kubernetes' own values there
+            names += [str(value) for value in node.get("enum", [])]
+        assert not [name for name in names if name.lower() in YAML_BOOLEANS], path
 
 
 @kinds
@@ -105,7 +105,7 @@ def test_the_datastore_has_its_whole_default() -> None:
     assert "default" not in spec["queue"]
 
 
-def test_a_default_below_a_list_is_told_in_the_description() -> None:
+def test_a_default_below_a_list_is_stated_in_the_description() -> None:
     resources = object_schema(KINDS[0])["properties"]["spec"]["properties"]["api"]["properties"]["resources"]
     assert resources["items"]["properties"]["reads"]["description"].endswith("Default: Eventual.")
 
@@ -210,7 +210,7 @@ def test_the_files_on_disk_are_fresh(script: ModuleType, capsys: pytest.CaptureF
     assert "fresh" in capsys.readouterr().out
 
 
-def test_a_stale_file_is_told_with_a_diff(
+def test_a_stale_file_is_reported_with_a_diff(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(script, "FOLDER", tmp_path / "crds")

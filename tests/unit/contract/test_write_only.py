@@ -58,7 +58,7 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
 
 
 @pytest.mark.parametrize("case", REFUSED)
-def test_where_it_would_be_told_it_is_refused(case: str) -> None:
+def test_where_it_would_be_shown_it_is_refused(case: str) -> None:
     document, place = REFUSED[case]
     found = [finding for finding in check(document).errors if "writeOnly" in finding.message]
     assert [finding.path for finding in found] == [f"{PLACE}.{place}"]

@@ -1,4 +1,4 @@
-"""The documentation holds together: links lead somewhere, and the glossary has each word once."""
+"""The documentation holds together: links lead somewhere, and the glossary has each term once."""
 
 import re
 from pathlib import Path
@@ -43,13 +43,13 @@ def test_every_page_is_named_in_the_readme_or_another_page() -> None:
     assert docs - linked == set()
 
 
-def test_the_glossary_has_each_word_once_and_in_order() -> None:
+def test_the_glossary_has_each_term_once_and_in_order() -> None:
     tables = [piece for piece in pieces("glossary.md") if isinstance(piece, Table)]
     terms = [[row["Term"] for row in table.rows] for table in tables]
     assert all(part == sorted(part, key=str.lower) for part in terms)
-    words = [term.lower() for part in terms for term in part]
-    assert len(set(words)) == len(words)
+    known = [term.lower() for part in terms for term in part]
+    assert len(set(known)) == len(known)
     avoided = {
-        word.strip() for table in tables for row in table.rows for word in re.sub(r"\(.*?\)", "", row["Not"]).split(",")
+        name.strip() for table in tables for row in table.rows for name in re.sub(r"\(.*?\)", "", row["Not"]).split(",")
     }
-    assert not avoided & set(words), "a word is a term, or it is avoided"
+    assert not avoided & set(known), "a name is a term, or it is avoided"

@@ -48,7 +48,7 @@ PATHS = st.text(min_size=1, max_size=60).map(lambda text: f"orders/{text.encode(
 
 
 @given(st.text(max_size=20), PATHS)
-def test_an_operation_id_tells_what_went_in(principal: str, path: str) -> None:
+def test_an_operation_id_states_what_went_in(principal: str, path: str) -> None:
     uuid = identifiers.uuid7_bytes(lambda: AT)
     try:
         id_ = OperationIds(SECRET).mint(uuid, principal=principal, path=path)

@@ -101,7 +101,7 @@ def test_a_number_stays_as_it_is_where_no_integer_is_wanted(case: str, value: fl
     assert stored(schema, document) == [json.dumps(document["value"])] * 3
 
 
-def test_the_place_and_the_rule_are_told() -> None:
+def test_the_place_and_the_rule_are_reported() -> None:
     schema = {"type": "object", "properties": {"q": {"type": "array", "items": INTEGER}}}
     with pytest.raises(Problem) as caught:
         orders(schema).check_new({"id": "a", "value": {"q": [1, 1e19]}})

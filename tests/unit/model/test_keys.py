@@ -48,7 +48,7 @@ def test_a_boolean_survives_the_url(value: bool) -> None:
 
 
 @given(TEXTS, TEXTS)
-def test_a_path_of_two_is_told_apart(first: str, second: str) -> None:
+def test_a_path_of_two_is_distinguished(first: str, second: str) -> None:
     assert [unquote(part) for part in keys.path((first, second)).split("/")] == [first, second]
 
 

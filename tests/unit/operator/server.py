@@ -27,13 +27,13 @@ def page(*items: dict[str, Any], version: int = 10, following: str = "") -> web.
 
 
 def fault(code: int, **headers: str) -> web.Response:
-    """An error as the API server words it."""
+    """An error in the API server's form."""
     body = {"kind": "Status", "code": code, "reason": f"Code{code}", "message": "said so"}
     return web.json_response(body, status=code, headers=headers)
 
 
 async def events(request: web.Request, *found: tuple[str, dict[str, Any]]) -> web.StreamResponse:
-    """A watch that tells these events and ends."""
+    """A watch that sends these events and ends."""
     answer = web.StreamResponse()
     await answer.prepare(request)
     for kind, item in found:

@@ -1,4 +1,4 @@
-"""The deepest cause, out of pods and Events; and the words of a Job's pod."""
+"""The deepest cause, out of pods and Events; and the message of a Job's pod."""
 
 from typing import Any
 
@@ -130,7 +130,7 @@ def test_the_last_refusal_of_a_pod_is_reported_without_what_changes_by_itself() 
     assert causes.refused([]) is None
 
 
-def test_the_last_words_of_a_job() -> None:
+def test_the_message_of_a_jobs_pod() -> None:
     first = pod(state={"terminated": {"exitCode": 1, "message": "old", "finishedAt": "2026-01-01T00:00:00Z"}})
     last = pod(state={"terminated": {"exitCode": 0, "message": "new", "finishedAt": "2026-01-01T00:00:09Z"}})
     assert causes.termination_message([last, first]) == "new"

@@ -194,7 +194,7 @@ async def test_no_more_than_the_limit_is_in_flight() -> None:
     assert most == 4
 
 
-async def test_a_list_is_read_in_pages_and_anew_when_its_token_is_too_old() -> None:
+async def test_a_list_is_read_in_pages_and_again_when_its_token_is_too_old() -> None:
     requested: list[dict[str, str]] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:

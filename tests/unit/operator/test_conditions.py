@@ -184,7 +184,7 @@ UNDER_WAY = replace(ROLLING, provision={"hash": "1", "state": "Running"})
 @pytest.mark.parametrize(
     ("before", "after", "progress"),
     [
-        pytest.param(None, ROLLING, True, id="the first word"),
+        pytest.param(None, ROLLING, True, id="the first report"),
         pytest.param(UNDER_WAY, ROLLING, True, id="from one step to the next"),
         pytest.param(ROLLING, replace(ROLLING, api=Workload(True, SERVES)), True, id="a detail"),
         pytest.param(ROLLING, replace(ROLLING, generation=4), True, id="an edit on the way"),

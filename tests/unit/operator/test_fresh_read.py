@@ -1,4 +1,4 @@
-"""Nothing is written on the word of a list alone."""
+"""Nothing is written because of a list alone."""
 
 import pytest
 from aiohttp import web
@@ -97,8 +97,8 @@ async def test_children_of_one_without_a_status_are_made_without_a_read() -> Non
     assert server.requested == [WRITTEN]
 
 
-async def test_nothing_that_is_there_is_changed_on_the_word_of_a_list_of_before_the_status() -> None:
-    """Neither list told of the child, and the create finds it there."""
+async def test_nothing_that_is_there_is_changed_because_of_a_list_of_before_the_status() -> None:
+    """Neither list contained the child, and the create finds it there."""
     requested: list[str] = []
 
     async def answer(request: web.Request) -> web.StreamResponse:

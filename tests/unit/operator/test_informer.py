@@ -26,7 +26,7 @@ async def run(
     *,
     read: Callable[[dict[str, Any]], CachedChild] = CachedChild.read,
 ) -> tuple[Store[CachedChild], Times, list[tuple[str, bool]]]:
-    """Let an informer go `rounds` times around; the store, the pauses, and what the listener was told."""
+    """Let an informer go `rounds` times around; the store, the pauses, and what was reported to the listener."""
     reported: list[tuple[str, bool]] = []
     store: Store[CachedChild] = Store(lambda name, before, after: reported.append((name[1], after is not None)))
     times = Times(rounds)
@@ -127,7 +127,7 @@ async def test_a_stretch_of_many_events_ends_after_some_minutes(monkeypatch: pyt
 
 
 class Log:
-    """A server that keeps every event and tells each watch of those after `since`; `loses` says what it must not."""
+    """A server that keeps every event and sends each watch those after `since`; `loses` says which it drops."""
 
     def __init__(self, *kept: tuple[str, dict[str, Any]]) -> None:
         self.kept = kept
@@ -272,7 +272,7 @@ async def test_another_object_of_the_same_name_and_version_is_read() -> None:
 
 
 @pytest.mark.parametrize("code", [410, 500, 403])
-async def test_after_an_error_it_lists_anew_and_notices_what_went(code: int) -> None:
+async def test_after_an_error_it_lists_again_and_notices_what_went(code: int) -> None:
     lists = 0
 
     async def answer(request: web.Request) -> web.StreamResponse:

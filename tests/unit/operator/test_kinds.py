@@ -9,8 +9,8 @@ from fairlead_operator.plan import Capabilities
 
 def test_no_rule_speaks_of_secrets_or_has_a_wildcard() -> None:
     rules = kinds.rbac_rules()
-    words = {word for rule in rules for values in rule.values() for word in values}
-    assert not words & {"*", "secrets", "pods/exec", "escalate", "bind", "impersonate"}
+    values = {value for rule in rules for listed in rule.values() for value in listed}
+    assert not values & {"*", "secrets", "pods/exec", "escalate", "bind", "impersonate"}
 
 
 def test_only_children_may_be_deleted() -> None:
@@ -30,7 +30,7 @@ def test_paths(kind: kinds.Kind, path: str) -> None:
     assert kind.path(namespace="shop", name="a") == path
 
 
-def test_the_words_for_what_is_optional_are_the_plans() -> None:
+def test_the_names_of_what_is_optional_are_the_plans() -> None:
     assert set(optional_kinds()) == set(Capabilities.__slots__)
 
 

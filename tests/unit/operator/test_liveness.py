@@ -19,7 +19,7 @@ HUNG = Unreachable("hung")
 
 
 class Answering(Scripted):
-    """Ends those windows itself that tell of nothing; a list that is HUNG takes half a minute."""
+    """Ends those windows itself that report nothing; a list that is HUNG takes half a minute."""
 
     def __init__(
         self, windows: list[list[tuple[str, dict[str, Any]]] | OperatorError], *, lists: list[OperatorError | None]

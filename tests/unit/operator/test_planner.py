@@ -130,7 +130,7 @@ def test_manifests_are_dropped_when_they_are_written_and_made_again_when_they_ar
 
 
 @pytest.mark.parametrize("change", [{"generation": 2}, {"uid": "another"}], ids=["a new generation", "another uid"])
-def test_another_resource_is_planned_anew(change: dict[str, Any]) -> None:
+def test_another_resource_is_planned_again(change: dict[str, Any]) -> None:
     planner, resource = Planner(image=IMAGE), live()
     before = planner.prepare(resource, {}, EVERYTHING)
     assert planner.prepare(resource, {}, EVERYTHING) is before

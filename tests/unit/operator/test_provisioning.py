@@ -203,7 +203,7 @@ def provisioned(stage: Stage) -> tuple[str, str, str]:
         ([CRASHED, RUNS], [], "Crashing", "container provision ends: datastore shop: no such user"),
         ([], [QUOTA], "QuotaExceeded", "Error creating: a pod is forbidden: exceeded quota: few"),
     ],
-    ids=["image", "Secret", "a result", "other words", "no words", "the next try", "no pod"],
+    ids=["image", "Secret", "a result", "another message", "no message", "the next try", "no pod"],
 )
 async def test_what_delays_a_job_is_reported(
     stage: Stage, pods: list[Any], events: list[Any], reason: str, message: str
@@ -329,7 +329,7 @@ async def test_tries_without_a_result_count_whatever_happens_to_the_operator(sta
 
 
 @pytest.mark.parametrize("way", ["request", "edit", "deletion"])
-async def test_after_tries_without_a_result_all_are_made_anew_when_asked_for(stage: Stage, way: str) -> None:
+async def test_after_tries_without_a_result_all_are_made_again_when_asked_for(stage: Stage, way: str) -> None:
     stage.pods = [pod()]
     await end_without_result(stage, restart=False)
     desired = OTHER if way == "edit" else WANTED
@@ -359,7 +359,7 @@ async def test_the_pods_of_a_job_that_succeeded_are_read_once_though_the_status_
     first = await stage.advance(SUCCEEDED, reported=False)
     assert first == Provisioning({"hash": "abc", "state": "Succeeded"}, [BINDING])
     assert await stage.advance(SUCCEEDED, reported=False) == first
-    assert await stage.advance(None, reported=False) == first, "somebody deletes the Job before the status tells of it"
+    assert await stage.advance(None, reported=False) == first, "somebody deletes the Job before the status reports it"
     assert stage.read == ["pods"]
     await stage.advance(SUCCEEDED, uid="another of that name", reported=False)
     assert stage.read == ["pods", "pods"]

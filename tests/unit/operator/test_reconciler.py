@@ -29,7 +29,7 @@ def resource(version: int, *, generation: int = 1, **metadata: Any) -> dict[str,
 
 
 @pytest.mark.parametrize(
-    ("change", "told"),
+    ("change", "expected"),
     [
         pytest.param({}, [], id="nothing else: its own status is no news"),
         pytest.param({"generation": 2}, [2], id="an edit of the spec"),
@@ -38,13 +38,13 @@ def resource(version: int, *, generation: int = 1, **metadata: Any) -> dict[str,
     ],
 )
 async def test_an_edit_that_the_answer_to_a_status_write_shows_first_is_not_lost(
-    change: dict[str, Any], told: list[int]
+    change: dict[str, Any], expected: list[int]
 ) -> None:
-    heard: list[int] = []
+    reported: list[int] = []
 
     def changed(_: Name, before: CachedResource | None, after: CachedResource | None) -> None:
         if before is not None and after is not None:
-            heard.append(after.content["metadata"]["generation"])
+            reported.append(after.content["metadata"]["generation"])
 
     async def answer(request: web.Request) -> web.StreamResponse:
         assert request.path.endswith("/orders/status")
@@ -69,6 +69,6 @@ async def test_an_edit_that_the_answer_to_a_status_write_shows_first_is_not_lost
             now=lambda: "2026-01-01T00:00:00Z",
         )
         await reconciler.reconcile(OWNER)
-    # Whoever watches tells it again, at the same version, and that is no news any more.
+    # The watch reports it again, at the same version, and that is no news any more.
     cache.services.put(OWNER, CachedResource.read(resource(7, **change)))
-    assert heard == told
+    assert reported == expected

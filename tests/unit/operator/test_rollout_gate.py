@@ -188,7 +188,7 @@ def test_a_higher_limit_lets_more_go_on(stage: Stage) -> None:
     assert stage.decide(B, most=2)
 
 
-@pytest.mark.parametrize("change", ["its own edit", "its first rollout", "another class", "a stranger's", "going"])
+@pytest.mark.parametrize("change", ["its own edit", "its first rollout", "another class", "an unowned one", "going"])
 def test_what_takes_no_place(stage: Stage, change: str) -> None:
     if change == "its own edit":
         stage.service(A, generation=2)
@@ -200,5 +200,5 @@ def test_what_takes_no_place(stage: Stage, change: str) -> None:
         content = resource(A)
         content["metadata"]["deletionTimestamp"] = "now"
         stage.cache.services.put(A, CachedResource.read(at(content, 999)))
-    stage.deployment(A, ROLLING, owner_uid="other" if change == "a stranger's" else "")
+    stage.deployment(A, ROLLING, owner_uid="other" if change == "an unowned one" else "")
     assert stage.decide(B, most=1)

@@ -1,4 +1,4 @@
-"""What the environment may say, and what is told when it says something else."""
+"""What the environment may say, and what is reported when it says something else."""
 
 import pytest
 
@@ -6,7 +6,7 @@ from fairlead_operator.settings import Settings, ranges
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "message"),
     [
         ("WORKERS", "many", "'many' is no int; set a number"),
         ("WORKERS", "0", "0 is not within 1 and 256; set a number that is"),
@@ -30,28 +30,28 @@ from fairlead_operator.settings import Settings, ranges
         ("QUEUE", "3", "there is no such setting; remove it"),
     ],
 )
-def test_a_wrong_value_is_reported_with_the_variable(variable: str, value: str, told: str) -> None:
+def test_a_wrong_value_is_reported_with_the_variable(variable: str, value: str, message: str) -> None:
     with pytest.raises(ValueError, match="FAIRLEAD_") as fault:
         Settings.from_environment({f"FAIRLEAD_{variable}": value})
-    assert str(fault.value) == f"FAIRLEAD_{variable}: {told}"
+    assert str(fault.value) == f"FAIRLEAD_{variable}: {message}"
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "message"),
     [
         ("LEASE_RENEW_SECONDS", "15", "15 has to be less than FAIRLEAD_LEASE_SECONDS, which is 15"),
         ("LEASE_RETRY_SECONDS", "10", "10 has to be less than FAIRLEAD_LEASE_RENEW_SECONDS, which is 10"),
     ],
 )
-def test_a_lease_is_renewed_before_it_is_over(variable: str, value: str, told: str) -> None:
+def test_a_lease_is_renewed_before_it_is_over(variable: str, value: str, message: str) -> None:
     with pytest.raises(ValueError, match="has to be less") as fault:
         Settings.from_environment({f"FAIRLEAD_{variable}": value})
-    assert str(fault.value) == f"FAIRLEAD_{variable}: {told}"
+    assert str(fault.value) == f"FAIRLEAD_{variable}: {message}"
 
 
 def test_all_that_is_wrong_is_reported_at_once() -> None:
-    told = "FAIRLEAD_X: there is no such setting; remove it; FAIRLEAD_WORKERS: 0 is not .*; FAIRLEAD_PORT: 0 is not "
-    with pytest.raises(ValueError, match=told):
+    message = "FAIRLEAD_X: there is no such setting; remove it; FAIRLEAD_WORKERS: 0 is not .*; FAIRLEAD_PORT: 0 is not "
+    with pytest.raises(ValueError, match=message):
         Settings.from_environment({"FAIRLEAD_WORKERS": "0", "FAIRLEAD_PORT": "0", "FAIRLEAD_X": ""})
 
 

@@ -1,4 +1,4 @@
-"""What a start needs is read before anything runs: what is wrong with it ends the process, and is told."""
+"""What a start needs is read before anything runs: what is wrong with it ends the process, and is reported."""
 
 import json
 import logging
@@ -27,7 +27,7 @@ def test_without_a_setting_the_image_is_the_one_of_this_version() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variable", "value", "told"),
+    ("variable", "value", "message"),
     [
         ("FAIRLEAD_WORKERS", "many", "'many' is no int; set a number"),
         ("FAIRLEAD_WORKER", "3", "there is no such setting; did you mean FAIRLEAD_WORKERS?"),
@@ -43,7 +43,7 @@ def test_what_cannot_be_read_ends_the_start_with_2(
     capsys: pytest.CaptureFixture[str],
     variable: str,
     value: str,
-    told: str,
+    message: str,
 ) -> None:
     (tmp_path / "other.yaml").write_text("kind: ConfigMap\n")
     monkeypatch.chdir(tmp_path)
@@ -53,7 +53,7 @@ def test_what_cannot_be_read_ends_the_start_with_2(
     assert ended.value.code == 2
     error = capsys.readouterr().err
     assert error.startswith(f"fairlead-operator: {variable}: ")
-    assert told in error
+    assert message in error
 
 
 def test_the_first_line_of_the_log_has_the_versions(

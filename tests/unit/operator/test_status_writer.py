@@ -51,7 +51,7 @@ class Stage:
     async def _record_event(self, *_: Any) -> None:
         """Nobody listens."""
 
-    async def tell(self, view: View, *, after_seconds: float = 0.0) -> tuple[int, float | None]:
+    async def write(self, view: View, *, after_seconds: float = 0.0) -> tuple[int, float | None]:
         """How many writes that made, and what the writer asks for."""
         self.now += after_seconds
         before = len(self.written)
@@ -85,40 +85,40 @@ async def stage() -> AsyncIterator[Stage]:
 
 async def test_at_rest_every_step_is_written_at_once(stage: Stage) -> None:
     for view in (PROVISIONING, ROLLING, WELL):
-        assert await stage.tell(view) == (1, None)
+        assert await stage.write(view) == (1, None)
 
 
 async def test_details_wait_for_the_next_step_or_some_seconds(stage: Stage) -> None:
-    await stage.tell(ROLLING)
-    assert await stage.tell(DETAIL) == (0, DETAIL_SECONDS)
-    assert await stage.tell(DETAIL, after_seconds=1.0) == (0, DETAIL_SECONDS - 1.0)
-    assert await stage.tell(DETAIL, after_seconds=DETAIL_SECONDS - 1.0) == (1, None)
+    await stage.write(ROLLING)
+    assert await stage.write(DETAIL) == (0, DETAIL_SECONDS)
+    assert await stage.write(DETAIL, after_seconds=1.0) == (0, DETAIL_SECONDS - 1.0)
+    assert await stage.write(DETAIL, after_seconds=DETAIL_SECONDS - 1.0) == (1, None)
     more = replace(DETAIL, children=[*DETAIL.children, {"kind": "Deployment", "name": "orders-api"}])
-    assert await stage.tell(more) == (0, DETAIL_SECONDS), "patience begins anew"
-    assert await stage.tell(WELL) == (1, None)
+    assert await stage.write(more) == (0, DETAIL_SECONDS), "the delay starts again"
+    assert await stage.write(WELL) == (1, None)
 
 
 async def test_while_others_wait_so_do_steps_but_not_for_ever(stage: Stage) -> None:
     stage.busy = True
-    assert await stage.tell(PROVISIONING) == (0, BUSY_SECONDS)
-    assert await stage.tell(ROLLING, after_seconds=4.0) == (0, BUSY_SECONDS - 4.0)
-    assert await stage.tell(DETAIL, after_seconds=BUSY_SECONDS - 4.0) == (1, None)
+    assert await stage.write(PROVISIONING) == (0, BUSY_SECONDS)
+    assert await stage.write(ROLLING, after_seconds=4.0) == (0, BUSY_SECONDS - 4.0)
+    assert await stage.write(DETAIL, after_seconds=BUSY_SECONDS - 4.0) == (1, None)
 
 
 async def test_what_was_held_back_is_written_as_soon_as_nobody_waits(stage: Stage) -> None:
     stage.busy = True
-    await stage.tell(PROVISIONING)
+    await stage.write(PROVISIONING)
     stage.busy = False
-    assert await stage.tell(ROLLING, after_seconds=0.1) == (1, None)
+    assert await stage.write(ROLLING, after_seconds=0.1) == (1, None)
 
 
 async def test_what_could_not_be_written_is_not_held_back_again(stage: Stage) -> None:
     stage.refusals.append(500)
     with pytest.raises(ApiError):
-        await stage.tell(PROVISIONING)
+        await stage.write(PROVISIONING)
     stage.busy = True
-    assert await stage.tell(PROVISIONING, after_seconds=0.1) == (1, None)
-    assert await stage.tell(ROLLING) == (0, BUSY_SECONDS), "patience begins anew"
+    assert await stage.write(PROVISIONING, after_seconds=0.1) == (1, None)
+    assert await stage.write(ROLLING) == (0, BUSY_SECONDS), "the delay starts again"
 
 
 @pytest.mark.parametrize(
@@ -128,26 +128,26 @@ async def test_what_could_not_be_written_is_not_held_back_again(stage: Stage) ->
 )
 async def test_ends_and_answers_wait_for_nobody(stage: Stage, end: View) -> None:
     stage.busy = True
-    await stage.tell(ROLLING)
-    assert await stage.tell(end) == (1, None)
+    await stage.write(ROLLING)
+    assert await stage.write(end) == (1, None)
 
 
 async def test_that_a_resource_is_not_well_any_more_waits_for_nobody(stage: Stage) -> None:
-    await stage.tell(WELL)
+    await stage.write(WELL)
     stage.busy = True
-    assert await stage.tell(ROLLING) == (1, None)
+    assert await stage.write(ROLLING) == (1, None)
 
 
 async def test_nothing_new_is_not_written(stage: Stage) -> None:
-    await stage.tell(ROLLING)
-    assert await stage.tell(ROLLING, after_seconds=3600.0) == (0, None)
+    await stage.write(ROLLING)
+    assert await stage.write(ROLLING, after_seconds=3600.0) == (0, None)
 
 
 async def test_the_class_that_was_the_default_one_is_held_on_to_at_once(stage: Stage) -> None:
     stage.busy = True
     given = replace(PROVISIONING, class_name="standard")
-    assert await stage.tell(given) == (1, None)
-    assert await stage.tell(replace(ROLLING, class_name="standard")) == (0, BUSY_SECONDS), "it is known by now"
+    assert await stage.write(given) == (1, None)
+    assert await stage.write(replace(ROLLING, class_name="standard")) == (0, BUSY_SECONDS), "it is known by now"
 
 
 @pytest.mark.parametrize(("spec", "name"), [({}, "built-in"), ({"className": "standard"}, "standard")])
@@ -158,7 +158,7 @@ async def test_a_class_that_cannot_become_another_one_waits(stage: Stage, spec: 
     content = known.content
     content["metadata"]["resourceVersion"] = "6"
     stage.cache.services.put(OWNER, CachedResource.read(content | {"spec": spec}))
-    assert await stage.tell(replace(PROVISIONING, class_name=name)) == (0, BUSY_SECONDS)
+    assert await stage.write(replace(PROVISIONING, class_name=name)) == (0, BUSY_SECONDS)
 
 
 @pytest.mark.parametrize("code", [404, 422], ids=["gone", "another has its name"])
@@ -190,7 +190,7 @@ async def test_nothing_is_announced_of_a_resource_that_is_gone(code: int) -> Non
 
 
 async def test_a_status_is_not_written_over_one_that_the_list_did_not_know() -> None:
-    """The list told of version 5; meanwhile somebody wrote a status, and it is at version 9."""
+    """The list contained version 5; meanwhile somebody wrote a status, and it is at version 9."""
     metadata = {"name": "orders", "namespace": "shop", "uid": "u", "resourceVersion": "5", "generation": 1}
     cache, patches = ClusterCache(), []
     cache.services.replace([(OWNER, CachedResource.read({"metadata": metadata, "spec": {}}))], version=5)
@@ -203,7 +203,7 @@ async def test_a_status_is_not_written_over_one_that_the_list_did_not_know() -> 
 
     async with serving(answer) as client:
         with pytest.raises(Outdated):
-            await Stage(client, cache, []).tell(STALLED)
+            await Stage(client, cache, []).write(STALLED)
     assert {"op": "test", "path": "/metadata/resourceVersion", "value": "5"} in patches[0]
     record = cache.services.get(OWNER)
     assert record is not None
@@ -231,22 +231,23 @@ async def test_after_a_lost_answer_the_next_status_goes_on_from_what_is_there() 
     async with serving(answer) as client:
         stage = Stage(client, cache, [])
         with pytest.raises(ApiError):
-            await stage.tell(STALLED)
+            await stage.write(STALLED)
         with pytest.raises(Outdated):
-            await stage.tell(STALLED)
-        await stage.tell(STALLED)
+            await stage.write(STALLED)
+        await stage.write(STALLED)
     assert live["version"] == 7
     assert [each["path"] for each in patches[2]] == ["/metadata/uid", "/status"]
 
 
 async def test_a_status_goes_on_from_one_that_was_seen_during_the_pass(stage: Stage) -> None:
-    await stage.tell(PROVISIONING)
+    await stage.write(PROVISIONING)
     begun = stage.cache.services.get(OWNER)
     assert begun is not None
     at_begin = begun.content
-    told = [each | {"lastTransitionTime": "2025-01-01T00:00:00Z"} for each in at_begin["status"]["conditions"]]
+    conditions = [each | {"lastTransitionTime": "2025-01-01T00:00:00Z"} for each in at_begin["status"]["conditions"]]
     newer = at_begin["metadata"] | {"resourceVersion": "99"}
-    stage.cache.services.put(OWNER, CachedResource.read(at_begin | {"metadata": newer, "status": {"conditions": told}}))
+    rewritten = at_begin | {"metadata": newer, "status": {"conditions": conditions}}
+    stage.cache.services.put(OWNER, CachedResource.read(rewritten))
     await stage.writer.write(at_begin, STALLED)
     times = {each["type"]: each["lastTransitionTime"] for each in stage.written[-1]["conditions"]}
     assert times["Ready"] == "2026-01-01T00:00:00Z"

@@ -24,13 +24,13 @@ def test_an_older_record_does_not_replace_a_newer_one() -> None:
 
 
 def test_neither_the_answer_to_a_write_nor_its_event_calls_the_listener() -> None:
-    told: list[int] = []
-    store: Store[Thing] = Store(lambda name, before, after: told.append(after.version if after else 0))
+    reported: list[int] = []
+    store: Store[Thing] = Store(lambda name, before, after: reported.append(after.version if after else 0))
     store.put(A, Thing("1", 7), silent=True)
     store.put(A, Thing("1", 7))
-    assert told == []
+    assert reported == []
     store.put(A, Thing("1", 8))
-    assert told == [8]
+    assert reported == [8]
 
 
 def test_what_is_marked_is_found_whatever_has_shown_it() -> None:
@@ -70,18 +70,18 @@ def test_a_list_does_not_remove_what_was_made_after_it() -> None:
 
 
 def test_silent_changes_reach_the_listener_for_all_changes() -> None:
-    told: list[tuple[int, int]] = []
+    moves: list[tuple[int, int]] = []
 
     def moved(_: Name, *states: Thing | None) -> None:
         before, after = (state.version if state else 0 for state in states)
-        told.append((before, after))
+        moves.append((before, after))
 
     store: Store[Thing] = Store(moved=moved)
     store.put(A, Thing("1", 1), silent=True)
     store.put(A, Thing("1", 2))
     store.put(A, Thing("1", 1))
     store.remove(A, version=3)
-    assert told == [(0, 1), (1, 2), (2, 0)]
+    assert moves == [(0, 1), (1, 2), (2, 0)]
 
 
 def test_a_late_event_does_not_bring_a_deleted_object_back_but_its_successor_comes() -> None:
@@ -123,7 +123,7 @@ def test_a_deletion_is_remembered_until_no_earlier_event_can_come() -> None:
     assert not store.knows(A, version=6)
 
 
-def test_a_kind_that_is_served_anew_is_read_whatever_was_there_before() -> None:
+def test_a_kind_that_is_served_again_is_read_whatever_was_there_before() -> None:
     store: Store[Thing] = Store()
     store.put(A, Thing("1", 8))
     store.remove(A, version=9)

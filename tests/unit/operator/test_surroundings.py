@@ -59,11 +59,11 @@ async def test_one_resource_has_a_burst_and_then_one_event_in_five_minutes() -> 
     assert len(events.made) == BURST + 1
 
 
-async def test_an_event_that_cannot_be_written_is_let_go() -> None:
+async def test_an_event_that_cannot_be_written_is_dropped() -> None:
     await event_recorder(Events(Unreachable("POST")), [0.0]).record_event(RESOURCE, "Warning", "Conflict", "text")
 
 
-async def test_the_last_words_about_a_resource_outlive_its_namespace() -> None:
+async def test_the_last_event_about_a_resource_outlives_its_namespace() -> None:
     class Ending(Events):
         async def create(self, kind: object, manifest: dict[str, Any]) -> dict[str, Any]:
             if manifest["metadata"]["namespace"] == "shop":
@@ -75,10 +75,10 @@ async def test_the_last_words_about_a_resource_outlive_its_namespace() -> None:
     assert events.made == []
     goes = RESOURCE | {"metadata": RESOURCE["metadata"] | {"deletionTimestamp": "2026-01-01T00:00:00Z"}}
     await event_recorder(events, [0.0]).record_event(goes, "Warning", "TeardownSkipped", "tables stay")
-    (told,) = events.made
-    assert told["metadata"]["namespace"] == "default"
-    assert told["involvedObject"] == {"apiVersion": "v1", "kind": "Namespace", "name": "shop"}
-    assert told["message"] == "ApiService orders: tables stay"
+    (event,) = events.made
+    assert event["metadata"]["namespace"] == "default"
+    assert event["involvedObject"] == {"apiVersion": "v1", "kind": "Namespace", "name": "shop"}
+    assert event["message"] == "ApiService orders: tables stay"
 
 
 class Followed:
@@ -228,7 +228,7 @@ def test_settings_come_from_the_environment() -> None:
     assert (settings.workers, settings.lease_seconds, settings.namespace) == (3, 17.5, "shop")
 
 
-async def test_a_defect_starts_the_operator_anew_and_a_signal_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_defect_restarts_the_operator_and_a_signal_ends_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "FIRST_PAUSE_SECONDS", 0.0)
     runs = 0
 

@@ -8,7 +8,7 @@ NOW = 1000.0
 
 
 def calm(version: int, known: int, once: int = 0) -> WatchPosition:
-    """A window that repeats what was heard of after `version`, up to `known`."""
+    """A window that repeats what came after `version`, up to `known`."""
     return WatchPosition(version, version, known, NOW, once)
 
 
@@ -21,23 +21,23 @@ def busy(start: int, settled: int, known: int, once: int, *, since: float = NOW)
     ("position", "reached", "news", "is_calm", "following"),
     [
         pytest.param(calm(10, 10), 10, 0, True, calm(10, 10), id="nothing came: from the same place"),
-        pytest.param(calm(10, 10), 14, 2, True, calm(10, 14, 2), id="what is new is told once more"),
-        pytest.param(calm(10, 14, 2), 14, 0, True, calm(14, 14), id="all was told once more"),
+        pytest.param(calm(10, 10), 14, 2, True, calm(10, 14, 2), id="what is new is sent once more"),
+        pytest.param(calm(10, 14, 2), 14, 0, True, calm(14, 14), id="all was sent once more"),
         pytest.param(calm(10, 14), 20, 1, True, calm(14, 20, 1), id="once more, and something new"),
-        pytest.param(calm(10, 14), 10, 0, True, calm(10, 14), id="a dead window is repeated"),
+        pytest.param(calm(10, 14), 10, 0, True, calm(10, 14), id="nothing came: the window is repeated"),
         pytest.param(calm(10, 14), 12, 0, True, calm(12, 14), id="a window cut short goes on where it got to"),
-        pytest.param(calm(10, 14), 90, 50, False, busy(90, 14, 90, 50), id="much is new: in a hurry, told once"),
-        pytest.param(busy(90, 14, 90, 50), 99, 9, False, busy(99, 14, 99, 59), id="still in a hurry"),
-        pytest.param(busy(90, 14, 90, 50), 95, 3, True, calm(14, 95, 53), id="calm: back to what was settled"),
-        pytest.param(calm(14, 95, 53), 96, 1, True, calm(95, 96, 1), id="all of it was told once more"),
-        pytest.param(busy(90, 14, 90, 50), 90, 0, True, calm(14, 90, 50), id="a dead window ends the hurry"),
+        pytest.param(calm(10, 14), 90, 50, False, busy(90, 14, 90, 50), id="much is new: busy, sent once"),
+        pytest.param(busy(90, 14, 90, 50), 99, 9, False, busy(99, 14, 99, 59), id="still busy"),
+        pytest.param(busy(90, 14, 90, 50), 95, 3, True, calm(14, 95, 53), id="not busy: back to what was settled"),
+        pytest.param(calm(14, 95, 53), 96, 1, True, calm(95, 96, 1), id="all of it was sent once more"),
+        pytest.param(busy(90, 14, 90, 50), 90, 0, True, calm(14, 90, 50), id="nothing came: no longer busy"),
         pytest.param(
             busy(90, 14, 90, 50, since=NOW - LONGEST_SECONDS),
             99,
             50,
             False,
             WatchPosition(14, 14, 99, NOW - LONGEST_SECONDS, 100),
-            id="in a hurry for too long: once more, calm or not",
+            id="busy for too long: once more, still busy or not",
         ),
     ],
 )

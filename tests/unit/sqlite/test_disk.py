@@ -1,4 +1,4 @@
-"""A full disk is told by its name, once, until there is room."""
+"""A full disk is reported as such, once, until there is room."""
 
 import logging
 import sqlite3
@@ -27,16 +27,16 @@ def disk(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> Room:
     return Room(tmp_path)
 
 
-def told(caplog: pytest.LogCaptureFixture) -> list[str]:
+def logged(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [record.message for record in caplog.records]
 
 
 def test_a_disk_that_nothing_found_full_is_not(disk: Room, caplog: pytest.LogCaptureFixture) -> None:
     disk.check("datastore")
-    assert (disk.full, told(caplog)) == (False, [])
+    assert (disk.full, logged(caplog)) == (False, [])
 
 
-def test_it_is_full_until_there_is_room_and_told_once_a_time(disk: Room, caplog: pytest.LogCaptureFixture) -> None:
+def test_it_is_full_until_there_is_room_and_logged_once_a_time(disk: Room, caplog: pytest.LogCaptureFixture) -> None:
     for _ in range(3):
         disk.note()
         with pytest.raises(DiskFull, match="is full: 0 bytes are free") as caught:
@@ -45,12 +45,12 @@ def test_it_is_full_until_there_is_room_and_told_once_a_time(disk: Room, caplog:
     disk.room = ROOM_BYTES - 1
     with pytest.raises(DiskFull):
         disk.check("queue")
-    assert (disk.full, told(caplog)) == (True, ["disk full"])
+    assert (disk.full, logged(caplog)) == (True, ["disk full"])
     disk.room = ROOM_BYTES
     disk.check("queue")
-    assert (disk.full, told(caplog)) == (False, ["disk full", "disk has room again"])
+    assert (disk.full, logged(caplog)) == (False, ["disk full", "disk has room again"])
     disk.note()
-    assert told(caplog) == ["disk full", "disk has room again", "disk full"]
+    assert logged(caplog) == ["disk full", "disk has room again", "disk full"]
 
 
 def test_the_room_is_that_of_the_directory(tmp_path: Path) -> None:
@@ -59,7 +59,7 @@ def test_the_room_is_that_of_the_directory(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("pages", "kind"), [(8, DiskFull), (None, Unavailable)], ids=["full", "locked"])
-def test_sqlite_tells_a_full_disk_from_other_outages(tmp_path: Path, pages: int | None, kind: type) -> None:
+def test_sqlite_distinguishes_a_full_disk_from_other_outages(tmp_path: Path, pages: int | None, kind: type) -> None:
     connection = sqlite3.connect(tmp_path / "a.db", isolation_level=None, timeout=0)
     other = sqlite3.connect(tmp_path / "a.db", isolation_level=None, timeout=0)
     connection.execute("CREATE TABLE t (a)")

@@ -59,7 +59,7 @@ def cases(draw: st.DrawFn) -> tuple[Resource, Key, list[dict[str, Any]]]:
 
 
 def exact(document: Any) -> str:
-    """Tells 1, 1.0, True and -0.0 apart; the order of properties does not matter."""
+    """Distinguishes 1, 1.0, True and -0.0; the order of properties does not matter."""
     return json.dumps(document, sort_keys=True)
 
 

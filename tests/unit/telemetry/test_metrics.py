@@ -69,7 +69,7 @@ async def test_depths_are_those_of_the_last_refresh() -> None:
         is_down = True
         await depths.refresh()
     for name in ("fairlead_dead_letters", "fairlead_outbox_pending"):
-        assert found.get_sample_value(name) is None, "what is not known is not told"
+        assert found.get_sample_value(name) is None, "what is not known is not reported"
 
 
 def test_a_full_disk_has_a_metric(tmp_path: Path) -> None:

@@ -39,10 +39,10 @@ async def results(script: ModuleType, chosen: tuple[str, ...] = PARTS, **program
     return passed, {name: part.result for name, part in parts.items()}
 
 
-async def test_all_parts_run_and_tell_their_counts(script: ModuleType) -> None:
-    passed, told = await results(script, rest="print('2 passed, 1 deselected in 7.00s (0:00:07)')")
+async def test_all_parts_run_and_report_their_counts(script: ModuleType) -> None:
+    passed, outcomes = await results(script, rest="print('2 passed, 1 deselected in 7.00s (0:00:07)')")
     assert passed
-    assert told == {
+    assert outcomes == {
         "control plane": "done",
         "unit": "3 passed",
         "rest": "2 passed, 1 deselected",
@@ -52,26 +52,26 @@ async def test_all_parts_run_and_tell_their_counts(script: ModuleType) -> None:
 
 
 async def test_nothing_follows_when_unit_tests_fail(script: ModuleType) -> None:
-    passed, told = await results(script, unit=FAILS, control_plane="import time; time.sleep(600)")
+    passed, outcomes = await results(script, unit=FAILS, control_plane="import time; time.sleep(600)")
     assert not passed
-    assert told["unit"] == "1 failed, 2 passed"
-    assert {told[name] for name in ("rest", "cluster", "operator")} == {"not run"}
-    assert told["control plane"] not in {"done", "under way"}
+    assert outcomes["unit"] == "1 failed, 2 passed"
+    assert {outcomes[name] for name in ("rest", "cluster", "operator")} == {"not run"}
+    assert outcomes["control plane"] not in {"done", "under way"}
 
 
 async def test_without_a_control_plane_the_rest_is_run_and_the_run_fails(script: ModuleType) -> None:
-    passed, told = await results(script, control_plane="raise SystemExit(1)")
+    passed, outcomes = await results(script, control_plane="raise SystemExit(1)")
     assert not passed
-    assert (told["control plane"], told["unit"], told["rest"]) == ("exit 1", "3 passed", "3 passed")
-    assert (told["cluster"], told["operator"]) == ("not run", "not run")
+    assert (outcomes["control plane"], outcomes["unit"], outcomes["rest"]) == ("exit 1", "3 passed", "3 passed")
+    assert (outcomes["cluster"], outcomes["operator"]) == ("not run", "not run")
 
 
 @pytest.mark.parametrize("failing", ["rest", "cluster", "operator"])
 async def test_one_part_that_fails_fails_the_run_and_the_others_run(script: ModuleType, failing: str) -> None:
-    passed, told = await results(script, **{failing: FAILS})
+    passed, outcomes = await results(script, **{failing: FAILS})
     assert not passed
-    assert told.pop(failing) == "1 failed, 2 passed"
-    assert told == {"control plane": "done"} | dict.fromkeys(told.keys() - {"control plane"}, "3 passed")
+    assert outcomes.pop(failing) == "1 failed, 2 passed"
+    assert outcomes == {"control plane": "done"} | dict.fromkeys(outcomes.keys() - {"control plane"}, "3 passed")
 
 
 async def began(script: ModuleType, tmp_path: Path) -> dict[str, list[float]]:
@@ -85,30 +85,30 @@ async def began(script: ModuleType, tmp_path: Path) -> dict[str, list[float]]:
 
 
 async def test_two_parts_run_at_a_time(script: ModuleType, tmp_path: Path) -> None:
-    told = await began(script, tmp_path)
-    assert told["unit"][1] <= min(told["rest"][0], told["cluster"][0])
-    assert told["rest"][1] <= told["operator"][0]
+    times = await began(script, tmp_path)
+    assert times["unit"][1] <= min(times["rest"][0], times["cluster"][0])
+    assert times["rest"][1] <= times["operator"][0]
 
 
 async def test_on_a_cluster_of_the_users_its_parts_never_meet(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FAIRLEAD_TEST_KUBECONFIG", "/somewhere")
-    told = await began(script, tmp_path)
-    assert told["cluster"][1] <= told["operator"][0]
+    times = await began(script, tmp_path)
+    assert times["cluster"][1] <= times["operator"][0]
 
 
 async def test_a_part_alone_waits_for_nothing(script: ModuleType) -> None:
-    passed, told = await results(script, ("rest",), unit=FAILS, control_plane=FAILS)
+    passed, outcomes = await results(script, ("rest",), unit=FAILS, control_plane=FAILS)
     assert passed
-    assert told.pop("rest") == "3 passed"
-    assert {*told.values()} == {"not run"}
+    assert outcomes.pop("rest") == "3 passed"
+    assert {*outcomes.values()} == {"not run"}
 
 
-async def test_a_part_that_dies_without_a_word_has_failed(script: ModuleType) -> None:
-    passed, told = await results(script, ("unit",), unit="import os; os.kill(os.getpid(), 9)")
+async def test_a_part_that_ends_without_output_has_failed(script: ModuleType) -> None:
+    passed, outcomes = await results(script, ("unit",), unit="import os; os.kill(os.getpid(), 9)")
     assert not passed
-    assert told["unit"] == "exit -9"
+    assert outcomes["unit"] == "exit -9"
 
 
 async def test_the_summary_adds_up_the_thorough_cases(script: ModuleType) -> None:

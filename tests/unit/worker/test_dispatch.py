@@ -1,4 +1,4 @@
-"""Deliveries told apart without any I/O; calls and their answers; steps that need no service."""
+"""Deliveries distinguished without any I/O; calls and their answers; steps that need no service."""
 
 import msgspec
 import pytest
@@ -40,7 +40,7 @@ HANDLERS = Worker.model_validate(
                 "event": "orders.created",
                 "steps": [
                     {"name": "add", "set": {"total": "document.total + 1"}},
-                    {"name": "tell", "publish": {"type": "orders.counted"}},
+                    {"name": "notify", "publish": {"type": "orders.counted"}},
                     {"name": "ask", "when": "false", "publish": {"type": "stock.asked"}},
                     {"name": "never", "when": "document.total > 100", "set": {"total": "0"}},
                 ],
@@ -81,7 +81,7 @@ DELIVERIES = {
 
 
 @pytest.mark.parametrize("case", DELIVERIES)
-def test_deliveries_are_told_apart(case):
+def test_deliveries_are_distinguished(case):
     attributes, kind = DELIVERIES[case]
     assert type(DISPATCH.read(delivery(**attributes))) is kind
 
@@ -110,7 +110,7 @@ def test_steps_without_a_call_make_one_change_at_the_time_of_the_event():
     record = Record(("a", 1), {"id": "a", "line": 1, "total": 4}, 17)
     result = steps.draft(PLANS["orders.created"].steps, fact(), record, {})
     assert result.document == {"id": "a", "line": 1, "total": 5, "changedAt": "2027-01-15T08:00:00.000000Z"}
-    assert (result.done, result.skipped) == (["add", "tell"], ["ask", "never"])
+    assert (result.done, result.skipped) == (["add", "notify"], ["ask", "never"])
     (mutation,) = steps.mutations(fact(), record, result)
     assert mutation.expect == 17
 

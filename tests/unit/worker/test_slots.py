@@ -84,28 +84,28 @@ async def test_one_that_is_alone_waits_for_all_that_runs_and_lets_nothing_begin(
     events = Events(slots)
     await events.begin("a1")
     await slots.enter()
-    told = []
+    begun = []
 
     async def alone():
         async with slots.exclusive():
-            told.append("alone")
+            begun.append("alone")
             await asyncio.Event().wait()
 
     async def batch():
         await slots.enter()
-        told.append("batch")
+        begun.append("batch")
 
     tasks = [asyncio.create_task(alone()), asyncio.create_task(batch())]
     await asyncio.sleep(0)
     await events.begin("a2")
-    assert (events.running, told) == (["a1"], [])
+    assert (events.running, begun) == (["a1"], [])
     await events.end("a1")
-    assert (events.running, told) == ([], [])
+    assert (events.running, begun) == ([], [])
     slots.leave()
     await asyncio.sleep(0)
-    assert (events.running, told) == ([], ["alone"])
+    assert (events.running, begun) == ([], ["alone"])
     tasks[0].cancel()
     await asyncio.wait(tasks)
     await asyncio.sleep(0)
-    assert (events.running, told) == (["a2"], ["alone", "batch"])
+    assert (events.running, begun) == (["a2"], ["alone", "batch"])
     await events.end("a2")

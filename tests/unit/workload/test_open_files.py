@@ -55,8 +55,8 @@ def test_connections_stay_below_the_limit_which_is_raised_as_far_as_it_may_be(
     caplog.set_level(logging.WARNING)
     assert connections(monkeypatch, limits) == expected
     assert limits.soft == soft
-    told = ["few open files are allowed"] if expected < MAX_CONNECTIONS else []
-    assert [record.message for record in caplog.records] == told
+    logged = ["few open files are allowed"] if expected < MAX_CONNECTIONS else []
+    assert [record.message for record in caplog.records] == logged
 
 
 def test_services_of_one_process_share(monkeypatch: pytest.MonkeyPatch) -> None:

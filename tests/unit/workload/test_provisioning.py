@@ -1,4 +1,4 @@
-"""What a Job tells, and that the operator understands it."""
+"""What a Job reports, and that the operator reads it."""
 
 from tests.integration.workload.documents import POSTGRESQL, runtime
 

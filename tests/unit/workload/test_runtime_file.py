@@ -1,4 +1,4 @@
-"""What is told of a runtime document that cannot be used."""
+"""What is reported about a runtime document that cannot be used."""
 
 import json
 from pathlib import Path
@@ -23,7 +23,7 @@ def changed(place: tuple[str | int, ...], value: Any) -> bytes:
     return json.dumps(document).encode()
 
 
-def told(folder: Path, data: bytes) -> list[tuple[str, str]]:
+def findings_in(folder: Path, data: bytes) -> list[tuple[str, str]]:
     file = folder / "runtime.json"
     file.write_bytes(data)
     with pytest.raises(InvalidRuntimeDocument) as refused:
@@ -58,11 +58,11 @@ FAULTS = {
 def test_a_fault_is_named_by_its_place(
     tmp_path: Path, place: tuple[str | int, ...], value: Any, path: str, message: str
 ) -> None:
-    assert told(tmp_path, changed(place, value)) == [(path, message)]
+    assert findings_in(tmp_path, changed(place, value)) == [(path, message)]
 
 
-def test_a_newer_version_is_told_before_anything_else(tmp_path: Path) -> None:
-    assert [path for path, _ in told(tmp_path, b'{"version": 3, "everything": "is different"}')] == ["version"]
+def test_a_newer_version_is_reported_before_anything_else(tmp_path: Path) -> None:
+    assert [path for path, _ in findings_in(tmp_path, b'{"version": 3, "everything": "is different"}')] == ["version"]
 
 
 NOT_DOCUMENTS = {
@@ -78,11 +78,11 @@ NOT_DOCUMENTS = {
 
 @pytest.mark.parametrize(("data", "message"), NOT_DOCUMENTS.values(), ids=NOT_DOCUMENTS)
 def test_what_is_no_document_is_refused(tmp_path: Path, data: bytes, message: str) -> None:
-    [(_, said)] = told(tmp_path, data)
+    [(_, said)] = findings_in(tmp_path, data)
     assert said.startswith(message)
 
 
-def test_everything_that_is_not_served_is_told_at_once() -> None:
+def test_everything_that_is_not_served_is_reported_at_once() -> None:
     document = RuntimeDocument.model_validate(
         runtime(datastore=POSTGRESQL, grpc={"enabled": True}, security={"rateLimit": {"requests": 1, "period": "1s"}})
     )

@@ -87,7 +87,7 @@ class Script:
         return len([each for _, asked, each, _ in self.requests if asked == path and ("watch" in each) is watch])
 
     async def send(self, line: bytes) -> None:
-        """Tell it in every watch of ApiServices that is open."""
+        """Send it in every watch of ApiServices that is open."""
         for each in self.open:
             with suppress(ConnectionError):
                 await each.write(line)

@@ -16,7 +16,7 @@ PATIENCE = 2.0
 
 
 class Desk:
-    """Arrivals with a clock of their own, and the words of the stories below."""
+    """Arrivals with a clock of their own, and the steps of the scenarios below."""
 
     def __init__(self) -> None:
         self.now = 1000.0
@@ -35,7 +35,7 @@ class Desk:
         self.arrivals.take(event, live(version, name))
 
     def metadata(self, version: int, name: str = "orders") -> None:
-        """The informer of metadata hears of an object."""
+        """The informer of metadata learns of an object."""
         self.arrivals.seen.put(("shop", name), Seen.read(live(version, name)))
 
     def metadata_gone(self, version: int, name: str = "orders") -> None:
@@ -130,8 +130,8 @@ def test_an_answer_to_our_own_write_settles_a_difference(desk: Desk) -> None:
 
 def test_an_echo_is_a_bookmark_to_kopf(desk: Desk) -> None:
     desk.store.put(ORDERS, CachedResource.read(live(7)), silent=True)
-    told = orjson.loads(desk.line("MODIFIED", 7))
-    assert told == {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "7"}}}
+    echo = orjson.loads(desk.line("MODIFIED", 7))
+    assert echo == {"type": "BOOKMARK", "object": {"metadata": {"resourceVersion": "7"}}}
     news = orjson.loads(desk.line("MODIFIED", 8))
     assert (news["type"], news["object"]) == ("MODIFIED", live(8))
 
@@ -144,14 +144,14 @@ def test_another_object_of_the_name_is_no_echo(desk: Desk) -> None:
     assert desk.arrivals.pass_on(line) == line
 
 
-def test_a_deletion_that_only_the_metadata_tell_of_is_noticed(desk: Desk) -> None:
+def test_a_deletion_that_only_the_metadata_show_is_noticed(desk: Desk) -> None:
     desk.kopf("ADDED", 5)
     desk.metadata(5)
     desk.metadata_gone(8)
     assert desk.known is None
     assert desk.changes == [(ORDERS, 5), (ORDERS, None)]
     desk.kopf("MODIFIED", 7)
-    assert desk.known is None, "what is told late brings nothing back"
+    assert desk.known is None, "what is reported late brings nothing back"
     assert desk.due(after=60.0) == []
 
 
@@ -174,7 +174,7 @@ def test_of_a_kind_that_is_not_served_any_more_nothing_is_left(desk: Desk) -> No
     assert (desk.known, desk.due(after=60.0)) == (None, [])
 
 
-def test_a_new_object_that_the_metadata_do_not_tell_of_is_looked_at_once(desk: Desk) -> None:
+def test_a_new_object_that_the_metadata_do_not_show_is_looked_at_once(desk: Desk) -> None:
     desk.kopf("ADDED", 7)
     assert desk.due(after=module.UNCONFIRMED_SECONDS) == [ORDERS]
     assert not desk.arrivals.looked(ORDERS, live(7))

@@ -23,7 +23,7 @@ class Idle:
 
     def __init__(self) -> None:
         self.is_watching = True
-        self.told: list[int] = []
+        self.missed_counts: list[int] = []
         self.looked_after = 0
 
     def watches(self, _: object) -> bool:
@@ -33,14 +33,14 @@ class Idle:
         return 2.0
 
     def missed(self, events: int) -> None:
-        self.told.append(events)
+        self.missed_counts.append(events)
 
     def look_after(self, _: object) -> None:
         self.looked_after += 1
 
 
 class Case:
-    """One kind, of which only the metadata tell; a clock that stands still until it is moved."""
+    """One kind, of which only the metadata are reported; a clock that stands still until it is moved."""
 
     def __init__(self) -> None:
         self.now = 0.0
@@ -88,10 +88,10 @@ async def test_what_is_missing_is_fetched_and_counted() -> None:
     assert sorted(case.asked) == ["late", "orders"]
     assert {record.version for record in case.store.values()} == {9}
     assert case.metrics == [("ApiService", 2)]
-    assert case.front.told == [2]
+    assert case.front.missed_counts == [2]
 
 
-async def test_what_is_missing_while_kopf_does_not_watch_is_no_reason_to_start_it_anew() -> None:
+async def test_what_is_missing_while_kopf_does_not_watch_is_no_reason_to_restart_it() -> None:
     case = Case()
     case.front.is_watching = False
     case.objects["orders"] = live("orders", 7)
@@ -99,7 +99,7 @@ async def test_what_is_missing_while_kopf_does_not_watch_is_no_reason_to_start_i
     case.now += 5.0
     async with catching_up(case) as it:
         await it.look()
-    assert (len(case.store), case.front.told, case.metrics) == (1, [], [("ApiService", 1)])
+    assert (len(case.store), case.front.missed_counts, case.metrics) == (1, [], [("ApiService", 1)])
 
 
 async def test_what_is_gone_by_then_is_no_fault() -> None:
@@ -109,7 +109,7 @@ async def test_what_is_gone_by_then_is_no_fault() -> None:
     case.now += 5.0
     async with catching_up(case) as it:
         await it.look()
-    assert (case.asked, len(case.store), case.front.told, case.metrics) == (["orders"], 0, [], [])
+    assert (case.asked, len(case.store), case.front.missed_counts, case.metrics) == (["orders"], 0, [], [])
 
 
 async def test_an_error_is_tried_again_and_holds_the_start_up_no_longer() -> None:

@@ -38,8 +38,8 @@ async def test_what_is_listed_and_what_is_watched_arrives() -> None:
         await script.send(event("MODIFIED", live("orders", 12)))
         await script.send(event("DELETED", live("late", 13)))
         await until(lambda: len(stage.brought) == 4, what="all of it arrives")
-        told = {name: [version for of, version in stage.brought if of == name] for name in ("orders", "late")}
-        assert told == {"orders": [5, 12], "late": [11, None]}
+        brought = {name: [version for of, version in stage.brought if of == name] for name in ("orders", "late")}
+        assert brought == {"orders": [5, 12], "late": [11, None]}
         assert stage.restarts == []
         assert stage.front.watches(kinds.API_SERVICE)
         assert stage.codes["GET", SERVICES, 200] == 1
@@ -110,7 +110,7 @@ async def test_watches_that_end_at_once_are_opened_once_a_second() -> None:
         assert stage.restarts == []
 
 
-async def test_a_410_lists_anew_without_an_end() -> None:
+async def test_a_410_lists_again_without_an_end() -> None:
     script = Script()
     script.items = [live("orders", 5), live("gone", 6)]
     script.watches = [error(410)]
@@ -120,7 +120,7 @@ async def test_a_410_lists_anew_without_an_end() -> None:
         script.items = [live("orders", 21)]
         await until(lambda: script_lists() == 2 and stage.version("orders") == 21, what="it is listed anew")
         assert stage.restarts == []
-        assert stage.version("gone") == 6, "kopf tells of deletions after a 410; the metadata need not do so any more"
+        assert stage.version("gone") == 6, "kopf reports deletions after a 410; the metadata need not do so any more"
 
 
 @pytest.mark.parametrize("levels", [300, 990, 5000])
@@ -190,7 +190,7 @@ async def test_a_kind_that_kopf_does_not_ask_about_any_more_is_noticed(monkeypat
         await until(noticed, what="kopf starts anew")
 
 
-async def test_two_missed_events_are_a_reason_to_start_anew() -> None:
+async def test_two_missed_events_are_a_reason_to_restart() -> None:
     script = Script()
     async with playing(script) as stage:
         await until(lambda: script.open, what="it is watched")
@@ -205,7 +205,7 @@ async def test_two_missed_events_are_a_reason_to_start_anew() -> None:
         assert stage.restarts == ["missed"], "what one run missed counts against the next one"
 
 
-async def test_new_credentials_are_used_and_a_401_reads_them_anew() -> None:
+async def test_new_credentials_are_used_and_a_401_reads_them_again() -> None:
     script = Script()
     script.items = [live("orders", 5)]
     script.answers[SERVICES] = [fault(401)]

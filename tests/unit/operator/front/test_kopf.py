@@ -54,7 +54,7 @@ def test_every_setting_that_we_change_is_one() -> None:
     }, "a value of ours is kopf's own by now, or no longer one"
 
 
-def test_pauses_between_tries_have_no_end_and_begin_anew() -> None:
+def test_pauses_between_tries_have_no_end_and_begin_again() -> None:
     backoffs = Backoffs()
     for _ in range(2):
         pauses = iter(backoffs)

@@ -132,7 +132,7 @@ def roles(annotations: str) -> dict[str, dict[str, str]]:
     return {pod["labels"][LABEL_COMPONENT]: pod.get("annotations", {}) for pod in pods}
 
 
-def test_another_role_makes_every_pod_anew_and_its_order_or_none_does_not() -> None:
+def test_another_role_replaces_every_pod_and_its_order_or_none_does_not() -> None:
     first, second = roles("{role: a, more: b}"), roles("{role: c, more: b}")
     assert set(first) == {"api", "worker", "provision"}
     assert all(first[component] != second[component] for component in first)

@@ -90,9 +90,9 @@ def test_a_star_is_the_only_thing_special_in_a_pattern(pattern: str, text: str, 
     ],
 )
 def test_what_a_class_does_not_allow_is_named(spec: str, limits: str, found: list[tuple[str, str]]) -> None:
-    told = found_in(service(spec), class_of(f"limits: {limits}"))
-    assert [(each.reason, each.path) for each in told] == found
-    assert all("; " in each.message for each in told)
+    findings = found_in(service(spec), class_of(f"limits: {limits}"))
+    assert [(each.reason, each.path) for each in findings] == found
+    assert all("; " in each.message for each in findings)
 
 
 @pytest.mark.parametrize("case", CASES)
@@ -122,13 +122,13 @@ def test_the_built_in_class_allows_everything(case: str) -> None:
     ],
 )
 def test_every_host_counts(spec: str, path: str) -> None:
-    [told] = found_in(service(spec), class_of("limits: {endpoints: []}"))
-    assert told.path == f"spec.{path}"
+    [finding] = found_in(service(spec), class_of("limits: {endpoints: []}"))
+    assert finding.path == f"spec.{path}"
 
 
 def test_a_document_that_no_config_map_holds_is_refused() -> None:
     large = "x" * (901 * 1024)
     schema = f"{{schema: {{type: object, properties: {{id: {{type: string, description: {large}}}}}}}}}"
-    told = found_in(service(resource=schema), BUILT_IN_CLASS)
-    assert {each.reason for each in told} == {"DocumentTooLarge"}
-    assert len(told) == 2
+    findings = found_in(service(resource=schema), BUILT_IN_CLASS)
+    assert {each.reason for each in findings} == {"DocumentTooLarge"}
+    assert len(findings) == 2
