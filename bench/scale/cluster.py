@@ -58,7 +58,7 @@ class Cluster:
         return Client(Credentials(lambda: info(config), clock=clock), in_flight=SETUP_IN_FLIGHT)
 
     async def make_namespaces(self) -> None:
-        """The namespaces that everything lives in."""
+        """The namespaces that everything is in."""
         for manifest in resources.namespaces():
             await self.admin.request("POST", NAMESPACE.path(), body=manifest)
 

@@ -85,7 +85,7 @@ class Operator(Python):
         return self._counted("controller_runtime_reconcile_total")
 
     def kopf_restarts(self) -> int:
-        """How often it started kopf anew."""
+        """How often it restarted kopf."""
         return self._counted("fairlead_operator_kopf_restarts_total")
 
     def kopf_missed(self) -> int:

@@ -93,7 +93,7 @@ def _start(arguments: Sequence[str], errors: IO[str]) -> subprocess.Popen[str]:
 
 
 def _begin_to_count(pid: int, pipe: str) -> None:
-    # 0: never by ptrace, which some containers forbid. The driver is awake now and then, so it need not be woken.
+    # 0: never by ptrace, which some containers forbid. The driver runs now and then, so it need not be interrupted.
     command = ["vgdb", f"--pid={pid}", pipe, "--max-invoke-ms=0", "instrumentation", "on"]
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_SECONDS)
     if done.returncode:

@@ -1,8 +1,8 @@
 """The program that runs below callgrind: `python -m tests.instructions.driver DATA_DIR LAYOUT`.
 
 Says `ready` when everything is warm, waits for a line, runs the windows, and prints their names in order, one a line.
-Callgrind is set to dump its counts when `getloadavg` is called, a function of the C library that nothing else here has a
-use for: each call is a mark, and each dump holds what has been counted since the mark before.
+Callgrind is set to dump its counts when `getloadavg` is called, a function of the C library that nothing else here has
+a use for: each call is a mark, and each dump holds what has been counted since the mark before.
 """
 
 import gc
@@ -29,7 +29,7 @@ def mark(name: str) -> None:
 
 
 def wait_for_a_line() -> None:
-    """Return when the parent has switched counting on. Awake now and then, for valgrind looks at its pipe only then."""
+    """Return when the parent has switched counting on. Runs now and then, for valgrind looks at its pipe only then."""
     print("ready", flush=True)
     while not select.select([sys.stdin], [], [], 0)[0]:
         time.sleep(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""A program that commits numbered units for ever and prints the number of each once it is acknowledged.
+"""A program that commits numbered units without an end and prints the number of each once it is acknowledged.
 
 Run as `python committer.py DATA_DIR START`; it is killed at any moment.
 """

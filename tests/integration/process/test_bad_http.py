@@ -1,4 +1,4 @@
-"""Hostile and broken HTTP against a running service.
+"""Malicious and broken HTTP against a running service.
 
 Whatever is sent: a problem document or a closed connection, never a 500, and the next request is served.
 """

@@ -1,6 +1,6 @@
 """An event whose handling ends the process with kill -9, in a server that is started again each time.
 
-It becomes a dead letter after its attempts, the events beside it are handled, and the API answers between the deaths.
+It becomes a dead letter after its attempts, the events beside it are handled, and the API answers between the crashes.
 """
 
 import os
@@ -22,10 +22,10 @@ MARKERS = ["bad", *(f"m{number}" for number in range(20))]
 
 
 class Killer:
-    """A service that kills `victim` when it is asked about `bad`, and answers 204 else; both once it is `armed`."""
+    """A service that kills `target` when it is asked about `bad`, and answers 204 else; both once it is `armed`."""
 
     def __init__(self) -> None:
-        self.victim: Running | None = None
+        self.target: Running | None = None
         self.armed = threading.Event()
         self.kills = 0
         killer = self
@@ -34,15 +34,15 @@ class Killer:
             def do_POST(self) -> None:
                 asked = self.rfile.read(int(self.headers["content-length"]))
                 killer.armed.wait(START_SECONDS)
-                if b'"bad"' in asked and killer.victim is not None:
+                if b'"bad"' in asked and killer.target is not None:
                     killer.kills += 1
-                    os.killpg(killer.victim.process.pid, signal.SIGKILL)
+                    os.killpg(killer.target.process.pid, signal.SIGKILL)
                     return
                 try:
                     self.send_response(204)
                     self.end_headers()
                 except ConnectionError:
-                    return  # the caller is dead
+                    return  # the caller has ended
 
             def log_message(self, format: str, *args: object) -> None:  # noqa: A002
                 return
@@ -82,7 +82,7 @@ def last_seen(server: Running, end: str) -> dict[str, str]:
 def test_an_event_that_kills_the_process_each_time_ends_as_a_dead_letter(tmp_path: Path, killer: Killer) -> None:
     seen: list[dict[str, str]] = []
     while len(seen) <= ATTEMPTS:
-        server = killer.victim = start(FILE, tmp_path / "data", "--service", f"killer={killer.url}")
+        server = killer.target = start(FILE, tmp_path / "data", "--service", f"killer={killer.url}")
         try:
             if not seen:
                 server.wait_ready()

@@ -1,4 +1,4 @@
-"""A service on real SQLite with a clock of its own, a service to call on loopback, and deaths on order."""
+"""A service on real SQLite with a clock of its own, a service to call on loopback, and crashes on request."""
 
 import asyncio
 import json
@@ -83,29 +83,29 @@ class Clock:
 WRITES = frozenset({"commit", "published", "publish", "ack", "retry", "dead_letter"})
 
 
-class Deaths:
+class Crashes:
     """Counts durable writes; from the given one on, this process does nothing more, as after kill -9."""
 
     def __init__(self) -> None:
-        self.after: int | None = None  # die right after this many writes
-        self.before: int | None = None  # die right before this write
+        self.after: int | None = None  # crash right after this many writes
+        self.before: int | None = None  # crash right before this write
         self.writes = 0
-        self.dead = asyncio.Event()
+        self.crashed = asyncio.Event()
 
-    async def die(self) -> None:
-        self.dead.set()
+    async def crash(self) -> None:
+        self.crashed.set()
         await asyncio.Event().wait()
 
     async def around(self, name: str, write: Callable[[], Any]) -> Any:
         if name not in WRITES:
             return await write()
-        if self.dead.is_set() or self.writes + 1 == self.before:
-            await self.die()
+        if self.crashed.is_set() or self.writes + 1 == self.before:
+            await self.crash()
         self.writes += 1
         number = self.writes
         result = await write()
         if number == self.after:
-            await self.die()
+            await self.crash()
         return result
 
 
@@ -208,7 +208,7 @@ class Lab:
         self.random = lambda: 0.5
         self.worker_spec: dict[str, Any] = {}
         self.queue_spec: dict[str, Any] = {"type": "SQLite"}
-        self.deaths = Deaths()
+        self.crashes = Crashes()
         self.resources = [PRODUCTS, ORDERS]
         self.callers: list[Caller] = []
 
@@ -232,7 +232,7 @@ class Lab:
     def open(self) -> "Lab":
         document = self.document()
         assert document.queue is not None
-        self.deaths = Deaths()
+        self.crashes = Crashes()
         self.compiled = {spec.name: Resource(spec) for spec in document.api.resources}
         self.database = Database.open(self.directory)
         self.real_store = SqliteStore(self.database, document.api.resources, clock=self.clock)
@@ -243,8 +243,8 @@ class Lab:
             longest_delay_seconds=seconds(document.queue.retry.backoff.max),
             clock=self.clock,
         )
-        self.store = WrappedStore(self.real_store, self.deaths.around)
-        self.queue = WrappedQueue(self.real_queue, self.deaths.around)
+        self.store = WrappedStore(self.real_store, self.crashes.around)
+        self.queue = WrappedQueue(self.real_queue, self.crashes.around)
         self.cache = MemoryCache(1000, clock=self.clock)
         caches = {
             name: DocumentCache(
@@ -344,21 +344,21 @@ class Lab:
             self.clock.now += VISIBILITY_SECONDS + 1
         raise AssertionError(f"it does not come to an end: {await self.real_queue.depth()}")
 
-    async def until_death(self) -> bool:
-        """Settle, or die on the way. Then the process is gone; says whether it died."""
+    async def until_crash(self) -> bool:
+        """Settle, or crash before. Then the process is gone; returns whether it crashed."""
         settling = asyncio.create_task(self.settle())
-        dying = asyncio.create_task(self.deaths.dead.wait())
-        await asyncio.wait([settling, dying], return_when=asyncio.FIRST_COMPLETED)
-        died = self.deaths.dead.is_set()
-        if not died:
+        crashing = asyncio.create_task(self.crashes.crashed.wait())
+        await asyncio.wait([settling, crashing], return_when=asyncio.FIRST_COMPLETED)
+        crashed = self.crashes.crashed.is_set()
+        if not crashed:
             await settling
         await self.kill()
         await self.database.close()
         self.clock.now += VISIBILITY_SECONDS + 1
-        return died
+        return crashed
 
     async def kill(self) -> None:
-        """End all that was begun, as the death of the process does."""
+        """End all that was begun, as the end of the process does."""
         begun = asyncio.all_tasks() - {asyncio.current_task()}
         for task in begun:
             task.cancel()

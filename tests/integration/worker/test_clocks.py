@@ -127,7 +127,7 @@ async def test_the_relay_publishes_and_another_can_take_over(lab):
     assert not await first.flush()
     lab.clock.now -= HOUR
     await commit_one("b")
-    assert not await second.flush()  # for the first one may have died
+    assert not await second.flush()  # for the first one may have ended
     lease = await lab.record(LEASES, LEASE_ID)
     assert lease.expires_at <= lab.clock.now + 15
     await commit_one("c")

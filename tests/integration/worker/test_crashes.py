@@ -1,6 +1,6 @@
-"""Death at every durable write: what is there in the end is the same as after a life without one.
+"""A crash at every durable write: what is there in the end is the same as after a run without one.
 
-Each case is run once without a death, to count its writes; then once for each write, dying right before it and right
+Each case is run once without a crash, to count its writes; then once for each write, crashing right before it and right
 after it, as kill -9 does, and going on in a new process.
 """
 
@@ -18,7 +18,7 @@ RECEIPT = {"name": "receipt", "set": {"receipt": "results.charge.body.receipt"}}
 COUNT = {"name": "count", "set": {"quantity": "document.quantity + 1"}}
 ANNOUNCE = {"name": "announce", "publish": {"type": "orders.confirmed"}}
 NOTIFY = {"name": "notify", "call": {"service": {**PAYMENTS, "path": "/notify"}}}
-SPOIL = {"name": "spoil", "set": {"status": "7"}}
+INVALID = {"name": "invalid", "set": {"status": "7"}}
 REJECT = {"name": "reject", "set": {"status": "'REJECTED'"}}
 ON_CONFIRMED = {"event": "orders.confirmed", "steps": [{"name": "ten", "set": {"quantity": "document.quantity + 10"}}]}
 
@@ -30,25 +30,25 @@ CASES = {
         ON_CONFIRMED,
     ],
     "a handler that is undone": [
-        {"event": "orders.created", "steps": [CHARGE, COUNT, NOTIFY, SPOIL], "onFailure": [REJECT]}
+        {"event": "orders.created", "steps": [CHARGE, COUNT, NOTIFY, INVALID], "onFailure": [REJECT]}
     ],
 }
 
 
-async def live(lab, *, after=None, before=None):
-    """Create one order and change it; with a death on the way if asked. Returns the number of writes and the death."""
+async def run(lab, *, after=None, before=None):
+    """Create one order and change it; with a crash if requested. Returns the number of writes and whether it crashed."""
     lab.open()
-    lab.deaths.after, lab.deaths.before = after, before
+    lab.crashes.after, lab.crashes.before = after, before
     create = lab.command(Action.CREATE, "a", {"quantity": 1})
     patch = lab.command(Action.PATCH, "a", {"productId": None})
     await lab.send(create, patch)
-    died = await lab.until_death()
-    writes = lab.deaths.writes
-    if died:
+    crashed = await lab.until_crash()
+    writes = lab.crashes.writes
+    if crashed:
         lab.open()
         await lab.settle()
         await lab.database.close()
-    return create.id, patch.id, writes, died
+    return create.id, patch.id, writes, crashed
 
 
 async def outcome(lab, payments, create, patch):
@@ -74,21 +74,21 @@ async def outcome(lab, payments, create, patch):
 
 
 @pytest.mark.parametrize("case", CASES)
-async def test_a_death_at_any_write_changes_nothing_in_the_end(tmp_path, payments, lab, share, case):
+async def test_a_crash_at_any_write_changes_nothing_in_the_end(tmp_path, payments, lab, share, case):
     handlers = CASES[case]
     lab.worker_spec = {"handlers": handlers}
-    lab.directory = tmp_path / "calm"
-    create, patch, writes, died = await live(lab)
-    calm = await outcome(lab, payments, create, patch)
+    lab.directory = tmp_path / "reference"
+    create, patch, writes, crashed = await run(lab)
+    expected = await outcome(lab, payments, create, patch)
     await lab.close()
-    assert not died
+    assert not crashed
     assert writes >= 2
     for number, moment in share.pick([(n, moment) for n in range(1, writes + 1) for moment in ("after", "before")]):
         payments.requests.clear()
         lab.clock.now = 1_800_000_000.0
         lab.directory = tmp_path / f"{moment}-{number}"
-        create, patch, _, died = await live(lab, **{moment: number})
+        create, patch, _, crashed = await run(lab, **{moment: number})
         found = await outcome(lab, payments, create, patch)
         await lab.close()
-        assert died, (moment, number)
-        assert found == calm, (moment, number)
+        assert crashed, (moment, number)
+        assert found == expected, (moment, number)

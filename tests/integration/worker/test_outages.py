@@ -93,12 +93,12 @@ async def test_a_service_that_is_down_holds_up_only_the_calls_to_it(lab, payment
     limits = set()
     receive = lab.real_queue.receive
 
-    async def impatient(limit, *, wait_seconds):
+    async def without_waiting(limit, *, wait_seconds):
         limits.add(limit)
         lab.clock.now += 4
         return await receive(limit, wait_seconds=0)
 
-    lab.real_queue.receive = impatient
+    lab.real_queue.receive = without_waiting
     for number in range(2 * THRESHOLD):
         await lab.create(f"o{number}")
     running = asyncio.create_task(lab.worker.run())

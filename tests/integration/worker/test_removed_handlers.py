@@ -16,7 +16,7 @@ ANNOUNCE = {"name": "announce", "publish": {"type": "orders.confirmed"}}
 
 async def reopened(lab, *handlers):
     """The same data directory under a service with these handlers."""
-    if hasattr(lab, "database") and not lab.deaths.dead.is_set():
+    if hasattr(lab, "database") and not lab.crashes.crashed.is_set():
         await lab.close()
     lab.worker_spec = {"handlers": [{"event": event, "steps": steps} for event, steps in handlers]}
     return lab.open()
@@ -133,7 +133,7 @@ async def test_an_announcement_that_is_delivered_again_is_no_dead_letter(lab):
     await lab.create("a")
     await lab.round()
     await lab.round()
-    await lab.real_queue.receive(10, wait_seconds=0)  # by a worker that dies
+    await lab.real_queue.receive(10, wait_seconds=0)  # by a worker that ends
     await lab.settle()
     assert await lab.letters() == []
 
@@ -172,8 +172,8 @@ async def test_an_event_that_was_done_is_acknowledged_although_its_handler_is_go
     await reopened(lab, ("orders.created", [CONFIRM]))
     await lab.create("a")
     await lab.round()
-    lab.deaths.after = lab.deaths.writes + 1  # committed, and not acknowledged
-    assert await lab.until_death()
+    lab.crashes.after = lab.crashes.writes + 1  # committed, and not acknowledged
+    assert await lab.until_crash()
     await reopened(lab)
     await lab.settle()
     assert await lab.letters() == []

@@ -1,6 +1,6 @@
 """Events that end the process each time: a dead letter after the limits, and nothing of it falls on other events.
 
-Each life of the worker is a new process on what the former one left; a life ends when the event takes it down.
+Each run of the worker is a new process on what the former one left; a run ends when the event ends the process.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ SERVICE = {"name": "payments", "port": 8080}
 KILL = {"name": "kill", "call": {"service": {**SERVICE, "path": "/kill"}}, "when": "event.subject == 'orders/bad'"}
 CONFIRM = {"name": "confirm", "set": {"status": "'CONFIRMED'"}}
 REJECT = {"name": "reject", "set": {"status": "'REJECTED'"}}
-MOST_LIVES = 12
+MOST_RUNS = 12
 
 
 def handling(lab, *steps, **retry):
@@ -23,29 +23,29 @@ def handling(lab, *steps, **retry):
     lab.queue_spec["retry"] = retry
 
 
-async def live(lab, kills):
-    """One life, until nothing is left to do or `kills` says that the process has ended. Says whether it has."""
+async def run(lab, kills):
+    """One run, until nothing is left to do or `kills` says that the process has ended. Returns whether it has."""
     settling = asyncio.create_task(lab.settle())
-    dying = asyncio.create_task(kills())
-    await asyncio.wait([settling, dying], return_when=asyncio.FIRST_COMPLETED)
-    died = dying.done()
-    if not died:
+    killed = asyncio.create_task(kills())
+    await asyncio.wait([settling, killed], return_when=asyncio.FIRST_COMPLETED)
+    ended = killed.done()
+    if not ended:
         await settling
     await lab.kill()
     await lab.database.close()
-    return died
+    return ended
 
 
-async def deaths(lab, payments, *, seconds=1):
-    """The lives that a call of `/kill` ends, until one comes to the end of its work. Opens the lab again."""
-    for number in range(MOST_LIVES):
+async def crashes(lab, payments, *, seconds=1):
+    """How many runs a call of `/kill` ends, until one comes to the end of its work. Opens the lab again."""
+    for number in range(MOST_RUNS):
         if number:
             lab.open()
-        if not await live(lab, killing(lab, payments)):
+        if not await run(lab, killing(lab, payments)):
             lab.open()
             return number
         lab.clock.now += seconds
-    raise AssertionError(f"it goes on killing after {MOST_LIVES} lives")
+    raise AssertionError(f"it goes on killing after {MOST_RUNS} runs")
 
 
 def killing(lab, payments):
@@ -77,7 +77,7 @@ async def test_an_event_that_kills_the_process_becomes_a_dead_letter_and_innocen
         await lab.create(f"o{number}")
         if number == 10:
             await lab.create("bad")
-    assert await deaths(lab, payments) == expected
+    assert await crashes(lab, payments) == expected
     (letter,) = await lab.letters()
     assert letter.message.key == "orders/bad"
     assert (letter.failure.error_class, letter.failure.error_code) == ("Exhausted", "maxAttempts")
@@ -92,7 +92,7 @@ async def test_an_event_that_kills_the_process_ends_after_its_greatest_age(lab, 
     handling(lab, KILL, maxAttempts=100, maxAge="5s")
     lab.open()
     await lab.create("bad")
-    assert await deaths(lab, payments, seconds=3) == 3
+    assert await crashes(lab, payments, seconds=3) == 3
     (letter,) = await lab.letters()
     assert (letter.failure.error_class, letter.failure.attempts) == ("Expired", 3)
 
@@ -107,7 +107,7 @@ async def test_what_the_killed_steps_may_have_done_is_undone(lab, payments):
     handling(lab, charge, {**KILL, "compensate": {"call": {"service": {**SERVICE, "path": "/unkill"}}}}, maxAttempts=3)
     lab.open()
     await lab.create("bad")
-    assert await deaths(lab, payments) == 3
+    assert await crashes(lab, payments) == 3
     assert [request.path for request in payments.requests] == ["/charge", *["/kill"] * 3, "/unkill", "/refund"]
 
 
@@ -117,23 +117,23 @@ async def test_a_killer_is_tried_alone_and_after_a_pause(lab, payments):
     lab.open()
     await lab.create("bad")
     for _ in range(3):
-        assert await live(lab, killing(lab, payments))
+        assert await run(lab, killing(lab, payments))
         lab.open()
     before = len(payments.requests)
-    assert await lab.round()  # counts the third death
+    assert await lab.round()  # counts the third crash
     await lab.create("o1")
     while await lab.round():
         pass
     assert (await lab.document_of("o1"))["status"] == "PENDING"  # it is applied meanwhile
     assert not asked(payments, before)
     lab.clock.now += 10
-    assert await live(lab, killing(lab, payments))
+    assert await run(lab, killing(lab, payments))
     lab.open()
 
 
 async def test_a_suspect_that_was_innocent_leaves_nothing_behind(lab, payments):
     handling(lab, CONFIRM, maxAttempts=2)
-    for _ in range(3):  # three processes that died with the event, whoever was the cause
+    for _ in range(3):  # three processes that ended with the event, whoever was the cause
         lab.open()
         if not (await lab.real_queue.depth()).ready:
             event = await lab.create("a")
@@ -194,13 +194,13 @@ async def test_an_accepted_write_that_kills_the_process_fails_its_operation(lab)
     lab.queue_spec["retry"] = {"maxAttempts": 3}
     lab.open()
     bad, good = await lab.create("bad"), await lab.create("good")
-    for number in range(MOST_LIVES):
+    for number in range(MOST_RUNS):
         if number:
             lab.open()
         store = Fatal(lab.real_store)
         lab.bindings = replace(lab.bindings, store=store)
         lab.worker = lab.new_worker()
-        if not await live(lab, store.killed.wait):
+        if not await run(lab, store.killed.wait):
             break
         lab.clock.now += 1
     lab.open()

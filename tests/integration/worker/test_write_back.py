@@ -1,4 +1,4 @@
-"""Write-back: staged versions reach the store as they are, once, in order; the cache hears of it."""
+"""Write-back: staged versions reach the store as they are, once, in order; the cache is notified."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Patience: many waits of one length, one timer."""
+"""Time-outs: many waits of one length, one timer."""
 
 import asyncio
 
@@ -21,15 +21,15 @@ async def test_what_comes_in_time_is_the_result() -> None:
 
 
 async def test_what_takes_too_long_is_a_timeout() -> None:
-    patience = SharedTimeout(0.001)
+    timeout = SharedTimeout(0.001)
     for _ in range(2):  # the timer is set again
         with pytest.raises(TimeoutError):
-            await patience.wait_for(forever())
+            await timeout.wait_for(forever())
 
 
 async def test_every_wait_has_its_own_limit() -> None:
-    patience = SharedTimeout(0.001)
-    waits = [patience.wait_for(forever()), patience.wait_for(answer()), patience.wait_for(forever())]
+    timeout = SharedTimeout(0.001)
+    waits = [timeout.wait_for(forever()), timeout.wait_for(answer()), timeout.wait_for(forever())]
     first, second, third = await asyncio.gather(*waits, return_exceptions=True)
     assert isinstance(first, TimeoutError)
     assert second == "answer"

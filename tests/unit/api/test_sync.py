@@ -253,7 +253,7 @@ async def test_a_cached_absence_of_a_reference_is_not_believed(service: Service)
 
 async def test_a_reference_that_is_deleted_before_the_commit_is_named(stocked: Service) -> None:
     await stocked.send("GET", "/v1/products/pen")
-    await stocked.remove("products", "pen", version=1001)  # by somebody this cache did not hear of
+    await stocked.remove("products", "pen", version=1001)  # by somebody who did not notify this cache
     answer = await stocked.send("POST", "/v1/reviews", {"productId": "pen"})
     assert (answer.status, answer.problem) == (422, "reference-not-found")
     assert (await stocked.send("GET", "/v1/products/pen")).status == 404

@@ -246,7 +246,7 @@ async def test_revalidation_reads_strongly_and_stores() -> None:
     stage = set_stage(READ_THROUGH)
     stage.origin.versions[KEY] = 5
     await stage.documents.read(KEY)
-    stage.origin.versions[KEY] = 6  # written by someone of whom this cache has not heard
+    stage.origin.versions[KEY] = 6  # written by another process, without a notification of this cache
     assert version_of(await stage.documents.read(KEY)) == 5
     lookup = await stage.documents.read(KEY, revalidate=True)
     assert (version_of(lookup), lookup.status, lookup.stored) == (6, Status.REQUEST, True)

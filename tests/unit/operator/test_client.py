@@ -365,7 +365,7 @@ async def test_a_dry_run_says_so_with_every_write_and_no_read() -> None:
 
 
 async def test_the_lease_is_asked_about_once_more_when_the_connection_is_there() -> None:
-    requested, heard = 0, []
+    requested, answered = 0, []
 
     def may_write() -> None:
         nonlocal requested
@@ -374,11 +374,11 @@ async def test_the_lease_is_asked_about_once_more_when_the_connection_is_there()
             raise NotLeading("it ran out while the connection was made")
 
     async def answer(request: web.Request) -> web.StreamResponse:
-        heard.append(request.path)
+        answered.append(request.path)
         return web.json_response(config_map("a", 1))
 
     async with serving(answer, may_write=may_write) as client:
         with pytest.raises(NotLeading, match="ran out"):
             await client.apply_new(kinds.CONFIG_MAP, MANIFEST)
         await client.request("PUT", kinds.LEASE.path(namespace="shop", name="a"), body={}, guarded=False)
-    assert heard == [kinds.LEASE.path(namespace="shop", name="a")]
+    assert answered == [kinds.LEASE.path(namespace="shop", name="a")]

@@ -1,4 +1,4 @@
-"""What counts as having heard of a kind, and what as an answer only."""
+"""What counts as news of a kind, and what as an answer only."""
 
 from collections.abc import AsyncIterator, Callable
 from typing import Any, cast

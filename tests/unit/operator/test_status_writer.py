@@ -1,4 +1,4 @@
-"""When a status is written: ends at once, progress with a little patience, details with a little more."""
+"""When a status is written: ends at once, progress after a short delay, details after a longer one."""
 
 from collections.abc import AsyncIterator
 from dataclasses import replace

@@ -100,27 +100,27 @@ ALL, ONE_STUCK, LEASE_STUCK = ("ConfigMap", "Deployment", "Lease"), ("Deployment
 
 
 @pytest.mark.parametrize(
-    ("story", "status", "text"),
+    ("steps", "status", "text"),
     [
         pytest.param([(600, ALL)], 200, "ok", id="all are answered"),
         pytest.param([(120, ONE_STUCK)], 200, "ok", id="one is silent for two minutes"),
         pytest.param([(121, ONE_STUCK)], 503, "stuck: ConfigMap", id="one is silent for longer"),
         pytest.param([(121, LEASE_STUCK)], 503, "stuck: Lease", id="the election is"),
         pytest.param([(121, ("Lease",))], 503, "stuck: ConfigMap, Deployment", id="all watches are"),
-        pytest.param([(121, ONE_STUCK), (1, ALL)], 200, "ok", id="it is heard again"),
+        pytest.param([(121, ONE_STUCK), (1, ALL)], 200, "ok", id="it answers again"),
         pytest.param(
             [(9, ONE_STUCK), (3600, ())], 200, "alive, but the API server does not answer", id="the server is away"
         ),
-        pytest.param([(3600, ()), (60, ONE_STUCK)], 200, "ok", id="it came back, and not all were heard yet"),
+        pytest.param([(3600, ()), (60, ONE_STUCK)], 200, "ok", id="it came back, and not all have answered yet"),
         pytest.param([(3600, ()), (122, ONE_STUCK)], 503, "stuck: ConfigMap", id="it came back but for one"),
         pytest.param([(100, ONE_STUCK), (20, ()), (2, ONE_STUCK)], 503, "stuck: ConfigMap", id="a short gap is none"),
     ],
 )
 async def test_who_is_silent_while_others_are_answered_is_stuck(
-    story: list[tuple[int, tuple[str, ...]]], status: int, text: str
+    steps: list[tuple[int, tuple[str, ...]]], status: int, text: str
 ) -> None:
     here = Followed()
-    for seconds, answering in story:
+    for seconds, answering in steps:
         here.goes_on(seconds, answering=answering)
     assert await asked(here, "/healthz") == (status, f"{text}\n")
 

@@ -83,7 +83,7 @@ def test_what_comes_while_the_reader_waits_stays_with_the_kernel_and_is_read_at_
     found: list[bytes] = []
     waits: list[int] = []
 
-    async def story() -> None:
+    async def scenario() -> None:
         begun, written, read = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
         async def write(answer: web.StreamResponse) -> None:
@@ -110,7 +110,7 @@ def test_what_comes_while_the_reader_waits_stays_with_the_kernel_and_is_read_at_
         async with answering(write, tmp_path, tls=tls) as answer:
             await read_into(found, lines(answer, gather_seconds=7.0))
 
-    run(story())
+    run(scenario())
     assert found == SENT
     assert (waits[0], waits[-1]) == (1, len(SENT))
     assert len(waits) <= 3  # the kernel may hand over what it has in two pieces
@@ -123,7 +123,7 @@ def test_no_waiting_in_the_middle_of_a_line(
     found: list[bytes] = []
     large = b"x" * 3_000_000
 
-    async def story() -> None:
+    async def scenario() -> None:
         async def write(answer: web.StreamResponse) -> None:
             await answer.write(b"begun")
             await asyncio.sleep(0.05)
@@ -137,7 +137,7 @@ def test_no_waiting_in_the_middle_of_a_line(
         async with answering(write, tmp_path, tls=tls) as answer:
             await read_into(found, lines(answer, gather_seconds=7.0))
 
-    run(story())
+    run(scenario())
     assert found == [b"begun and ended", large]
 
 
@@ -145,7 +145,7 @@ def test_no_waiting_in_the_middle_of_a_line(
 def test_a_connection_that_breaks_meanwhile_is_reported_afterwards(tmp_path: Path, run: Runner, tls: bool) -> None:
     found: list[bytes] = []
 
-    async def story() -> None:
+    async def scenario() -> None:
         async def write(answer: web.StreamResponse) -> None:
             await answer.write(b"one\n")
             await asyncio.sleep(0.05)
@@ -155,13 +155,13 @@ def test_a_connection_that_breaks_meanwhile_is_reported_afterwards(tmp_path: Pat
             await read_into(found, lines(answer, gather_seconds=0.2))
 
     with pytest.raises(aiohttp.ClientError):
-        run(story())
+        run(scenario())
     assert found == [b"one"]
 
 
 @everywhere
 def test_who_waits_can_be_cancelled(tmp_path: Path, run: Runner, tls: bool) -> None:
-    async def story() -> None:
+    async def scenario() -> None:
         gone = asyncio.Event()
 
         async def write(answer: web.StreamResponse) -> None:
@@ -182,4 +182,4 @@ def test_who_waits_can_be_cancelled(tmp_path: Path, run: Runner, tls: bool) -> N
         await asyncio.wait_for(asyncio.gather(reading, return_exceptions=True), timeout=10.0)
         assert reading.cancelled()
 
-    run(story())
+    run(scenario())

@@ -1,4 +1,4 @@
-"""What kopf does not bring is fetched, and kopf is started anew when that was needed twice."""
+"""What kopf does not bring is fetched, and kopf is restarted when that was needed twice."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Whatever ends kopf, it starts anew in the process; nothing of it is left behind, and nothing else ends with it."""
+"""Whatever ends kopf, it is restarted in the process; nothing of it is left behind, and nothing else ends with it."""
 
 import asyncio
 import logging
@@ -58,8 +58,8 @@ async def test_what_ends_kopf_is_the_end_of_one_run(bad: bytes) -> None:
     async with playing(script) as stage:
         await until(lambda: stage.restarts, what="kopf ended")
         script.items = [live("orders", 20)]
-        await until(lambda: stage.version("orders") == 20, what="it is listed anew")
-        await until(lambda: script.open, what="it is watched anew")
+        await until(lambda: stage.version("orders") == 20, what="it is listed again")
+        await until(lambda: script.open, what="it is watched again")
         assert set(stage.restarts) == {"ended"}
         assert not bystander.done()
         watchers = [task for task in kopfs(asyncio.all_tasks()) if task.get_name().startswith("watcher for")]
@@ -118,7 +118,7 @@ async def test_a_410_lists_again_without_an_end() -> None:
         script_lists = lambda: script.asked(SERVICES)  # noqa: E731
         await until(lambda: stage.version("gone") == 6, what="both are listed")
         script.items = [live("orders", 21)]
-        await until(lambda: script_lists() == 2 and stage.version("orders") == 21, what="it is listed anew")
+        await until(lambda: script_lists() == 2 and stage.version("orders") == 21, what="it is listed again")
         assert stage.restarts == []
         assert stage.version("gone") == 6, "kopf reports deletions after a 410; the metadata need not do so any more"
 
@@ -187,7 +187,7 @@ async def test_a_kind_that_kopf_does_not_ask_about_any_more_is_noticed(monkeypat
             stage.front.look_after(kinds.API_SERVICE)
             return "stopped watching" in stage.restarts
 
-        await until(noticed, what="kopf starts anew")
+        await until(noticed, what="kopf restarts")
 
 
 async def test_two_missed_events_are_a_reason_to_restart() -> None:
@@ -198,8 +198,8 @@ async def test_two_missed_events_are_a_reason_to_restart() -> None:
         await asyncio.sleep(0.05)
         assert stage.restarts == []
         stage.front.missed(1)
-        await until(lambda: stage.restarts == ["missed"], what="kopf starts anew")
-        await until(lambda: script.asked(SERVICES) == 2, what="it is listed anew")
+        await until(lambda: stage.restarts == ["missed"], what="kopf restarts")
+        await until(lambda: script.asked(SERVICES) == 2, what="it is listed again")
         stage.front.missed(1)
         await asyncio.sleep(0.05)
         assert stage.restarts == ["missed"], "what one run missed counts against the next one"
@@ -244,7 +244,7 @@ async def test_a_signal_comes_to_the_supervisor_and_the_end_is_clean() -> None:
         async with playing(script) as stage:
             await until(lambda: script.open, what="it is watched")
             stage.front.restart(module.Why.MISSED)
-            await until(lambda: len(script.open) > 1, what="it is watched anew")
+            await until(lambda: len(script.open) > 1, what="it is watched again")
             ended.append(stage)
             signal.raise_signal(signal.SIGTERM)
             await asyncio.Event().wait()
