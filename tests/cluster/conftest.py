@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from .access import OperatorAccess
 from .binaries import binaries
 from .client import Client
 from .controlplane import ADMINS, Cluster, ControlPlane, ForeignCluster, install_definitions
-from .ground import Ground
 from .identity import Identity, chart_rules
 from .recording import StatusRecorder, own_namespace
 
@@ -90,22 +90,22 @@ def operator_account(admin: Client) -> Iterator[Identity]:
 
 
 @pytest.fixture(scope="session")
-def ground(
+def access(
     admin: Client,
     admin_config: Path,
     operator_account: Identity,
     statuses: StatusRecorder,
     tmp_path_factory: pytest.TempPathFactory,
-) -> Iterator[Ground]:
+) -> Iterator[OperatorAccess]:
     """Namespaces for operators behind a fault proxy, or for more than one test."""
     config = operator_account.kubeconfig(admin_config, tmp_path_factory.mktemp("operator"))
     with Client(config) as operator:
-        yield Ground(admin, operator_account, config, operator, statuses)
+        yield OperatorAccess(admin, operator_account, config, operator, statuses)
 
 
 @pytest.fixture(scope="session")
 def statuses(admin: Client) -> Iterator[StatusRecorder]:
-    """What looks on at every status that an operator writes."""
+    """The observer of every status that an operator writes."""
     with StatusRecorder(admin) as statuses:
         yield statuses
 
@@ -126,7 +126,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Show what the control plane said last beside a failure."""
+    """Show the last log lines of the control plane beside a failure."""
     report = yield
     running = item.config.stash.get(RUNNING, None)
     if report.failed and running is not None:

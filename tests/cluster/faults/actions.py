@@ -19,12 +19,12 @@ async def untouched(exchange: Exchange) -> None:
 
 
 async def reset(exchange: Exchange) -> None:
-    """Reset the connection; the server hears nothing."""
+    """Reset the connection; the server gets nothing."""
     exchange.drop()
 
 
 async def lose_reply(exchange: Exchange) -> None:
-    """The server does as it is told, and the sender never hears of it."""
+    """The server carries the request out, and the sender gets no answer."""
     await exchange.forward()
     exchange.drop()
 
@@ -38,7 +38,7 @@ async def cut_body(exchange: Exchange) -> None:
 
 
 def answer(code: int, *, reason: str = "", message: str = "a fault", retry_after: int | None = None) -> Action:
-    """Answer with this status; the server hears nothing. `retry_after` in seconds."""
+    """Answer with this status; the server gets nothing. `retry_after` in seconds."""
     status = {"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure"}
     body = json.dumps(status | {"code": code, "reason": reason, "message": message}).encode()
     headers = {"Content-Type": "application/json"} | ({"Retry-After": str(retry_after)} if retry_after else {})
@@ -60,7 +60,7 @@ def hang(seconds: float, *, then: Action = untouched) -> Action:
 
 
 def call_before(function: Callable[[], object], *, then: Action = reset) -> Action:
-    """Call the function (quick: it runs in the proxy's thread) before the server hears anything."""
+    """Call the function (quick: it runs in the proxy's thread) before the server gets anything."""
 
     async def act(exchange: Exchange) -> None:
         function()
@@ -70,7 +70,7 @@ def call_before(function: Callable[[], object], *, then: Action = reset) -> Acti
 
 
 def call_after(function: Callable[[], object]) -> Action:
-    """Call the function when the server has answered; the sender never hears of it."""
+    """Call the function when the server has answered; the sender gets no answer."""
 
     async def act(exchange: Exchange) -> None:
         await exchange.forward()

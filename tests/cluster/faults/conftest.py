@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ..ground import Ground
+from ..access import OperatorAccess
 from .proxy import FaultProxy
 
 
@@ -17,7 +17,7 @@ def proxy(admin_config: Path) -> Iterator[FaultProxy]:
 
 
 @pytest.fixture
-def before_operators(ground: Ground) -> Iterator[FaultProxy]:
+def before_operators(access: OperatorAccess) -> Iterator[FaultProxy]:
     """A proxy without any fault yet: what passes is done with the rights that an operator has in production."""
-    with FaultProxy(ground.config) as proxy:
+    with FaultProxy(access.config) as proxy:
         yield proxy

@@ -25,8 +25,8 @@ _RESET = struct.pack("ii", 1, 0)  # lingering for 0 s: closing sends a reset
 
 @dataclass
 class Request:
-    """One request. It came `at` and was `over`, in seconds of the monotonic clock; `code` is what the sender was told,
-    `landed` what the server said: None when there was no answer, or is none yet. `resource` is the plural, with the
+    """One request. It came `at` and was `over`, in seconds of the monotonic clock; `code` is what the sender got,
+    `landed` what the server answered: None when there was no answer, or is none yet. `resource` is the plural, with the
     subresource (`apisvcs/status`), and `accept` the form in which the answer is wanted.
     """
 
@@ -45,7 +45,7 @@ class Request:
 
     @classmethod
     def read(cls, replica: str, given: web.Request) -> "Request":
-        """What has just come in at the replica's door."""
+        """What has just come in at the replica's endpoint."""
         found = _PATH.match(given.path)
         part = found.groupdict(default="") if found else {"namespace": "", "plural": "", "name": "", "sub": ""}
         resource = f"{part['plural']}/{part['sub']}" if part["sub"] else part["plural"]
@@ -90,12 +90,12 @@ class Exchange:
         self._reply: web.StreamResponse | None = None
 
     async def forward(self) -> Answer:
-        """Send it to the server and read the whole answer; the sender is told nothing yet."""
+        """Send it to the server and read the whole answer; the sender gets nothing yet."""
         async with await self._ask() as answer:
             return Answer(answer.status, await answer.read(), _foreign(answer.headers))
 
     async def reply(self, answer: Answer) -> None:
-        """Tell the sender this, whoever said it."""
+        """Send this to the sender, whatever its origin."""
         self.request.code = answer.code
         self._reply = web.Response(status=answer.code, body=answer.body, headers=answer.headers)
 
@@ -144,7 +144,7 @@ class Exchange:
     def end(self) -> web.StreamResponse:
         """Leave the server, and what the web framework is to finish."""
         if self._upstream is not None:
-            # Without a goodbye: the server would have to answer it.
+            # Without a closing handshake: the server would have to answer it.
             if self._upstream.connection is not None and self._upstream.connection.transport is not None:
                 self._upstream.connection.transport.abort()
             self._upstream.close()

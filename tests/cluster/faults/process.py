@@ -15,31 +15,31 @@ from fairlead_operator.settings import Settings
 
 from ..waiting import eventually
 
-ZYGOTE = Path(__file__).with_name("zygote.py")
+FORK_SERVER = Path(__file__).with_name("fork_server.py")
 END_SECONDS = 20.0
 
 
-class Zygote:
-    """Forks operators, see `zygote`. Use it as a context; at its end all it started are killed."""
+class ForkServer:
+    """Forks operators, see `fork_server`. Use it as a context; at its end all it started are killed."""
 
     def __init__(self, logs: Path) -> None:
         self.logs = logs
         self._lock = threading.Lock()
 
-    def __enter__(self) -> "Zygote":
-        command = [sys.executable, str(ZYGOTE)]
+    def __enter__(self) -> "ForkServer":
+        command = [sys.executable, str(FORK_SERVER)]
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
         return self
 
     def __exit__(self, *_: object) -> None:
         self._process.communicate(timeout=END_SECONDS)
 
-    def order(self, **order: Any) -> Any:
-        """Have it done; the answer."""
+    def request(self, **request: Any) -> Any:
+        """Carry it out; the answer."""
         assert self._process.stdin
         assert self._process.stdout
         with self._lock:
-            self._process.stdin.write(json.dumps(order) + "\n")
+            self._process.stdin.write(json.dumps(request) + "\n")
             self._process.stdin.flush()
             return json.loads(self._process.stdout.readline())
 
@@ -51,10 +51,10 @@ class Process:
     `started_at` are the times of all starts, in seconds of the monotonic clock.
     """
 
-    def __init__(self, zygote: Zygote, settings: Settings, url: str) -> None:
+    def __init__(self, fork_server: ForkServer, settings: Settings, url: str) -> None:
         self.settings = settings
-        self.log = zygote.logs / f"{settings.namespace}-{settings.identity}.log"
-        self._zygote = zygote
+        self.log = fork_server.logs / f"{settings.namespace}-{settings.identity}.log"
+        self._fork_server = fork_server
         self._url = url
         self._lock = threading.RLock()
         self._pid: int | None = None
@@ -68,7 +68,7 @@ class Process:
             self._exit_code = None
             self.started_at.append(time.monotonic())
             given = {"settings": asdict(self.settings), "url": self._url, "log": str(self.log)}
-            self._pid = self._zygote.order(do="start", **given)
+            self._pid = self._fork_server.request(do="start", **given)
 
     def kill(self) -> None:
         """SIGKILL."""
@@ -103,11 +103,11 @@ class Process:
         """How it ended, a signal as its negative number; None when it has not."""
         with self._lock:
             if self._pid is not None and self._exit_code is None:
-                self._exit_code = self._zygote.order(do="look", pid=self._pid)
+                self._exit_code = self._fork_server.request(do="look", pid=self._pid)
             return self._exit_code
 
     def _signal(self, number: int) -> None:
-        # Who has ended keeps its number until the zygote has looked, so no other process can have it.
+        # A process that has ended keeps its number until the fork server has waited for it, so no other can have it.
         with self._lock:
             if self._pid is not None and self._exit_code is None:
                 os.kill(self._pid, number)

@@ -1,7 +1,7 @@
-"""A fault proxy between operators and the API server: it records every request, and rules decide what becomes of it.
+"""A fault proxy between operators and the API server: it records every request, and rules decide what is done with it.
 
-Each operator has a door of its own, a loopback port without TLS, so the record tells replicas apart. What no rule takes
-is passed on untouched, watches chunk by chunk. A rule's action gets the exchange and does with it what it likes; the
+Each operator has an endpoint of its own, a loopback port without TLS, so the record names replicas. What no rule takes
+is passed on untouched, watches chunk by chunk. A rule's action gets the exchange and may do anything with it; the
 usual faults are in `actions`.
 """
 
@@ -75,7 +75,7 @@ class FaultProxy:
         self._thread.join()
         self._loop.close()
 
-    def door(self, replica: str) -> str:
+    def endpoint(self, replica: str) -> str:
         """The URL of a new listening port; what comes in there is recorded as this replica's."""
         return self._call(self._listen(replica))
 

@@ -1,7 +1,7 @@
 """How long after a fault its write is made up for.
 
 The time runs from the end of the fault to the answer of a write that succeeds: a later one of the same object, or any
-later one when the server did as it was told, or found it done already, and only its reply was lost. Where the next try
+later one when the server carried it out, or found it done already, and only its reply was lost. Where the next try
 meets a fault as well, it runs from the end of that one.
 """
 

@@ -1,23 +1,25 @@
-"""A write that is late by a whole life: the resource that it is about is gone, and another has its name."""
+"""A write that is late by a whole lifecycle: the resource that it is about is gone, and another has its name."""
 
 import threading
 
-from ..ground import Ground
+from ..access import OperatorAccess
 from . import actions
+from .environment import READY_SECONDS, environment
 from .exchange import Request
 from .proxy import FaultProxy
-from .scene import READY_SECONDS, scene
 
 
-def test_a_status_never_lands_on_the_next_resource_of_the_name(ground: Ground, before_operators: FaultProxy) -> None:
-    with scene(ground, before_operators) as here:
-        here.start()
-        resource = here.resource().create()
+def test_a_status_never_lands_on_the_next_resource_of_the_name(
+    access: OperatorAccess, before_operators: FaultProxy
+) -> None:
+    with environment(access, before_operators) as env:
+        env.start()
+        resource = env.resource().create()
         resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
-        here.operator.settle()
+        env.operator.settle()
 
         def is_status(request: Request) -> bool:
-            return request.replica == here.name and request.resource == "apisvcs/status"
+            return request.replica == env.name and request.resource == "apisvcs/status"
 
         replaced = threading.Event()
 
@@ -30,7 +32,7 @@ def test_a_status_never_lands_on_the_next_resource_of_the_name(ground: Ground, b
         resource.edit(api=resource.manifest["spec"]["api"] | {"title": "Other"})
         assert replaced.wait(READY_SECONDS), "no status was written"
         resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
-        here.assert_sound()
+        env.assert_sound()
         (written,) = late.hits
         assert written.landed is not None
         assert written.landed >= 400

@@ -9,14 +9,14 @@ import pytest
 
 from fairlead_operator.kube import client as client_module
 
+from ..access import OperatorAccess
 from ..client import Client, Manifest
-from ..ground import Ground
 from ..operator.apisvc import Resource
 from ..waiting import eventually
 from . import actions, streams
+from .environment import READY_SECONDS, RECOVERY_SECONDS, Environment, environment, within
 from .exchange import Request
 from .proxy import FaultProxy
-from .scene import READY_SECONDS, RECOVERY_SECONDS, Scene, scene, within
 
 PAGE_SIZE = 1
 LARGE_MAPS = 10
@@ -38,11 +38,11 @@ def highest(resource: Resource) -> int:
     return int(live["spec"]["maxReplicas"]) if live else 0
 
 
-def made(here: Scene) -> Resource:
+def made(env: Environment) -> Resource:
     """A resource that is ready, and its operator at rest."""
-    resource = here.resource().create()
+    resource = env.resource().create()
     resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
-    here.operator.settle()
+    env.operator.settle()
     return resource
 
 
@@ -51,10 +51,10 @@ def versions_of(resource: Resource) -> dict[tuple[str, str], str]:
     return {name: each["metadata"]["resourceVersion"] for name, each in resource.children().items()}
 
 
-def requests_about(here: Scene, resource: Resource, *, since: int) -> list[Request]:
+def requests_about(env: Environment, resource: Resource, *, since: int) -> list[Request]:
     """Reads of the resource alone, from that number in the record on."""
-    read = lambda each: (each.replica, each.method, each.resource) == (here.name, "GET", "apisvcs")  # noqa: E731
-    return [each for each in here.proxy.requests[since:] if read(each) and each.name == resource.name]
+    read = lambda each: (each.replica, each.method, each.resource) == (env.name, "GET", "apisvcs")  # noqa: E731
+    return [each for each in env.proxy.requests[since:] if read(each) and each.name == resource.name]
 
 
 @contextlib.contextmanager
@@ -70,66 +70,66 @@ def history(client: Client, manifest: Manifest) -> Iterator[list[Manifest]]:
     versions += client.watch(path, resourceVersion=since, timeoutSeconds="1", fieldSelector=name)
 
 
-def expired_token(here: Scene) -> None:
-    """The second page of every list is answered with 410; the list is read anew, in one."""
-    here.start()
-    resource = made(here)
-    here.operator.stop()
-    seconds = here.proxy.rule(
-        lambda each: each.replica == here.name and "continue" in each.query,
+def expired_token(env: Environment) -> None:
+    """The second page of every list is answered with 410; the list is read again, in one."""
+    env.start()
+    resource = made(env)
+    env.operator.stop()
+    seconds = env.proxy.rule(
+        lambda each: each.replica == env.name and "continue" in each.query,
         actions.answer(410, reason="Expired"),
         count=None,
     )
-    since, start = len(here.proxy.requests), time.monotonic()
-    here.start()
+    since, start = len(env.proxy.requests), time.monotonic()
+    env.start()
     assert time.monotonic() - start < RECOVERY_SECONDS
     assert {each.resource for each in seconds.hits} >= {"configmaps", "networkpolicies"}
-    here.operator.settle()
-    assert here.operator.writes() == []
-    assert requests_about(here, resource, since=since) == []
+    env.operator.settle()
+    assert env.operator.writes() == []
+    assert requests_about(env, resource, since=since) == []
     runtime = next(each for (_, name), each in resource.children().items() if "-runtime-" in name)
-    here.admin.delete(runtime)
-    eventually(lambda: here.admin.get(runtime), what="the ConfigMap is back", timeout_seconds=RECOVERY_SECONDS)
+    env.admin.delete(runtime)
+    eventually(lambda: env.admin.get(runtime), what="the ConfigMap is back", timeout_seconds=RECOVERY_SECONDS)
 
 
-def slow_and_large(here: Scene) -> None:
+def slow_and_large(env: Environment) -> None:
     """A list of ten megabytes that comes in slow pieces is read to its end, once."""
     for number in range(LARGE_MAPS):
         labels = {"fairlead.dev/apisvc": "elsewhere"}
-        metadata = {"name": f"large-{number}", "namespace": here.name, "labels": labels}
+        metadata = {"name": f"large-{number}", "namespace": env.name, "labels": labels}
         data = {"text": "x" * LARGE_BYTES}
-        here.admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
-    slow = here.proxy.rule(
-        streams.is_list("configmaps", replica=here.name), streams.in_chunks(CHUNK_PAUSE_SECONDS), count=None
+        env.admin.create({"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata, "data": data})
+    slow = env.proxy.rule(
+        streams.is_list("configmaps", replica=env.name), streams.in_chunks(CHUNK_PAUSE_SECONDS), count=None
     )
-    here.start()
-    made(here)
+    env.start()
+    made(env)
     pages = len(slow.hits)
     assert pages == -(-LARGE_MAPS // PAGE_SIZE)
 
 
-def old_resources(here: Scene) -> None:
-    """An operator that starts from an old list never takes the children back, and learns of an edit in time."""
+def old_resources(env: Environment) -> None:
+    """An operator that starts from an old list never reverts the children, and learns of an edit in time."""
     past = streams.Frozen()
-    lists, watches = (match("apisvcs", replica=here.name) for match in (streams.is_list, streams.is_watch))
-    here.start()
-    resource = made(here)
-    here.operator.stop()
-    here.proxy.rule(lists, past.remember, count=FORMS["apisvcs"])
-    here.start()
+    lists, watches = (match("apisvcs", replica=env.name) for match in (streams.is_list, streams.is_watch))
+    env.start()
+    resource = made(env)
+    env.operator.stop()
+    env.proxy.rule(lists, past.remember, count=FORMS["apisvcs"])
+    env.start()
     resource.edit(scaling={"api": {"max": 5}})
     eventually(lambda: highest(resource) == 5, what="the edit is carried out")
     resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
-    here.operator.stop()
-    frozen = [here.proxy.rule(match, past.act, count=None) for match in (lists, watches)]
-    since = len(here.proxy.requests)
-    with history(here.admin, autoscaler(resource)) as versions:
-        here.start()
-        eventually(lambda: requests_about(here, resource, since=since), what="it is read alone")
-        here.operator.settle()
-        assert here.operator.writes() == []
+    env.operator.stop()
+    frozen = [env.proxy.rule(match, past.act, count=None) for match in (lists, watches)]
+    since = len(env.proxy.requests)
+    with history(env.admin, autoscaler(resource)) as versions:
+        env.start()
+        eventually(lambda: requests_about(env, resource, since=since), what="it is read alone")
+        env.operator.settle()
+        assert env.operator.writes() == []
         resource.edit(scaling={"api": {"max": 7}})
-        here.operator.resync()
+        env.operator.resync()
         for rule in frozen:
             rule.end()
         start = time.monotonic()
@@ -140,30 +140,30 @@ def old_resources(here: Scene) -> None:
     assert versions[0]["spec"]["maxReplicas"] == 5
 
 
-def old_children(here: Scene) -> None:
+def old_children(env: Environment) -> None:
     """An operator that starts from lists older than the children leaves them as they are."""
     past = streams.Frozen()
     kinds = ("services", "deployments", "horizontalpodautoscalers")
     for each in kinds:
-        here.proxy.rule(streams.is_list(each, replica=here.name), past.remember)
-    here.start()
-    resource = made(here)
-    here.operator.stop()
+        env.proxy.rule(streams.is_list(each, replica=env.name), past.remember)
+    env.start()
+    resource = made(env)
+    env.operator.stop()
     before = resource.children()
     frozen = [
-        here.proxy.rule(match(each, replica=here.name), past.act, count=None)
+        env.proxy.rule(match(each, replica=env.name), past.act, count=None)
         for each in kinds
         for match in (streams.is_list, streams.is_watch)
     ]
-    here.start()
-    eventually(lambda: any(each.code == 409 for each in here.operator.sent), what="a create found the child there")
-    here.operator.settle()
+    env.start()
+    eventually(lambda: any(each.code == 409 for each in env.operator.sent), what="a create found the child there")
+    env.operator.settle()
     for rule in frozen:
         rule.end()
     service = before["Service", "orders-api"]
-    here.admin.delete(service)
+    env.admin.delete(service)
     start = time.monotonic()
-    within(RECOVERY_SECONDS, lambda: here.admin.get(service), since=start, what="the Service is back")
+    within(RECOVERY_SECONDS, lambda: env.admin.get(service), since=start, what="the Service is back")
     resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
     after = resource.children()
     assert set(after) == set(before)
@@ -172,60 +172,60 @@ def old_children(here: Scene) -> None:
     }
 
 
-def old_beginnings(here: Scene) -> None:
+def old_beginnings(env: Environment) -> None:
     """An operator that starts from lists older than anything it did leaves all of that as it is."""
     past = streams.Frozen()
-    resource = here.resource().create()
+    resource = env.resource().create()
     for kind in BEGINNINGS:
-        here.proxy.rule(streams.is_list(kind, replica=here.name), past.remember, count=FORMS.get(kind, 1))
-    here.start()
+        env.proxy.rule(streams.is_list(kind, replica=env.name), past.remember, count=FORMS.get(kind, 1))
+    env.start()
     resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
     resource.edit(scaling={"api": {"max": 5}})
     eventually(lambda: highest(resource) == 5, what="the edit is carried out")
     resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
-    here.operator.settle()
-    here.operator.stop()
+    env.operator.settle()
+    env.operator.stop()
     before = versions_of(resource)
     frozen = [
-        here.proxy.rule(match(kind, replica=here.name), past.act, count=None)
+        env.proxy.rule(match(kind, replica=env.name), past.act, count=None)
         for kind in BEGINNINGS
         for match in (streams.is_list, streams.is_watch)
     ]
-    since = len(here.proxy.requests)
-    here.start()
-    eventually(lambda: requests_about(here, resource, since=since), what="it is read alone")
-    here.operator.settle()
-    assert any(each.code == 409 for each in here.operator.sent), "no create found its child there"
+    since = len(env.proxy.requests)
+    env.start()
+    eventually(lambda: requests_about(env, resource, since=since), what="it is read alone")
+    env.operator.settle()
+    assert any(each.code == 409 for each in env.operator.sent), "no create found its child there"
     assert versions_of(resource) == before
     for rule in frozen:
         rule.end()
     service = resource.child("Service", "api")
-    here.admin.delete(service)
-    eventually(lambda: here.admin.get(service), what="the Service is back")
+    env.admin.delete(service)
+    eventually(lambda: env.admin.get(service), what="the Service is back")
     resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
 
 
-STORIES = (expired_token, slow_and_large, old_resources, old_children, old_beginnings)
+SCENARIOS = (expired_token, slow_and_large, old_resources, old_children, old_beginnings)
 
 
-def tell(story: Callable[[Scene], None], ground: Ground, proxy: FaultProxy) -> None:
-    """One scene, to its sound end."""
-    with scene(ground, proxy) as here:
-        story(here)
-        here.assert_sound()
+def run(scenario: Callable[[Environment], None], access: OperatorAccess, proxy: FaultProxy) -> None:
+    """Run one scenario, and check the operator at its end."""
+    with environment(access, proxy) as env:
+        scenario(env)
+        env.assert_sound()
 
 
 @pytest.fixture(scope="module")
-def scenes(request: pytest.FixtureRequest, ground: Ground) -> Iterator[dict[str, Future[None]]]:
-    """Every scene that is asked for, under way, with pages of one object."""
+def runs(request: pytest.FixtureRequest, access: OperatorAccess) -> Iterator[dict[str, Future[None]]]:
+    """Every scenario that is asked for, under way, with pages of one object."""
     items = [item for item in request.session.items if item.path == request.path]
-    chosen = {item.callspec.params["story"] for item in items if isinstance(item, pytest.Function)}
+    chosen = {item.callspec.params["scenario"] for item in items if isinstance(item, pytest.Function)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(client_module, "PAGE_SIZE", PAGE_SIZE)
-        with FaultProxy(ground.config) as proxy, ThreadPoolExecutor(len(STORIES)) as pool:
-            yield {each.__name__: pool.submit(tell, each, ground, proxy) for each in STORIES if each in chosen}
+        with FaultProxy(access.config) as proxy, ThreadPoolExecutor(len(SCENARIOS)) as pool:
+            yield {each.__name__: pool.submit(run, each, access, proxy) for each in SCENARIOS if each in chosen}
 
 
-@pytest.mark.parametrize("story", STORIES)
-def test_lists(scenes: dict[str, Future[None]], story: Callable[[Scene], None]) -> None:
-    scenes[story.__name__].result()
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_lists(runs: dict[str, Future[None]], scenario: Callable[[Environment], None]) -> None:
+    runs[scenario.__name__].result()

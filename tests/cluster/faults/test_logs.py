@@ -9,17 +9,17 @@ from typing import Any
 
 from fairlead_operator import logs
 
-from ..ground import Ground
+from ..access import OperatorAccess
 from . import actions
+from .environment import READY_SECONDS, environment
 from .exchange import Request
 from .proxy import FaultProxy
-from .scene import READY_SECONDS, scene
 
 NAMES = ("orders", "late")
 FAILING = ("services", "serviceaccounts", "configmaps", "networkpolicies")
 FAULTS = 4
 _OF_ALL = tuple(f"fairlead_operator.{room}" for room in ("kube.", "cache.", "front.", "controller.leader_election"))
-TOLD = (
+MESSAGES = (
     "a child could not be written",
     "the pass failed",
     "the API server refuses children",
@@ -43,34 +43,34 @@ def lines() -> Iterator[list[dict[str, Any]]]:
         found += map(json.loads, text.getvalue().splitlines())
 
 
-def test_every_line_about_a_resource_has_its_name(ground: Ground, before_operators: FaultProxy) -> None:
-    with lines() as found, scene(ground, before_operators) as here:
+def test_every_line_about_a_resource_has_its_name(access: OperatorAccess, before_operators: FaultProxy) -> None:
+    with lines() as found, environment(access, before_operators) as env:
 
         def asks(method: str, *resources: str) -> Callable[[Request], bool]:
-            return lambda each: (each.replica, each.method) == (here.name, method) and each.resource in resources
+            return lambda each: (each.replica, each.method) == (env.name, method) and each.resource in resources
 
         def writes(name: str) -> Callable[[Request], bool]:
             is_child = asks("PATCH", *FAILING)
             return lambda each: is_child(each) and each.name.startswith(f"{name}-")
 
-        here.start()
+        env.start()
         faults = [
             *(before_operators.rule(writes(name), actions.answer(500), count=FAULTS) for name in NAMES),
             before_operators.rule(asks("PATCH", "deployments"), actions.answer(403, reason="Forbidden")),
             before_operators.rule(asks("POST", "events"), actions.answer(500)),
         ]
-        made = [here.resource(name).create() for name in NAMES]
+        made = [env.resource(name).create() for name in NAMES]
         for resource in made:
             resource.until("Ready", "True", timeout_seconds=READY_SECONDS)
-        here.operator.stop()
+        env.operator.stop()
         assert [len(rule.hits) for rule in faults] == [FAULTS, FAULTS, 1, 1]
-        expected = {name: f"{here.name}/{name}" for name in NAMES}
+        expected = {name: f"{env.name}/{name}" for name in NAMES}
     for line in found:
         is_of_all = line["logger"].startswith(_OF_ALL)
         assert is_of_all or line.get("resource") in expected.values(), line
         said = " ".join(str(line.get(part, "")) for part in ("child", "error"))
         about = {expected[name] for name in NAMES if f"{name}-" in said}
         assert about <= {line.get("resource")}, line
-    told = {message: {line["resource"] for line in found if line["message"] == message} for message in TOLD}
-    assert told["a child could not be written"] == told["the pass failed"] == set(expected.values())
-    assert len(told["the API server refuses children"]) == len(told["an Event was not written"]) == 1
+    named = {message: {line["resource"] for line in found if line["message"] == message} for message in MESSAGES}
+    assert named["a child could not be written"] == named["the pass failed"] == set(expected.values())
+    assert len(named["the API server refuses children"]) == len(named["an Event was not written"]) == 1

@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
+from ..access import OperatorAccess
 from ..client import Client, Manifest
-from ..ground import Ground
 from ..operator.harness import settings
 from ..waiting import eventually
-from .process import Process, Zygote
+from .process import ForkServer, Process
 from .proxy import FaultProxy
 
 
 def test_a_process_is_killed_started_again_paused_and_ended(
-    before_operators: FaultProxy, admin: Client, ground: Ground, namespace: str, tmp_path: Path
+    before_operators: FaultProxy, admin: Client, access: OperatorAccess, namespace: str, tmp_path: Path
 ) -> None:
     def renewed() -> str:
         lease: Manifest = {"apiVersion": "coordination.k8s.io/v1", "kind": "Lease"}
@@ -21,9 +21,9 @@ def test_a_process_is_killed_started_again_paused_and_ended(
     def renewals() -> int:
         return sum(1 for each in list(before_operators.requests) if each.method == "PUT")
 
-    ground.let_lead(namespace)
-    with Zygote(tmp_path) as zygote:
-        process = Process(zygote, settings(namespace), before_operators.door("one"))
+    access.allow_lease(namespace)
+    with ForkServer(tmp_path) as fork_server:
+        process = Process(fork_server, settings(namespace), before_operators.endpoint("one"))
         assert (process.alive, process.exit_code) == (False, None)
         process.start()
         first = eventually(renewed, what="it leads")

@@ -18,8 +18,8 @@ HANG_SECONDS = 5.0
 
 @pytest.fixture
 def sender(proxy: FaultProxy) -> Iterator[httpx.Client]:
-    """Sends through the proxy's door "one"."""
-    with httpx.Client(base_url=proxy.door("one"), trust_env=False, timeout=20) as client:
+    """Sends through the proxy's endpoint "one"."""
+    with httpx.Client(base_url=proxy.endpoint("one"), trust_env=False, timeout=20) as client:
         yield client
 
 
@@ -76,9 +76,9 @@ def test_a_watch_passes_each_event_at_once(
     assert proxy.requests[0].method == "WATCH"
 
 
-def test_requests_at_two_doors_are_kept_apart(proxy: FaultProxy, sender: httpx.Client) -> None:
+def test_requests_at_two_endpoints_are_kept_apart(proxy: FaultProxy, sender: httpx.Client) -> None:
     sender.get("/version")
-    httpx.get(proxy.door("two") + "/version", trust_env=False)
+    httpx.get(proxy.endpoint("two") + "/version", trust_env=False)
     assert [each.replica for each in proxy.requests] == ["one", "two"]
 
 
@@ -112,7 +112,7 @@ def test_an_answer_is_a_status_of_the_api_and_the_server_gets_no_request(
 @pytest.mark.parametrize(
     ("action", "lands"),
     [
-        pytest.param(actions.reset, False, id="reset before the server hears of it"),
+        pytest.param(actions.reset, False, id="reset before the server gets it"),
         pytest.param(actions.lose_reply, True, id="reply lost"),
         pytest.param(actions.cut_body, True, id="reset in the middle of the reply"),
     ],

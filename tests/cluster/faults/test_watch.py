@@ -1,8 +1,8 @@
 """Whatever happens to watches, the operator carries on: nothing is missed for longer than ten seconds.
 
-Every fault meets the watches of ApiServices, of Services and of Jobs in a scene of its own, and all scenes play at the
-same time, a few at once. In each a user edits a spec and deletes a Service, and a provision Job ends. What the operator
-needs for that without any fault, on a machine that may have much else to do, comes on top of the ten seconds.
+Every fault meets the watches of ApiServices, of Services and of Jobs in an environment of its own, and all faults run
+at the same time, a few at once. In each a user edits a spec and deletes a Service, and a provision Job ends. What the
+operator needs for that without any fault, on a machine that may have much else to do, comes on top of the ten seconds.
 """
 
 import time
@@ -12,15 +12,15 @@ from dataclasses import dataclass
 
 import pytest
 
+from ..access import OperatorAccess
 from ..client import Manifest
-from ..ground import Ground
 from ..operator.apisvc import Resource, condition
 from ..simulator import provisioned
 from ..waiting import eventually
 from . import streams
 from .actions import Action
+from .environment import READY_SECONDS, RECOVERY_SECONDS, Environment, environment, within
 from .proxy import FaultProxy
-from .scene import READY_SECONDS, RECOVERY_SECONDS, Scene, scene, within
 
 TOUCHED = ("apisvcs", "services", "jobs")
 AT_ONCE = 4
@@ -31,21 +31,21 @@ LISTED_SECONDS = 25.0
 
 @dataclass(frozen=True)
 class Fault:
-    """`strike` returns when the watches have met the fault; `seconds` is how long the operator may need."""
+    """`inject` returns when the watches have met the fault; `seconds` is how long the operator may need."""
 
-    strike: Callable[[Scene], object]
+    inject: Callable[[Environment], object]
     seconds: float = RECOVERY_SECONDS
 
 
-def on_all(action: Action, *, count: int | None = 1) -> Callable[[Scene], object]:
+def on_all(action: Action, *, count: int | None = 1) -> Callable[[Environment], object]:
     """The next watches meet the action, so many times each."""
-    return lambda here: here.strike(action, *TOUCHED, count=count)
+    return lambda env: env.inject(action, *TOUCHED, count=count)
 
 
-def out_of_order(here: Scene) -> None:
+def out_of_order(env: Environment) -> None:
     """Events keep their order within a kind, and lose it across kinds."""
     for number, resource in enumerate((*TOUCHED, "deployments"), start=1):
-        here.strike(streams.delayed(number * 0.7), resource, count=None)
+        env.inject(streams.delayed(number * 0.7), resource, count=None)
 
 
 FAULTS = {
@@ -63,48 +63,48 @@ FAULTS = {
 }
 
 
-def play(fault: Fault, ground: Ground, proxy: FaultProxy) -> dict[str, float]:
-    """One scene; how many seconds it took until each was noticed, and how many without any fault ("usual")."""
-    with scene(ground, proxy) as here:
-        here.start()
-        orders, late = here.resource("orders").create(), here.resource("late")
+def run(fault: Fault, access: OperatorAccess, proxy: FaultProxy) -> dict[str, float]:
+    """Run one fault; the seconds until each change was noticed, and those without any fault ("usual")."""
+    with environment(access, proxy) as env:
+        env.start()
+        orders, late = env.resource("orders").create(), env.resource("late")
         orders.until("Ready", "True", timeout_seconds=READY_SECONDS)
-        here.simulator.job_message = lambda pod: None
+        env.simulator.job_message = lambda pod: None
         late.create().until("Ready", "Unknown", "Provisioning", timeout_seconds=READY_SECONDS)
-        here.operator.settle()
-        usual = max(meddle(here, orders, most=4, seconds=READY_SECONDS).values())
-        here.operator.settle()
-        fault.strike(here)
+        env.operator.settle()
+        usual = max(change(env, orders, most=4, seconds=READY_SECONDS).values())
+        env.operator.settle()
+        fault.inject(env)
         with ThreadPoolExecutor(1) as beside:
-            provisioning = beside.submit(provision, here, late, seconds=fault.seconds + usual)
-            took = meddle(here, orders, most=5, seconds=fault.seconds + usual) | provisioning.result()
+            provisioning = beside.submit(provision, env, late, seconds=fault.seconds + usual)
+            took = change(env, orders, most=5, seconds=fault.seconds + usual) | provisioning.result()
         for each in (orders, late):
             each.until("Ready", "True", timeout_seconds=READY_SECONDS)
-        here.assert_sound()
+        env.assert_sound()
         return took | {"usual": usual}
 
 
-def meddle(here: Scene, resource: Resource, *, most: int, seconds: float) -> dict[str, float]:
+def change(env: Environment, resource: Resource, *, most: int, seconds: float) -> dict[str, float]:
     """Edit the spec and delete the Service; the seconds until the operator has answered each."""
-    service = here.admin.get(resource.child("Service", "api"))
+    service = env.admin.get(resource.child("Service", "api"))
     assert service is not None
     resource.edit(scaling={"api": {"max": most}})
-    here.admin.delete(service)
+    env.admin.delete(service)
     start = time.monotonic()
     return {
         "edit": within(seconds, lambda: highest(resource) == most, since=start, what="the edit is carried out"),
-        "deletion": within(seconds, lambda: is_new(here, service), since=start, what="the Service is back"),
+        "deletion": within(seconds, lambda: is_new(env, service), since=start, what="the Service is back"),
     }
 
 
-def provision(here: Scene, resource: Resource, *, seconds: float) -> dict[str, float]:
-    """Let the provision Job end; the seconds from then on until the operator tells of it."""
+def provision(env: Environment, resource: Resource, *, seconds: float) -> dict[str, float]:
+    """Let the provision Job end; the seconds from then on until the operator reports it."""
     (job,) = [each for (kind, _), each in resource.children().items() if kind == "Job"]
-    here.simulator.job_message = provisioned
-    ended = lambda: condition(here.admin.get(job) or {}, "Complete").get("status") == "True"  # noqa: E731
+    env.simulator.job_message = provisioned
+    ended = lambda: condition(env.admin.get(job) or {}, "Complete").get("status") == "True"  # noqa: E731
     eventually(ended, what="the Job ends", timeout_seconds=READY_SECONDS)
-    told = lambda: resource.condition("Provisioned").get("status") == "True"  # noqa: E731
-    return {"end of a Job": within(seconds, told, since=time.monotonic(), what="the end of the Job is told")}
+    is_reported = lambda: resource.condition("Provisioned").get("status") == "True"  # noqa: E731
+    return {"end of a Job": within(seconds, is_reported, since=time.monotonic(), what="the end of the Job is reported")}
 
 
 def highest(resource: Resource) -> int:
@@ -113,24 +113,22 @@ def highest(resource: Resource) -> int:
     return int(live["spec"]["maxReplicas"]) if live else 0
 
 
-def is_new(here: Scene, service: Manifest) -> bool:
+def is_new(env: Environment, service: Manifest) -> bool:
     """Whether there is another one of the same name."""
-    live = here.admin.get(service)
+    live = env.admin.get(service)
     return live is not None and live["metadata"]["uid"] != service["metadata"]["uid"]
 
 
 @pytest.fixture(scope="module")
-def scenes(request: pytest.FixtureRequest, ground: Ground) -> Iterator[dict[str, Future[dict[str, float]]]]:
-    """Every scene that is asked for, under way."""
+def runs(request: pytest.FixtureRequest, access: OperatorAccess) -> Iterator[dict[str, Future[dict[str, float]]]]:
+    """Every fault that is asked for, under way."""
     items = [item for item in request.session.items if item.path == request.path]
     chosen = {item.callspec.params["name"] for item in items if isinstance(item, pytest.Function)}
-    with FaultProxy(ground.config) as proxy, ThreadPoolExecutor(AT_ONCE) as pool:
-        yield {name: pool.submit(play, FAULTS[name], ground, proxy) for name in FAULTS if name in chosen}
+    with FaultProxy(access.config) as proxy, ThreadPoolExecutor(AT_ONCE) as pool:
+        yield {name: pool.submit(run, FAULTS[name], access, proxy) for name in FAULTS if name in chosen}
 
 
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", FAULTS)
-def test_nothing_is_missed_for_long_and_there_is_no_storm(
-    scenes: dict[str, Future[dict[str, float]]], name: str
-) -> None:
-    print(f"{name}:", ", ".join(f"{what} {seconds:.1f} s" for what, seconds in scenes[name].result().items()))
+def test_nothing_is_missed_for_long_and_there_is_no_storm(runs: dict[str, Future[dict[str, float]]], name: str) -> None:
+    print(f"{name}:", ", ".join(f"{what} {seconds:.1f} s" for what, seconds in runs[name].result().items()))

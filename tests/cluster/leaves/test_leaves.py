@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from ..access import OperatorAccess
 from ..client import Client
-from ..ground import Ground
 from ..operator.harness import Running, Sent, info, settings
 from .cases import CLASSES, SERVICES, Case, class_case, service_case
 from .cluster_life import ClusterLife
@@ -31,18 +31,18 @@ def case_of(leaf: Leaf) -> Case:
 
 
 @pytest.fixture(scope="module")
-def home(ground: Ground) -> Iterator[str]:
+def home(access: OperatorAccess) -> Iterator[str]:
     """A namespace for all resources of the walk."""
-    with ground.namespace(prefix="leaves") as name:
+    with access.namespace(prefix="leaves") as name:
         yield name
 
 
 @pytest.fixture(scope="module")
-def operator(home: str, ground: Ground) -> Iterator[Running]:
+def operator(home: str, access: OperatorAccess) -> Iterator[Running]:
     """One operator for all of them, with the rights it has in production."""
     # Hundreds of resources at once keep a small machine busy: the terms of the lease are those of production.
     terms = {"lease_seconds": 15.0, "lease_renew_seconds": 10.0, "lease_retry_seconds": 2.0}
-    running = Running(settings(home, **terms), lambda: info(ground.config))
+    running = Running(settings(home, **terms), lambda: info(access.config))
     running.start()
     yield running
     running.stop()

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from ..access import OperatorAccess
 from ..client import Client, Manifest
 from ..faults.exchange import Request
-from ..faults.process import Process, Zygote
+from ..faults.process import ForkServer, Process
 from ..faults.proxy import FaultProxy
-from ..ground import Ground
 from ..waiting import eventually
 from .apisvc import Resource
 from .harness import settings
@@ -43,13 +43,13 @@ class Replicas:
     admin: Client
     namespace: str
     proxy: FaultProxy
-    zygote: Zygote
+    fork_server: ForkServer
     processes: dict[str, Process] = field(default_factory=dict)
 
     def add(self, name: str, **terms: float) -> Process:
         """A replica that is not started yet."""
         chosen = settings(self.namespace, identity=name, **terms)
-        self.processes[name] = Process(self.zygote, chosen, self.proxy.door(name))
+        self.processes[name] = Process(self.fork_server, chosen, self.proxy.endpoint(name))
         return self.processes[name]
 
     def lead(self, name: str, **terms: float) -> Process:
@@ -126,13 +126,13 @@ def is_renewal(request: Request) -> bool:
 
 
 @pytest.fixture
-def replicas(ground: Ground, namespace: str, tmp_path: Path) -> Iterator[Replicas]:
+def replicas(access: OperatorAccess, namespace: str, tmp_path: Path) -> Iterator[Replicas]:
     """None yet; all are ended with the test."""
-    ground.let_lead(namespace)
+    access.allow_lease(namespace)
     with ExitStack() as stack:
-        proxy = stack.enter_context(FaultProxy(ground.config))
-        zygote = stack.enter_context(Zygote(tmp_path))
-        replicas = Replicas(ground.admin, namespace, proxy, zygote)
+        proxy = stack.enter_context(FaultProxy(access.config))
+        fork_server = stack.enter_context(ForkServer(tmp_path))
+        replicas = Replicas(access.admin, namespace, proxy, fork_server)
         yield replicas
         for each in replicas.processes.values():
             each.kill()

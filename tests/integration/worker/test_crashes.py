@@ -36,7 +36,7 @@ CASES = {
 
 
 async def run(lab, *, after=None, before=None):
-    """Create one order and change it; with a crash if requested. Returns the number of writes and whether it crashed."""
+    """Create one order and change it; with a crash if requested. Returns the writes, and whether it crashed."""
     lab.open()
     lab.crashes.after, lab.crashes.before = after, before
     create = lab.command(Action.CREATE, "a", {"quantity": 1})

@@ -1,6 +1,6 @@
-"""A process that has imported the operator and forks one whenever it is told to, so that each start is cheap.
+"""A process that has imported the operator and forks one on request, so that each start is cheap.
 
-Run as a script, by `process`. Orders come as lines of JSON on standard input, and each is answered by a line on
+Run as a script, by `process`. Requests come as lines of JSON on standard input, and each is answered by a line on
 standard output. It ends with its standard input, and so do the operators it started.
 """
 
@@ -24,38 +24,38 @@ from fairlead_operator.supervisor import supervise
 
 
 def main() -> None:
-    """Obey until there are no more orders."""
-    living: set[int] = set()
+    """Serve until there are no more requests."""
+    running: set[int] = set()
     gc.freeze()
     for line in sys.stdin:
-        order = json.loads(line)
-        if order["do"] == "start":
+        request = json.loads(line)
+        if request["do"] == "start":
             pid = os.fork()
             if pid == 0:
-                _operate(order)
-            living.add(pid)
+                _operate(request)
+            running.add(pid)
             answer: int | None = pid
         else:
-            pid, status = os.waitpid(order["pid"], os.WNOHANG)
-            living.discard(pid)
+            pid, status = os.waitpid(request["pid"], os.WNOHANG)
+            running.discard(pid)
             answer = os.waitstatus_to_exitcode(status) if pid else None
         sys.stdout.write(f"{json.dumps(answer)}\n")
         sys.stdout.flush()
-    for pid in living:
+    for pid in running:
         os.kill(pid, signal.SIGKILL)
 
 
-def _operate(order: dict[str, Any]) -> NoReturn:
-    """Be an operator, to the end of this process."""
+def _operate(request: dict[str, Any]) -> NoReturn:
+    """Run an operator until the end of this process."""
     try:
-        log = os.open(order["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        log = os.open(request["log"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         for number in (1, 2):
             os.dup2(log, number)
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
-        settings = Settings(**order["settings"])
+        settings = Settings(**request["settings"])
         logs.configure(settings.log_level)
-        uvloop.run(supervise(lambda: _run(settings, order["url"])))
-    except BaseException:  # noqa: BLE001  # the copy of the zygote's own loop must never be reached
+        uvloop.run(supervise(lambda: _run(settings, request["url"])))
+    except BaseException:  # noqa: BLE001  # the copy of the fork server's own loop must never be reached
         traceback.print_exc()
         os._exit(1)
     os._exit(0)

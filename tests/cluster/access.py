@@ -1,4 +1,4 @@
-"""Where operators stand whose requests a test disturbs: namespaces of their own, and the rights of production.
+"""For operators whose requests a test disturbs: namespaces of their own, and the rights of production.
 
 The operators of a run share one account. It may do everywhere what the chart's ClusterRole says, and holds a Lease in
 each namespace; so a right that only the way out of a fault needs is missed when the chart does not give it.
@@ -15,7 +15,7 @@ from .recording import StatusRecorder, own_namespace
 
 
 @dataclass(frozen=True)
-class Ground:
+class OperatorAccess:
     """`admin` is the tests' own client; `config` and `operator` are the kubeconfig and a client of the operators."""
 
     admin: Client
@@ -28,10 +28,10 @@ class Ground:
     def namespace(self, *, prefix: str = "test") -> Iterator[str]:
         """A new one, in which an operator may lead and every status that is written is checked."""
         with own_namespace(self.admin, self.statuses, prefix=prefix) as name:
-            self.let_lead(name)
+            self.allow_lease(name)
             yield name
 
-    def let_lead(self, namespace: str) -> None:
+    def allow_lease(self, namespace: str) -> None:
         """Allow operators the Lease in this namespace; return when the server knows."""
         self.account.grant(lease_rules(), namespace=namespace)
         await_grant(self.operator, f"/apis/fairlead.dev/v1alpha1/namespaces/{namespace}/apisvcs/none")

@@ -1,4 +1,4 @@
-"""What really happened on the API server, seen from the side: every object of ours, and how often each came and went.
+"""What happened on the API server: every object of ours, and how often each was added and deleted.
 
 One watch per kind serves any number of namespaces, so asking costs the API server nothing.
 """
@@ -25,14 +25,14 @@ CONNECT_SECONDS = 30.0
 AGAIN_SECONDS = 0.2
 CLOSING_SECONDS = 0.1
 KINDS = (*kinds.CHILDREN, kinds.API_SERVICE)
-# Both lengths of hash that end in names and digests; which one it is says nothing that two namespaces could share.
+# Both lengths of hash that end in names and digests; which one it is differs between namespaces.
 _HASH = re.compile(r"\b[0-9a-f]{20}\b|\b[0-9a-f]{10}\b")
 _VOLATILE = ("uid", "resourceVersion", "creationTimestamp", "managedFields", "deletionTimestamp")
 Owner = tuple[str, str]  # namespace and name of an ApiService
 Ref = tuple[str, str]  # kind and name
 
 
-class Chronicle:
+class ObjectLog:
     """Watches from the moment its context is entered, in a thread of its own. ReplicaSets and pods are not ours."""
 
     def __init__(self, kubeconfig: Path) -> None:
@@ -46,7 +46,7 @@ class Chronicle:
         self._open = 0
         self._ready = threading.Event()
 
-    def __enter__(self) -> "Chronicle":
+    def __enter__(self) -> "ObjectLog":
         self._thread.start()
         self._watching = asyncio.run_coroutine_threadsafe(self._watch_all(), self._loop)
         assert self._ready.wait(CONNECT_SECONDS), "the watches are not open"
@@ -59,7 +59,7 @@ class Chronicle:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
-        assert not failed, "a watch of the chronicle ended, so it does not tell everything"
+        assert not failed, "a watch of the object log ended, so it is incomplete"
 
     def version(self, owner: Owner) -> int:
         """Grows with everything that happens to the ApiService and what it has."""
@@ -70,7 +70,7 @@ class Chronicle:
         with self._lock:
             return list(self._objects[owner].values())
 
-    def comings_and_goings(self, owner: Owner) -> Counter[str]:
+    def additions_and_deletions(self, owner: Owner) -> Counter[str]:
         """How often each object was added and deleted; hashes in names are all one."""
         with self._lock:
             return self._events[owner].copy()
@@ -88,7 +88,7 @@ class Chronicle:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             done.pop().result()
         finally:
-            # First, because the connection of a request that is cancelled waits for the server's goodbye.
+            # First, because the connection of a request that is cancelled waits for the server to close it.
             await self._http.close()
             for task in tasks:
                 task.cancel()
@@ -133,7 +133,7 @@ class Chronicle:
 
 
 def meaning(objects: Iterable[Manifest], *, same: dict[str, str]) -> list[str]:
-    """What the objects say, without what differs from one run to the next; `same` renames words.
+    """What the objects say, without what differs from one run to the next; `same` renames names.
 
     Hashes are numbered, so two that were equal still are, and two that were not are not.
     """

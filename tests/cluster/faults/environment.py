@@ -1,6 +1,6 @@
-"""One operator behind a door of the fault proxy, in a namespace of its own, with all that a test needs of it.
+"""One operator behind an endpoint of the fault proxy, in a namespace of its own, with all that a test needs of it.
 
-Any number of scenes play side by side; what a rule does to one of them the others do not notice.
+Any number of environments run side by side; what a rule does to one of them does not affect the others.
 """
 
 import time
@@ -15,8 +15,8 @@ import kopf
 
 from fairlead_operator.kube import kinds
 
+from ..access import OperatorAccess
 from ..client import Client
-from ..ground import Ground
 from ..operator.apisvc import Resource
 from ..operator.harness import Running, example, settings
 from ..simulator import Simulator
@@ -49,8 +49,8 @@ SMALL: dict[str, Any] = {
 
 
 @dataclass
-class Scene:
-    """See the module. `name` is the namespace, and the replica that the proxy's record tells of."""
+class Environment:
+    """See the module. `name` is the namespace, and the replica's name in the proxy's record."""
 
     admin: Client
     proxy: FaultProxy
@@ -65,22 +65,22 @@ class Scene:
 
     def start(self) -> None:
         """Start an operator; end it before another one is started."""
-        door = self.proxy.door(self.name)
-        self.operators.append(Running(settings(self.name), lambda: kopf.ConnectionInfo(server=door)))
+        endpoint = self.proxy.endpoint(self.name)
+        self.operators.append(Running(settings(self.name), lambda: kopf.ConnectionInfo(server=endpoint)))
         self.operator.start()
 
     def resource(self, name: str = "orders") -> Resource:
         """A small resource, not created yet."""
         return Resource(self.admin, example(self.name, name=name, **SMALL))
 
-    def strike(self, action: Action, *resources: str, count: int | None = 1) -> list[Rule]:
+    def inject(self, action: Action, *resources: str, count: int | None = 1) -> list[Rule]:
         """Reset the watches of these, and let the next ones meet the action; returns when each has met it."""
         rules = []
         for each in resources:
             match = is_watch(each, replica=self.name)
             rules.append(self.proxy.rule(match, action, count=count))
             self.proxy.cut(match)
-        eventually(lambda: all(rule.hits for rule in rules), what="the watches are opened anew", timeout_seconds=15)
+        eventually(lambda: all(rule.hits for rule in rules), what="the watches are opened again", timeout_seconds=15)
         return rules
 
     def connections(self) -> dict[tuple[str, str], list[float]]:
@@ -95,8 +95,8 @@ class Scene:
         return found
 
     def assert_sound(self) -> None:
-        """It has not ended, has connected at most once a second and kind, has asked for nothing that its rights do not
-        allow, and has nothing to write any more.
+        """The operator has not ended, has connected at most once a second and kind, has requested nothing without a
+        right to it, and has nothing to write any more.
         """
         self.operator.settle()
         count = len(self.operator.writes())
@@ -117,12 +117,12 @@ def surplus(times: list[float]) -> int:
 
 
 @contextmanager
-def scene(ground: Ground, proxy: FaultProxy) -> Iterator[Scene]:
-    """A scene without an operator yet. Every status that is written in it is checked."""
-    with ground.namespace() as name:
-        simulator = Simulator(ground.admin, name)
+def environment(access: OperatorAccess, proxy: FaultProxy) -> Iterator[Environment]:
+    """An environment without an operator yet. Every status that is written in it is checked."""
+    with access.namespace() as name:
+        simulator = Simulator(access.admin, name)
         simulator.start()
-        made = Scene(ground.admin, proxy, name, simulator)
+        made = Environment(access.admin, proxy, name, simulator)
         try:
             yield made
         finally:
