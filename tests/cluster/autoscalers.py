@@ -40,7 +40,7 @@ def ambiguous(live: Manifest) -> Conditions:
 
 
 def first_unmeasured(live: Manifest) -> Conditions:
-    """The ordinary story of a new one: no metrics at first, then it scales."""
+    """The ordinary scenario of a new one: no metrics at first, then it scales."""
     return measured(live) if live.get("status", {}).get("conditions") else unmeasured(live)
 
 

@@ -23,7 +23,7 @@ Manifest = dict[str, Any]
 
 
 class ApiError(Exception):
-    """The server refused; `code` is the HTTP status, `message` and `reason` are its own words."""
+    """The server refused; `code` is the HTTP status, `message` and `reason` are the server's."""
 
     def __init__(self, request: str, code: int, body: Manifest) -> None:
         self.code = code

@@ -1,6 +1,6 @@
 """Every status that an operator writes in a namespace of the tests is held against the kstatus rules, as it is written.
 
-One watch at the side serves the whole run. Tests make a namespace in which an operator is to run by `own_namespace`, so
+One watch serves the whole run. Tests make a namespace in which an operator is to run by `own_namespace`, so
 none of them can forget it.
 """
 
@@ -27,9 +27,9 @@ AGAIN_SECONDS = 0.2
 
 @dataclass
 class Record:
-    """What was written in one namespace. `rivals`: two operators write there at once, so no order can be asked for."""
+    """What was written in one namespace. `several_operators` write there at once, so no order can be expected."""
 
-    rivals: bool = False
+    several_operators: bool = False
     statuses: list[Manifest] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
     last: dict[str, Manifest] = field(default_factory=dict)
@@ -37,7 +37,7 @@ class Record:
     def take(self, event: str, resource: Manifest) -> None:
         """Check this version of a resource against the one before."""
         uid = resource["metadata"]["uid"]
-        self._check(resource, ordered=not self.rivals)
+        self._check(resource, ordered=not self.several_operators)
         if event == "DELETED":
             del self.last[uid]
 
@@ -54,8 +54,8 @@ class Record:
         if _is_ours(resource) and (before is None or before.get("status") != resource["status"]):
             self.statuses.append(resource["status"])
             found = kstatus_check(before, resource, ordered=ordered)
-            told = f"{resource['metadata']['name']}: {json.dumps(resource['status']['conditions'])}"
-            self.faults += [f"{fault}: {told}" for fault in found]
+            conditions = f"{resource['metadata']['name']}: {json.dumps(resource['status']['conditions'])}"
+            self.faults += [f"{fault}: {conditions}" for fault in found]
 
     def versions(self) -> dict[str, int]:
         """The version of each resource that is there, as far as is known."""
@@ -113,7 +113,7 @@ class StatusRecorder:
         try:
             while not self._ended.is_set():
                 self._follow()
-        except Exception as error:  # noqa: BLE001  # outermost loop of the thread: whoever asks is told
+        except Exception as error:  # noqa: BLE001  # outermost loop of the thread: `catch_up` raises it
             self._lost = f"the watch of all statuses ended: {error!r}"
 
     def _follow(self) -> None:
@@ -127,7 +127,7 @@ class StatusRecorder:
         time.sleep(AGAIN_SECONDS)
 
     def _watch(self) -> bool:
-        """Whether everything was told."""
+        """Whether every event was received."""
         parameters = {"watch": "true", "allowWatchBookmarks": "true", "timeoutSeconds": str(WATCH_SECONDS)}
         parameters["resourceVersion"] = self._version
         with self._client._http.stream("GET", self._path, params=parameters) as answer:
@@ -143,7 +143,7 @@ class StatusRecorder:
             record.resume(self._client.list(*API_SERVICE, namespace=namespace))
 
     def _take(self, line: str) -> bool:
-        """Check what an event tells; False when it says that something was missed."""
+        """Check the resource of an event; False when events were missed."""
         try:
             event: Manifest = json.loads(line)
         except RecursionError:

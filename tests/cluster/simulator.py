@@ -1,6 +1,6 @@
 """Plays the kubelet: pods become ready, fail to pull their image, or end with a message; real controllers do the rest.
 
-It plays the controller of autoscalers, too, whose metrics there are none of. It changes nothing but the status of these
+It plays the controller of autoscalers, too, for there are no metrics. It changes nothing but the status of these
 two, so Deployments, ReplicaSets and Jobs report what they would on nodes. It watches them, so it costs next to nothing
 while nothing happens.
 """
@@ -20,32 +20,32 @@ from .client import MERGE, Client, Manifest
 
 PERIOD_SECONDS = 0.05
 WATCH_SECONDS = 600
-CLOSING_SECONDS = 0.1  # connections are told to close, and do so when the loop comes round
+CLOSING_SECONDS = 0.1  # connections close in the next turns of the loop, after they were asked to
 Verdict = str  # "ready", "pull", "mount", "secret", "config", "unschedulable", "wait"; of a Job's pod also "end"
 MISSING_SECRET = "shop-db"
 
 
 def ready_pods(pod: Manifest) -> Verdict:
-    """The ordinary fate of a pod."""
+    """What usually becomes of a pod."""
     return "ready"
 
 
 def ends(pod: Manifest) -> Verdict:
-    """The ordinary fate of a Job's pod; `Simulator.job_message` says how it ends."""
+    """What usually becomes of a Job's pod; `Simulator.job_message` says how it ends."""
     return "end"
 
 
 class Simulator:
     """Runs in a thread of its own between `start` and `stop`. `job_message` ends Jobs; None lets them run on.
 
-    `verdict` and `job_message` are asked again and again about a pod that has not met its fate, and `scaling` always
-    about an autoscaler; None leaves it as it is.
+    `verdict` and `job_message` are asked again and again about a pod that is not in that state yet, and `scaling`
+    always about an autoscaler; None leaves it as it is.
     """
 
     def __init__(self, client: Client, namespace: str) -> None:
         self._connection = client.connection
         self._fates: dict[str, Callable[[Manifest], Manifest | None]] = {
-            f"/api/v1/namespaces/{namespace}/pods": self._fate,
+            f"/api/v1/namespaces/{namespace}/pods": self._pod_status,
             f"/apis/autoscaling/v2/namespaces/{namespace}/horizontalpodautoscalers": self._look,
         }
         self._live: dict[str, dict[str, Manifest]] = {path: {} for path in self._fates}
@@ -89,7 +89,7 @@ class Simulator:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
             done.pop().result()
         finally:
-            # First, because the connection of a request that is cancelled waits for the server's goodbye.
+            # First, because the connection of a request that is cancelled waits for the server to close it.
             await self._http.close()
             for task in tasks:
                 task.cancel()
@@ -136,7 +136,7 @@ class Simulator:
             return None
         return autoscalers.status(autoscaler, conditions)
 
-    def _fate(self, pod: Manifest) -> Manifest | None:
+    def _pod_status(self, pod: Manifest) -> Manifest | None:
         """The status it gets now, or None."""
         status, verdict = pod.get("status", {}), self._judge(pod)
         if verdict == "end":
@@ -161,7 +161,7 @@ class Simulator:
             if answer.status not in {200, 201, 404, 409}:
                 raise RuntimeError(f"{method} {path}: {said}")
             if answer.status == 200 and method == "PATCH":
-                # What the watch tells later is newer; until then this keeps it from being sent again.
+                # What the watch reports later is newer; until then this keeps it from being sent again.
                 self._live[collection][name] = said
 
 
@@ -213,7 +213,7 @@ def ready_status(pod: Manifest) -> Manifest:
 
 
 def _unmounted(pod: Manifest) -> Manifest:
-    """On a node, and waiting for a volume: what for is told in Events only."""
+    """On a node, and waiting for a volume: what for is reported in Events only."""
     waiting = {"waiting": {"reason": "ContainerCreating"}}
     return {
         "phase": "Pending",

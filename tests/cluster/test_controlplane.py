@@ -176,7 +176,7 @@ def test_a_resource_quota_is_enforced(admin: Client, namespace: str) -> None:
             return error.message
         raise AssertionError("it was created")
 
-    # Until the admission knows what is counted, it refuses with other words.
+    # Until the admission knows what is counted, it refuses with another message.
     eventually(lambda: "exceeded quota" in said(), what="the quota is known to the admission")
 
 

@@ -146,7 +146,7 @@ def test_a_rule_decides_as_its_table_says(
 
 
 def refused(admin: Client, document: Manifest, stored: Manifest | None) -> list[str]:
-    """What the server finds wrong with a creation, or with a change of `stored`, in the words of the rules."""
+    """What the server finds wrong with a creation, or with a change of `stored`, as the messages of the rules."""
     try:
         if stored:
             version = {"metadata": {"resourceVersion": stored["metadata"]["resourceVersion"]}}
@@ -332,8 +332,8 @@ def test_kubectl_get_shows_the_columns_of_the_definition(
 def test_kubectl_explain_describes_a_field(tools: dict[str, Path], cluster: Cluster) -> None:
     schema = yaml.safe_load((ROOT / "crds" / "fairlead.dev_apisvcs.yaml").read_text())
     spec = schema["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"]["spec"]
-    told = kubectl(tools, cluster, "explain", "apisvc.spec.datastore")
-    assert " ".join(spec["properties"]["datastore"]["description"].split()[:4]) in " ".join(told.split())
+    explained = kubectl(tools, cluster, "explain", "apisvc.spec.datastore")
+    assert " ".join(spec["properties"]["datastore"]["description"].split()[:4]) in " ".join(explained.split())
 
 
 def test_the_status_is_a_subresource_of_its_own(admin: Client, namespace: str) -> None:

@@ -25,11 +25,11 @@ def eventually(check: Callable[[], T | None], *, what: str, timeout_seconds: flo
 async def connections_closed(*, timeout_seconds: float = 2.0) -> None:
     """Wait until this loop has no connection any more, but not for ever.
 
-    Under TLS a connection closes only after a word from the other side, and Python warns of those that were still open.
+    Under TLS a connection closes only after a message from the peer, and Python warns of those that are still open.
     """
     selector = asyncio.get_running_loop()._selector  # type: ignore[attr-defined]
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(timeout_seconds):
             # One is the loop's own, by which other threads wake it.
-            while len(selector.get_map()) > 1:  # noqa: ASYNC110  # nothing tells of it
+            while len(selector.get_map()) > 1:  # noqa: ASYNC110  # nothing signals it
                 await asyncio.sleep(0.01)

@@ -29,7 +29,7 @@ ILL: dict[str, dict[str, str]] = {
     "FairleadOperatorNoLeader": {'leader_election_master_status{pod="one"}': "0x60"},
     "FairleadOperatorErrors": {'controller_runtime_reconcile_errors_total{pod="one"}': "0+10x60"},
     "FairleadOperatorBehind": {'workqueue_depth{pod="one"}': "101x60"},
-    # What fails /healthz is started anew, again and again.
+    # What fails /healthz is restarted, again and again.
     "FairleadOperatorEventLag": {
         'fairlead_operator_watch_silence_seconds{pod="POD",kind="Deployment"}': " ".join(["5 65 125 170"] * 15),
     },

@@ -181,10 +181,10 @@ def test_the_class_in_the_status_stays_that_of_the_resource(admin: Client, shop:
     pinned = admin.create(service_class(named("pinned"), limits={"datastores": ["DynamoDB"], "maxReplicas": 3}))
     live = admin.create(api_service(shop, name=named("pinned"), **scaling(api=3, worker=3)))
     admin.merge(live, {"status": {"className": pinned["metadata"]["name"]}}, subresource="status")
-    wish = {"spec": {"scaling": {"api": {"max": 4}}}}
-    told = lambda: refused(lambda: admin.merge(live, wish))  # noqa: E731
+    change = {"spec": {"scaling": {"api": {"max": 4}}}}
+    refusal = lambda: refused(lambda: admin.merge(live, change))  # noqa: E731
     assert f"ApiServiceClass {pinned['metadata']['name']} does not allow more than 3" in eventually(
-        told, what="allowed"
+        refusal, what="allowed"
     )
     admin.merge(live, {"spec": {"scaling": {"api": {"max": 2}}}})
     admin.delete(pinned)

@@ -1,4 +1,4 @@
-"""What the chart's notes and docs/install.md tell people to type, typed into a shell with a real kubectl."""
+"""What the chart's notes and docs/install.md give as commands, run in a shell with a real kubectl."""
 
 import re
 import subprocess

@@ -148,8 +148,8 @@ def test_all_secrets_at_once_are_within_the_budget_of_the_policy(admin: Client, 
 
 def test_a_secret_of_somebody_else_cannot_be_sent_to_another_host(admin: Client, author: Client, shop: str) -> None:
     live = admin.create(api_service(shop, name=named("theirs"), datastore=postgresql(credentialsSecret=OTHER)))
-    wish = {"spec": {"datastore": {"postgresql": {"host": "evil.com"}}}}
-    assert "may not get the Secret other" in refused(lambda: author.merge(live, wish))
+    change = {"spec": {"datastore": {"postgresql": {"host": "evil.com"}}}}
+    assert "may not get the Secret other" in refused(lambda: author.merge(live, change))
     author.merge(live, {"metadata": {"annotations": {"fairlead.dev/paused": "true"}}})
     admin.merge(live, {"spec": {"datastore": {"postgresql": {"host": "moved"}}}})
     author.delete(live)

@@ -175,7 +175,7 @@ def test_the_commands_of_the_runbooks_work_as_they_stand(
             kubelet.take(namespace)  # those that a patch has made
         here = re.sub(r"-n shop\b", f"-n {shop}", command).replace("fairlead-system", system)
         done = shell(f"set -o pipefail; {here}")
-        finds = done.stdout.strip() or any(word in command for word in MAY_FIND_NOTHING)
+        finds = done.stdout.strip() or any(text in command for text in MAY_FIND_NOTHING)
         if done.returncode != 0 or not finds:
             failed.append(f"{alert}: {command}\n{done.returncode} {done.stdout}{done.stderr}")
     assert not failed, "\n\n".join(failed)

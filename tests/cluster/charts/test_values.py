@@ -20,13 +20,13 @@ CHARTS_AND_VALUES = [
     (OPERATOR, VALUES / "namespaced.yaml"),
     (DEFINITIONS, None),
 ]
-# Words that are something else than text to one reader of YAML or the other, as far as Helm and Kubernetes take them.
-TREACHEROUS = [
+# Texts that are something else than text to one reader of YAML or the other, as far as Helm and Kubernetes take them.
+AMBIGUOUS = [
     *("20261130", "1e3", "0x1f", "0o17", "0b1", "007", "2026-11-30", "null", "true", "no", "on", "y", "off"),
     "1.5",
     "1.2e3",
 ]
-NAMESPACES = [word for word in TREACHEROUS if "." not in word]
+NAMESPACES = [text for text in AMBIGUOUS if "." not in text]
 MAPS_OF_THE_USER = {"resources.requests", "resources.limits", "dashboards.labels"}
 
 every_chart = pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def test_no_release_or_namespace_is_taken_for_anything_but_its_name(
     settings = [] if chart is DEFINITIONS else ["fullnameOverride=fairlead"]
     files = [values] if values else []
     plain = helm.manifests(chart, values=files, settings=settings, release="arelease", namespace="anamespace")
-    for release, namespace in zip(TREACHEROUS, [*NAMESPACES, *NAMESPACES], strict=False):
+    for release, namespace in zip(AMBIGUOUS, [*NAMESPACES, *NAMESPACES], strict=False):
         text = helm.template(chart, values=files, settings=settings, release=release, namespace=namespace)
         wanted = renamed(plain, {"arelease": release, "anamespace": namespace})
         assert [each for each in yaml.safe_load_all(text) if each] == wanted
@@ -99,7 +99,7 @@ def without_checksums(content: Any) -> Any:
 
 
 @pytest.mark.parametrize("release", ["20261130", "1e3", "team.fairlead", "0fairlead"])
-def test_names_that_a_service_cannot_bear_are_refused_with_the_way_out(helm: Helm, release: str) -> None:
+def test_names_that_a_service_cannot_have_are_refused_with_the_way_out(helm: Helm, release: str) -> None:
     with pytest.raises(HelmError, match=r"before Kubernetes 1\.36; set fullnameOverride"):
         helm.template(OPERATOR, release=release)
     [service] = [
@@ -113,7 +113,7 @@ def test_names_that_a_service_cannot_bear_are_refused_with_the_way_out(helm: Hel
 @pytest.mark.parametrize(
     "setting", ["fullnameOverride=1e3", "fullnameOverride=Fairlead", "nameOverride=Fair_lead", "defaultClass.name=1e3"]
 )
-def test_names_that_nothing_can_bear_are_refused(helm: Helm, setting: str) -> None:
+def test_names_that_nothing_can_have_are_refused(helm: Helm, setting: str) -> None:
     with pytest.raises(HelmError, match=setting.partition("=")[0].replace(".", "/")):
         helm.template(OPERATOR, settings=[setting])
 

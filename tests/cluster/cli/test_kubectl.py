@@ -48,11 +48,11 @@ def test_kubectl_shows_its_state_and_the_cause(
     orders.edit(runtime={"image": BAD})
     cause = f"image {BAD} cannot be pulled"
 
-    def told() -> str | None:
+    def described() -> str | None:
         text = " ".join(kubectl("describe", "apisvc", "orders").split())
         return text if cause in text else None
 
-    assert "RollingOut" in eventually(told, what="kubectl tells of the image")
+    assert "RollingOut" in eventually(described, what="kubectl shows the image")
     _, row = kubectl("get", "apisvc", "orders").splitlines()
     assert row.split()[2:4] == ["Unknown", "RollingOut"]
 

@@ -234,8 +234,8 @@ def test_what_the_operator_would_refuse_is_reported(namespace: str, plan: Callab
 def test_a_namespace_that_is_not_there_is_reported(plan: Callable[..., Answer]) -> None:
     answer = plan(example("nowhere-at-all"))
     assert (answer.code, answer.out) == (1, "")
-    told = 'fairlead plan: namespaces "nowhere-at-all" not found; kubectl create namespace nowhere-at-all'
-    assert told in answer.error
+    expected = 'fairlead plan: namespaces "nowhere-at-all" not found; kubectl create namespace nowhere-at-all'
+    assert expected in answer.error
 
 
 def test_the_namespace_may_be_given(namespace: str, plan: Callable[..., Answer]) -> None:
@@ -270,8 +270,8 @@ def test_a_user_needs_no_more_than_what_is_looked_at_and_tried(
     kubeconfig = user.kubeconfig(admin_config, tmp_path)
     may_nothing = plan(example(namespace), "--output", "json", kubeconfig=kubeconfig)
     assert may_nothing.code == 1
-    told = f"you may not get apisvcs.fairlead.dev in the namespace {namespace}; ask for a role that allows it"
-    assert may_nothing.error.splitlines()[-1] == f"fairlead plan: {told}"
+    denied = f"you may not get apisvcs.fairlead.dev in the namespace {namespace}; ask for a role that allows it"
+    assert may_nothing.error.splitlines()[-1] == f"fairlead plan: {denied}"
 
     user.grant(READ_BESIDE)
     user.grant(rules("get", "list"), namespace=namespace)

@@ -27,7 +27,7 @@ QUIET_SECONDS = 1.0
 STUCK_SECONDS = 40.0
 POLL_SECONDS = 0.05
 MOST_LINES, LONGEST_LINE = 60, 200
-# A start reads every kind anew; what is more than that, and more than tries now and then, is a loop.
+# A start reads every kind again; what is more than that, and more than tries now and then, is a loop.
 START_REQUESTS = 100
 HOT_PER_SECOND = 10.0
 

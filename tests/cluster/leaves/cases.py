@@ -34,7 +34,7 @@ class Step(StrEnum):
 
 @dataclass(frozen=True)
 class Case:
-    """One leaf. `specs` are those of the object that has the leaf; `refused` has words of the API server's message."""
+    """One leaf. `specs` are those of the object that has the leaf; `refused` has parts of the API server's message."""
 
     leaf: Leaf
     specs: Mapping[Step, Spec]
@@ -88,7 +88,7 @@ class Tables:
         found: Pairs = self._tables["pairs"]
         return found
 
-    def strays(self) -> Iterator[str]:
+    def unknown_leaves(self) -> Iterator[str]:
         """What the tables say of leaves that do not exist."""
         for table in ("entries", "refused", "stalled", "without_effect", "only_asked"):
             yield from (f"{table}: {path}" for path in self._tables.get(table, {}) if path not in self.leaves)

@@ -18,7 +18,7 @@ from ..test_crds import differences
 
 EVERYTHING = Capabilities(prometheus=True, keda=True, gateway=True, cert_manager=True)
 RUNTIME = "-runtime-"
-# What the server, or a controller, gives each object anew.
+# What the server, or a controller, gives each object separately.
 _GIVEN = ("uid", "resourceVersion", "generation", "creationTimestamp", "managedFields", "selfLink")
 _REVISION = "deployment.kubernetes.io/revision"
 _OF_JOBS = ("controller-uid", "batch.kubernetes.io/controller-uid")
@@ -59,15 +59,15 @@ def states(client: Client, namespace: str) -> dict[str, State]:
     """Every ApiService of the namespace by name; an AssertionError when there is an object that none of them owns."""
     resources = {each["metadata"]["name"]: each for each in client.list(*_kind(kinds.API_SERVICE), namespace=namespace)}
     by_uid: dict[str, dict[Ref, Manifest]] = {each["metadata"]["uid"]: {} for each in resources.values()}
-    strays = []
+    unowned = []
     for kind in kinds.CHILDREN:
         for live in client.list(*_kind(kind), namespace=namespace):
             owned = by_uid.get(desired.owner_uid(live))
             if owned is not None:
                 owned[Ref.of(live)] = live
             elif live["metadata"]["name"] not in {"default", "kube-root-ca.crt"}:
-                strays.append(str(Ref.of(live)))
-    assert not strays, strays
+                unowned.append(str(Ref.of(live)))
+    assert not unowned, unowned
     return {name: State(each, by_uid[each["metadata"]["uid"]]) for name, each in resources.items()}
 
 
@@ -99,7 +99,7 @@ def _drift(state: State, meant: Mapping[Ref, desired.DesiredChild]) -> Iterator[
     for ref in meant.keys() & state.children.keys():
         live = state.children[ref]
         if ref.kind == kinds.JOB.name:
-            continue  # it is what it was made for: its template cannot change, and its name tells what it provisions
+            continue  # it is what it was made for: its template cannot change, and its name states what it provisions
         yield from (f"{ref}{difference}" for difference in differences(meant[ref].manifest, live))
         if desired.live_digest(live) != meant[ref].digest:
             yield f"{ref}: what we hold in it is not what is meant"

@@ -15,7 +15,7 @@ from ..access import OperatorAccess
 from ..client import Client
 from ..operator.harness import Running, Sent, info, settings
 from .cases import CLASSES, SERVICES, Case, class_case, service_case
-from .cluster_life import ClusterLife
+from .node_simulator import NodeSimulator
 from .walking import Walk, Walker
 
 # The walk of all leaves counts as the time of the first test.
@@ -68,15 +68,15 @@ def walked(request: pytest.FixtureRequest, home: str, admin_config: Path, operat
         except LookupError as error:
             print(f"{leaf}: {error}")
     with Client(admin_config) as client:
-        life = ClusterLife(client, home)
+        nodes = NodeSimulator(client, home)
         walk = Walk(client, home, operator, list(cases.values()))
-        life.start()
+        nodes.start()
         try:
             walk.run()
             yield Walked(dict(zip(cases, walk.walkers, strict=True)), walk.events_read, walk.forbidden)
         finally:
             walk.clean()
-            life.stop()
+            nodes.stop()
 
 
 def _walked_by(item: pytest.Item) -> list[Leaf]:
@@ -93,7 +93,7 @@ def test_a_leaf_comes_back_to_where_it_was(leaf: Leaf, walked: Walked) -> None:
     if walker.case.without_effect:
         assert not walker.effective, f"it has an effect; the table says that it has none: {walker.case.without_effect}"
     elif not walker.case.immutable:
-        assert walker.effective, "neither a child nor the status changed; say why in `without_effect`, or mend the plan"
+        assert walker.effective, "neither a child nor the status changed; say why in `without_effect`, or fix the plan"
 
 
 def test_the_leaves_were_counted(walked: Walked) -> None:
@@ -111,5 +111,5 @@ def test_nothing_was_asked_for_without_a_right_to_it(walked: Walked) -> None:
     assert not walked.forbidden
 
 
-def test_the_tables_speak_of_leaves_that_there_are() -> None:
-    assert not [*SERVICES.strays(), *CLASSES.strays()]
+def test_the_tables_name_leaves_that_there_are() -> None:
+    assert not [*SERVICES.unknown_leaves(), *CLASSES.unknown_leaves()]

@@ -1,4 +1,4 @@
-"""Two legal values for a leaf: from its type, enumeration, bounds and pattern, or from a table if these do not tell."""
+"""Two legal values for a leaf: from its type, enumeration, bounds and pattern; else from a table."""
 
 import re
 from collections.abc import Mapping, Sequence

@@ -78,7 +78,7 @@ class Walk:
                 self._take(step)
             except (Unsettled, ApiError) as error:
                 for walker in self.walkers:
-                    walker.faults.append(f"{step}: nobody walked on: {error}")
+                    walker.faults.append(f"{step}: the walk stopped: {error}")
                 break
 
     def _take(self, step: Step) -> None:
@@ -93,7 +93,7 @@ class Walk:
         print(f"{step}: moved in {spent[0]:.1f} s, settled in {spent[1]:.1f} s, judged in {spent[2]:.1f} s")
 
     def clean(self) -> None:
-        """Delete what is not in the namespace, and let go of resources whose teardown nobody would do."""
+        """Delete what is not in the namespace, and release resources whose teardown nobody would do."""
         for each in self._client.list(VERSION, "ApiService", namespace=self._namespace):
             if each["metadata"].get("finalizers"):
                 self._client.merge(each, {"metadata": {"finalizers": None}})
@@ -109,7 +109,7 @@ class Walk:
             else:
                 brought = self._bring(self._class(walker.name, case.specs[step]), dry_run=case.only_asked)
                 if not case.only_asked:
-                    # A status does not tell which version of a class it is about.
+                    # A status does not say which version of a class it is about.
                     self._operator.until_known(brought)
                 if step is Step.BASE:
                     self._bring(self._service(walker.name, case.resource | {"className": walker.name}))
@@ -151,7 +151,7 @@ class Walk:
             if not now and self._is_quiet():
                 return
             time.sleep(PAUSE_SECONDS)
-        raise Unsettled(f"for {STANDSTILL_SECONDS:.0f} s nothing became of {before[:3]}")
+        raise Unsettled(f"for {STANDSTILL_SECONDS:.0f} s there was no change of {before[:3]}")
 
     def _is_quiet(self) -> bool:
         self._remember()

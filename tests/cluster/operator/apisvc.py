@@ -15,7 +15,7 @@ SERVER_FIELDS = ("clusterIP", "clusterIPs")
 
 @dataclass(frozen=True)
 class Resource:
-    """Named by its manifest; every method asks the API server anew."""
+    """Named by its manifest; every method asks the API server again."""
 
     client: Client
     manifest: Manifest
@@ -60,7 +60,7 @@ class Resource:
 
         def check() -> Manifest | None:
             live = self.live()
-            return live if _tells(live, name, state, reason) else None
+            return live if _has_condition(live, name, state, reason) else None
 
         try:
             return eventually(check, what=f"{name} is {state} {reason}", timeout_seconds=timeout_seconds)
@@ -75,7 +75,7 @@ class Resource:
             for component in ("api", "worker"):
                 _pass_deadline(self.client, self.child("Deployment", component))
             live = self.live()
-            return live if _tells(live, "Stalled", "True", "RolloutFailed") else None
+            return live if _has_condition(live, "Stalled", "True", "RolloutFailed") else None
 
         return eventually(failed, what=f"the rollout of {self.name} is out of time")
 
@@ -110,7 +110,7 @@ def condition(resource: Manifest, name: str) -> Manifest:
     return next((each for each in resource.get("status", {}).get("conditions", ()) if each["type"] == name), {})
 
 
-def _tells(live: Manifest, name: str, state: str, reason: str) -> bool:
+def _has_condition(live: Manifest, name: str, state: str, reason: str) -> bool:
     """Whether its status is about the newest spec, and a condition is so; an empty reason stands for any."""
     found = condition(live, name)
     current = live.get("status", {}).get("observedGeneration") == live["metadata"]["generation"]

@@ -205,8 +205,8 @@ def example(namespace: str, *, name: str = "orders", **spec: Any) -> Manifest:
     return manifest
 
 
-def side_by_side(*stories: Callable[[], None]) -> None:
+def side_by_side(*scenarios: Callable[[], None]) -> None:
     """Run them at the same time, each in a thread; the first failure is raised."""
-    with ThreadPoolExecutor(len(stories)) as pool:
-        for future in [pool.submit(story) for story in stories]:
+    with ThreadPoolExecutor(len(scenarios)) as pool:
+        for future in [pool.submit(scenario) for scenario in scenarios]:
             future.result()

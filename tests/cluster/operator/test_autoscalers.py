@@ -1,4 +1,4 @@
-"""What autoscalers report on a real API server: told when it lasts, and no write for what changes by itself."""
+"""What autoscalers report on a real API server: in the status when it lasts, and not when it changes by itself."""
 
 from collections.abc import Callable
 from functools import partial
@@ -25,8 +25,8 @@ LASTING = "missing request for cpu in container app of a pod after N"
 
 
 @pytest.fixture
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An operator that tells of a fault after a second."""
+def short_delay(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An operator that reports a fault after a second."""
     monkeypatch.setattr("fairlead_operator.diagnosis.autoscaling.PATIENCE_SECONDS", PATIENCE_SECONDS)
 
 
@@ -57,7 +57,7 @@ def test_replicas_that_are_scaled_by_hand_stay_and_nothing_is_said_to_scale(
     resource = make(scaling={"backend": "None"})
     resource.until("Ready", "True")
     admin.merge(resource.child("Deployment", "api"), {"spec": {"replicas": 3}})
-    what = "the status tells of the replicas"
+    what = "the status reports the replicas"
     eventually(lambda: resource.live()["status"]["api"] == {"replicas": "3/3"}, what=what)
     operator.resync()
     assert resource.children()["Deployment", "orders-api"]["spec"]["replicas"] == 3
@@ -72,19 +72,19 @@ def test_an_autoscaler_that_has_no_metrics_yet_costs_nothing(
     resource.until("Ready", "True")
     operator.settle()
     sent = operator.sent_by_us()
-    stories: dict[str, Callable[[Manifest], Conditions]] = {
+    scenarios: dict[str, Callable[[Manifest], Conditions]] = {
         "FailedGetResourceMetric": autoscalers.unmeasured,
         "ValidMetricFound": autoscalers.measured,
     }
-    for text, story in stories.items():
-        simulator.scaling = story
+    for text, scenario in scenarios.items():
+        simulator.scaling = scenario
         until_taken_in(operator, admin, resource.child("HorizontalPodAutoscaler", "api"), text)
         operator.settle()
         assert operator.sent_by_us() == sent
     assert autoscaling(resource)[:2] == ("True", "RegionUnknown")
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_delay")
 def test_a_fault_that_lasts_is_reported_once_and_until_it_is_over(
     admin: Client, operator: Running, simulator: Simulator, make: Callable[..., Resource]
 ) -> None:
@@ -95,7 +95,7 @@ def test_a_fault_that_lasts_is_reported_once_and_until_it_is_over(
     resource.until("Ready", "True")
     scaler = resource.child("HorizontalPodAutoscaler", "api")
     simulator.scaling = partial(autoscalers.unmeasured, why=VOLATILE.format(number=0))
-    eventually(lambda: autoscaling(resource)[2].endswith(LASTING), what="the new cause is told")
+    eventually(lambda: autoscaling(resource)[2].endswith(LASTING), what="the new cause is reported")
     operator.settle()
     writes = operator.writes()
     for number in range(1, 5):
@@ -108,13 +108,13 @@ def test_a_fault_that_lasts_is_reported_once_and_until_it_is_over(
     after = resource.until("AutoscalingReady", "True", "Scaling")
     assert after["metadata"]["generation"] == live["metadata"]["generation"]
     operator.settle()
-    told = len(operator.writes())
-    assert told == len(writes) + 1
+    count = len(operator.writes())
+    assert count == len(writes) + 1
     operator.resync()
-    assert len(operator.writes()) == told
+    assert len(operator.writes()) == count
 
 
-@pytest.mark.usefixtures("impatient")
+@pytest.mark.usefixtures("short_delay")
 def test_what_a_person_has_to_look_at_is_reported_and_what_was_requested_is_not(
     admin: Client, operator: Running, simulator: Simulator, make: Callable[..., Resource]
 ) -> None:

@@ -110,7 +110,7 @@ def everything(admin: Client, namespace: str) -> Resource:
     return Resource(admin, example(namespace, queue=kafka, security=security, exposure=exposure))
 
 
-def told(resource: Resource) -> set[str]:
+def listed_kinds(resource: Resource) -> set[str]:
     """The kinds that the status lists."""
     return {each["kind"] for each in resource.live().get("status", {}).get("children", ())}
 
@@ -119,7 +119,7 @@ def settled(resource: Resource, *, has: set[str], lacks: set[str]) -> Manifest:
     """Wait until the resource is Ready with these kinds and without those."""
 
     def check() -> bool:
-        found = told(resource)
+        found = listed_kinds(resource)
         return has <= found and not lacks & found
 
     eventually(check, what=f"{sorted(has)} and not {sorted(lacks)}")

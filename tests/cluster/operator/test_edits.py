@@ -37,7 +37,7 @@ EDITS = {
     "what a pod may use": Edit({"compute": {"api": {"limits": {"memory": "2Gi"}}}}),
     "the host name": Edit({"exposure": {"gateway": {"hostnames": ["other.example.com"]}}}),
     "when dead letters raise an alarm": Edit({"queue": {"deadLetter": {"alertAfter": 6}}}),
-    "the same in other words": Edit({"compute": {"api": {"limits": {"memory": "2048Mi"}}}}),
+    "the same in another notation": Edit({"compute": {"api": {"limits": {"memory": "2048Mi"}}}}),
     "how long dead letters are kept": Edit({"queue": {"deadLetter": {"retention": "200h"}}}, provisions=True),
 }
 
@@ -88,7 +88,7 @@ def test_an_edit_writes_what_it_changes_and_old_generations_stay_as_long_as_pods
             sent = operator.child_writes(edited.name)[children:]
             expected = changed(before, after)
             assert sorted(written(sent, "PATCH")) == sorted(expected), said
-            assert (not expected) == (said == "the same in other words")
+            assert (not expected) == (said == "the same in another notation")
             for plural, name in written(sent, "DELETE"):
                 is_job = plural == "jobs" and edit.provisions
                 assert is_job or (plural == "configmaps" and "-runtime-" in name), (said, name)

@@ -15,7 +15,7 @@ from .harness import Running, example, side_by_side
 pytestmark = pytest.mark.usefixtures("simulator")
 FINALIZER = "fairlead.dev/teardown"
 POLICIES = ("Retain", "Delete")
-HASTE_SECONDS = (0.0, 0.05, 0.15, 0.3, 0.5)
+DELAYS_SECONDS = (0.0, 0.05, 0.15, 0.3, 0.5)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_skip_teardown_lets_a_resource_go(admin: Client, simulator: Simulator, m
     resource.until("Ready", "True")
     simulator.job_message = lambda pod: (False, "no such table")
     resource.delete()
-    # A Job whose pods fail is tried six times with growing pauses; ours is told to end at once.
+    # A Job whose pods fail is tried six times with growing pauses; ours is set to end at once.
     job = resource.child("Job", "teardown")
     eventually(lambda: admin.get(job), what="the teardown Job is there")
     admin.merge(job, {"spec": {"activeDeadlineSeconds": 1}})
@@ -117,7 +117,7 @@ def test_an_unowned_object_with_the_name_of_the_teardown_is_reported(
         return
     for each in unowned:
         admin.delete(each)
-    # No watch tells that they went: the operator looks every half a minute.
+    # No watch reports that they went: the operator looks every half a minute.
     resource.until_gone()
 
 
@@ -136,10 +136,10 @@ def test_a_namespace_goes_with_all_that_is_in_it(admin: Client, start: Callable[
     operator.settle()
     sent = operator.sent_by_us()[count:]
     assert len(sent) < 150, "it tried again and again"
-    (told,) = admin.list("v1", "Event", namespace="default", fieldSelector=f"involvedObject.name={ending}")
-    assert told["reason"] == "TeardownSkipped"
-    assert told["involvedObject"]["kind"] == "Namespace"
-    assert "ApiService delete" in told["message"]
+    (event,) = admin.list("v1", "Event", namespace="default", fieldSelector=f"involvedObject.name={ending}")
+    assert event["reason"] == "TeardownSkipped"
+    assert event["involvedObject"]["kind"] == "Namespace"
+    assert "ApiService delete" in event["message"]
 
 
 @pytest.mark.usefixtures("recorder", "operator")
@@ -168,9 +168,9 @@ def test_whenever_a_resource_is_deleted_nothing_is_left(simulator: Simulator, ma
     unready: set[str] = set()
     simulator.verdict = lambda pod: "wait" if pod["metadata"]["labels"][LABEL] in unready else "ready"
 
-    def story(policy: str, number: int) -> None:
+    def scenario(policy: str, number: int) -> None:
         resource = make(f"{policy.lower()}-{number}", deletionPolicy=policy)
-        time.sleep(HASTE_SECONDS[number])
+        time.sleep(DELAYS_SECONDS[number])
         resource.delete()
         resource.until_gone()
 
@@ -183,5 +183,6 @@ def test_whenever_a_resource_is_deleted_nothing_is_left(simulator: Simulator, ma
         resource.delete()
         resource.until_gone()
 
-    stories = [lambda p=policy, n=number: story(p, n) for policy in POLICIES for number in range(len(HASTE_SECONDS))]
-    side_by_side(*stories, *(lambda p=policy: during_a_rollout(p) for policy in POLICIES))
+    numbers = range(len(DELAYS_SECONDS))
+    scenarios = [lambda p=policy, n=number: scenario(p, n) for policy in POLICIES for number in numbers]
+    side_by_side(*scenarios, *(lambda p=policy: during_a_rollout(p) for policy in POLICIES))

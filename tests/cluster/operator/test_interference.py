@@ -1,6 +1,6 @@
 """Others at work in the same namespace: unowned objects in the way, edits, deletions, and what is theirs alone.
 
-Every test counts writes: what is repaired is written once, and what is not ours is never fought over.
+Every test counts writes: what is repaired is written once, and what is not ours is never written.
 """
 
 import re
@@ -24,11 +24,11 @@ from .harness import Running, example, side_by_side
 pytestmark = pytest.mark.usefixtures("recorder", "simulator")
 WORKLOADS = ("api", "worker")
 INGRESS = {"type": "Ingress", "ingress": {"hostnames": ["orders.example.com"]}}
-# A stranger is looked for again only after half a minute, because no watch tells of it.
+# An unowned object is looked for again only after half a minute, because no watch reports it.
 LOOK_AGAIN_SECONDS = 120.0
 BY_CPU = {"backend": "HPA", "worker": {"min": 1, "max": 5}}
 NAMED_BY_HASH = re.compile(r"-[0-9a-f]{10}$")
-# Of the Job another test tells.
+# The Job has a test of its own.
 EDITS: dict[tuple[str, str], Manifest] = {
     ("ServiceAccount", "api"): {"automountServiceAccountToken": True},
     ("ConfigMap", "runtime"): {"metadata": {"labels": {"app.kubernetes.io/component": "other"}}},
@@ -119,7 +119,7 @@ def test_an_unowned_object_of_any_kind_is_named_and_left_alone_until_it_goes(
 ) -> None:
     with_ingress = example(namespace, name="ingress", exposure=INGRESS)
     rollout = {"Deployment", "HorizontalPodAutoscaler", "PodDisruptionBudget", "ScaledObject", "TriggerAuthentication"}
-    # What is rolled out waits for all that comes before it, so each of these has strangers of its own.
+    # What is rolled out waits for all that comes before it, so each of these has unowned objects of its own.
     in_the_way = [
         (full(namespace, "running"), rollout),
         (with_ingress, {"Ingress"}),
@@ -127,7 +127,7 @@ def test_an_unowned_object_of_any_kind_is_named_and_left_alone_until_it_goes(
     ]
     start(class_file=str(CLASS_FILE))
 
-    def story(manifest: Manifest, chosen: set[str]) -> None:
+    def scenario(manifest: Manifest, chosen: set[str]) -> None:
         resource = Resource(admin, manifest)
         there = [admin.create(each) for each in unowned(manifest, chosen)]
         resource.create()
@@ -141,7 +141,7 @@ def test_an_unowned_object_of_any_kind_is_named_and_left_alone_until_it_goes(
             admin.delete(each)
         resource.until("Ready", "True", timeout_seconds=LOOK_AGAIN_SECONDS)
 
-    side_by_side(*(lambda each=each: story(*each) for each in in_the_way))
+    side_by_side(*(lambda each=each: scenario(*each) for each in in_the_way))
 
 
 def test_each_child_comes_back_by_one_write_of_its_own(
@@ -149,7 +149,7 @@ def test_each_child_comes_back_by_one_write_of_its_own(
 ) -> None:
     operator = start(class_file=str(CLASS_FILE))
 
-    def story(name: str, disturb: Callable[[Manifest, Manifest], object]) -> None:
+    def scenario(name: str, disturb: Callable[[Manifest, Manifest], object]) -> None:
         manifests = full(namespace, name), example(namespace, name=f"{name}-too", exposure=INGRESS, scaling=BY_CPU)
         resources = [Resource(admin, manifest).create() for manifest in manifests]
         for each in resources:
@@ -164,7 +164,10 @@ def test_each_child_comes_back_by_one_write_of_its_own(
             (written,) = eventually(lambda n=count: operator.child_writes(name)[n:], what=f"{role} was written")
             assert (written.method, written.path.rpartition("/")[2]) == ("PATCH", child["metadata"]["name"])
 
-    side_by_side(lambda: story("edited", admin.merge), lambda: story("deleted", lambda child, _: admin.delete(child)))
+    side_by_side(
+        lambda: scenario("edited", admin.merge),
+        lambda: scenario("deleted", lambda child, _: admin.delete(child)),
+    )
     operator.settle()
     assert_quiet(operator)
 
@@ -228,7 +231,7 @@ def test_a_child_without_its_label_gets_it_back(admin: Client, operator: Running
         with restored(admin, child):
             admin.merge(child, {"metadata": {"labels": {LABEL: None}}})
         operator.settle()
-        # A create that is refused tells that it is there still, and one apply mends it.
+        # A create that is refused shows that it is there still, and one apply repairs it.
         assert len(operator.child_writes(orders.name)[count:]) == 2
     assert orders.until("Ready", "True")
     assert_quiet(operator)
@@ -249,7 +252,7 @@ def test_pods_and_replica_sets_that_users_remove_are_left_to_their_controllers(
     admin.merge(deployment, {"spec": {"replicas": 0}})
     operator.settle()
     orders.until("Ready", "True")
-    eventually(lambda: orders.live()["status"]["worker"] == {"replicas": "0/0"}, what="the status tells of no worker")
+    eventually(lambda: orders.live()["status"]["worker"] == {"replicas": "0/0"}, what="the status reports no worker")
     operator.settle()
     assert operator.child_writes(orders.name)[count:] == []
 
@@ -277,14 +280,14 @@ def test_a_quota_is_reported_once_and_pods_come_when_it_is_lifted(
     admin.create(quota)
     resource = make()
 
-    def told() -> bool:
+    def is_reported() -> bool:
         # The pod of the provision Job counts until the controller of quotas has seen its end; then one more may come.
         # The status gives such details some seconds later.
         status = resource.live().get("status", {})
         replicas = sorted(status.get(each, {}).get("replicas", "") for each in WORKLOADS)
         return "exceeded quota: few" in resource.condition("Ready").get("message", "") and replicas == ["0/1", "1/1"]
 
-    eventually(told, what="Ready tells of the quota, and that there is one pod")
+    eventually(is_reported, what="Ready reports the quota, and that there is one pod")
     operator.settle()
     count = len(operator.writes())
 
@@ -303,7 +306,7 @@ def test_a_quota_is_reported_once_and_pods_come_when_it_is_lifted(
         operator.settle()
     assert operator.writes()[count:] == []
     admin.delete(quota)
-    eventually(is_ready, what="the pods come")
+    eventually(is_ready, what="the pods are there")
 
 
 def test_two_operators_by_mistake_agree_and_come_to_rest(
@@ -314,7 +317,7 @@ def test_two_operators_by_mistake_agree_and_come_to_rest(
     recorder: Record,
 ) -> None:
     # Each goes by its own clock and by what it has read, so the times of two who write one status have no order.
-    recorder.rivals = True
+    recorder.several_operators = True
     first, resource = start(), make()
     operator_account.grant(lease_rules("another"), namespace=resource.namespace)
     operators = [first, start(lease_name="another")]

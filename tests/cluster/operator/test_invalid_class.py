@@ -1,4 +1,4 @@
-"""A class that was stored before a rule that it breaks: what serves goes on, and who asks for something is told."""
+"""A class that was stored before a rule that it breaks: what serves goes on, and what is new is refused."""
 
 import copy
 import uuid
@@ -18,7 +18,7 @@ RULES = "x-kubernetes-validations"
 GOOD = {"release": "prometheus"}
 # What a pattern of the definition refuses, and what only a rule of it does.
 BAD = {"spec.monitoring.labels.release": {"release": "a b c"}, "spec.monitoring.labels": {"the release": "x"}}
-Spoil = Callable[[Manifest, dict[str, str]], None]
+StoreInvalid = Callable[[Manifest, dict[str, str]], None]
 
 
 def without_rules(node: object) -> object:
@@ -30,7 +30,7 @@ def without_rules(node: object) -> object:
 
 @pytest.fixture
 def class_(admin: Client) -> Iterator[Manifest]:
-    """A sound class."""
+    """A valid class."""
     manifest = {"apiVersion": "fairlead.dev/v1alpha1", "kind": "ApiServiceClass"}
     metadata, spec = {"name": f"test-{uuid.uuid4().hex[:10]}"}, {"monitoring": {"labels": GOOD}}
     made = admin.create(manifest | {"metadata": metadata, "spec": spec})
@@ -39,7 +39,7 @@ def class_(admin: Client) -> Iterator[Manifest]:
 
 
 @pytest.fixture
-def spoil(admin: Client) -> Iterator[Spoil]:
+def store_invalid(admin: Client) -> Iterator[StoreInvalid]:
     """Store bad labels in a class, as if that had been done before there was a rule."""
 
     def store(class_: Manifest, bad: dict[str, str]) -> None:
@@ -78,7 +78,7 @@ def test_a_bad_class_stalls_nothing_that_serves_and_is_reported_where_more_is_re
     start: Callable[..., Running],
     simulator: Simulator,
     class_: Manifest,
-    spoil: Spoil,
+    store_invalid: StoreInvalid,
     path: str,
     bad: dict[str, str],
 ) -> None:
@@ -91,7 +91,7 @@ def test_a_bad_class_stalls_nothing_that_serves_and_is_reported_where_more_is_re
         each.create().until("Ready", "True")
     operator.settle()
     before = serving.children()
-    spoil(class_, bad)
+    store_invalid(class_, bad)
     for each in (serving, edited):
         each.until("ClassInvalid", "True", "InvalidClass")
         assert each.condition("Ready")["status"] == "True"

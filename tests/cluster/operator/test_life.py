@@ -1,4 +1,4 @@
-"""The life of one resource on a real API server: made, provisioned, edited, broken and mended, paused."""
+"""The lifecycle of one resource on a real API server: created, provisioned, edited, broken and repaired, paused."""
 
 import datetime
 import time
@@ -41,7 +41,7 @@ def seconds_until_ready(live: Manifest) -> float:
 
 
 def details(seconds: float) -> int:
-    """How many statuses may give details only, beside those that tell of a step."""
+    """How many statuses may give details only, beside those that report a step."""
     return int(seconds / DETAIL_SECONDS)
 
 
@@ -123,7 +123,7 @@ def test_a_bad_spec_leaves_the_last_good_version_serving_and_a_new_one_corrects_
     service = orders.child("Service", "api")
     before = admin.get(service)
     orders.edit(runtime={"image": ABSENT}, security={"tls": {"secret": {"name": "orders-tls"}}})
-    eventually(lambda: ABSENT in orders.condition("Ready").get("message", ""), what="Ready tells of the image")
+    eventually(lambda: ABSENT in orders.condition("Ready").get("message", ""), what="Ready reports the image")
     live = orders.until_rollout_fails()
     after = admin.get(service)
     assert before is not None

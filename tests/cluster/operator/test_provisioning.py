@@ -1,4 +1,4 @@
-"""A provision or teardown Job that does not get to a good end: what keeps it is told, and it is not tried for ever."""
+"""A provision or teardown Job that does not succeed: what delays it is reported, and the number of tries is limited."""
 
 from collections.abc import Callable
 
@@ -12,7 +12,7 @@ from .apisvc import LABEL, Resource, condition
 from .harness import Running, side_by_side
 
 ABSENT = "registry.example/absent:1"
-TOLD = {
+CAUSES = {
     "pull": ("ImagePull", "cannot be pulled"),
     "secret": ("MissingSecret", "Secret shop-db is missing"),
     "config": ("MissingConfig", "ConfigMap settings is missing"),
@@ -20,7 +20,7 @@ TOLD = {
 }
 
 
-def story_of(pod: Manifest) -> str:
+def service_of(pod: Manifest) -> str:
     """The ApiService that a pod is of: each is named by what becomes of its Jobs."""
     return str(pod["metadata"]["labels"][LABEL])
 
@@ -40,22 +40,22 @@ def end_time(admin: Client, job: Manifest) -> None:
 def test_what_delays_a_provision_job_is_reported_until_it_is_corrected(
     admin: Client, simulator: Simulator, make: Callable[..., Resource]
 ) -> None:
-    mended: set[str] = set()
+    corrected: set[str] = set()
     tried: dict[str, str] = {}
 
     def verdict(pod: Manifest) -> str:
-        if story_of(pod) == "image":
+        if service_of(pod) == "image":
             return "pull" if pod["spec"]["containers"][0]["image"] == ABSENT else "end"
-        if story_of(pod) == "crash" and "crash" not in mended:
+        if service_of(pod) == "crash" and "crash" not in corrected:
             # The next try lasts, or all tries would be over before anybody looks.
             return "end" if tried.setdefault("crash", pod["metadata"]["name"]) == pod["metadata"]["name"] else "wait"
-        found = {"late": "secret"}.get(story_of(pod), story_of(pod))
-        return found if found in TOLD and story_of(pod) not in mended else "end"
+        found = {"late": "secret"}.get(service_of(pod), service_of(pod))
+        return found if found in CAUSES and service_of(pod) not in corrected else "end"
 
     simulator.job_verdict = verdict
-    simulator.job_message = lambda pod: (provisioned if story_of(pod) in {*mended, "image"} else failed)(pod)
+    simulator.job_message = lambda pod: (provisioned if service_of(pod) in {*corrected, "image"} else failed)(pod)
 
-    def told(resource: Resource, reason: str, text: str) -> None:
+    def until_reported(resource: Resource, reason: str, text: str) -> None:
         live = resource.until("Provisioned", "Unknown", reason)
         for name in ("Provisioned", "Ready"):
             message = condition(live, name)["message"]
@@ -66,29 +66,29 @@ def test_what_delays_a_provision_job_is_reported_until_it_is_corrected(
 
     def stuck(name: str, reason: str, text: str) -> None:
         resource = make(name)
-        told(resource, reason, text)
-        mended.add(name)
+        until_reported(resource, reason, text)
+        corrected.add(name)
         resource.until("Ready", "True")
 
     def out_of_time() -> None:
         resource = make("late")
-        told(resource, *TOLD["secret"])
+        until_reported(resource, *CAUSES["secret"])
         end_time(admin, job_of(resource))
         message = condition(resource.until("Stalled", "True", "ProvisionFailed"), "Ready")["message"]
         assert "Secret shop-db is missing (DeadlineExceeded" in message
-        mended.add("late")
+        corrected.add("late")
         resource.annotate("reconcile-requested-at", "one")
         resource.until("Ready", "True")
 
     def another_image() -> None:
         resource = make("image", runtime={"image": ABSENT})
-        told(resource, "ImagePull", f"image {ABSENT} cannot be pulled")
+        until_reported(resource, "ImagePull", f"image {ABSENT} cannot be pulled")
         resource.edit(runtime={"image": "registry.example/good:1"})
         resource.until("Ready", "True")
 
-    stories = [lambda name=name, found=found: stuck(name, *found) for name, found in TOLD.items()]
+    scenarios = [lambda name=name, found=found: stuck(name, *found) for name, found in CAUSES.items()]
     crash = lambda: stuck("crash", "Crashing", "datastore shop: password authentication failed")  # noqa: E731
-    side_by_side(*stories, crash, out_of_time, another_image)
+    side_by_side(*scenarios, crash, out_of_time, another_image)
 
 
 @pytest.mark.usefixtures("recorder")
@@ -137,7 +137,7 @@ def test_what_delays_a_teardown_job_is_reported_also_when_its_time_is_over(
     simulator.job_verdict = lambda pod: "secret"
     resource.delete()
     text = "Job orders-teardown: Secret shop-db is missing"
-    eventually(lambda: resource.condition("Ready").get("message") == text, what="Ready tells of the Secret")
+    eventually(lambda: resource.condition("Ready").get("message") == text, what="Ready reports the Secret")
     assert resource.condition("Ready")["reason"] == "Deleting"
     end_time(admin, resource.child("Job", "teardown"))
     live = resource.until("Stalled", "True", "TeardownFailed")

@@ -107,7 +107,7 @@ class Replicas:
                 since, known = time.monotonic(), count
             time.sleep(0.05)
 
-    def trespasses(self) -> list[str]:
+    def writes_without_lease(self) -> list[str]:
         """Writes of a replica that was not the last one to write the Lease, or did so too long ago."""
         last, until, found = "", 0.0, []
         for each in list(self.proxy.requests):
@@ -136,7 +136,7 @@ def replicas(access: OperatorAccess, namespace: str, tmp_path: Path) -> Iterator
         yield replicas
         for each in replicas.processes.values():
             each.kill()
-        assert replicas.trespasses() == []
+        assert replicas.writes_without_lease() == []
         assert [each for name in replicas.processes for each in proxy.forbidden(name)] == []
 
 

@@ -173,7 +173,7 @@ def test_a_change_of_the_class_reaches_few_at_a_time(
     about = {each.path for each in operator.writes()[writes:] if "/apisvcs/" not in each.path}
     assert all(f"/{waiting['metadata']['name']}-" in path for path in about), about
 
-    # A new leader keeps to it, and mending the class lets everything go on.
+    # A new leader keeps to it, and correcting the class lets everything go on.
     operator.stop()
     second = start()
     second.settle()

@@ -1,7 +1,7 @@
 """What leads traffic to the pods changes only once the new pods serve, and not at all while they do not.
 
 Every edit here is rolled out to pods that never come, and then to pods that take their time. What the operator sent
-before and after these serve tells the order.
+before and after these serve shows the order.
 """
 
 from dataclasses import dataclass
@@ -66,14 +66,14 @@ def leading(resource: Resource) -> dict[tuple[str, str], Manifest]:
 def test_traffic_stays_while_the_new_pods_do_not_serve_and_moves_once_they_do(
     admin: Client, namespace: str, operator: Running, simulator: Simulator
 ) -> None:
-    fates = {ABSENT: "pull"}
-    simulator.verdict = lambda pod: fates.get(image(pod), "ready")
+    verdicts = {ABSENT: "pull"}
+    simulator.verdict = lambda pod: verdicts.get(image(pod), "ready")
 
     def traffic_since(count: int, resource: Resource) -> set[str]:
         plurals = {each.path.split("/")[-2] for each in operator.child_writes(resource.name)[count:]}
         return plurals & set(TRAFFIC.values())
 
-    def story(case: Case) -> None:
+    def scenario(case: Case) -> None:
         resource = Resource(admin, example(namespace, name=case.name, **case.spec)).create()
         resource.until("Ready", "True")
         before, count = leading(resource), len(operator.child_writes(case.name))
@@ -85,16 +85,16 @@ def test_traffic_stays_while_the_new_pods_do_not_serve_and_moves_once_they_do(
         assert leading(resource) == before
 
         slow = f"registry.example/{case.name}:slow"
-        fates[slow] = "wait"
+        verdicts[slow] = "wait"
         resource.edit(runtime={"image": slow})
         resource.until("Ready", "Unknown", "RollingOut")
         assert traffic_since(count, resource) == set(), "pods that do not serve yet"
         assert leading(resource) == before
-        fates[slow] = "ready"
+        verdicts[slow] = "ready"
         resource.until("Ready", "True")
         assert traffic_since(count, resource) == case.switched
 
-    side_by_side(*(lambda case=each: story(case) for each in CASES))
+    side_by_side(*(lambda case=each: scenario(case) for each in CASES))
 
 
 def image(pod: Manifest) -> str:

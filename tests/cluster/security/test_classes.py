@@ -166,13 +166,13 @@ def test_what_can_never_be_applied_is_stalled_with_its_cause_and_asked_for_seldo
     assert "the API server refuses ServiceAccount shop-api:" in said
     assert said.endswith(f"correct the ApiService, or its class {name_of(class_)}")
 
-    def told() -> list[str]:
+    def event_types() -> list[str]:
         return [each["type"] for each in admin.list("v1", "Event", namespace=namespace) if each["reason"] == "Refused"]
 
     def refused_at() -> list[float]:
         return [each.at for each in operator.child_writes("shop") if each.code == 422]
 
-    assert eventually(told, what="an Event tells of it") == ["Warning"]
+    assert eventually(event_types, what="an Event reports it") == ["Warning"]
     # What the operator learns while it makes the rest may bring one more try at once.
     begun = refused_at()[0]
     eventually(lambda: refused_at()[-1] - begun > FINAL_FIRST_SECONDS / 2, what="it is tried again")
@@ -197,7 +197,7 @@ def test_a_teardown_that_can_never_begin_says_why(
     resource.until("Stalled", "True", "Refused")
     said = eventually(
         lambda: "shop-teardown" in (text := resource.condition("Ready")["message"]) and text,
-        what="the teardown is told",
+        what="the teardown is reported",
     )
     assert "ServiceAccount shop-teardown" in said
     assert "skip-teardown" in said

@@ -1,6 +1,6 @@
 """What the operator asks of the API server is what its rules allow: nothing beyond, and no rule that nothing needs.
 
-One long story, told with the rights of a cluster-wide install and again with those of one namespace, makes it touch
+One long scenario, run with the rights of a cluster-wide install and again with those of one namespace, makes it use
 every kind in every way it ever does. All it sends is recorded.
 """
 
@@ -128,7 +128,7 @@ def children(resource: Manifest, *stages: Stage, uid: str = "") -> list[Manifest
     return [child.manifest for child in made.children if child.stage in stages]
 
 
-def stranger(manifest: Manifest) -> Manifest:
+def without_owner(manifest: Manifest) -> Manifest:
     """The same without any sign of whose it is."""
     metadata = {key: manifest["metadata"][key] for key in ("name", "namespace")}
     # A Job without labels would get those of its pods from the server, and with them ours.
@@ -161,7 +161,7 @@ def test_every_rule_is_needed_and_nothing_else_is_asked_for(
         *(each for each in children(entered, Stage.PROVISION, Stage.TRAFFIC) if each["kind"] in {"Job", "Ingress"}),
         *children(late, Stage.ROLLOUT),
     ]
-    unowned = [admin.apply(stranger(each)) for each in in_the_way]
+    unowned = [admin.apply(without_owner(each)) for each in in_the_way]
     admin.create(routed)
     running = operator()  # what it finds in a list it reads once more before it writes
     for resource in (entered, late):
@@ -170,9 +170,9 @@ def test_every_rule_is_needed_and_nothing_else_is_asked_for(
         Resource(admin, resource).until("Stalled", "True", "Conflict")
     for each in unowned:
         admin.delete(each, propagation="Foreground")
-    eventually(lambda: not any(is_there(admin, each) for each in unowned), what="the strangers are gone")
+    eventually(lambda: not any(is_there(admin, each) for each in unowned), what="the unowned objects are gone")
     for resource in (routed, entered, late):
-        Resource(admin, resource).annotate("reconcile-requested-at", "strangers are gone")
+        Resource(admin, resource).annotate("reconcile-requested-at", "unowned objects are gone")
         Resource(admin, resource).until("Ready", "True")
     prunes_what_is_left_over(admin, running, [routed, entered])
     looks_for_a_cause(admin, simulator, late)
@@ -185,10 +185,10 @@ def test_every_rule_is_needed_and_nothing_else_is_asked_for(
     assert allowed(rules) - asked(running.sent) == set()
 
 
-def is_there(admin: Client, stranger: Manifest) -> bool:
+def is_there(admin: Client, manifest: Manifest) -> bool:
     """Whether it is still there, and not another of its name."""
-    live = admin.get(stranger)
-    return live is not None and live["metadata"]["uid"] == stranger["metadata"]["uid"]
+    live = admin.get(manifest)
+    return live is not None and live["metadata"]["uid"] == manifest["metadata"]["uid"]
 
 
 def prunes_what_is_left_over(admin: Client, running: Running, resources: list[Manifest]) -> None:
@@ -217,16 +217,16 @@ def looks_for_a_cause(admin: Client, simulator: Simulator, resource: Manifest) -
     made = Resource(admin, resource)
     simulator.verdict = lambda pod: "pull"
     made.edit(runtime={"image": "registry.example/absent:1"})
-    eventually(lambda: "cannot be pulled" in made.condition("Ready").get("message", ""), what="the image is told")
+    eventually(lambda: "cannot be pulled" in made.condition("Ready").get("message", ""), what="the image is reported")
     simulator.verdict = lambda pod: "mount"
     made.edit(runtime={"image": "registry.example/other:1"})
 
-    def told() -> bool:
+    def is_reported() -> bool:
         for pod in admin.list("v1", "Pod", namespace=resource["metadata"]["namespace"]):
             admin.apply(missing_secret(pod, secret="kafka"))
         return "kafka" in made.condition("Ready").get("message", "")
 
-    eventually(told, what="the Secret is told")
+    eventually(is_reported, what="the Secret is reported")
 
 
 def test_the_rules_know_no_wildcard_no_secrets_and_no_way_to_more() -> None:

@@ -25,7 +25,7 @@ from ..operator.apisvc import Resource
 from ..operator.harness import Running, Sent, example
 from ..simulator import Simulator, message
 from ..waiting import eventually
-from .hostile import HOSTILE, planned
+from .malicious import MALICIOUS, planned
 
 
 def fields() -> Iterator[str]:
@@ -132,9 +132,9 @@ def test_service_account_of_somebody_else_is_not_used(
 
 def test_code_execution_no_text_of_the_author_reaches_a_command() -> None:
     resource = example("shop", deletionPolicy="Delete")
-    resource["spec"]["api"]["title"] = HOSTILE
+    resource["spec"]["api"]["title"] = MALICIOUS
     schema = resource["spec"]["api"]["resources"][0]["schema"]
-    schema["properties"]["name"] |= {"title": HOSTILE, "description": HOSTILE}
+    schema["properties"]["name"] |= {"title": MALICIOUS, "description": MALICIOUS}
     resource["spec"]["worker"]["handlers"][0]["steps"][0]["call"]["service"]["path"] = "/../../$(id)"
     parsed = ApiService.model_validate(resource)
     children = [*planned(resource), *(each.manifest for each in plan.teardown(parsed, plan.BUILT_IN_CLASS, image="i"))]
@@ -212,7 +212,7 @@ def test_takeover_by_name_of_what_the_teardown_needs(
     }
     before = admin.create(planted)
     resource.delete()
-    eventually(lambda: resource.condition("Stalled").get("status") == "True", what="the planted object is told")
+    eventually(lambda: resource.condition("Stalled").get("status") == "True", what="the planted object is reported")
     assert "orders-teardown" in resource.condition("Ready")["message"]
     live = admin.get(planted)
     assert live
@@ -292,7 +292,7 @@ def test_secret_is_in_no_log_no_event_and_no_status(
     simulator: Simulator,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """Neither the Secret's value, which is never read, nor what a failing container tells of it."""
+    """Neither the Secret's value, which is never read, nor what a failing container reports of it."""
     caplog.set_level(logging.DEBUG)
     planted = "hunter2correct"
     admin.create(
@@ -308,15 +308,15 @@ def test_secret_is_in_no_log_no_event_and_no_status(
     operator = start()
     resource = Resource(admin, example(namespace)).create()
     resource.until("Stalled", "True", "ProvisionFailed")
-    eventually(lambda: _events(admin, namespace), what="an Event tells of it")
+    eventually(lambda: _events(admin, namespace), what="an Event reports it")
     assert "no route to postgresql://***@db/shop" in resource.condition("Ready")["message"]
     operator.settle()
     said = [
         str(record.__dict__) for record in caplog.records if record.name.startswith(("fairlead", "kopf", "aiohttp"))
     ]
     assert said
-    told = [*said, json.dumps(resource.live()["status"]), json.dumps(_events(admin, namespace))]
-    assert [text for text in told if planted in text] == []
+    written = [*said, json.dumps(resource.live()["status"]), json.dumps(_events(admin, namespace))]
+    assert [text for text in written if planted in text] == []
     assert [each for each in operator.sent if "/secrets" in each.path] == []
 
 

@@ -18,7 +18,7 @@ from ..operator.apisvc import Resource, condition
 from ..operator.harness import Running, example
 from ..simulator import Simulator
 from ..waiting import eventually
-from .hostile import HOSTILE, planned
+from .malicious import MALICIOUS, planned
 
 # Endpoints, host names and gateways, by the class
 
@@ -146,7 +146,7 @@ def test_bomb_hides_no_other_resource(
     operator = start()
     honest = Resource(admin, example(namespace)).create()
     honest.until("Ready", "True")
-    eventually(lambda: condition(deep(), "Stalled").get("reason") == "InvalidSpec", what="the nesting is told")
+    eventually(lambda: condition(deep(), "Stalled").get("reason") == "InvalidSpec", what="the nesting is reported")
     enumeration = [f"{number}{'a' * 900}" for number in range(1_100)]
     wide = Resource(admin, with_property(namespace, {"type": "string", "enum": enumeration}, name="wide")).create()
     wide.until("Stalled", "True", "DocumentTooLarge")
@@ -160,7 +160,7 @@ def test_bomb_hides_no_other_resource(
 INJECTED = {
     "a quote in the objective": {"slo": {"availability": '9"}*9'}},
     "a line in the objective": {"slo": {"availability": "99.9\n"}},
-    "a word for a duration": {"slo": {"latencyP99": "250ms) or vector(1"}},
+    "a text for a duration": {"slo": {"latencyP99": "250ms) or vector(1"}},
     "a queue that is a path": {"queue": {"type": "SQS", "sqs": {"queueName": "../../other"}}},
     "a host that is a path": {"datastore": postgresql("db/../x")},
     "a broker that is two": {"queue": kafka("a:9092,evil.com:9092")},
@@ -176,15 +176,15 @@ def test_injection_by_a_value_is_refused(admin: Client, shop: str, spec: dict[st
 
 def test_rule_injection_texts_of_the_author_are_in_no_rule_and_no_monitor() -> None:
     plain = example("shop")
-    hostile = example("shop")
-    hostile["spec"]["api"]["title"] = HOSTILE
-    hostile["spec"]["api"]["resources"][0]["schema"]["description"] = HOSTILE
+    malicious = example("shop")
+    malicious["spec"]["api"]["title"] = MALICIOUS
+    malicious["spec"]["api"]["resources"][0]["schema"]["description"] = MALICIOUS
 
     def watching(resource: Manifest) -> list[Manifest]:
         return [each for each in planned(resource) if each["apiVersion"].startswith("monitoring.coreos.com/")]
 
     assert len(watching(plain)) == 3
-    assert watching(hostile) == watching(plain)
+    assert watching(malicious) == watching(plain)
 
 
 @pytest.mark.parametrize("name", ['a"b', "a{b", "a\nb", "../a", "a.b", "A", "a" * 41])

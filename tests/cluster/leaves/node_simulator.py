@@ -1,4 +1,4 @@
-"""What nodes and people do meanwhile: provision Jobs succeed, and every Deployment is scaled to nothing.
+"""What nodes and users do meanwhile: provision Jobs succeed, and every Deployment is scaled to nothing.
 
 Without replicas a rollout needs no pods, which is what makes hundreds of resources affordable; the number of replicas
 belongs to whoever scales, and has to stay at zero whatever is edited.
@@ -15,7 +15,7 @@ WATCH_SECONDS = 2
 JOB_LABEL = "batch.kubernetes.io/job-name"
 
 
-class ClusterLife:
+class NodeSimulator:
     """Follows the pods and Deployments of one namespace, each in a thread, between `start` and `stop`."""
 
     def __init__(self, client: Client, namespace: str) -> None:
@@ -48,7 +48,7 @@ class ClusterLife:
             version = self._watch(path, version, handle)
 
     def _watch(self, path: str, version: str, handle: Callable[[Manifest], None]) -> str:
-        """Handle what a short watch tells of; the version to go on from, or nothing when it is too old."""
+        """Handle what a short watch reports; the version to go on from, or nothing when it is too old."""
         parameters = {"watch": "true", "resourceVersion": version, "timeoutSeconds": str(WATCH_SECONDS)}
         with self._client._http.stream("GET", path, params=parameters) as answer:
             for line in answer.iter_lines():

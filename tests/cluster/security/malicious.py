@@ -1,4 +1,4 @@
-"""Texts that mean harm, and what is planned for an ApiService that has them."""
+"""Malicious texts, and what is planned for an ApiService that has them."""
 
 from fairlead_contract.spec.apiservice import ApiService
 from fairlead_operator import plan
@@ -7,7 +7,7 @@ from fairlead_operator.plan import Capabilities
 from ..client import Manifest
 
 EVERYTHING = Capabilities(prometheus=True, keda=True, gateway=True, cert_manager=True)
-HOSTILE = "'; touch /tmp/x; $(id) `id` ${PATH} {{ $value }} \"} or vector(1) \\ ../../etc/passwd"
+MALICIOUS = "'; touch /tmp/x; $(id) `id` ${PATH} {{ $value }} \"} or vector(1) \\ ../../etc/passwd"
 
 
 def planned(resource: Manifest) -> list[Manifest]:
