@@ -28,7 +28,7 @@ USUAL = replace(NOTHING, prometheus=True)
 
 
 def capabilities(words: str) -> Capabilities:
-    """What a comma-separated list names. Raises ValueError for an unknown word."""
+    """What a comma-separated list names. Raises ValueError for an unknown name."""
     named = [word.strip() for word in words.split(",") if word.strip()]
     for word in named:
         if word not in CAPABILITIES:

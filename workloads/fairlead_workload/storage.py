@@ -35,7 +35,7 @@ _SECRET = (SECRETS, "operation-ids")
 
 @dataclass(frozen=True, slots=True)
 class Storage:
-    """The adapters of one ApiService. `close` lets go of all of them."""
+    """The adapters of one ApiService. `close` closes all of them."""
 
     store: SqliteStore
     queue: SqliteQueue | None

@@ -66,7 +66,7 @@ class Program:
             raise ExpressionError(_evaluation_message(str(error))) from None
 
 
-def compile(text: str, *, variables: tuple[str, ...] = STEP_VARIABLES) -> Program:  # noqa: A001 - the field's word
+def compile(text: str, *, variables: tuple[str, ...] = STEP_VARIABLES) -> Program:  # noqa: A001 - the field's term
     """`text` as a program over `variables`. Raises ExpressionError with the parser's position."""
     try:
         expression = _environment(variables).compile(text)

@@ -141,7 +141,7 @@ def _innermost(path: str, schema: Json) -> tuple[str, Json]:
 
 
 def _content(schema: Json) -> str:
-    """What makes two objects the same: all but the words about them and about their own place."""
+    """What makes two objects the same: all but the descriptions of them and of their own place."""
     return json.dumps({key: value for key, value in schema.items() if key not in ("description", "default")})
 
 

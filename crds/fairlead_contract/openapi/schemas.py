@@ -2,7 +2,7 @@
 
 The user's schema becomes those four, and its definitions become components of their own. Properties that the server
 sets are read-only; a request that must not hold them has no such property, and an open schema refuses them by name; a
-patch lets optional properties be null. Nothing here takes more than the plainest words where plain ones do: programs
+patch lets optional properties be null. Nothing here takes more than the simplest keywords where they suffice: programs
 that make clients know few others.
 """
 

@@ -1,4 +1,4 @@
-"""What each pattern of the spec stands for in words, and how to write a value that it matches. Pure."""
+"""A description of each pattern of the spec, and how to write a value that it matches. Pure."""
 
 from fairlead_contract.spec import model as scalars
 from fairlead_contract.spec.network import CIDR_PATTERN

@@ -1,6 +1,6 @@
 """Names that lead nowhere, each at its place and with the nearest name that there is. Pure.
 
-The API server's rules about them see a whole list, and can tell of the list only. `by_name` puts in place of such a
+The API server's rules about them see a whole list, and can report the list only. `by_name` puts in place of such a
 rule one finding for each name; it begins with the rule's own message. A rule is broken only where the document has its
 shape, and elsewhere it may have any: nothing here relies on that.
 """

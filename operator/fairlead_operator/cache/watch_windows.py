@@ -7,7 +7,7 @@ other and are longer, until it is calm again or that went on for too long; then 
 import random
 from dataclasses import dataclass
 
-# News of one window that are much: telling them once more would cost the server as much as some writes.
+# News of one window that are much: sending them once more would cost the server as much as some writes.
 MANY = 20
 # It is calm again when they are so few; a rate about the limit must not end every other window in a list.
 FEW = 5

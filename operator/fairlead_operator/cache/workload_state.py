@@ -82,7 +82,7 @@ def rollout(live: ReadOnlyManifest) -> Rollout:
 def _is_replaced(live: ReadOnlyManifest, desired_replicas: int) -> bool:
     """Whether all pods are of the newest template.
 
-    With the strategy Recreate, Progressing may go on telling of the rollout before: until the old pods are gone, and,
+    With the strategy Recreate, Progressing may go on reporting the rollout before: until the old pods are gone, and,
     where the newest template was used before, until the end. There the pods have to be available too.
     """
     status = live["status"]

@@ -1,7 +1,7 @@
 """Remove credentials from a container's message before it gets into a status, an Event or a log. Pure.
 
 The operator never sees a Secret, so it cannot know one: what looks like one by its place goes, also where that takes
-too much. That is the user part of a URL, the value of a key with a telling name, and what has the form of a token.
+too much. That is the user part of a URL, the value of a key with a revealing name, and what has the form of a token.
 What comes from a container may be made to cost time, so every repetition that could be tried again has a bound.
 """
 
@@ -26,7 +26,7 @@ _RULES = (
         rf"\1{HIDDEN}",
     ),
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{12,}\b"), HIDDEN),
-    # What begins as a JWT does. Asking for its dots would mean to look for them at every such place of a long word.
+    # What begins as a JWT does. Asking for its dots would mean to look for them at every such place of a long text.
     (re.compile(r"\beyJ[\w.-]+"), HIDDEN),
 )
 

@@ -1,4 +1,4 @@
-"""What a child is meant to be, with the digest that tells whether the live object differs (see `managed_fields`)."""
+"""What a child is meant to be, with the digest that shows whether the live object differs (see `managed_fields`)."""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass

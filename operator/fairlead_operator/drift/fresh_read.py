@@ -13,7 +13,7 @@ from fairlead_operator.errors import Outdated
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
 
-_CONDITIONS = b'"conditions"'  # most that have not been read alone are new, and to look for a word costs nothing
+_CONDITIONS = b'"conditions"'  # most that have not been read alone are new, and to look for a text costs nothing
 
 
 async def confirm(client: Client, cache: ClusterCache, owner: Name) -> None:

@@ -1,7 +1,7 @@
 """What kopf has brought of one kind, beside what the metadata of the same objects say there is.
 
 kopf's handlers give whole objects (`take`), the informer of metadata keeps `seen`. Where the two differ for longer than
-kopf needs, a name is `due` for a look at the object itself: kopf never tells of what was deleted while it did not
+kopf needs, a name is `due` for a look at the object itself: kopf never reports what was deleted while it did not
 watch, a bookmark carries it past an event that was lost, and it may not run at all. Decisions only; no I/O.
 """
 
@@ -17,11 +17,11 @@ from fairlead_operator.cache.store import Store
 from fairlead_operator.kube.decoding import event_header, version_in
 from fairlead_operator.kube.kinds import Kind
 
-# kopf's connection has told of something later: what it has not told of by then is lost.
+# kopf's connection has reported something later: what it has not reported by then is lost.
 PASSED_SECONDS = 1.0
 # kopf has read it, and is to call the handler; while much happens, that takes its time.
 HELD_SECONDS = 10.0
-# kopf knows what the metadata do not tell of (yet).
+# kopf knows what the metadata do not show (yet).
 UNCONFIRMED_SECONDS = 5.0
 # Versions at which objects went are kept for one to two of these.
 REMEMBERED_SECONDS = 600.0
@@ -50,7 +50,7 @@ class _Difference:
 
 
 class Arrivals:
-    """One kind. `store` gets every object; once it has all that the first list told of, it is `complete`.
+    """One kind. `store` gets every object; once it has all that the first list contained, it is `complete`.
 
     `clock` in seconds.
     """
@@ -92,7 +92,7 @@ class Arrivals:
     def pass_on(self, line: bytes) -> bytes:
         """What kopf is to read of a line of its watch: an event that the store knows already is a bookmark to it.
 
-        Most events are echoes of our own writes, whose answers told the same.
+        Most events are echoes of our own writes, whose answers contained the same.
         """
         self._heard_at = self._clock()
         version = version_in(line)
@@ -108,7 +108,7 @@ class Arrivals:
         return line
 
     def note_completion(self) -> None:
-        """The metadata have been listed: it is complete when all they tell of was brought, or looked at in vain."""
+        """The metadata have been listed: it is complete when all of it was brought, or looked at in vain."""
         self._compare_all()
         if all(each.looked_at for each in self._differing.values()):
             self.complete.set()
@@ -143,7 +143,7 @@ class Arrivals:
         self._compare(name)
 
     def _compare_all(self) -> None:
-        """Answers to our own writes settle differences, too, and nobody tells of that."""
+        """Answers to our own writes settle differences, too, and nothing reports that."""
         for name in list(self._differing):
             self._compare(name)
 
@@ -168,7 +168,7 @@ class Arrivals:
         return now - max(difference.since, self._heard_at) >= patience_seconds
 
     def _forget(self) -> None:
-        """Drop the versions at which objects went long ago: whatever still tells of them is looked at."""
+        """Drop the versions at which objects went long ago: whatever still reports them is looked at."""
         if self._clock() - self._forgot_at >= REMEMBERED_SECONDS:
             self.store.forget_deleted(before=self._forgotten)
             self._forgotten, self._forgot_at = self._highest, self._clock()

@@ -101,7 +101,7 @@ class Session:
         return answer
 
     def _authenticate(self, request: aiohttp.ClientRequest, connection: Connection) -> None:
-        """Tokens change within the hour. Never tell them to a server that a redirect leads to."""
+        """Tokens change within the hour. Never send them to a server that a redirect leads to."""
         if connection.tls is not self._tls:
             self._outdated()
         if str(request.url.origin()) == str(type(request.url)(connection.server).origin()):

@@ -93,5 +93,5 @@ def configure(settings: kopf.OperatorSettings, *, page_size: int | None) -> None
 
 
 def quieten() -> None:
-    """kopf tells of each call of each handler; formatting that takes longer than the handlers do."""
+    """kopf logs each call of each handler; formatting that takes longer than the handlers do."""
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)

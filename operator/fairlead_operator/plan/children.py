@@ -9,7 +9,7 @@ from enum import StrEnum
 from fairlead_operator.manifests import Manifest
 
 Key = tuple[str, str, str]
-"""apiVersion, kind and name: what tells the children of one ApiService apart."""
+"""apiVersion, kind and name: what distinguishes the children of one ApiService."""
 
 
 @dataclass(frozen=True, slots=True)

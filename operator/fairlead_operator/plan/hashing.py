@@ -1,7 +1,7 @@
 """Canonical JSON, and the short hashes that end in names of children.
 
-Equal values have equal text whatever their order of keys, and 40 bits are enough to tell the few
-generations of one ApiService apart while the longest name still fits a label.
+Equal values have equal text whatever their order of keys, and 40 bits are enough to distinguish the
+few generations of one ApiService while the longest name still fits a label.
 """
 
 import hashlib

@@ -68,7 +68,7 @@ class Cache(Protocol):
         """Return when the cache can be used; raise otherwise."""
 
     async def close(self) -> None:
-        """Let go."""
+        """Release all resources."""
 
 
 @runtime_checkable

@@ -1,4 +1,4 @@
-"""The words of the strategies: how a resource is cached, what a fetch brings, what a lookup found. Pure."""
+"""The terms of the strategies: how a resource is cached, what a fetch brings, what a lookup found. Pure."""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass

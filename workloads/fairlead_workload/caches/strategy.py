@@ -234,7 +234,7 @@ class DocumentCache:
             flight.exception()  # a refresh has nobody waiting who would take it
 
     def _has_heard(self, key: str, version: int) -> bool:
-        """Whether the cache was told of this version, or a later one, so lately that nothing older can be in it."""
+        """Whether the cache was notified of this version, or a later one, so lately that nothing older can be in it."""
         return (self._recent.get(key) or 0) >= version and self._floors.get(key) is None
 
     def _is_written(self, key: str) -> bool:

@@ -25,7 +25,7 @@ from fairlead_workload.stores.base import Document, Key, Scalar
 
 MAX_ERRORS = 100
 _INTEGER_LIMITS = (keys.INT_MIN, keys.INT_MAX + 1)
-_EXACT = 2**53  # above, a float has no fraction that could be told from an integer's
+_EXACT = 2**53  # above, every float is an integer
 _encode = msgspec.json.Encoder().encode
 
 

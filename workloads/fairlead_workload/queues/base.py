@@ -117,7 +117,7 @@ class Queue(Protocol):
         """Return when the queue can be used; raise otherwise. Used by readiness, a cheap call."""
 
     async def close(self) -> None:
-        """Stop waiting receivers, finish what is under way and let go."""
+        """Stop waiting receivers, finish what is under way and release all resources."""
 
 
 class DeadLetters(Protocol):

@@ -185,7 +185,7 @@ class Store(Protocol):
         """Return when the store can be read and written; raise otherwise. Used by readiness, a cheap call."""
 
     async def close(self) -> None:
-        """Finish what is under way and let go."""
+        """Finish what is under way and release all resources."""
 
 
 class OutboxSource(Protocol):

@@ -28,7 +28,7 @@ def pod_template(
     container: Mapping[str, Any],
     pod: Mapping[str, Any],
 ) -> Manifest:
-    """A pod template. `arguments` tell the image what to do; `container` and `pod` add what differs by role."""
+    """A pod template. `arguments` select what the image does; `container` and `pod` add what differs by role."""
     environment = [{"name": name, "value": value} for name, value in _aws(request).items()]
     pull_secrets = [{"name": secret.name} for secret in request.class_.spec.runtime.pull_secrets]
     main: Manifest = {

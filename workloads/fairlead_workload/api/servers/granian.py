@@ -2,8 +2,8 @@
 
 Granian gets our socket, no say over logging or signals, and no WebSockets. It drains by itself: stopped, it refuses
 connections, closes idle ones and finishes requests in flight. HTTP/2 only where it is asked for or TLS negotiates it:
-to tell the protocols apart, Granian waits for a client without end (hyperium/hyper#3962), and in every protocol for one
-that does not read its answer (hyperium/hyper#1628), so that silent ones have to be closed by us.
+to distinguish the protocols, Granian waits for a client without end (hyperium/hyper#3962), and in every protocol for
+one that does not read its answer (hyperium/hyper#1628), so that silent ones have to be closed by us.
 """
 
 import asyncio

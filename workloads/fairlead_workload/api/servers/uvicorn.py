@@ -117,7 +117,7 @@ class _Bounded(HttpToolsProtocol):
 
 
 class _Embedded(uvicorn.Server):
-    """uvicorn without its signal handlers (the process is ours), telling when it accepts."""
+    """uvicorn without its signal handlers (the process is ours), which reports when it accepts."""
 
     def __init__(self, config: uvicorn.Config, accepting: asyncio.Event) -> None:
         super().__init__(config)

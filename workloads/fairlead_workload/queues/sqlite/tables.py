@@ -1,9 +1,9 @@
 """The tables of the queue.
 
 A message is deliverable when `visible_at` has come and nothing of its key blocks it; one column serves delays, leases
-and retries alike. Positions are never used twice, so position and number of deliveries together tell one lease from
-every other. A server opens the file alone: leases that it finds are those of one that was killed, and void. `leased`
-counts leases in a row that nobody ended, with the present one.
+and retries alike. Positions are never used twice, so position and number of deliveries together distinguish one lease
+from every other. A server opens the file alone: leases that it finds are those of one that was killed, and void.
+`leased` counts leases in a row that nobody ended, with the present one.
 
 With `order: Key` a message behind another of its key is `blocked` until that one has left the queue.
 """

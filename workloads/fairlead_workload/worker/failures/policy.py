@@ -101,7 +101,7 @@ class FailurePolicy:
         return DONE
 
     async def retry_or_dead_letter(self, item: Item, error: BaseException) -> Retry | DeadLettered:
-        """An event of one unit failed: try again, or bury it with its operation."""
+        """An event of one unit failed: try again, or dead-letter it with its operation."""
         failures, decision = self.assess(item, error)
         if isinstance(decision, Retry):
             await self.store_failures(item, failures)
