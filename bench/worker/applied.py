@@ -36,7 +36,7 @@ from fairlead_workload.sqlite import Database
 from fairlead_workload.stores.base import OPERATIONS
 from fairlead_workload.stores.sqlite import SqliteStore
 from fairlead_workload.telemetry import logs
-from fairlead_workload.worker.failures.retries import ErrorKind
+from fairlead_workload.worker.failures.retry_policy import ErrorKind
 from fairlead_workload.worker.loop import Worker
 from fairlead_workload.worker.stats import WorkerStats
 

@@ -1,4 +1,4 @@
-"""`python -m fairlead_operator`: read the settings, run until a signal. The only place that wires."""
+"""`python -m fairlead_operator`: read the settings, run until a signal. The composition root."""
 
 import gc
 import logging

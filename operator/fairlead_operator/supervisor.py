@@ -25,7 +25,7 @@ async def supervise(run: Callable[[], Awaitable[None]]) -> None:
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     _STOP.set(stop)
-    hear_signals()
+    install_signal_handlers()
     keeper = asyncio.create_task(_keep(run))
     try:
         await stop.wait()
@@ -37,7 +37,7 @@ async def supervise(run: Callable[[], Awaitable[None]]) -> None:
             loop.remove_signal_handler(each)
 
 
-def hear_signals() -> None:
+def install_signal_handlers() -> None:
     """Install the signal handlers, again if something else has replaced them. Without a supervisor there are none."""
     if threading.current_thread() is not threading.main_thread():
         return

@@ -15,7 +15,7 @@ from fairlead_workload.model.operations import OperationIds
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.queues.base import Queue
 from fairlead_workload.stores.base import Store
-from fairlead_workload.stores.turns import Turns
+from fairlead_workload.stores.document_locks import DocumentLocks
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +30,7 @@ class Bindings:
     queue: Queue | None
     operations: OperationIds
     clock: Callable[[], float] = time.time
-    turns: Turns = field(default_factory=Turns)  # of those who write one document, by its path
+    document_locks: DocumentLocks = field(default_factory=DocumentLocks)  # of those who write one document, by its path
 
     @property
     def source(self) -> str:

@@ -1,4 +1,4 @@
-"""One ApiService, running: opens what it is bound to, starts API and worker, and drains them. The one place that wires.
+"""One ApiService, running: opens what it is bound to, starts API and worker, and drains them. The composition root.
 
 Order of a stop: readiness turns false, the listener takes no more requests, requests in flight finish, the worker gives
 back what it holds, the outbox is published, the stores close.

@@ -140,7 +140,7 @@ def _match(
     ids: list[str] | None,
 ) -> "LetterFilter":
     from fairlead_workload.queues.base import LetterFilter
-    from fairlead_workload.worker.failures.dead_letters import spellings
+    from fairlead_workload.worker.failures.dlq import spellings
 
     return LetterFilter(
         event_type=event_type,

@@ -24,7 +24,7 @@ from fairlead_workload.errors import DependencyError, Misconfigured
 from fairlead_workload.events.redaction import Hidden
 from fairlead_workload.queues.base import DeadLetters, LetterFilter
 from fairlead_workload.storage import open_storage
-from fairlead_workload.worker.failures import dead_letters
+from fairlead_workload.worker.failures import dlq as dead_letters
 
 Work = Callable[[DeadLetters, Hidden], Awaitable[int]]
 Output = Literal["table", "json"]

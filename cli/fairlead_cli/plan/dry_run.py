@@ -252,7 +252,9 @@ async def _child(
             return Change(Action.UNCHANGED, ref)
         after = await client.apply_known(wanted.kind, wanted.manifest, uid=live["metadata"]["uid"])
     except NotFound:
-        return Change(Action.REFUSED, ref, f"the cluster does not serve {ref.kind}; install it, or mend --capabilities")
+        return Change(
+            Action.REFUSED, ref, f"the cluster does not serve {ref.kind}; install it, or correct --capabilities"
+        )
     except (Invalid, Forbidden, Conflict) as error:
         return Change(Action.REFUSED, ref, denial(error))
     return compared(ref, differences(live, after))

@@ -62,10 +62,10 @@ def beside(plugin: Entry, folder: Path) -> Entry:
 def _interactive(plugin: Entry) -> bool:
     """Whether it may ask who sits at the terminal."""
     if plugin.get("apiVersion") not in VERSIONS:
-        raise PluginFailed(f"exec.apiVersion has to be {' or '.join(VERSIONS)}; mend it, or upgrade the plugin")
+        raise PluginFailed(f"exec.apiVersion has to be {' or '.join(VERSIONS)}; correct it, or upgrade the plugin")
     mode = plugin.get("interactiveMode") or "IfAvailable"
     if mode not in INTERACTIVE:
-        raise PluginFailed(f"exec.interactiveMode has to be one of {', '.join(INTERACTIVE)}; mend it")
+        raise PluginFailed(f"exec.interactiveMode has to be one of {', '.join(INTERACTIVE)}; correct it")
     has_terminal = sys.stdin.isatty()
     if mode == "Always" and not has_terminal:
         raise PluginFailed("its exec plugin wants a terminal, and there is none; log in another way")

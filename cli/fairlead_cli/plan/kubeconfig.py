@@ -136,7 +136,7 @@ def _items(content: Entry, path: Path) -> Entries:
         for item in content.get(f"{kind}s") or ():
             name = item.get("name") if isinstance(item, dict) else None
             if not isinstance(name, str) or not isinstance(item.get(kind) or {}, dict):
-                raise Unusable(f"{path} has a {kind} that is not a name and a map; mend it")
+                raise Unusable(f"{path} has a {kind} that is not a name and a map; correct it")
             if (kind, name) in entries:
                 raise Unusable(f"{path} has two {kind}s of the name {name}; take one of them out")
             entries[kind, name] = item | {kind: _absolute(item.get(kind) or {}, path.parent)}
@@ -181,7 +181,7 @@ def _entry(entries: Entries, kind: str, name: str) -> Entry:
         _understood(plugin, "exec", f"exec of {place}")
         for variable in plugin.get("env") or ():
             if not isinstance(variable, dict):
-                raise Unusable(f"env of exec of {place} is not a list of names and values; mend it")
+                raise Unusable(f"env of exec of {place} is not a list of names and values; correct it")
             _understood(variable, "variable", f"env of exec of {place}")
     return entry
 
@@ -193,9 +193,9 @@ def _understood(entry: Entry, kind: str, place: str) -> None:
         if field not in FIELDS[kind]:
             raise Unusable(f"{place} has {field}, which is not understood here; use another context, or leave it out")
         if not isinstance(value, FIELDS[kind][field]):
-            raise Unusable(f"{field} of {place} is not {TYPES[FIELDS[kind][field]]}; mend it")
+            raise Unusable(f"{field} of {place} is not {TYPES[FIELDS[kind][field]]}; correct it")
         if field.endswith("-data") and not _is_base64(str(value)):
-            raise Unusable(f"{field} of {place} is not base64; mend it, or log in again")
+            raise Unusable(f"{field} of {place} is not base64; correct it, or log in again")
 
 
 def _is_base64(text: str) -> bool:
@@ -293,13 +293,13 @@ def _headers(cluster: Entry, user: Entry) -> Iterator[tuple[str, str]]:
     headers += [("Impersonate-Group", group) for group in user.get("as-groups") or ()]
     for key, values in (user.get("as-user-extra") or {}).items():
         if not isinstance(values, list):
-            raise Unusable("as-user-extra of the kubeconfig's user is not a map of lists; mend it")
+            raise Unusable("as-user-extra of the kubeconfig's user is not a map of lists; correct it")
         headers += [(f"Impersonate-Extra-{quote(str(key), safe=HEADER_KEY)}", value) for value in values]
     for name, value in headers:
         if value is None:
             continue
         if not isinstance(value, str) or not value.isprintable():
-            raise Unusable("whom the kubeconfig's user acts as is not printable text throughout; mend it")
+            raise Unusable("whom the kubeconfig's user acts as is not printable text throughout; correct it")
         yield name, value
 
 

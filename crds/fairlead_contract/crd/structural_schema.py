@@ -30,7 +30,7 @@ _REBUILT = {"default", "properties", "additionalProperties", "items"}
 _TYPES = {"object", "array", "string", "integer", "boolean"}
 
 
-class Unsayable(ValueError):
+class NotRepresentable(ValueError):
     """The model says something that a structural schema cannot say; the message names the place."""
 
 
@@ -102,15 +102,15 @@ def _inlined(node: Json, position: _Position) -> tuple[Json, _Position]:
     if "anyOf" in node:
         choices = [choice for choice in node["anyOf"] if choice != {"type": "null"}]
         if len(choices) != 1 or len(choices) == len(node["anyOf"]):
-            raise Unsayable(f"{position.path}: anyOf other than with null")
+            raise NotRepresentable(f"{position.path}: anyOf other than with null")
         if node.get("default", ...) is not None:
-            raise Unsayable(f"{position.path}: nullable without the default null")
+            raise NotRepresentable(f"{position.path}: nullable without the default null")
         rest = {key: value for key, value in node.items() if key not in {"anyOf", "default"}}
         return _inlined(choices[0] | rest, position)
     if "$ref" in node:
         name = node["$ref"].rsplit("/", 1)[-1]
         if name in position.above:
-            raise Unsayable(f"{position.path}: {name} contains itself")
+            raise NotRepresentable(f"{position.path}: {name} contains itself")
         rest = {key: value for key, value in node.items() if key != "$ref"}
         return _inlined(position.definitions[name] | rest, replace(position, above=(*position.above, name)))
     if isinstance(node.get("const"), str):  # an enum with one member
@@ -121,13 +121,13 @@ def _inlined(node: Json, position: _Position) -> tuple[Json, _Position]:
 def _keywords(node: Json, position: _Position) -> None:
     unknown = node.keys() - set(_KEPT) - _HANDLED
     if unknown:
-        raise Unsayable(f"{position.path}: {', '.join(sorted(unknown))}")
+        raise NotRepresentable(f"{position.path}: {', '.join(sorted(unknown))}")
     if node.get("type") not in _TYPES:
-        raise Unsayable(f"{position.path}: type {node.get('type')}")
+        raise NotRepresentable(f"{position.path}: type {node.get('type')}")
     if "(?" in node.get("pattern", ""):
-        raise Unsayable(f"{position.path}: look-around in a pattern")
+        raise NotRepresentable(f"{position.path}: look-around in a pattern")
     if node.get("additionalProperties") is False and "properties" not in node:
-        raise Unsayable(f"{position.path}: additionalProperties false")
+        raise NotRepresentable(f"{position.path}: additionalProperties false")
 
 
 def _object(node: Json, position: _Position) -> Json:
@@ -135,7 +135,7 @@ def _object(node: Json, position: _Position) -> Json:
     properties = node.get("properties")
     if isinstance(values, dict):
         if properties:
-            raise Unsayable(f"{position.path}: properties beside additionalProperties")
+            raise NotRepresentable(f"{position.path}: properties beside additionalProperties")
         return {"additionalProperties": _convert(values, position.at("*", defaults=_below(position), correlated=True))}
     result: Json = {}
     if properties:
@@ -149,7 +149,7 @@ def _property(name: str, node: Json, position: _Position) -> Json:
     inside = position.at(name, defaults=position.defaults and name != "status")
     result = _convert(node, inside)
     if not result.get("description"):
-        raise Unsayable(f"{inside.path}: no description")
+        raise NotRepresentable(f"{inside.path}: no description")
     default = _present(node.get("default"))
     if default in (None, "", [], {}):
         return result
@@ -179,11 +179,11 @@ def _spelled(default: Any) -> str:
 def _items(node: Json, position: _Position) -> Json:
     keyed = node.get("x-kubernetes-list-type") == "map"
     if "items" not in node:
-        raise Unsayable(f"{position.path}: a list without items")
+        raise NotRepresentable(f"{position.path}: a list without items")
     inside = position.at("*", defaults=_below(position), correlated=position.correlated and keyed)
     items = _convert(node["items"], inside)
     if keyed and not set(node["x-kubernetes-list-map-keys"]) <= set(items.get("required", ())):
-        raise Unsayable(f"{position.path}: the key of a map list must be required")
+        raise NotRepresentable(f"{position.path}: the key of a map list must be required")
     return items
 
 
@@ -196,15 +196,15 @@ def _bounds(result: Json, position: _Position) -> None:
         "object": "additionalProperties" not in result or "maxProperties" in result or open_object,
     }
     if not bounded.get(result["type"], True):
-        raise Unsayable(f"{position.path}: no upper bound for this {result['type']}")
+        raise NotRepresentable(f"{position.path}: no upper bound for this {result['type']}")
 
 
 def _rules(result: Json, position: _Position) -> None:
     for rule in result.get("x-kubernetes-validations", ()):
         if not _has_field(result, rule.get("fieldPath", "")):
-            raise Unsayable(f"{position.path}: no field {rule['fieldPath']} for a rule")
+            raise NotRepresentable(f"{position.path}: no field {rule['fieldPath']} for a rule")
         if re.search(r"\boldSelf\b", rule["rule"]) and not position.correlated:
-            raise Unsayable(f"{position.path}: a transition rule below a list that is no map")
+            raise NotRepresentable(f"{position.path}: a transition rule below a list that is no map")
 
 
 def _has_field(node: Json, path: str) -> bool:

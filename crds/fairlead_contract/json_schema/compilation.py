@@ -94,7 +94,7 @@ def _unresolved(why: str, place: Place) -> Finding:
 
 
 def _endless(schema: PlainSchema, place: Place) -> Iterator[Finding]:
-    for name in references.endless(schema):
+    for name in references.circular(schema):
         message = f"the definition `{name}` refers to itself for the same value, so nothing could be checked"
         yield error(place, message, "remove the reference, or put it below properties or items")
 

@@ -63,7 +63,7 @@ def target(reference: str) -> str:
     return reference.removeprefix("#/$defs/")
 
 
-def endless(schema: PlainSchema) -> Iterator[str]:
+def circular(schema: PlainSchema) -> Iterator[str]:
     """The definitions that refer to themselves for the value that they are about, and not for one within it."""
     for name in schema.definitions:
         reached: set[str] = set()

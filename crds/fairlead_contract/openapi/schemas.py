@@ -202,7 +202,7 @@ class _Definitions:
             result.setdefault("format", format_)
         if "$ref" not in node:
             return result
-        return _company(result, reference("schemas", self._names[target(result.pop("$ref"))]))
+        return _with_siblings(result, reference("schemas", self._names[target(result.pop("$ref"))]))
 
     def patchable(self, schema: Any, *, removable: bool) -> Any:
         """`schema`, of a value as it is, as that of its patch."""
@@ -212,7 +212,7 @@ class _Definitions:
         found = self._target(schema)
         if found is not None:
             words = ("description", "readOnly", "writeOnly")
-            inner = _company({word: schema[word] for word in words if word in schema}, self._patch_of(found))
+            inner = _with_siblings({word: schema[word] for word in words if word in schema}, self._patch_of(found))
         elif schema.get("type") == "object":
             inner = self._object(schema)
         return {"anyOf": [inner, _NULL]} if removable else inner
@@ -247,7 +247,7 @@ class _Definitions:
         return {word: schema[word] for word in words if word in schema} | {"properties": properties}
 
 
-def _company(said: Json, found: Json) -> Json:
+def _with_siblings(said: Json, found: Json) -> Json:
     """A reference, and what else is said of the same value. Not every program looks at what is beside a reference."""
     return _and(said, found) if "properties" in said else found | said
 

@@ -24,7 +24,7 @@ def chain_findings(worker: Worker) -> Iterator[Finding]:
     }
     known: set[frozenset[str]] = set()
     for event in causes:
-        chain, place = _way_back(event, causes)
+        chain, place = _cycle(event, causes)
         if chain and frozenset(chain) not in known:
             known.add(frozenset(chain))
             yield warning(place, f"causes the event it handles: {' -> '.join((event, *chain))}", _REMEDY)
@@ -48,7 +48,7 @@ def _effects(action: Step | Compensation, handler: Handler, place: Place) -> Ite
         yield action.publish.type, (*place, "publish")
 
 
-def _way_back(event: str, causes: _Causes) -> tuple[tuple[str, ...], Place]:
+def _cycle(event: str, causes: _Causes) -> tuple[tuple[str, ...], Place]:
     """The shortest chain from `event` to itself, and the step that begins it; nothing when there is none."""
     waiting: deque[tuple[tuple[str, ...], Place]] = deque(((caused,), place) for caused, place in causes[event])
     seen: set[str] = set()

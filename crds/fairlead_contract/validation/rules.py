@@ -1,7 +1,7 @@
 """Every check of a resource, in one place: for `fairlead lint`, `fairlead run`, the operator and the workload. Pure.
 
 The order: first JSON, then the kind, then the shape (structure.py), then what the API server would refuse
-(admission.py, with names and places by naming.py), then what only we can see (consistency.py, handlers.py). A later
+(admission.py, with names by undeclared_names.py), then what only we can see (consistency.py, handlers.py). A later
 check runs only on what the earlier ones left sound, so that one error is reported once.
 """
 
@@ -22,7 +22,7 @@ from fairlead_contract.validation.admission import violations
 from fairlead_contract.validation.consistency import api_findings
 from fairlead_contract.validation.handlers import worker_findings
 from fairlead_contract.validation.structure import json_findings, parse
-from fairlead_contract.validation.unknown_names import by_name
+from fairlead_contract.validation.undeclared_names import by_name
 
 AnyResource = ApiService | ApiServiceClass | DeadLetterRedrive
 _KINDS = {kind.name: kind for kind in KINDS}

@@ -1,4 +1,4 @@
-"""Whether what becomes of an ApiService on a cluster fits: into ConfigMaps, and into the annotation of `kubectl apply`.
+"""Size limits of the documents generated from an ApiService, and of the annotation of `kubectl apply`.
 
 A small resource may have a large OpenAPI document: each schema is in it several times, with everything around it.
 """
@@ -13,7 +13,7 @@ from fairlead_contract.runtime import derive
 from fairlead_contract.spec.apiservice import ApiService
 
 RUNTIME_DOCUMENT, OPENAPI_DOCUMENT = "runtime document", "OpenAPI document"
-MAX_DOCUMENT_BYTES = 900 * 1024  # a ConfigMap holds 1 MiB
+MAX_GENERATED_BYTES = 900 * 1024  # a ConfigMap holds 1 MiB
 REMEDY = "make its schemas smaller, or two ApiServices of it"
 # Of all annotations of an object. Client-side apply keeps a copy of the object in one.
 MAX_ANNOTATION_BYTES = 256 * 1024
@@ -26,9 +26,9 @@ _ESCAPED = {ord(character): f"\\u{ord(character):04x}" for character in "<>&\u20
 def oversize(name: str, text: str) -> str:
     """Why the document of this name does not fit; empty when it does."""
     size = len(text.encode())
-    if size <= MAX_DOCUMENT_BYTES:
+    if size <= MAX_GENERATED_BYTES:
         return ""
-    return f"the {name} has {size} bytes, and at most {MAX_DOCUMENT_BYTES} fit into a ConfigMap"
+    return f"the {name} has {size} bytes, and at most {MAX_GENERATED_BYTES} fit into a ConfigMap"
 
 
 def size_findings(resource: ApiService) -> list[Finding]:

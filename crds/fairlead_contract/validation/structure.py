@@ -17,7 +17,7 @@ from fairlead_contract.json_schema.keywords import Json
 from fairlead_contract.spec.model import Model
 from fairlead_contract.spec.patterns import PATTERNS
 
-MAX_BYTES = 900 * 1024
+MAX_RESOURCE_BYTES = 900 * 1024
 _MAX_DEPTH = 64
 
 _TYPE_NAMES = {
@@ -34,8 +34,9 @@ _TYPE_NAMES = {
 def json_findings(document: Any) -> list[Finding]:
     """Why `document` is not JSON text that a cluster would take; empty when it is."""
     findings = list(_not_json(document, ()))
-    if not findings and (size := len(json.dumps(document, ensure_ascii=False).encode())) > MAX_BYTES:
-        findings.append(error((), f"the document has {size} bytes, more than {MAX_BYTES}", "split the service"))
+    if not findings and (size := len(json.dumps(document, ensure_ascii=False).encode())) > MAX_RESOURCE_BYTES:
+        message = f"the document has {size} bytes, more than {MAX_RESOURCE_BYTES}"
+        findings.append(error((), message, "split the service"))
     return findings
 
 

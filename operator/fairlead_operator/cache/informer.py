@@ -19,7 +19,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol
 
-from fairlead_operator.cache.liveness import Pulse
+from fairlead_operator.cache.liveness import WatchLiveness
 from fairlead_operator.cache.records import Name, name_of
 from fairlead_operator.cache.store import R, Store
 from fairlead_operator.cache.watch_windows import WatchPosition
@@ -39,7 +39,7 @@ NO_NEWS = "NO NEWS"
 FAILURES = 2
 
 
-class Turn(Protocol):
+class WaitForTurn(Protocol):
     """Waits until a list or a watch of a path may begin, for a kind that others follow, too."""
 
     def __call__(self, path: str, *, watch: bool) -> Awaitable[None]: ...
@@ -56,7 +56,7 @@ class _Window:
 
 
 class Informer(Generic[R]):
-    """One kind. `read` makes the record of a live object; `pulse` records every answer.
+    """One kind. `read` makes the record of a live object; `liveness` records every answer.
 
     While much happens, an event may wait for others up to `gather_seconds`. With `metadata_only`, `read` gets nothing
     else of an object.
@@ -74,8 +74,8 @@ class Informer(Generic[R]):
         watch_seconds: float = WATCH_SECONDS,
         gather_seconds: float = 0.0,
         metadata_only: bool = False,
-        turn: Turn | None = None,
-        pulse: Pulse,
+        turn: WaitForTurn | None = None,
+        liveness: WatchLiveness,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
@@ -83,7 +83,7 @@ class Informer(Generic[R]):
         self.store = store
         self.synced = asyncio.Event()
         self.is_served = False
-        self.pulse = pulse
+        self.liveness = liveness
         self._client = client
         self._read = read
         self._selector = selector
@@ -131,7 +131,7 @@ class Informer(Generic[R]):
         self.store.replace(records, version=int(version))
         self.synced.set()
         self.is_served = True
-        self.pulse.heard()
+        self.liveness.heard()
         return WatchPosition.of_list(int(version), now=self._clock())
 
     async def _wait_for_turn(self, *, watch: bool) -> None:
@@ -139,7 +139,7 @@ class Informer(Generic[R]):
             await self._turn(self.kind.path(namespace=self._namespace), watch=watch)
 
     def _named(self, item: dict[str, Any]) -> tuple[Name, R]:
-        self.pulse.answered()
+        self.liveness.answered()
         name = name_of(item)
         known = self.store.get(name)
         return name, known if known is not None and known.version == _version(item) else self._read(item)
@@ -150,7 +150,10 @@ class Informer(Generic[R]):
         window = _Window(self._clock(), position.window_seconds(self._watch_seconds))
         failure = await self._follow(position, window)
         ended = self._clock()
-        elapsed, quiet = ended - window.started, ended - max(self.pulse.heard_at, window.started) >= self._watch_seconds
+        elapsed, quiet = (
+            ended - window.started,
+            ended - max(self.liveness.heard_at, window.started) >= self._watch_seconds,
+        )
         self._move_on(position, window, elapsed=elapsed, quiet=quiet)
         if failure is not None:
             raise failure
@@ -169,11 +172,11 @@ class Informer(Generic[R]):
             selector=self._selector,
             metadata_only=self._metadata_only,
             known=self._known,
-            ended=self.pulse.heard,
+            ended=self.liveness.heard,
         )
         try:
             async for event, live in events:
-                self.pulse.heard()
+                self.liveness.heard()
                 self._failures = 0
                 self._take(event, live)
                 version = _version(live)
@@ -210,7 +213,7 @@ class Informer(Generic[R]):
             self.store.put(name, self._read(live))
 
     def _failed(self, error: OperatorError) -> None:
-        self.pulse.failed(error)
+        self.liveness.failed(error)
         self._failures += 1
         # Where no answer came, the old place is still a place to go on from.
         if isinstance(error, ApiError) or self._failures >= FAILURES:

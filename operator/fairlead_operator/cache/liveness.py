@@ -1,8 +1,8 @@
 """When the API server answered, about each thing that is followed and at all.
 
-A `Pulse` is of one watch, or of the election. What it has *heard* is news, or the proof that there is none: an event, a
-bookmark, the end of a window that the server made, a whole list, and also that a kind is not served or may not be read.
-An error, or a page of a list that goes on, is an *answer* and no more. Neither trying nor giving up is either.
+A `WatchLiveness` is of one watch, or of the election. What it has *heard* is news, or the proof that there is none: an
+event, a bookmark, the end of a window that the server made, a whole list, and also that a kind is not served or may not
+be read. An error, or a page of a list that goes on, is an *answer* and no more. Neither trying nor giving up is either.
 
 Silence is a fault of one watch only while the server answers other requests. A server that answers none is away, and
 silence from before it came back does not count.
@@ -16,7 +16,7 @@ from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorErro
 AWAY_SECONDS = 30.0
 
 
-class Contact:
+class ServerReachability:
     """All answers to one operator: it has had them, without a long gap, from `since` until `until`, by `clock`."""
 
     def __init__(self, *, clock: Callable[[], float]) -> None:
@@ -40,20 +40,20 @@ class Contact:
         return self._clock() - self.until > AWAY_SECONDS
 
 
-class Pulse:
+class WatchLiveness:
     """See the module. It starts as if it was heard: what is followed from now on has been silent for no time."""
 
-    def __init__(self, contact: Contact) -> None:
-        self._contact = contact
-        self.heard_at = self.answered_at = contact.now()
+    def __init__(self, reachability: ServerReachability) -> None:
+        self._reachability = reachability
+        self.heard_at = self.answered_at = reachability.now()
 
     def heard(self) -> None:
         """There is news, or certainly none."""
-        self.heard_at = self.answered_at = self._contact.answered()
+        self.heard_at = self.answered_at = self._reachability.answered()
 
     def answered(self) -> None:
         """There is an answer, from which nothing is known yet."""
-        self.answered_at = self._contact.answered()
+        self.answered_at = self._reachability.answered()
 
     def failed(self, error: OperatorError) -> None:
         """It ended with this error. Only an error from the server itself is an answer."""
@@ -64,4 +64,4 @@ class Pulse:
 
     def unanswered_seconds(self) -> float:
         """For how long others were answered, and this one was not."""
-        return max(0.0, self._contact.until - max(self.answered_at, self._contact.since))
+        return max(0.0, self._reachability.until - max(self.answered_at, self._reachability.since))

@@ -24,7 +24,7 @@ def name_of(live: Mapping[str, Any]) -> Name:
 class CachedChild:
     """One child as last seen. `digest` covers what we hold in it; `facts` is what the status needs of its kind.
 
-    `seal` is equal as long as the digest cannot have changed; 0 where that is unknown.
+    `fingerprint` is equal as long as the digest cannot have changed; 0 where that is unknown.
     """
 
     uid: str
@@ -34,7 +34,7 @@ class CachedChild:
     deleting: bool
     digest: str
     facts: Any = None
-    seal: int = field(default=0, compare=False)
+    fingerprint: int = field(default=0, compare=False)
 
     @classmethod
     def read(
@@ -51,8 +51,8 @@ class CachedChild:
         """
         metadata = live["metadata"]
         owner = metadata.get("labels", {}).get(names.LABEL_APISVC, "")
-        seal = managed_fields.seal(live)
-        if known is not None and known.seal == seal != 0:
+        fingerprint = managed_fields.fingerprint(live)
+        if known is not None and known.fingerprint == fingerprint != 0:
             digest = known.digest
         return cls(
             uid=metadata["uid"],
@@ -62,7 +62,7 @@ class CachedChild:
             deleting="deletionTimestamp" in metadata,
             digest=digest or managed_fields.live_digest(live),
             facts=facts(live) if facts else None,
-            seal=seal,
+            fingerprint=fingerprint,
         )
 
 

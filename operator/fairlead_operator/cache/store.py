@@ -1,8 +1,8 @@
 """What is known of one kind: a small record per object, found by name and by the ApiService it belongs to.
 
 Records arrive from lists, from watches and from the answers to our own writes, in any order and again and again; of two
-records of one object the one with the higher resource version is the truth. The version at which an object went is
-kept for a while, so that a late event does not bring it back. A record that only a list has shown is unconfirmed: a
+records of one object the one with the higher resource version is valid. The resource version at which an object was
+deleted is kept for a while (a tombstone), so that a late event does not bring it back. A record that only a list has shown is unconfirmed: a
 list may be of the past.
 """
 

@@ -12,29 +12,29 @@ from collections.abc import Callable, Mapping
 
 from aiohttp import web
 
-from fairlead_operator.cache.liveness import Contact, Pulse
+from fairlead_operator.cache.liveness import ServerReachability, WatchLiveness
 
 SILENCE_SECONDS = 120.0
 IDLE_SECONDS = 30.0  # until a connection is closed on which no request comes
 
 
-def stuck(pulses: Mapping[str, Pulse]) -> list[str]:
+def stuck(livenesses: Mapping[str, WatchLiveness]) -> list[str]:
     """Who was not answered for too long while others were."""
-    return sorted(name for name, pulse in pulses.items() if pulse.unanswered_seconds() > SILENCE_SECONDS)
+    return sorted(name for name, liveness in livenesses.items() if liveness.unanswered_seconds() > SILENCE_SECONDS)
 
 
 def application(
     *,
-    pulses: Callable[[], Mapping[str, Pulse]],
-    contact: Contact,
+    livenesses: Callable[[], Mapping[str, WatchLiveness]],
+    reachability: ServerReachability,
     unready: Callable[[], list[str]],
     metrics: Callable[[], bytes],
 ) -> web.Application:
     """The three paths. 503 says who is missing."""
 
     async def healthz(_: web.Request) -> web.Response:
-        well = "alive, but the API server does not answer" if contact.is_away() else "ok"
-        return _answer("stuck", stuck(pulses()), well=well)
+        well = "alive, but the API server does not answer" if reachability.is_away() else "ok"
+        return _answer("stuck", stuck(livenesses()), well=well)
 
     async def readyz(_: web.Request) -> web.Response:
         return _answer("not read yet", unready())

@@ -10,12 +10,12 @@ from typing import Any
 
 from fairlead_contract import names
 from fairlead_operator.cache.cache import ClusterCache
-from fairlead_operator.cache.informer import Informer, Turn
-from fairlead_operator.cache.liveness import Contact, Pulse
+from fairlead_operator.cache.informer import Informer, WaitForTurn
+from fairlead_operator.cache.liveness import ServerReachability, WatchLiveness
 from fairlead_operator.cache.records import CachedChild, name_of
 from fairlead_operator.cache.store import Store
 from fairlead_operator.cache.workload_state import OF_KIND
-from fairlead_operator.front.arrivals import Arrivals, Seen
+from fairlead_operator.front.intake import Intake, Seen
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
 from fairlead_operator.kube.kinds import Kind
@@ -32,36 +32,36 @@ AnyInformer = Informer[CachedChild] | Informer[Seen]
 class Informers:
     """The informers. An empty `namespace` means all of them; times are in seconds, by `clock`.
 
-    Those of `arrivals` share their `turn` with kopf.
+    Those of `intakes` share their `turn` with kopf.
     """
 
     def __init__(
         self,
         client: Client,
         cache: ClusterCache,
-        arrivals: Sequence[Arrivals],
+        intakes: Sequence[Intake],
         *,
-        turn: Turn,
+        turn: WaitForTurn,
         namespace: str,
         watch_seconds: float,
-        contact: Contact,
+        reachability: ServerReachability,
         clock: Callable[[], float],
     ) -> None:
         self._client = client
         self._cache = cache
-        self._arrivals = {each.kind: each for each in arrivals}
+        self._intakes = {each.kind: each for each in intakes}
         self._turn = turn
         self._namespace = namespace
         self._watch_seconds = watch_seconds
-        self._contact = contact
+        self._reachability = reachability
         self._clock = clock
         self._informers: dict[Kind, AnyInformer] = {}
         self._running: dict[Kind, asyncio.Task[None]] = {}
 
     def start(self) -> None:
         """Follow what every cluster has."""
-        for kind, arrivals in self._arrivals.items():
-            self._follow(kind, arrivals.seen, Seen.read, metadata_only=True)
+        for kind, intakes in self._intakes.items():
+            self._follow(kind, intakes.seen, Seen.read, metadata_only=True)
         for kind in kinds.CHILDREN:
             if not kind.capability:
                 self._follow_child(kind)
@@ -100,9 +100,9 @@ class Informers:
         while unread := [kind for kind in self._informers if not self.is_read(kind)]:
             await self._read(unread[0]).wait()
 
-    def pulses(self) -> dict[str, Pulse]:
+    def livenesses(self) -> dict[str, WatchLiveness]:
         """When the server answered about each kind."""
-        return {kind.name: informer.pulse for kind, informer in self._informers.items()}
+        return {kind.name: informer.liveness for kind, informer in self._informers.items()}
 
     async def watch_over(self) -> None:
         """An informer never ends by itself: raise its defect, so that the process does not go on without it."""
@@ -119,8 +119,8 @@ class Informers:
         await asyncio.gather(*self._running.values(), return_exceptions=True)
 
     def _read(self, kind: Kind) -> asyncio.Event:
-        arrivals = self._arrivals.get(kind)
-        return arrivals.complete if arrivals else self._informers[kind].synced
+        intakes = self._intakes.get(kind)
+        return intakes.complete if intakes else self._informers[kind].synced
 
     def _follow_child(self, kind: Kind) -> None:
         facts = OF_KIND.get(kind.name)
@@ -153,7 +153,7 @@ class Informers:
             gather_seconds=gather_seconds,
             metadata_only=metadata_only,
             turn=self._turn if metadata_only else None,
-            pulse=Pulse(self._contact),
+            liveness=WatchLiveness(self._reachability),
             clock=self._clock,
         )
         self._informers[kind] = informer

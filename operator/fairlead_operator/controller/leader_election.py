@@ -11,7 +11,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead_operator.cache.liveness import Pulse
+from fairlead_operator.cache.liveness import WatchLiveness
 from fairlead_operator.errors import Conflict, NotLeading, OperatorError
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
@@ -39,13 +39,13 @@ class Election:
         self,
         terms: LeaseOptions,
         *,
-        pulse: Pulse,
+        liveness: WatchLiveness,
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         now: Callable[[], datetime.datetime] = lambda: datetime.datetime.now(datetime.UTC),
     ) -> None:
         self.held = asyncio.Event()
-        self.pulse = pulse
+        self.liveness = liveness
         self._terms = terms
         self._clock = clock
         self._sleep = sleep
@@ -65,9 +65,9 @@ class Election:
         while True:
             try:
                 await self.attempt(client)
-                self.pulse.heard()
+                self.liveness.heard()
             except OperatorError as error:
-                self.pulse.failed(error)
+                self.liveness.failed(error)
                 LOG.warning("the lease could not be renewed", extra={"error": str(error)})
             if self.held.is_set() and self._clock() >= self._write_until:
                 self._lose()

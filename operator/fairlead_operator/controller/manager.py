@@ -10,7 +10,7 @@ from typing import Any
 from aiohttp import web
 
 from fairlead_operator.cache.cache import Children, ClusterCache
-from fairlead_operator.cache.liveness import Contact, Pulse
+from fairlead_operator.cache.liveness import ServerReachability, WatchLiveness
 from fairlead_operator.cache.records import CachedChild, CachedResource, Name
 from fairlead_operator.cache.store import Store
 from fairlead_operator.controller import health
@@ -20,9 +20,9 @@ from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.controller.wakeups import frees_rollout, wakeup
 from fairlead_operator.controller.workers import Workers
 from fairlead_operator.controller.workqueue import Priority, Schedule, WorkQueue
-from fairlead_operator.front.arrivals import Arrivals
-from fairlead_operator.front.catching_up import CatchingUp
 from fairlead_operator.front.front import Front
+from fairlead_operator.front.intake import Intake
+from fairlead_operator.front.missed_events import MissedEventFetcher
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import AnswerObserver, Client
 from fairlead_operator.kube.credentials import Credentials
@@ -58,8 +58,8 @@ class Operator:
         self._clock = clock = asyncio.get_running_loop().time
         self.metrics = Metrics(workers=settings.workers, clock=clock)
         self.queue = WorkQueue(Schedule(), clock=clock, added=self.metrics.added)
-        self.contact = Contact(clock=clock)
-        self.election = Election(_lease_options(settings), pulse=Pulse(self.contact), clock=clock)
+        self.reachability = ServerReachability(clock=clock)
+        self.election = Election(_lease_options(settings), liveness=WatchLiveness(self.reachability), clock=clock)
         credentials = credentials or Credentials(clock=clock)
         observe = observe or self.metrics.answered
         self.client = Client(
@@ -75,10 +75,10 @@ class Operator:
         )
         every = settings.discovery_seconds
         self.discovery = Discovery(self.client, changed=self._capabilities_changed, every_seconds=every)
-        arrivals, pacing = self._arrivals(only_class), Pacing(clock=clock)
-        self.front = self._make_front(credentials, arrivals, pacing, observe)
-        self.informers = self._make_informers(arrivals, pacing)
-        self._catching_up = [self._catch_up(each) for each in arrivals]
+        intakes, pacing = self._intakes(only_class), Pacing(clock=clock)
+        self.front = self._make_front(credentials, intakes, pacing, observe)
+        self.informers = self._make_informers(intakes, pacing)
+        self._catching_up = [self._catch_up(each) for each in intakes]
         self.rollouts = Rollouts(self.cache, start=lambda name: self.queue.add(name, priority=Priority.RESYNC))
         self._event_recorder = EventRecorder(self.client, identity=settings.identity, clock=clock, now=_now)
         self.reconciler = self._make_reconciler()
@@ -111,16 +111,16 @@ class Operator:
         missing = self.informers.unread()
         return missing if self.discovery.known.is_set() else ["optional kinds", *missing]
 
-    def pulses(self) -> dict[str, Pulse]:
+    def livenesses(self) -> dict[str, WatchLiveness]:
         """When the server answered about each kind, and the election."""
-        return self.informers.pulses() | {"Lease": self.election.pulse}
+        return self.informers.livenesses() | {"Lease": self.election.liveness}
 
     def _make_front(
-        self, credentials: Credentials, arrivals: list[Arrivals], pacing: Pacing, observe: AnswerObserver
+        self, credentials: Credentials, intakes: list[Intake], pacing: Pacing, observe: AnswerObserver
     ) -> Front:
         return Front(
             credentials,
-            arrivals,
+            intakes,
             namespace=self._settings.namespace,
             pacing=pacing,
             observe=observe,
@@ -128,15 +128,15 @@ class Operator:
             clock=self._clock,
         )
 
-    def _make_informers(self, arrivals: list[Arrivals], pacing: Pacing) -> Informers:
+    def _make_informers(self, intakes: list[Intake], pacing: Pacing) -> Informers:
         return Informers(
             self.client,
             self.cache,
-            arrivals,
+            intakes,
             turn=partial(pacing.turn, yielding=True),
             namespace=self._settings.namespace,
             watch_seconds=self._settings.watch_seconds,
-            contact=self.contact,
+            reachability=self.reachability,
             clock=self._clock,
         )
 
@@ -164,30 +164,33 @@ class Operator:
 
     def _make_runner(self) -> web.AppRunner:
         app = health.application(
-            pulses=self.pulses, contact=self.contact, unready=self.unready, metrics=self.metrics.render
+            livenesses=self.livenesses,
+            reachability=self.reachability,
+            unready=self.unready,
+            metrics=self.metrics.render,
         )
         return health.runner(app)
 
     def _connect_metrics(self) -> None:
         self.metrics.depth(lambda: len(self.queue.schedule))
         self.metrics.leading(self.election.held.is_set, lease=self._settings.lease_name)
-        self.metrics.heard(lambda: {name: pulse.heard_at for name, pulse in self.pulses().items()})
+        self.metrics.heard(lambda: {name: liveness.heard_at for name, liveness in self.livenesses().items()})
 
-    def _arrivals(self, only_class: CachedResource | None) -> list[Arrivals]:
+    def _intakes(self, only_class: CachedResource | None) -> list[Intake]:
         """What comes by kopf. With an `only_class`, no class is read from the cluster."""
-        services = Arrivals(kinds.API_SERVICE, self.cache.services, clock=self._clock)
+        services = Intake(kinds.API_SERVICE, self.cache.services, clock=self._clock)
         if only_class:
             self.cache.classes.put(only_class.owner, only_class)
             return [services]
-        return [services, Arrivals(kinds.API_SERVICE_CLASS, self.cache.classes, clock=self._clock)]
+        return [services, Intake(kinds.API_SERVICE_CLASS, self.cache.classes, clock=self._clock)]
 
-    def _catch_up(self, arrivals: Arrivals) -> CatchingUp:
-        return CatchingUp(
+    def _catch_up(self, intakes: Intake) -> MissedEventFetcher:
+        return MissedEventFetcher(
             self.client,
-            arrivals,
+            intakes,
             self.front,
-            is_listed=lambda: self.informers.is_listed(arrivals.kind),
-            is_served=lambda: self.informers.is_served(arrivals.kind),
+            is_listed=lambda: self.informers.is_listed(intakes.kind),
+            is_served=lambda: self.informers.is_served(intakes.kind),
             missed=self.metrics.kopf_missed,
         )
 

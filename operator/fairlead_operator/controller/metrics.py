@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from fairlead_operator.front.front import Why
+from fairlead_operator.front.front import RestartReason
 from fairlead_operator.kube import kinds
 
 CONTROLLER = "apisvc"
@@ -47,7 +47,7 @@ class Metrics:
         restarts, missed = "fairlead_operator_kopf_restarts_total", "fairlead_operator_kopf_missed_events_total"
         self._kopf_restarts = counter(restarts, "Restarts of kopf within the process.", ("reason",))
         self._kopf_missed = counter(missed, "Objects fetched because kopf did not show their change.", ("kind",))
-        for why in Why:
+        for why in RestartReason:
             self._kopf_restarts.labels(why)
         for kind in (kinds.API_SERVICE, kinds.API_SERVICE_CLASS):
             self._kopf_missed.labels(kind.name)
@@ -75,7 +75,7 @@ class Metrics:
         del path
         self._requests.labels(method, str(code)).inc()
 
-    def kopf_restarted(self, reason: Why) -> None:
+    def kopf_restarted(self, reason: RestartReason) -> None:
         """kopf has ended, or had to."""
         self._kopf_restarts.labels(reason).inc()
 

@@ -1,8 +1,8 @@
 """Workers take names from the queue and reconcile them. What follows a pass that fails is decided here.
 
-A failure comes back after the queue's growing pause, which stays short for what a rule of the cluster refuses: no
-event shows that rights, a quota or a policy changed. What is refused for its content comes back seldom from the
-beginning: an edit of the resource or its class is an event. Losing the lease is no failure of the resource's.
+A failed pass is retried with the queue's backoff. Its longest pause is short after a refusal by a rule of the cluster,
+because no event shows that rights, a quota or a policy changed. A refusal for the content of a child starts with a long
+pause: an edit of the resource or its class is an event. Losing the lease is no failure of the resource.
 """
 
 import asyncio

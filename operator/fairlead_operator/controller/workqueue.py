@@ -1,4 +1,4 @@
-"""Which resource is reconciled next: a queue without duplicates, with priorities, limits and back-off.
+"""Which resource is reconciled next: a queue without duplicates, with priorities, limits and backoff.
 
 `Schedule` decides and knows no clock; `WorkQueue` waits. A key is in work at most once; what is added meanwhile comes
 after. Each key may start twice at once and then once a second; `urgent` passes that limit.

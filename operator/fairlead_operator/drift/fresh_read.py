@@ -1,4 +1,4 @@
-"""No change for a resource that only a list has shown, until it has been read alone.
+"""A resource that is known only from a list is read with a GET before anything is written for it.
 
 An API server that lags behind, or was restored, may list a spec that was replaced long ago; carried out, it would take
 the children back. A watch, or an answer about the resource itself, is newer than any list before it. So one read is due

@@ -1,5 +1,5 @@
 """The front: kopf watches ApiServices and their classes, and its handlers put what they see into the stores.
 
 `handlers` and `settings` are all that kopf is asked to do, `session` is its way to the API server, `front` runs it and
-starts it anew. `arrivals` and `catching_up` notice by the metadata of the same objects what it has not brought.
+starts it anew. `intakes` and `missed_events` notice by the metadata of the same objects what it has not brought.
 """

@@ -17,8 +17,8 @@ import kopf
 
 from fairlead_operator import supervisor
 from fairlead_operator.front import handlers, settings
-from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.cancellation import cancel
+from fairlead_operator.front.intake import Intake
 from fairlead_operator.front.session import Session
 from fairlead_operator.kube import client
 from fairlead_operator.kube.credentials import Credentials
@@ -40,7 +40,7 @@ UNFOUND_SECONDS = 3.0
 UNASKED_SECONDS = 45.0
 
 
-class Why(StrEnum):
+class RestartReason(StrEnum):
     """Reasons to start anew."""
 
     ENDED = "ended"
@@ -56,17 +56,17 @@ class Front:
     def __init__(
         self,
         credentials: Credentials,
-        arrivals: Sequence[Arrivals],
+        intakes: Sequence[Intake],
         *,
         namespace: str,
         pacing: Pacing,
         observe: AnswerObserver,
-        restarted: Callable[[Why], None],
+        restarted: Callable[[RestartReason], None],
         clock: Callable[[], float],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._credentials = credentials
-        self._arrivals = arrivals
+        self._intakes = intakes
         self._namespace = namespace
         self._pacing = pacing
         self._observe = observe
@@ -74,13 +74,13 @@ class Front:
         self._clock = clock
         self._sleep = sleep
         self._session: Session | None = None
-        self._again: asyncio.Future[Why] | None = None
+        self._again: asyncio.Future[RestartReason] | None = None
         self._missed = 0
         self._pages_get_lost = False
 
     async def run(self) -> None:
         """Run until cancelled."""
-        settings.quieten()
+        settings.reduce_logging()
         failures = 0
         while True:
             started = self._clock()
@@ -91,7 +91,7 @@ class Front:
             LOG.warning("kopf starts anew", extra={"why": why, "pause_seconds": pause})
             await self._sleep(pause)
 
-    def restart(self, why: Why) -> None:
+    def restart(self, why: RestartReason) -> None:
         """Have kopf start anew; nothing when it is about to."""
         if self._again is not None and not self._again.done():
             self._again.set_result(why)
@@ -100,7 +100,7 @@ class Front:
         """kopf has not brought so many events, though it watched."""
         self._missed += events
         if self._missed >= MOST_MISSED:
-            self.restart(Why.MISSED)
+            self.restart(RestartReason.MISSED)
 
     def watches(self, kind: Kind) -> bool:
         """Whether kopf runs, and has read the kind."""
@@ -119,30 +119,30 @@ class Front:
         asked_at, now = session.asked_at.get(kind), self._clock()
         if asked_at is not None:
             if now - asked_at > UNASKED_SECONDS:
-                self.restart(Why.STOPPED)
+                self.restart(RestartReason.STOPPED)
         elif session.discovered_at is not None and now - session.discovered_at > UNFOUND_SECONDS:
-            self.restart(Why.FOUND)
+            self.restart(RestartReason.FOUND)
 
-    async def _run_once(self) -> Why:
+    async def _run_once(self) -> RestartReason:
         """Run until kopf ends, or is to start anew; the reason."""
         self._missed = 0
         self._again = again = asyncio.get_running_loop().create_future()
         session = Session(
             self._credentials,
-            self._arrivals,
+            self._intakes,
             namespace=self._namespace,
             pacing=self._pacing,
             observe=self._observe,
-            outdated=partial(self.restart, Why.CREDENTIALS),
+            outdated=partial(self.restart, RestartReason.CREDENTIALS),
             clock=self._clock,
         )
-        for each in self._arrivals:
+        for each in self._intakes:
             each.begin()
         tasks = await _to_the_end(self._spawn(session), then=partial(self._end, session=session))
         self._session = session
         try:
             await asyncio.wait({*tasks, again}, return_when=asyncio.FIRST_COMPLETED)
-            return again.result() if again.done() else Why.ENDED
+            return again.result() if again.done() else RestartReason.ENDED
         finally:
             self._session = None
             self._pages_get_lost = session.has_lost_a_page
@@ -152,7 +152,7 @@ class Front:
         page_size = None if self._pages_get_lost else client.PAGE_SIZE
         tasks = await kopf.spawn_tasks(
             registry=handlers.registry(
-                self._arrivals,
+                self._intakes,
                 configure=partial(settings.configure, page_size=page_size),
                 login=session.open,
                 close=session.close,
@@ -164,7 +164,7 @@ class Front:
             **({"namespaces": [self._namespace]} if self._namespace else {"clusterwide": True}),
         )
         # In the same turn of the loop: kopf has just put its own in their place.
-        supervisor.hear_signals()
+        supervisor.install_signal_handlers()
         return tasks
 
     async def _end(self, tasks: Collection[asyncio.Task[Any]], *, session: Session) -> None:

@@ -5,14 +5,14 @@ from typing import Any
 
 import kopf
 
-from fairlead_operator.front.arrivals import Arrivals
+from fairlead_operator.front.intake import Intake
 
 LOGIN_AGAIN_SECONDS = 5.0
 BULKY = ("spec", "status")
 
 
 def registry(
-    arrivals: Iterable[Arrivals],
+    intakes: Iterable[Intake],
     *,
     configure: Callable[[kopf.OperatorSettings], None],
     login: Callable[[], kopf.AiohttpSession],
@@ -33,18 +33,18 @@ def registry(
     async def clean_up(**_: Any) -> None:
         await close()
 
-    for each in arrivals:
+    for each in intakes:
         _follow(made, each)
     return made
 
 
-def _follow(registry: kopf.OperatorRegistry, arrivals: Arrivals) -> None:
-    kind = arrivals.kind
+def _follow(registry: kopf.OperatorRegistry, intakes: Intake) -> None:
+    kind = intakes.kind
 
     @kopf.on.event(group=kind.group, version=kind.version, plural=kind.plural, id=kind.name, registry=registry)
     async def take(event: kopf.RawEvent, **_: Any) -> None:
         live: dict[str, Any] = event["object"]  # type: ignore[assignment]  # a plain dictionary
-        arrivals.take(event["type"], live)
+        intakes.take(event["type"], live)
         # kopf keeps what it showed for a while, each object apart, and we have what we need of it.
         for bulky in BULKY:
             live.pop(bulky, None)

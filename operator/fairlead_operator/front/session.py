@@ -15,12 +15,12 @@ import aiohttp
 import kopf
 from aiohttp.typedefs import DEFAULT_JSON_DECODER, JSONDecoder
 
-from fairlead_operator.front.arrivals import Arrivals
+from fairlead_operator.front.intake import Intake
 from fairlead_operator.kube import decoding
 from fairlead_operator.kube.credentials import Connection, Credentials
 from fairlead_operator.kube.kinds import Kind
 from fairlead_operator.kube.pacing import Pacing
-from fairlead_operator.kube.transport import JSON, AnswerObserver, watchful_socket
+from fairlead_operator.kube.transport import JSON, AnswerObserver, keepalive_socket
 
 READ_BYTES = 2**20
 
@@ -31,7 +31,7 @@ class Session:
     def __init__(
         self,
         credentials: Credentials,
-        arrivals: Iterable[Arrivals],
+        intakes: Iterable[Intake],
         *,
         namespace: str,
         pacing: Pacing,
@@ -40,7 +40,7 @@ class Session:
         clock: Callable[[], float],
     ) -> None:
         self._credentials = credentials
-        self._paths = {each.kind.path(namespace=namespace): each for each in arrivals}
+        self._paths = {each.kind.path(namespace=namespace): each for each in intakes}
         self._pacing = pacing
         self._observe = observe
         self._outdated = outdated
@@ -60,7 +60,7 @@ class Session:
         self._tls = connection.tls
         made = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
-                limit=0, keepalive_timeout=60, ssl=connection.tls, socket_factory=watchful_socket
+                limit=0, keepalive_timeout=60, ssl=connection.tls, socket_factory=keepalive_socket
             ),
             headers={"User-Agent": f"fairlead-operator kopf/{version('kopf')}", "Accept": JSON},
             read_bufsize=READ_BYTES,
@@ -83,19 +83,19 @@ class Session:
             self.tasks.add(task)
         path, query = request.url.path, request.url.query
         is_watch = query.get("watch") == "true"
-        arrivals = self._paths.get(path)
-        if arrivals is not None:
-            self.asked_at[arrivals.kind] = self._clock()
+        intakes = self._paths.get(path)
+        if intakes is not None:
+            self.asked_at[intakes.kind] = self._clock()
         if "continue" not in query:
             await self._pacing.turn(path, watch=is_watch)
         self._authenticate(request, self._credentials.current())
         answer = await handler(request)
         self._observe("WATCH" if is_watch else request.method, path, answer.status)
-        if arrivals is None:
+        if intakes is None:
             self.discovered_at = self._clock()
         elif is_watch and answer.status == 200:
-            self.watched.add(arrivals.kind)
-            answer.content = cast("aiohttp.StreamReader", Lines(answer.content, arrivals.pass_on))
+            self.watched.add(intakes.kind)
+            answer.content = cast("aiohttp.StreamReader", Lines(answer.content, intakes.pass_on))
         elif answer.status == 410:
             self.has_lost_a_page = True
         return answer

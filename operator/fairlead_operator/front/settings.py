@@ -1,4 +1,4 @@
-"""How kopf is set up: short watches, endless tries, and nothing written anywhere.
+"""How kopf is set up: short watches, unlimited retries, and nothing written anywhere.
 
 Each value is there for a reason; what kopf does without it is tested in `tests/unit/operator/front`.
 """
@@ -92,6 +92,6 @@ def configure(settings: kopf.OperatorSettings, *, page_size: int | None) -> None
             setattr(getattr(settings, group), name, value)
 
 
-def quieten() -> None:
+def reduce_logging() -> None:
     """kopf logs each call of each handler; formatting that takes longer than the handlers do."""
     logging.getLogger("kopf.objects").setLevel(logging.WARNING)

@@ -2,8 +2,8 @@
 
 One object that nests without end must not hide the list it is part of.
 
-The API server takes ten thousand levels, parsers take far fewer. What lies deeper than any resource of ours has reason
-to be is read as null; whoever plans for such a resource sees how deep it is, and refuses it.
+The API server takes ten thousand levels, parsers take far fewer. Values below the depth limit are decoded as null; the
+planner sees how deep such a resource is, and refuses it.
 """
 
 import re

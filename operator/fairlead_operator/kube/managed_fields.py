@@ -35,7 +35,7 @@ def live_digest(live: Manifest) -> str:
     return _hash(owned)
 
 
-def seal(live: Manifest) -> int:
+def fingerprint(live: Manifest) -> int:
     """Equal, in this process, for versions of one object that have the same digest; 0 where only the digest shows it.
 
     The server counts what is done to all but metadata and status, if it counts at all. Most events are about a status,
@@ -51,14 +51,14 @@ def seal(live: Manifest) -> int:
     return hash(orjson.dumps([kept, _owned_fields(live), rest]))
 
 
-def holds(live: Any, manifest: Any) -> bool:
+def contains(live: Any, manifest: Any) -> bool:
     """Whether a live value has all of a manifest's, and lists no more: what the server left as it was applied."""
     if live == manifest:
         return True
     if isinstance(manifest, dict):
-        return isinstance(live, dict) and all(key in live and holds(live[key], manifest[key]) for key in manifest)
+        return isinstance(live, dict) and all(key in live and contains(live[key], manifest[key]) for key in manifest)
     if isinstance(manifest, list) and isinstance(live, list):
-        return len(live) == len(manifest) and all(map(holds, live, manifest))
+        return len(live) == len(manifest) and all(map(contains, live, manifest))
     return False
 
 

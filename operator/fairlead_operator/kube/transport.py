@@ -45,7 +45,7 @@ class Transport:
         self._may_write = may_write
         self._observe = observe or _ignore
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, socket_factory=watchful_socket),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=60, socket_factory=keepalive_socket),
             headers={"User-Agent": "fairlead-operator", "Accept": JSON},
             auto_decompress=True,
             read_bufsize=2**20,
@@ -172,7 +172,7 @@ def _limits(method: str) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=REQUEST_SECONDS)
 
 
-def watchful_socket(address: aiohttp.AddrInfoType) -> socket.socket:
+def keepalive_socket(address: aiohttp.AddrInfoType) -> socket.socket:
     """A socket with keepalive and time-outs, as far as the system has them, so that a dead peer is noticed."""
     family, kind, protocol, _, _ = address
     made = socket.socket(family, kind, protocol)

@@ -1,7 +1,7 @@
 """Read the lines of an answer that goes on: at once, or gathered.
 
-A piece of a TLS stream costs a reader the same, a turn of the event loop and of every layer above it, whether it brings
-one line or a hundred. Who can wait a moment leaves what comes to the kernel meanwhile, and reads all of it in one go.
+Each read of a TLS stream has a fixed cost, a turn of the event loop and of every layer above it, whether it brings one
+line or a hundred. Where a short delay is acceptable, data stays in the kernel for a moment and is read in one go.
 """
 
 import asyncio

@@ -28,7 +28,7 @@ from fairlead_operator.errors import (
 )
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.client import Client
-from fairlead_operator.kube.managed_fields import holds
+from fairlead_operator.kube.managed_fields import contains
 from fairlead_operator.manifests import Manifest, Ref
 from fairlead_operator.reasons import ConditionDetail, Reason
 
@@ -202,7 +202,7 @@ class Applier:
 
         Mostly it made just that of it, and to see so costs less than a digest.
         """
-        digest = desired.digest if holds(answer, manifest) else ""
+        digest = desired.digest if contains(answer, manifest) else ""
         ref, child = desired.ref, CachedChild.read(answer, OF_KIND.get(desired.kind.name), digest=digest)
         self._cache.children[desired.kind].put((owner[0], ref.name), child, silent=True)
         if child.digest and child.digest != desired.digest:

@@ -1,9 +1,9 @@
 """How many ApiServices of a class get new pods at a time because their class, or the operator, changed.
 
-A place is taken from the moment when Deployments may be written until the newest pods have replaced all others, however
-long that takes: a rollout that fails keeps its place, so a class that breaks what it is for breaks few. What a user's
-own edit changes neither waits nor takes a place: its author looks after it, and it may be the correction. Who
-has a place is read from the stores each time, so a new leader goes on where the last one stopped.
+A rollout holds a slot from the moment when its Deployments may be written until the newest pods have replaced all
+others. A failed rollout keeps its slot, so a bad class affects few ApiServices. A user's own edit neither waits nor
+takes a slot: its author looks after it, and it may be the correction. The slots are read from the stores each time, so
+a new leader goes on where the last one stopped.
 """
 
 from collections.abc import Callable, Collection, Iterator
@@ -49,7 +49,7 @@ def queued(class_name: str) -> ConditionDetail:
 
 
 class Rollouts:
-    """Who may roll out, and who waits. `start` is called with the name of one who waits and may try again."""
+    """The slots, and the queue for them. `start` is called with the name of an ApiService that may try again."""
 
     def __init__(self, cache: ClusterCache, *, start: Callable[[Name], None]) -> None:
         self._cache = cache
@@ -60,7 +60,7 @@ class Rollouts:
 
     @contextmanager
     def deciding(self, owner: Name) -> Iterator[None]:
-        """The pass over one resource. It joins the queue again if it still has to wait; others may get its place."""
+        """The pass over one resource. It joins the queue again if it still has to wait; others may get its slot."""
         self._admitted.pop(owner, None)
         for line in self._waiting.values():
             line.pop(owner, None)
@@ -70,7 +70,7 @@ class Rollouts:
             self.wake()
 
     def admit(self, owner: Name, class_name: str, *, most: int) -> bool:
-        """Take a place, or join the queue. The place is kept until `begun`, or the owner's next pass."""
+        """Take a slot, or join the queue. The slot is kept until `begun`, or the owner's next pass."""
         self._most[class_name] = most
         if may_start(owner, rolling=self._rolling(class_name), most=most):
             self._admitted[owner] = class_name
@@ -83,7 +83,7 @@ class Rollouts:
         self._admitted.pop(owner, None)
 
     def wake(self) -> None:
-        """Start as many of those who wait as there are places. Each decides in its own pass, so too many do no harm."""
+        """Start as many waiting ApiServices as there are free slots. Each decides in its own pass: too many do no harm."""
         for class_name, line in self._waiting.items():
             if line:
                 free = self._most[class_name] - len(self._rolling(class_name))

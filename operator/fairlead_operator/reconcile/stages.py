@@ -43,13 +43,13 @@ class Stages:
 
     async def apply(self, context: PassContext) -> None:
         """Apply the stages in their order, up to one that has to wait: `held` says that the rest may not change yet."""
-        await self._make_room(context)
+        await self._delete_replaced_autoscalers(context)
         for stage in (self._apply_base, self._provision, self._roll_out, self._move_traffic):
             if not await stage(context):
                 context.held = True
                 return
 
-    async def _make_room(self, context: PassContext) -> None:
+    async def _delete_replaced_autoscalers(self, context: PassContext) -> None:
         live = self._cache.of(context.owner)
         for ref in inventory.prune_first(owned(live, context.uid), context.desired_refs()):
             await self._remove(context, ref, live[ref])

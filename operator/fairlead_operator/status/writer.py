@@ -1,10 +1,10 @@
 """When a status is written, and the write.
 
-An end is written at once, good or bad, and so are the first sign that a resource is not what it was, the answer to a
-request, and which default class a resource stays in. What lies between is progress: each step is written as it is
-taken, what only gives details of a step some seconds later, with all that came meanwhile. While the cluster is slow
-because many wait for children and pods, steps wait too, but not for long: a status costs the API server as much as
-several children.
+Written at once: Ready and Stalled, the first change of a resource that was at rest, the answer to a reconcile request,
+and the default class that a resource stays in. Everything between is progress: each step is written when it is taken,
+and details of a step some seconds later, together with all that came meanwhile. While many ApiServices wait for
+children and pods, steps are delayed too, for a limited time: one status write costs the API server as much as several
+children.
 """
 
 import math

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from fairlead_operator.cache.liveness import Contact
+from fairlead_operator.cache.liveness import ServerReachability
 from fairlead_operator.controller import health
 
 PATIENCE_SECONDS = 20.0
@@ -15,7 +15,9 @@ Address = tuple[str, int]
 
 @pytest.fixture
 async def address() -> AsyncIterator[Address]:
-    app = health.application(pulses=dict, contact=Contact(clock=lambda: 0.0), unready=list, metrics=bytes)
+    app = health.application(
+        livenesses=dict, reachability=ServerReachability(clock=lambda: 0.0), unready=list, metrics=bytes
+    )
     runner = health.runner(app, idle_seconds=0.3)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()

@@ -3,8 +3,8 @@
 import pytest
 
 from fairlead_workload.queues.base import LetterFilter, Message
-from fairlead_workload.worker.failures import dead_letters
-from fairlead_workload.worker.failures.dead_letters import MoveResult
+from fairlead_workload.worker.failures import dlq as dead_letters
+from fairlead_workload.worker.failures.dlq import MoveResult
 
 BROKEN = {"name": "spoil", "set": {"quantity": "0"}}
 ALL = LetterFilter()

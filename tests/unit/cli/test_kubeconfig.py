@@ -129,7 +129,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a field of the user that nobody knows": ({"tokenfile": "x"}, {}, "user a has tokenfile, which is not understood"),
     "a field of the cluster that nobody knows": ({}, {"proxy": "x"}, "cluster a has proxy, which is not understood"),
     "a field of a plugin that nobody knows": ({"exec": {"arg": "x"}}, {}, "exec of the kubeconfig's user a has arg"),
-    "a number as a user": ({"as": 5}, {}, "as of the kubeconfig's user a is not text; mend it"),
+    "a number as a user": ({"as": 5}, {}, "as of the kubeconfig's user a is not text; correct it"),
     "one group in place of a list": ({"as": "b", "as-groups": "c"}, {}, "as-groups of .* is not a list"),
     "a number among the groups": ({"as": "b", "as-groups": [5]}, {}, "is not printable text throughout"),
     "a line break in a user": ({"as": "b\nX-Header: c"}, {}, "is not printable text throughout"),
@@ -161,7 +161,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {"insecure-skip-tls-verify": True, "certificate-authority-data": "eA=="},
         "both insecure-skip-tls-verify and a certificate-authority",
     ),
-    "a text in place of a truth": ({}, {"insecure-skip-tls-verify": "no"}, "is not true or false; mend it"),
+    "a text in place of a truth": ({}, {"insecure-skip-tls-verify": "no"}, "is not true or false; correct it"),
     "a token that is not there": (
         {"tokenFile": "absent"},
         {},
@@ -183,7 +183,11 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
         {},
         "gave no credentials .neither a token nor a certificate",
     ),
-    "an authority that is no base64": ({}, {"certificate-authority-data": "%%%"}, "cluster a is not base64; mend it"),
+    "an authority that is no base64": (
+        {},
+        {"certificate-authority-data": "%%%"},
+        "cluster a is not base64; correct it",
+    ),
     "a token file beside a name": (
         {"tokenFile": "absent", "username": "b", "password": "c"},
         {},
@@ -199,7 +203,7 @@ REFUSED: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a text in place of a variable": (
         {"exec": PLUGIN | {"command": "echo", "env": ["A=b"]}},
         {},
-        "is not a list of names and values; mend it",
+        "is not a list of names and values; correct it",
     ),
     "a variable without a value": ({"exec": PLUGIN | {"command": "echo", "env": [{"name": "A"}]}}, {}, "KeyError"),
 }
@@ -223,7 +227,7 @@ MISPLACED: dict[str, tuple[str, dict[str, Any], str]] = {
     "at the top": ("", {"as": "nobody"}, "one has as, which is not understood here"),
     "another kind": ("", {"kind": "Secret"}, "one is no kubeconfig; check the path"),
     "another version": ("", {"apiVersion": "v2"}, "one is no kubeconfig; check the path"),
-    "a list as a name": ("users", {"name": ["a"]}, "one has a user that is not a name and a map; mend it"),
+    "a list as a name": ("users", {"name": ["a"]}, "one has a user that is not a name and a map; correct it"),
 }
 
 

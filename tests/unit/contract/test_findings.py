@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from fairlead_contract.crd.definitions import KINDS, object_schema
 from fairlead_contract.findings import nearest, path
-from fairlead_contract.validation import unknown_names
+from fairlead_contract.validation import undeclared_names as unknown_names
 from fairlead_contract.validation.rules import Severity, check, is_ours
 
 ORDERS = yaml.safe_load((Path(__file__).parents[3] / "examples" / "orders.yaml").read_text())

@@ -11,7 +11,7 @@ import yaml
 from pydantic import Field
 
 from fairlead_contract.crd.definitions import KINDS, Kind, custom_resource_definition, object_schema
-from fairlead_contract.crd.structural_schema import Unsayable, structural
+from fairlead_contract.crd.structural_schema import NotRepresentable, structural
 from fairlead_contract.spec.model import Model, Rule, map_list
 
 ROOT = Path(__file__).parents[3]
@@ -145,7 +145,7 @@ def test_the_plural_is_not_the_one_that_kubectl_resolves_to_the_built_in_kind() 
 )  # fmt: skip
 def test_what_cannot_be_said_is_refused(annotation: Any, field: Any, said: str) -> None:
     model = type("Thing", (Model,), {"__annotations__": {"thing": annotation}, "thing": field, "__module__": __name__})
-    with pytest.raises(Unsayable, match=said):
+    with pytest.raises(NotRepresentable, match=said):
         structural(model)
 
 
@@ -185,7 +185,7 @@ class Lost(Model):
     ],
 )
 def test_a_model_that_an_api_server_would_refuse_is_refused(model: type[Model], said: str) -> None:
-    with pytest.raises(Unsayable, match=said):
+    with pytest.raises(NotRepresentable, match=said):
         structural(model)
 
 

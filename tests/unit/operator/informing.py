@@ -6,7 +6,7 @@ from contextlib import suppress
 from typing import Any, cast
 
 from fairlead_operator.cache.informer import Informer
-from fairlead_operator.cache.liveness import Contact, Pulse
+from fairlead_operator.cache.liveness import ServerReachability, WatchLiveness
 from fairlead_operator.cache.records import CachedChild, Name
 from fairlead_operator.cache.store import Store
 from fairlead_operator.errors import OperatorError, Unreachable
@@ -52,7 +52,7 @@ def informer(
         store,
         read=read,
         gather_seconds=GATHER_SECONDS,
-        pulse=Pulse(Contact(clock=times.clock)),
+        liveness=WatchLiveness(ServerReachability(clock=times.clock)),
         clock=times.clock,
         sleep=times.sleep,
     )

@@ -328,7 +328,7 @@ async def test_which_side_ended_a_watch(hangs: bool, quiet_seconds: float) -> No
 
 def test_the_kernel_is_asked_to_notice_a_server_that_is_gone() -> None:
     address = (socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP, "", ("127.0.0.1", 0))
-    with transport.watchful_socket(address) as made:
+    with transport.keepalive_socket(address) as made:
         assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
         if hasattr(socket, "TCP_KEEPIDLE"):
             assert made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE) == 5

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from fairlead_operator.cache.liveness import Contact, Pulse
+from fairlead_operator.cache.liveness import ServerReachability, WatchLiveness
 from fairlead_operator.controller.leader_election import Election, LeaseOptions
 from fairlead_operator.errors import Conflict, NotLeading, Unreachable
 
@@ -51,7 +51,7 @@ class Replica:
         self.offset = offset
         self.election = Election(
             LeaseOptions("ops", "fairlead", name),
-            pulse=Pulse(Contact(clock=lambda: self.now)),
+            liveness=WatchLiveness(ServerReachability(clock=lambda: self.now)),
             clock=lambda: self.now,
             now=lambda: TIME + datetime.timedelta(seconds=self.now),
         )
@@ -156,8 +156,8 @@ async def test_a_standby_looks_twice_as_often_as_the_leader_renews(leases: Lease
         raise Enough
 
     for name in ("one", "two"):
-        pulse = Pulse(Contact(clock=lambda: 0.0))
-        election = Election(LeaseOptions("ops", "fairlead", name), pulse=pulse, clock=lambda: 0.0, sleep=sleep)
+        liveness = WatchLiveness(ServerReachability(clock=lambda: 0.0))
+        election = Election(LeaseOptions("ops", "fairlead", name), liveness=liveness, clock=lambda: 0.0, sleep=sleep)
         with pytest.raises(Enough):
             await election.run(leases)  # type: ignore[arg-type]
     assert pauses == [2.0, 1.0]
@@ -174,11 +174,11 @@ async def test_the_election_is_heard_only_when_it_was_answered(leases: Leases, r
         if not rounds:
             raise asyncio.CancelledError
 
-    pulse = Pulse(Contact(clock=lambda: now))
-    election = Election(LeaseOptions("ops", "fairlead", "one"), pulse=pulse, clock=lambda: now, sleep=sleep)
+    liveness = WatchLiveness(ServerReachability(clock=lambda: now))
+    election = Election(LeaseOptions("ops", "fairlead", "one"), liveness=liveness, clock=lambda: now, sleep=sleep)
     with pytest.raises(asyncio.CancelledError):
         await election.run(leases)  # type: ignore[arg-type]
-    assert pulse.heard_at == (4.0 if reachable else 0.0)
+    assert liveness.heard_at == (4.0 if reachable else 0.0)
 
 
 async def test_a_restarted_replica_of_the_same_name_goes_on(leases: Leases) -> None:

@@ -79,8 +79,8 @@ async def test_only_what_the_server_answers_is_heard(
     following = informer(cast("Client", server), store, times)
     await go(following, times)
     assert times.now > MOST_SECONDS
-    assert (times.now - following.pulse.heard_at < MOST_SECONDS) is heard
-    assert (times.now - following.pulse.answered_at < MOST_SECONDS) is answered
+    assert (times.now - following.liveness.heard_at < MOST_SECONDS) is heard
+    assert (times.now - following.liveness.answered_at < MOST_SECONDS) is answered
 
 
 async def test_a_page_is_an_answer_and_only_a_whole_list_is_heard() -> None:
@@ -96,4 +96,4 @@ async def test_a_page_is_an_answer_and_only_a_whole_list_is_heard() -> None:
     server.times.rounds = 1
     following = informer(cast("Client", server), Store[CachedChild](), server.times)
     await go(following, server.times)
-    assert (following.pulse.heard_at, following.pulse.answered_at) == (0.0, 5.0)
+    assert (following.liveness.heard_at, following.liveness.answered_at) == (0.0, 5.0)

@@ -95,7 +95,7 @@ def test_the_seal_stays_when_only_the_status_changed() -> None:
     after["metadata"]["resourceVersion"] = "8"
     after["metadata"]["managedFields"][2]["time"] = "2026-01-01T00:00:00Z"
     after["status"] = {"loadBalancer": {"ingress": []}}
-    assert managed_fields.seal(before) == managed_fields.seal(after) != 0
+    assert managed_fields.fingerprint(before) == managed_fields.fingerprint(after) != 0
 
 
 @pytest.mark.parametrize("change", [_value, _ownership, _removed, _label])
@@ -103,7 +103,7 @@ def test_the_seal_goes_with_a_change_of_what_is_ours(change: Any) -> None:
     is_counted = change in {_value, _removed}
     after = counted(generation=2 if is_counted else 1)
     change(after)
-    assert managed_fields.seal(counted()) != managed_fields.seal(after)
+    assert managed_fields.fingerprint(counted()) != managed_fields.fingerprint(after)
 
 
 def uncounted() -> dict[str, Any]:
@@ -118,15 +118,15 @@ def test_where_the_server_does_not_count_the_seal_covers_all_but_the_status(chan
     before, after = uncounted(), uncounted()
     after["metadata"]["resourceVersion"] = "8"
     after["status"] = {"currentReplicas": 2}
-    assert managed_fields.seal(before) == managed_fields.seal(after) != 0
+    assert managed_fields.fingerprint(before) == managed_fields.fingerprint(after) != 0
     change(after)
-    assert managed_fields.seal(before) != managed_fields.seal(after)
+    assert managed_fields.fingerprint(before) != managed_fields.fingerprint(after)
 
 
 def test_there_is_no_seal_where_every_change_may_be_one_of_ours() -> None:
     found = live()
     del found["status"]
-    assert managed_fields.seal(found) == 0
+    assert managed_fields.fingerprint(found) == 0
 
 
 @pytest.mark.parametrize(
@@ -143,11 +143,11 @@ def test_there_is_no_seal_where_every_change_may_be_one_of_ours() -> None:
     ],
 )
 def test_an_object_holds_a_manifest_when_it_only_has_more_fields(found: dict[str, Any], expected: bool) -> None:
-    assert managed_fields.holds(found, {"a": 1, "b": {"c": [1]}}) is expected
+    assert managed_fields.contains(found, {"a": 1, "b": {"c": [1]}}) is expected
 
 
 def test_items_of_a_list_may_have_more_fields_too() -> None:
-    assert managed_fields.holds({"ports": [{"port": 1, "protocol": "TCP"}]}, {"ports": [{"port": 1}]})
+    assert managed_fields.contains({"ports": [{"port": 1, "protocol": "TCP"}]}, {"ports": [{"port": 1}]})
 
 
 def test_an_object_in_which_we_hold_nothing_has_no_digest() -> None:

@@ -11,7 +11,7 @@ import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
 from fairlead_operator import logs, supervisor
-from fairlead_operator.cache.liveness import Contact, Pulse
+from fairlead_operator.cache.liveness import ServerReachability, WatchLiveness
 from fairlead_operator.controller import health
 from fairlead_operator.controller.metrics import Metrics
 from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorError, Terminating, Unreachable
@@ -86,14 +86,14 @@ class Followed:
 
     def __init__(self) -> None:
         self.now = 0.0
-        self.contact = Contact(clock=lambda: self.now)
-        self.pulses = {name: Pulse(self.contact) for name in ("ConfigMap", "Deployment", "Lease")}
+        self.reachability = ServerReachability(clock=lambda: self.now)
+        self.livenesses = {name: WatchLiveness(self.reachability) for name in ("ConfigMap", "Deployment", "Lease")}
 
     def goes_on(self, seconds: int, *, answering: Iterable[str] = ()) -> None:
         for _ in range(seconds):
             self.now += 1.0
             for name in answering:
-                self.pulses[name].heard()
+                self.livenesses[name].heard()
 
 
 ALL, ONE_STUCK, LEASE_STUCK = ("ConfigMap", "Deployment", "Lease"), ("Deployment", "Lease"), ("ConfigMap", "Deployment")
@@ -139,9 +139,9 @@ def test_an_error_is_an_answer_and_says_something_only_when_it_is_about_the_kind
 ) -> None:
     here = Followed()
     here.now = 5.0
-    pulse = here.pulses["ConfigMap"]
-    pulse.failed(error)
-    assert (pulse.heard_at == here.now, pulse.answered_at == here.now) == (heard, answered)
+    liveness = here.livenesses["ConfigMap"]
+    liveness.failed(error)
+    assert (liveness.heard_at == here.now, liveness.answered_at == here.now) == (heard, answered)
 
 
 @pytest.mark.parametrize(("missing", "status"), [([], 200), (["Deployment"], 503)])
@@ -159,7 +159,7 @@ async def test_ready_is_who_has_read_everything_once_also_while_the_server_is_aw
 async def test_silence_is_counted_from_what_was_heard_and_not_from_any_answer() -> None:
     here = Followed()
     here.goes_on(40, answering=("Lease",))
-    here.pulses["ConfigMap"].answered()
+    here.livenesses["ConfigMap"].answered()
     _, text = await asked(here, "/metrics")
     assert 'fairlead_operator_watch_silence_seconds{kind="ConfigMap"} 40.0' in text
     assert 'fairlead_operator_watch_silence_seconds{kind="Lease"} 0.0' in text
@@ -168,9 +168,12 @@ async def test_silence_is_counted_from_what_was_heard_and_not_from_any_answer() 
 async def asked(here: Followed, path: str, *, missing: Iterable[str] = ()) -> tuple[int, str]:
     """Status and text of one path."""
     metrics = Metrics(workers=4, clock=lambda: here.now)
-    metrics.heard(lambda: {name: pulse.heard_at for name, pulse in here.pulses.items()})
+    metrics.heard(lambda: {name: liveness.heard_at for name, liveness in here.livenesses.items()})
     app = health.application(
-        pulses=lambda: here.pulses, contact=here.contact, unready=lambda: list(missing), metrics=metrics.render
+        livenesses=lambda: here.livenesses,
+        reachability=here.reachability,
+        unready=lambda: list(missing),
+        metrics=metrics.render,
     )
     async with TestClient(TestServer(app)) as client:
         answer = await client.get(path)

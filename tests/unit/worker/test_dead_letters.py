@@ -4,7 +4,7 @@ import pytest
 
 from fairlead_workload.model import keys
 from fairlead_workload.stores.base import Key
-from fairlead_workload.worker.failures.dead_letters import spellings
+from fairlead_workload.worker.failures.dlq import spellings
 
 PLAIN: dict[str, Key] = {
     "orders/a": ("a",),

@@ -8,7 +8,7 @@ from fairlead_workload.errors import Conflict, ConflictKind, Refused, Unavailabl
 from fairlead_workload.events.cloudevents import UndecodableEvent
 from fairlead_workload.model import problems
 from fairlead_workload.worker.failures.outage import MAX_PAUSE_SECONDS, THRESHOLD, Outage
-from fairlead_workload.worker.failures.retries import (
+from fairlead_workload.worker.failures.retry_policy import (
     CallFailed,
     ClassifiedError,
     ErrorClass,

@@ -167,10 +167,10 @@ class Kernel:
         if isinstance(error, Problem):
             problem = error
         elif isinstance(error, Unavailable):
-            _log.warning("dependency unavailable", extra=self._facts(request, error))
+            _log.warning("dependency unavailable", extra=self._log_fields(request, error))
             problem = problems.unavailable(error.dependency, full=isinstance(error, DiskFull))
         elif isinstance(error, Refused):
-            _log.error("dependency refused", extra=self._facts(request, error))
+            _log.error("dependency refused", extra=self._log_fields(request, error))
             problem = problems.dependency_refused(error.dependency)
         else:
             _log.error("request failed", exc_info=error, extra={"request_id": request.id})
@@ -178,5 +178,5 @@ class Kernel:
         return problem_response(problem, instance=request.raw_path, request_id=request.id)
 
     @staticmethod
-    def _facts(request: Request, error: Unavailable | Refused) -> dict[str, str]:
+    def _log_fields(request: Request, error: Unavailable | Refused) -> dict[str, str]:
         return {"request_id": request.id, "dependency": error.dependency, "reason": error.message}

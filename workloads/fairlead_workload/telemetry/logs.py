@@ -74,7 +74,7 @@ class _BytesHandler(logging.Handler):
             self.handleError(record)
 
 
-def _facts(record: logging.LogRecord) -> dict[str, Any]:
+def _extra_fields(record: logging.LogRecord) -> dict[str, Any]:
     """What the caller gave as `extra`; values under a secret's name are not shown."""
     return {
         name: REDACTED if name.lower() in _SECRET else value
@@ -108,7 +108,7 @@ class JsonFormatter(logging.Formatter):
             "logger": record.name,
         }
         line |= self._bound
-        line |= {name: value for name, value in _facts(record).items() if name not in line}
+        line |= {name: value for name, value in _extra_fields(record).items() if name not in line}
         if trace := _trace(record):
             line["exception"] = trace
         return json.dumps(line, default=str, ensure_ascii=False)
@@ -122,7 +122,7 @@ class ConsoleFormatter(logging.Formatter):
         self._colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        facts = "".join(f"  {name}={_plain(str(value))}" for name, value in _facts(record).items())
+        facts = "".join(f"  {name}={_plain(str(value))}" for name, value in _extra_fields(record).items())
         level = f"{record.levelname.lower():<8}"
         if self._colour and record.levelname in _COLOURS:
             level = f"{_COLOURS[record.levelname]}{level}\x1b[0m"

@@ -13,8 +13,8 @@ from fairlead_workload.events.cloudevents import Event
 from fairlead_workload.queues.base import Delivery, Queue
 from fairlead_workload.worker.decisions import DeadLettered, Done, Outcome, Retry
 from fairlead_workload.worker.failures import log_lines
+from fairlead_workload.worker.failures.failure_policy import FailurePolicy
 from fairlead_workload.worker.failures.outage import Outage
-from fairlead_workload.worker.failures.policy import FailurePolicy
 from fairlead_workload.worker.lease_renewal import LeaseRenewer
 from fairlead_workload.worker.stats import WorkerStats
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from fairlead_workload.queues.base import Failure
 from fairlead_workload.stores.base import Document, RecordWrite, Unit
-from fairlead_workload.worker.failures.retries import ClassifiedError
+from fairlead_workload.worker.failures.retry_policy import ClassifiedError
 
 
 @dataclass(frozen=True, slots=True)

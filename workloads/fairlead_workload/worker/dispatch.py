@@ -15,7 +15,7 @@ from fairlead_workload.model.effects import Action, Command, Fact
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.queues.base import Delivery
 from fairlead_workload.stores.base import Key
-from fairlead_workload.worker.failures.retries import Rejected
+from fairlead_workload.worker.failures.retry_policy import Rejected
 from fairlead_workload.worker.handlers.plans import HandlerPlan
 from fairlead_workload.worker.inbox import History
 

@@ -14,7 +14,7 @@ from msgspec import structs
 
 from fairlead_workload.queues.base import Failure
 from fairlead_workload.stores.base import FAILURES, INBOX, PROGRESS, Expect, RecordWrite, Store, StoredRecord
-from fairlead_workload.worker.failures.retries import Failures
+from fairlead_workload.worker.failures.retry_policy import Failures
 
 
 class InboxEntry(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,4 +1,4 @@
-"""The worker: fetch, dispatch, apply, acknowledge, until drained. The one place of the room that wires and runs tasks.
+"""The worker: fetch, dispatch, apply, acknowledge, until drained. Wires the worker, and runs its tasks.
 
 Commands, and facts whose steps make no call, are applied in batches, several at once. Facts whose steps make calls run
 as tasks of their own, at most `worker.concurrency` at a time, in fair turns of their handlers. In outage mode one event
@@ -22,9 +22,9 @@ from fairlead_workload.worker.batches.commands import CommandRules
 from fairlead_workload.worker.calls.client import Caller, ServiceMap
 from fairlead_workload.worker.decisions import BY_STEP, ByStep, Outcome
 from fairlead_workload.worker.dispatch import Dispatch, FactItem, Item, RejectedDelivery, UnhandledItem
+from fairlead_workload.worker.failures.failure_policy import FailurePolicy
 from fairlead_workload.worker.failures.outage import Outage
-from fairlead_workload.worker.failures.policy import FailurePolicy
-from fairlead_workload.worker.failures.retries import RetryPolicy, WorkerDied, classify
+from fairlead_workload.worker.failures.retry_policy import RetryPolicy, WorkerDied, classify
 from fairlead_workload.worker.failures.suspects import Suspects, death
 from fairlead_workload.worker.handlers.execution import Handlers
 from fairlead_workload.worker.handlers.fact_rules import FactRules

@@ -14,8 +14,8 @@ from aiohttp import web
 
 from fairlead_operator.cache.records import CachedResource, Name
 from fairlead_operator.cache.store import Store
-from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.front import Front
+from fairlead_operator.front.intake import Intake
 from fairlead_operator.kube import kinds
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.kube.kinds import Kind
@@ -144,11 +144,11 @@ class Playing:
         self.tokens = ["first"]
         clock = asyncio.get_running_loop().time
         self.services = Store[CachedResource](self._changed)
-        self.arrivals = Arrivals(kinds.API_SERVICE, self.services, clock=clock)
+        self.intakes = Intake(kinds.API_SERVICE, self.services, clock=clock)
         self.credentials = Credentials(lambda: kopf.ConnectionInfo(server=url, token=self.tokens[0]), clock=clock)
         self.front = Front(
             self.credentials,
-            [self.arrivals, Arrivals(kinds.API_SERVICE_CLASS, Store[CachedResource](), clock=clock)],
+            [self.intakes, Intake(kinds.API_SERVICE_CLASS, Store[CachedResource](), clock=clock)],
             namespace="",
             pacing=Pacing(clock=clock),
             observe=self._observe,

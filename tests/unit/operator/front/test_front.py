@@ -221,7 +221,7 @@ async def test_a_token_goes_nowhere_else() -> None:
     async with listening(elsewhere.answer) as url, playing(script) as stage:
         await until(lambda: script.open, what="it is watched")
         script.answers[SERVICES] = [web.Response(status=307, headers={"Location": f"{url}{SERVICES}"})]
-        stage.front.restart(module.Why.MISSED)
+        stage.front.restart(module.RestartReason.MISSED)
         await until(lambda: elsewhere.requests, what="kopf goes where it is sent")
         assert [(path, token) for _, path, _, token in elsewhere.requests] == [(SERVICES, "")]
 
@@ -243,7 +243,7 @@ async def test_a_signal_comes_to_the_supervisor_and_the_end_is_clean() -> None:
     async def run() -> None:
         async with playing(script) as stage:
             await until(lambda: script.open, what="it is watched")
-            stage.front.restart(module.Why.MISSED)
+            stage.front.restart(module.RestartReason.MISSED)
             await until(lambda: len(script.open) > 1, what="it is watched again")
             ended.append(stage)
             signal.raise_signal(signal.SIGTERM)

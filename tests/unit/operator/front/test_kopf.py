@@ -83,7 +83,7 @@ async def spawn(script: Script, seen: list[Any], url: str, **given: Any) -> list
     settings.configure(found, page_size=None)
     for name, value in given.items():
         setattr(found.watching, name, value)
-    settings.quieten()
+    settings.reduce_logging()
     tasks = await kopf.spawn_tasks(registry=registry, settings=found, standalone=True, clusterwide=True)
     loop = asyncio.get_running_loop()
     assert loop.remove_signal_handler(signal.SIGTERM), "kopf takes no signals any more"

@@ -18,7 +18,7 @@ from granian.log import LogLevels
 from granian.server.embed import Server as Embedded
 
 from fairlead_workload.api.servers.base import Application, HttpLimits, TlsFiles
-from fairlead_workload.api.servers.idle_connections import Silence
+from fairlead_workload.api.servers.idle_connections import IdleConnectionCloser
 from fairlead_workload.errors import Misconfigured
 
 # Incremental: a full configuration would drop the handlers of everyone else.
@@ -81,7 +81,7 @@ class GranianServer:
         self._address: tuple[str, int] = listener.getsockname()[:2]
         self._task: asyncio.Task[None] | None = None
         host, port = self._address
-        self._silence = Silence(port, limits, closes_heads=mode is HTTPModes.http1)
+        self._idle_closer = IdleConnectionCloser(port, limits, closes_heads=mode is HTTPModes.http1)
         self._watch: asyncio.Task[None] | None = None
         settings = {"target": app, "address": host, "port": port, "http": mode} | _settings(limits) | _tls(tls)
         try:
@@ -101,7 +101,7 @@ class GranianServer:
             await asyncio.sleep(0)
         if self._task.done():
             raise Misconfigured("server", "the HTTP server did not start") from self._task.exception()
-        self._watch = asyncio.create_task(self._silence.run(), name="silent-connections")
+        self._watch = asyncio.create_task(self._idle_closer.run(), name="silent-connections")
 
     async def stop(self, grace_seconds: float) -> None:
         if self._task is None:

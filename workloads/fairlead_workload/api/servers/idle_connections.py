@@ -24,7 +24,7 @@ _INFO = struct.Struct("@44xI4xI72xQ")  # tcp_info: milliseconds since data was s
 _COUNT = struct.Struct("@i")
 
 
-class Silence:
+class IdleConnectionCloser:
     """Closes the connections to `port`, of this process, that are silent for longer than `limits` allow.
 
     `closes_heads`: the server itself closes those that have not sent a request, so that there is less to look for.

@@ -12,7 +12,7 @@ from fairlead_workload.api.writes.idempotency import Claim
 from fairlead_workload.model import problems
 from fairlead_workload.model.effects import Action
 from fairlead_workload.stores.base import Document, Expect, Key
-from fairlead_workload.stores.turns import PATIENCE_SECONDS
+from fairlead_workload.stores.document_locks import PATIENCE_SECONDS
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Write:
         return self.condition.resolve(version)
 
 
-class Way(Protocol):
+class WritePath(Protocol):
     """One way of carrying out writes. Raises Problem, DependencyError, and Conflict RECORD when the claim is lost."""
 
     async def apply(self, write: Write, claim: Claim | None) -> Response:

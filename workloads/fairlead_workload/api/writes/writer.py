@@ -16,7 +16,7 @@ from fairlead_workload.api.shared_timeout import SharedTimeout
 from fairlead_workload.api.writes.accepted import AcceptedWrites
 from fairlead_workload.api.writes.idempotency import HEADER, IdempotencyKeys
 from fairlead_workload.api.writes.sync import SyncWrites
-from fairlead_workload.api.writes.write import Way, Write
+from fairlead_workload.api.writes.write import Write, WritePath
 from fairlead_workload.api.writes.write_back import WriteBacks
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.model import identifiers, problems
@@ -33,12 +33,12 @@ class Writer:
         self._clock = bindings.clock
         self._max_body_bytes = bindings.document.security.max_body_bytes
         self._patience = SharedTimeout(bodies.READ_SECONDS)
-        self._turns = bindings.turns
+        self._document_locks = bindings.document_locks
         self._keys = keys
         self._accepted = AcceptedWrites(resource, bindings, self._keys) if bindings.queue is not None else None
-        self._default = self._default_way(bindings)
+        self._default = self._default_write_path(bindings)
 
-    def _default_way(self, bindings: Bindings) -> Way:
+    def _default_write_path(self, bindings: Bindings) -> WritePath:
         spec = self._resource.spec
         if spec.cache.strategy is CacheStrategy.WRITE_BACK and bindings.queue is not None:
             return WriteBacks(self._resource, bindings, self._keys)
@@ -58,7 +58,7 @@ class Writer:
         body = self._resource.normalise(body)
         key = self._resource.document_key(body)
         write = Write(request, Action.CREATE, key, body, UNCONDITIONAL, self._clock(), fresh)
-        return await self._take(self._way(request), write, raw)
+        return await self._take(self._write_path(request), write, raw)
 
     async def put(self, request: Request, segments: list[str]) -> Response:
         """Create or replace the document at the URL's key."""
@@ -96,23 +96,23 @@ class Writer:
             raw = content_coding.decoded(raw, coding, limit=self._max_body_bytes)
         return bodies.decode_object(raw), raw
 
-    def _way(self, request: Request) -> Way:
+    def _write_path(self, request: Request) -> WritePath:
         wanted = (
             self._accepted is not None and isinstance(self._default, SyncWrites) and conditions.prefers_async(request)
         )
         return self._accepted if wanted and self._accepted is not None else self._default
 
     async def _in_turn(self, write: Write, raw: bytes) -> Response:
-        way = self._way(write.request)
-        if way is self._accepted or isinstance(write.condition.match, frozenset):
-            return await self._take(way, write, raw)
+        write_path = self._write_path(write.request)
+        if write_path is self._accepted or isinstance(write.condition.match, frozenset):
+            return await self._take(write_path, write, raw)
         try:
-            async with self._turns.of(self._resource.path(write.key)):
-                return await self._take(way, write, raw)
+            async with self._document_locks.of(self._resource.path(write.key)):
+                return await self._take(write_path, write, raw)
         except TimeoutError:
             raise problems.conflict() from None
 
-    async def _take(self, way: Way, write: Write, raw: bytes) -> Response:
+    async def _take(self, write_path: WritePath, write: Write, raw: bytes) -> Response:
         if HEADER not in write.request.headers:
-            return await way.apply(write, None)
-        return await self._keys.run_once(write.request, raw, partial(way.apply, write), way.resume)
+            return await write_path.apply(write, None)
+        return await self._keys.run_once(write.request, raw, partial(write_path.apply, write), write_path.resume)

@@ -64,7 +64,7 @@ class SqliteQueue:
         self._corrections = BatchOperation(_QUEUE, messages.hold_to_clock)
         self._ahead_seconds = clock() - time.monotonic()
         self._depths = BatchOperation(_QUEUE, messages.depth)
-        self._burials = BatchOperation(_QUEUE, dead.bury)
+        self._dead_letterings = BatchOperation(_QUEUE, dead.dead_letter)
         self._redrives = BatchOperation(_QUEUE, dead.redrive)
         self._purges = BatchOperation(_QUEUE, dead.purge)
         self._sweeps = BatchOperation(_QUEUE, dead.sweep)
@@ -139,7 +139,7 @@ class SqliteQueue:
         await self._database.writer.submit(self._extends, (deliveries, self._visibility_seconds))
 
     async def dead_letter(self, delivery: Delivery, failure: Failure) -> None:
-        await self._database.writer.submit(self._burials, (delivery, failure))
+        await self._database.writer.submit(self._dead_letterings, (delivery, failure))
         self._wake_blocked()
 
     async def depth(self) -> Depth:

@@ -19,7 +19,7 @@ _FAILURE = (
     "error_class, error_code, error_message, attempts, first_failed_at, last_failed_at, worker_version, traceparent,"
     " event_type, operation"
 )
-_BURY = (
+_DEAD_LETTER = (
     f"INSERT INTO _letters (id, key, headers, body, enqueued_at, redrives, origin, {_FAILURE})"  # noqa: S608
     " SELECT id, key, headers, body, enqueued_at, redrives, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ? FROM _messages"
     " WHERE position = ? AND deliveries = ? AND leased"
@@ -38,9 +38,11 @@ class Letters:
         self._origin = origin
         self._clock = clock
 
-    def bury(self, connection: sqlite3.Connection, requests: Sequence[tuple[Delivery, Failure]]) -> list[None]:
+    def dead_letter(self, connection: sqlite3.Connection, requests: Sequence[tuple[Delivery, Failure]]) -> list[None]:
         """Move leased messages to the dead letters."""
-        connection.executemany(_BURY, ((self._origin, *_cut(failure), *one.receipt) for one, failure in requests))
+        connection.executemany(
+            _DEAD_LETTER, ((self._origin, *_cut(failure), *one.receipt) for one, failure in requests)
+        )
         self._messages.acknowledge(connection, [[delivery for delivery, _ in requests]])
         return [None] * len(requests)
 

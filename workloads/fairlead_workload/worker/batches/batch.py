@@ -22,8 +22,8 @@ from fairlead_workload.worker.batches.cache_update import update_cache
 from fairlead_workload.worker.batches.commands import CommandRules
 from fairlead_workload.worker.decisions import BY_STEP, DONE, Decision, Outcome, Retry
 from fairlead_workload.worker.dispatch import CommandItem, DocumentRef, FactItem, Item
-from fairlead_workload.worker.failures.policy import FailurePolicy
-from fairlead_workload.worker.failures.retries import Rejected, classify
+from fairlead_workload.worker.failures.failure_policy import FailurePolicy
+from fairlead_workload.worker.failures.retry_policy import Rejected, classify
 from fairlead_workload.worker.handlers.fact_rules import FactRules
 from fairlead_workload.worker.stats import WorkerStats
 

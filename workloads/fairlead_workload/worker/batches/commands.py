@@ -20,7 +20,7 @@ from fairlead_workload.stores.base import OPERATIONS, Mutation, Record, RecordWr
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.decisions import Decision, Retry
 from fairlead_workload.worker.dispatch import CommandItem
-from fairlead_workload.worker.failures.retries import ClassifiedError, ErrorKind, Rejected, problem_text
+from fairlead_workload.worker.failures.retry_policy import ClassifiedError, ErrorKind, Rejected, problem_text
 
 EARLY_SECONDS = 60.0
 EARLY = Retry(1.0, ClassifiedError(ErrorKind.DEPENDENCY, "not-found", "the document is not there yet"))

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from fairlead_contract.spec.worker import ServiceTarget
 from fairlead_workload.worker.calls.availability import ServiceAvailability
 from fairlead_workload.worker.failures.outage import Outage
-from fairlead_workload.worker.failures.retries import (
+from fairlead_workload.worker.failures.retry_policy import (
     CallFailed,
     ClassifiedError,
     ErrorKind,

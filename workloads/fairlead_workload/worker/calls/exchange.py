@@ -16,7 +16,7 @@ import httpx
 import msgspec
 
 from fairlead_workload.worker.calls.answers import kept, target
-from fairlead_workload.worker.failures.retries import CallFailed, ErrorKind
+from fairlead_workload.worker.failures.retry_policy import CallFailed, ErrorKind
 from fairlead_workload.worker.handlers.plans import CallPlan
 
 MAX_RESULT_BYTES = 65_536
@@ -98,7 +98,7 @@ def _check(service: str, response: httpx.Response) -> None:
     raise CallFailed(
         service,
         f"http-{status}",
-        f"answered {status}{_elsewhere(response)}",
+        f"answered {status}{_redirect_error(response)}",
         kind=kind,
         unknown=status >= 500 or status in _PERHAPS_DONE,
         retry_after_seconds=_retry_after(response.headers.get("retry-after", "")),
@@ -106,7 +106,7 @@ def _check(service: str, response: httpx.Response) -> None:
     )
 
 
-def _elsewhere(response: httpx.Response) -> str:
+def _redirect_error(response: httpx.Response) -> str:
     """What a redirect adds to the message."""
     place = target(str(response.url), response.headers.get("location", "")) if response.has_redirect_location else ""
     return f" to {place}, which is not followed; call that if it is meant" if place else ""

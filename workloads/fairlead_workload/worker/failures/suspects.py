@@ -17,7 +17,7 @@ from fairlead_workload.model import retention
 from fairlead_workload.stores.base import Unit
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.dispatch import Item
-from fairlead_workload.worker.failures.retries import Failures, WorkerDied
+from fairlead_workload.worker.failures.retry_policy import Failures, WorkerDied
 
 SUSPICIOUS_DEATHS = 2
 

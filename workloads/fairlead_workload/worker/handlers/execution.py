@@ -27,8 +27,8 @@ from fairlead_workload.worker.batches.cache_update import update_cache
 from fairlead_workload.worker.calls.client import Caller
 from fairlead_workload.worker.decisions import DONE, Outcome, Retry
 from fairlead_workload.worker.dispatch import FactItem
-from fairlead_workload.worker.failures.policy import FailurePolicy
-from fairlead_workload.worker.failures.retries import (
+from fairlead_workload.worker.failures.failure_policy import FailurePolicy
+from fairlead_workload.worker.failures.retry_policy import (
     MAX_MESSAGE,
     CallFailed,
     ClassifiedError,

@@ -20,7 +20,7 @@ from fairlead_workload.model import identifiers
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.stores.base import Document, Mutation, OutboxEvent, Record
 from fairlead_workload.worker.dispatch import FactItem
-from fairlead_workload.worker.failures.retries import Rejected
+from fairlead_workload.worker.failures.retry_policy import Rejected
 from fairlead_workload.worker.handlers.plans import StepPlan
 
 Variables = dict[str, Any]

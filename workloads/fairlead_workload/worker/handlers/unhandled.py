@@ -14,8 +14,8 @@ from fairlead_workload.stores.base import PROGRESS, RecordWrite
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.decisions import DONE, DeadLettered, Done, Retry
 from fairlead_workload.worker.dispatch import UnhandledItem
-from fairlead_workload.worker.failures.policy import FailurePolicy
-from fairlead_workload.worker.failures.retries import ErrorClass, GiveUp, NoHandler
+from fairlead_workload.worker.failures.failure_policy import FailurePolicy
+from fairlead_workload.worker.failures.retry_policy import ErrorClass, GiveUp, NoHandler
 
 
 class Unhandled:

@@ -22,7 +22,7 @@ from fairlead_workload.worker.batches.commands import CommandRules
 from fairlead_workload.worker.decisions import DONE, DeadLettered, Done, Retry
 from fairlead_workload.worker.dispatch import CommandItem, Item, RejectedDelivery
 from fairlead_workload.worker.failures.outage import Outage
-from fairlead_workload.worker.failures.retries import (
+from fairlead_workload.worker.failures.retry_policy import (
     ClassifiedError,
     ErrorClass,
     ErrorKind,

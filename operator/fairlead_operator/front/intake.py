@@ -49,7 +49,7 @@ class _Difference:
     looked_at: bool = False
 
 
-class Arrivals:
+class Intake:
     """One kind. `store` gets every object; once it has all that the first list contained, it is `complete`.
 
     `clock` in seconds.

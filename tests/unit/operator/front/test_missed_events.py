@@ -9,9 +9,9 @@ from aiohttp import web
 
 from fairlead_operator.cache.records import CachedResource
 from fairlead_operator.cache.store import Store
-from fairlead_operator.front.arrivals import Arrivals, Seen
-from fairlead_operator.front.catching_up import CatchingUp
 from fairlead_operator.front.front import Front
+from fairlead_operator.front.intake import Intake, Seen
+from fairlead_operator.front.missed_events import MissedEventFetcher
 from fairlead_operator.kube import kinds
 
 from ..server import fault, serving
@@ -49,7 +49,7 @@ class Case:
         self.is_listed = self.is_served = True
         self.metrics: list[tuple[str, int]] = []
         self.store = Store[CachedResource]()
-        self.arrivals = Arrivals(kinds.API_SERVICE, self.store, clock=lambda: self.now)
+        self.intakes = Intake(kinds.API_SERVICE, self.store, clock=lambda: self.now)
         self.front = Idle()
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
@@ -58,15 +58,15 @@ class Case:
         return web.json_response(self.objects[name]) if name in self.objects else fault(404)
 
     def metadata(self, name: str, version: int) -> None:
-        self.arrivals.seen.put(("shop", name), Seen.read(live(name, version)))
+        self.intakes.seen.put(("shop", name), Seen.read(live(name, version)))
 
 
 @asynccontextmanager
-async def catching_up(case: Case) -> AsyncIterator[CatchingUp]:
+async def missed_events(case: Case) -> AsyncIterator[MissedEventFetcher]:
     async with serving(case.answer) as client:
-        yield CatchingUp(
+        yield MissedEventFetcher(
             client,
-            case.arrivals,
+            case.intakes,
             cast("Front", case.front),
             is_listed=lambda: case.is_listed,
             is_served=lambda: case.is_served,
@@ -76,7 +76,7 @@ async def catching_up(case: Case) -> AsyncIterator[CatchingUp]:
 
 async def test_what_is_missing_is_fetched_and_counted() -> None:
     case = Case()
-    async with catching_up(case) as it:
+    async with missed_events(case) as it:
         for name in ("orders", "late"):
             case.objects[name] = live(name, 9)
             case.metadata(name, 7)
@@ -97,17 +97,17 @@ async def test_what_is_missing_while_kopf_does_not_watch_is_no_reason_to_restart
     case.objects["orders"] = live("orders", 7)
     case.metadata("orders", 7)
     case.now += 5.0
-    async with catching_up(case) as it:
+    async with missed_events(case) as it:
         await it.look()
     assert (len(case.store), case.front.missed_counts, case.metrics) == (1, [], [("ApiService", 1)])
 
 
 async def test_what_is_gone_by_then_is_no_fault() -> None:
     case = Case()
-    case.arrivals.take("ADDED", live("orders", 5))
+    case.intakes.take("ADDED", live("orders", 5))
     case.metadata("orders", 7)
     case.now += 5.0
-    async with catching_up(case) as it:
+    async with missed_events(case) as it:
         await it.look()
     assert (case.asked, len(case.store), case.front.missed_counts, case.metrics) == (["orders"], 0, [], [])
 
@@ -122,9 +122,9 @@ async def test_an_error_is_tried_again_and_holds_the_start_up_no_longer() -> Non
         return fault(500)
 
     case.answer = broken  # type: ignore[method-assign]
-    async with catching_up(case) as it:
+    async with missed_events(case) as it:
         await it.look()
-        assert case.arrivals.complete.is_set()
+        assert case.intakes.complete.is_set()
         await it.look()
         assert len(case.asked) == 1
         case.now += 2.0
@@ -136,15 +136,15 @@ async def test_an_error_is_tried_again_and_holds_the_start_up_no_longer() -> Non
 async def test_nothing_is_complete_before_the_metadata_were_listed(is_listed: bool) -> None:
     case = Case()
     case.is_listed = is_listed
-    async with catching_up(case) as it:
+    async with missed_events(case) as it:
         await it.look()
-    assert case.arrivals.complete.is_set() is is_listed
+    assert case.intakes.complete.is_set() is is_listed
 
 
 @pytest.mark.parametrize("is_served", [True, False])
 async def test_a_kind_that_is_served_is_looked_after(is_served: bool) -> None:
     case = Case()
     case.is_served = is_served
-    async with catching_up(case) as it:
+    async with missed_events(case) as it:
         await it.look()
     assert case.front.looked_after == int(is_served)

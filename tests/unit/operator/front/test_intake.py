@@ -7,8 +7,8 @@ import pytest
 
 from fairlead_operator.cache.records import CachedResource, Name
 from fairlead_operator.cache.store import Store
-from fairlead_operator.front import arrivals as module
-from fairlead_operator.front.arrivals import Arrivals, Seen
+from fairlead_operator.front import intake as module
+from fairlead_operator.front.intake import Intake, Seen
 from fairlead_operator.kube import kinds
 
 ORDERS = ("shop", "orders")
@@ -24,29 +24,29 @@ class Desk:
         self.store = Store[CachedResource](
             lambda name, _, after: self.changes.append((name, after.version if after else None))
         )
-        self.arrivals = Arrivals(kinds.API_SERVICE, self.store, clock=lambda: self.now)
+        self.intakes = Intake(kinds.API_SERVICE, self.store, clock=lambda: self.now)
 
     def line(self, event: str, version: int, name: str = "orders") -> bytes:
         """A line of kopf's watch, read by it; the handler has not been called."""
-        return self.arrivals.pass_on(orjson.dumps({"type": event, "object": live(version, name)}))
+        return self.intakes.pass_on(orjson.dumps({"type": event, "object": live(version, name)}))
 
     def kopf(self, event: str | None, version: int, name: str = "orders") -> None:
         """The handler is called."""
-        self.arrivals.take(event, live(version, name))
+        self.intakes.take(event, live(version, name))
 
     def metadata(self, version: int, name: str = "orders") -> None:
         """The informer of metadata learns of an object."""
-        self.arrivals.seen.put(("shop", name), Seen.read(live(version, name)))
+        self.intakes.seen.put(("shop", name), Seen.read(live(version, name)))
 
     def metadata_gone(self, version: int, name: str = "orders") -> None:
-        self.arrivals.seen.remove(("shop", name), version=version)
+        self.intakes.seen.remove(("shop", name), version=version)
 
     def due(self, *, after: float = 0.0) -> list[Name]:
         """What is due so many seconds later, by looks a quarter of a second apart."""
-        due = self.arrivals.due(patience_seconds=PATIENCE)
+        due = self.intakes.due(patience_seconds=PATIENCE)
         for _ in range(int(after / 0.25)):
             self.now += 0.25
-            due = self.arrivals.due(patience_seconds=PATIENCE)
+            due = self.intakes.due(patience_seconds=PATIENCE)
         return due
 
     @property
@@ -141,7 +141,7 @@ def test_another_object_of_the_name_is_no_echo(desk: Desk) -> None:
     other = live(7)
     other["metadata"]["uid"] = "another"
     line = orjson.dumps({"type": "ADDED", "object": other})
-    assert desk.arrivals.pass_on(line) == line
+    assert desk.intakes.pass_on(line) == line
 
 
 def test_a_deletion_that_only_the_metadata_show_is_noticed(desk: Desk) -> None:
@@ -158,7 +158,7 @@ def test_a_deletion_that_only_the_metadata_show_is_noticed(desk: Desk) -> None:
 def test_a_deletion_that_a_list_of_metadata_shows_is_noticed(desk: Desk) -> None:
     desk.kopf("ADDED", 5)
     desk.metadata(5)
-    desk.arrivals.seen.replace([], version=20)
+    desk.intakes.seen.replace([], version=20)
     assert desk.known is None
     desk.kopf(None, 21)
     assert desk.known == 21
@@ -167,36 +167,36 @@ def test_a_deletion_that_a_list_of_metadata_shows_is_noticed(desk: Desk) -> None
 def test_of_a_kind_that_is_not_served_any_more_nothing_is_left(desk: Desk) -> None:
     desk.metadata(5)
     desk.kopf("ADDED", 7)
-    desk.arrivals.seen.clear()
+    desk.intakes.seen.clear()
     assert desk.known == 7
     assert desk.due(after=module.UNCONFIRMED_SECONDS) == [ORDERS]
-    assert not desk.arrivals.looked(ORDERS, None)
+    assert not desk.intakes.looked(ORDERS, None)
     assert (desk.known, desk.due(after=60.0)) == (None, [])
 
 
 def test_a_new_object_that_the_metadata_do_not_show_is_looked_at_once(desk: Desk) -> None:
     desk.kopf("ADDED", 7)
     assert desk.due(after=module.UNCONFIRMED_SECONDS) == [ORDERS]
-    assert not desk.arrivals.looked(ORDERS, live(7))
+    assert not desk.intakes.looked(ORDERS, live(7))
     assert (desk.known, desk.due(after=60.0)) == (7, [])
 
 
 def test_what_a_look_finds_is_taken_in_and_counts_as_missed(desk: Desk) -> None:
     desk.kopf("ADDED", 5)
     desk.metadata(7)
-    assert desk.arrivals.looked(ORDERS, live(8))
+    assert desk.intakes.looked(ORDERS, live(8))
     assert desk.known == 8
     assert desk.due(after=60.0) == []
 
 
 def test_a_look_in_vain_is_repeated_and_holds_nothing_up(desk: Desk) -> None:
     desk.metadata(7)
-    desk.arrivals.note_completion()
-    assert not desk.arrivals.complete.is_set()
+    desk.intakes.note_completion()
+    assert not desk.intakes.complete.is_set()
     assert desk.due(after=3.0) == [ORDERS]
-    desk.arrivals.not_answered(ORDERS)
-    desk.arrivals.note_completion()
-    assert desk.arrivals.complete.is_set()
+    desk.intakes.not_answered(ORDERS)
+    desk.intakes.note_completion()
+    assert desk.intakes.complete.is_set()
     assert desk.due() == []
     assert desk.due(after=3.0) == [ORDERS]
 
@@ -205,11 +205,11 @@ def test_it_is_complete_when_all_that_was_listed_was_brought(desk: Desk) -> None
     desk.metadata(5)
     desk.metadata(6, "other")
     desk.kopf(None, 5)
-    desk.arrivals.note_completion()
-    assert not desk.arrivals.complete.is_set()
+    desk.intakes.note_completion()
+    assert not desk.intakes.complete.is_set()
     desk.kopf(None, 6, "other")
-    desk.arrivals.note_completion()
-    assert desk.arrivals.complete.is_set()
+    desk.intakes.note_completion()
+    assert desk.intakes.complete.is_set()
 
 
 def test_versions_of_what_went_are_forgotten_in_the_end(desk: Desk) -> None:

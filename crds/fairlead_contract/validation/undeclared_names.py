@@ -1,4 +1,4 @@
-"""Names that lead nowhere, each at its place and with the nearest name that there is. Pure.
+"""References to undeclared properties, resources and events, each at its place and with the nearest known name. Pure.
 
 The API server's rules about them see a whole list, and can report the list only. `by_name` puts in place of such a
 rule one finding for each name; it begins with the rule's own message. A rule is broken only where the document has its

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from fairlead_workload.errors import Refused, Unavailable
-from fairlead_workload.stores.turns import Turns
+from fairlead_workload.stores.document_locks import Turns
 
 NAME = "products/pen"
 

@@ -1,8 +1,8 @@
-"""Turns: who writes one document in this process, one after another, in the order in which they came.
+"""Locks of documents in this process: writers of one document go one after another, in the order in which they came.
 
-A process does not race against itself. Whoever reads, decides and commits in its turn loses only to those outside
-(another process, or who took no turn). An outage that the holder meets is that of everybody who waits: each of them
-would meet it too, one after the other. Nothing is kept about a name that nobody holds.
+A process does not race against itself. A writer that reads, decides and commits with the lock loses only to writers
+without it (another process, or a write that takes no lock). An outage that the holder meets is reported to all who
+wait: each of them would meet it too, one after the other. Nothing is kept about a name that nobody holds.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from fairlead_workload.errors import Unavailable
 PATIENCE_SECONDS = 10.0
 
 
-class Turns:
-    """The turns of one event loop. Who needs several at once takes them in the order of their names.
+class DocumentLocks:
+    """The locks of one event loop. A writer that needs several at once takes them in the order of their names.
 
     `patience_seconds` bounds the wait for one.
     """
@@ -24,9 +24,9 @@ class Turns:
         self._patience_seconds = patience_seconds
         self._waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
-    def of(self, name: str) -> "Turn":
-        """`async with` it. Raises TimeoutError when the turn does not come, and `Unavailable` of who had it before."""
-        return Turn(self, name)
+    def of(self, name: str) -> "DocumentLock":
+        """`async with` it. Raises TimeoutError when the wait is too long, and the `Unavailable` that the holder met."""
+        return DocumentLock(self, name)
 
     async def _take(self, name: str) -> None:
         waiting = self._waiting.get(name)
@@ -58,22 +58,22 @@ class Turns:
                 turn.set_exception(error)
 
 
-class Turn:
-    """One turn, made by `Turns.of`."""
+class DocumentLock:
+    """The lock of one document, made by `DocumentLocks.of`."""
 
-    __slots__ = ("_name", "_turns")
+    __slots__ = ("_document_locks", "_name")
 
-    def __init__(self, turns: Turns, name: str) -> None:
-        self._turns = turns
+    def __init__(self, document_locks: DocumentLocks, name: str) -> None:
+        self._document_locks = document_locks
         self._name = name
 
     async def __aenter__(self) -> None:
-        await self._turns._take(self._name)
+        await self._document_locks._take(self._name)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if isinstance(error, Unavailable):
-            self._turns._fail(self._name, error)
+            self._document_locks._fail(self._name, error)
         else:
-            self._turns._pass_on(self._name)
+            self._document_locks._pass_on(self._name)

@@ -9,8 +9,8 @@ from typing import Any
 
 from fairlead_operator.cache.records import Name
 from fairlead_operator.errors import OperatorError
-from fairlead_operator.front.arrivals import Arrivals
 from fairlead_operator.front.front import Front
+from fairlead_operator.front.intake import Intake
 from fairlead_operator.kube.client import Client
 
 LOOK_SECONDS = 0.25
@@ -18,13 +18,13 @@ ANSWER_SECONDS = 5.0
 AT_ONCE = 16
 
 
-class CatchingUp:
+class MissedEventFetcher:
     """One kind. `is_served` and `is_listed` are of its metadata; `missed` gets how many were fetched."""
 
     def __init__(
         self,
         client: Client,
-        arrivals: Arrivals,
+        intakes: Intake,
         front: Front,
         *,
         is_listed: Callable[[], bool],
@@ -33,7 +33,7 @@ class CatchingUp:
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self._client = client
-        self._arrivals = arrivals
+        self._intakes = intakes
         self._front = front
         self._is_listed = is_listed
         self._is_served = is_served
@@ -48,8 +48,8 @@ class CatchingUp:
 
     async def look(self) -> None:
         """Fetch what is due, AT_ONCE of it at a time."""
-        kind = self._arrivals.kind
-        due = self._arrivals.due(patience_seconds=self._front.patience_seconds(kind))[:AT_ONCE]
+        kind = self._intakes.kind
+        due = self._intakes.due(patience_seconds=self._front.patience_seconds(kind))[:AT_ONCE]
         if due:
             did_watch = self._front.watches(kind)
             missed = sum(await asyncio.gather(*map(self._fetch, due)))
@@ -59,17 +59,17 @@ class CatchingUp:
                 self._front.missed(missed)
         if self._is_served():
             self._front.look_after(kind)
-        if self._is_listed() and not self._arrivals.complete.is_set():
-            self._arrivals.note_completion()
+        if self._is_listed() and not self._intakes.complete.is_set():
+            self._intakes.note_completion()
 
     async def _fetch(self, name: Name) -> bool:
         """Whether the object was news."""
         try:
             async with asyncio.timeout(ANSWER_SECONDS):
                 live: dict[str, Any] | None = await self._client.get(
-                    self._arrivals.kind, namespace=name[0], name=name[1]
+                    self._intakes.kind, namespace=name[0], name=name[1]
                 )
         except (OperatorError, TimeoutError):
-            self._arrivals.not_answered(name)
+            self._intakes.not_answered(name)
             return False
-        return self._arrivals.looked(name, live)
+        return self._intakes.looked(name, live)
