@@ -2,8 +2,8 @@
 
 Records arrive from lists, from watches and from the answers to our own writes, in any order and again and again; of two
 records of one object the one with the higher resource version is valid. The resource version at which an object was
-deleted is kept for a while (a tombstone), so that a late event does not bring it back. A record that only a list has shown is unconfirmed: a
-list may be of the past.
+deleted is kept for a while (a tombstone), so that a late event does not bring it back. A record that only a list has
+shown is unconfirmed: a list may be of the past.
 """
 
 from collections.abc import Callable, Iterable, Iterator

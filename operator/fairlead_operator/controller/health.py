@@ -18,14 +18,14 @@ SILENCE_SECONDS = 120.0
 IDLE_SECONDS = 30.0  # until a connection is closed on which no request comes
 
 
-def stuck(livenesses: Mapping[str, WatchLiveness]) -> list[str]:
+def stuck(watches: Mapping[str, WatchLiveness]) -> list[str]:
     """Who was not answered for too long while others were."""
-    return sorted(name for name, liveness in livenesses.items() if liveness.unanswered_seconds() > SILENCE_SECONDS)
+    return sorted(name for name, liveness in watches.items() if liveness.unanswered_seconds() > SILENCE_SECONDS)
 
 
 def application(
     *,
-    livenesses: Callable[[], Mapping[str, WatchLiveness]],
+    watches: Callable[[], Mapping[str, WatchLiveness]],
     reachability: ServerReachability,
     unready: Callable[[], list[str]],
     metrics: Callable[[], bytes],
@@ -34,7 +34,7 @@ def application(
 
     async def healthz(_: web.Request) -> web.Response:
         well = "alive, but the API server does not answer" if reachability.is_away() else "ok"
-        return _answer("stuck", stuck(livenesses()), well=well)
+        return _answer("stuck", stuck(watches()), well=well)
 
     async def readyz(_: web.Request) -> web.Response:
         return _answer("not read yet", unready())

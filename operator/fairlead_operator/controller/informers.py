@@ -100,7 +100,7 @@ class Informers:
         while unread := [kind for kind in self._informers if not self.is_read(kind)]:
             await self._read(unread[0]).wait()
 
-    def livenesses(self) -> dict[str, WatchLiveness]:
+    def watches(self) -> dict[str, WatchLiveness]:
         """When the server answered about each kind."""
         return {kind.name: informer.liveness for kind, informer in self._informers.items()}
 

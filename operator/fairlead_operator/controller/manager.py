@@ -111,9 +111,9 @@ class Operator:
         missing = self.informers.unread()
         return missing if self.discovery.known.is_set() else ["optional kinds", *missing]
 
-    def livenesses(self) -> dict[str, WatchLiveness]:
+    def watches(self) -> dict[str, WatchLiveness]:
         """When the server answered about each kind, and the election."""
-        return self.informers.livenesses() | {"Lease": self.election.liveness}
+        return self.informers.watches() | {"Lease": self.election.liveness}
 
     def _make_front(
         self, credentials: Credentials, intakes: list[Intake], pacing: Pacing, observe: AnswerObserver
@@ -164,7 +164,7 @@ class Operator:
 
     def _make_runner(self) -> web.AppRunner:
         app = health.application(
-            livenesses=self.livenesses,
+            watches=self.watches,
             reachability=self.reachability,
             unready=self.unready,
             metrics=self.metrics.render,
@@ -174,7 +174,7 @@ class Operator:
     def _connect_metrics(self) -> None:
         self.metrics.depth(lambda: len(self.queue.schedule))
         self.metrics.leading(self.election.held.is_set, lease=self._settings.lease_name)
-        self.metrics.heard(lambda: {name: liveness.heard_at for name, liveness in self.livenesses().items()})
+        self.metrics.heard(lambda: {name: liveness.heard_at for name, liveness in self.watches().items()})
 
     def _intakes(self, only_class: CachedResource | None) -> list[Intake]:
         """What comes by kopf. With an `only_class`, no class is read from the cluster."""

@@ -1,7 +1,8 @@
 """Remove credentials from a container's message before it gets into a status, an Event or a log. Pure.
 
 The operator never reads a Secret, so this is a heuristic that may remove too much: the user part of a URL, the value of
-a key with a revealing name, and what has the form of a token. What comes from a container may be made to cost time, so every repetition that could be tried again has a bound.
+a key with a revealing name, and what has the form of a token. What comes from a container may be made to cost time, so
+every repetition that could be tried again has a bound.
 """
 
 import re

@@ -83,7 +83,7 @@ class Rollouts:
         self._admitted.pop(owner, None)
 
     def wake(self) -> None:
-        """Start as many waiting ApiServices as there are free slots. Each decides in its own pass: too many do no harm."""
+        """Start as many waiting ApiServices as there are free slots. Each decides in its own pass."""
         for class_name, line in self._waiting.items():
             if line:
                 free = self._most[class_name] - len(self._rolling(class_name))

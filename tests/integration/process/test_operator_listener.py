@@ -16,7 +16,7 @@ Address = tuple[str, int]
 @pytest.fixture
 async def address() -> AsyncIterator[Address]:
     app = health.application(
-        livenesses=dict, reachability=ServerReachability(clock=lambda: 0.0), unready=list, metrics=bytes
+        watches=dict, reachability=ServerReachability(clock=lambda: 0.0), unready=list, metrics=bytes
     )
     runner = health.runner(app, idle_seconds=0.3)
     await runner.setup()

@@ -87,13 +87,13 @@ class Followed:
     def __init__(self) -> None:
         self.now = 0.0
         self.reachability = ServerReachability(clock=lambda: self.now)
-        self.livenesses = {name: WatchLiveness(self.reachability) for name in ("ConfigMap", "Deployment", "Lease")}
+        self.watches = {name: WatchLiveness(self.reachability) for name in ("ConfigMap", "Deployment", "Lease")}
 
     def goes_on(self, seconds: int, *, answering: Iterable[str] = ()) -> None:
         for _ in range(seconds):
             self.now += 1.0
             for name in answering:
-                self.livenesses[name].heard()
+                self.watches[name].heard()
 
 
 ALL, ONE_STUCK, LEASE_STUCK = ("ConfigMap", "Deployment", "Lease"), ("Deployment", "Lease"), ("ConfigMap", "Deployment")
@@ -139,7 +139,7 @@ def test_an_error_is_an_answer_and_says_something_only_when_it_is_about_the_kind
 ) -> None:
     here = Followed()
     here.now = 5.0
-    liveness = here.livenesses["ConfigMap"]
+    liveness = here.watches["ConfigMap"]
     liveness.failed(error)
     assert (liveness.heard_at == here.now, liveness.answered_at == here.now) == (heard, answered)
 
@@ -159,7 +159,7 @@ async def test_ready_is_who_has_read_everything_once_also_while_the_server_is_aw
 async def test_silence_is_counted_from_what_was_heard_and_not_from_any_answer() -> None:
     here = Followed()
     here.goes_on(40, answering=("Lease",))
-    here.livenesses["ConfigMap"].answered()
+    here.watches["ConfigMap"].answered()
     _, text = await asked(here, "/metrics")
     assert 'fairlead_operator_watch_silence_seconds{kind="ConfigMap"} 40.0' in text
     assert 'fairlead_operator_watch_silence_seconds{kind="Lease"} 0.0' in text
@@ -168,9 +168,9 @@ async def test_silence_is_counted_from_what_was_heard_and_not_from_any_answer() 
 async def asked(here: Followed, path: str, *, missing: Iterable[str] = ()) -> tuple[int, str]:
     """Status and text of one path."""
     metrics = Metrics(workers=4, clock=lambda: here.now)
-    metrics.heard(lambda: {name: liveness.heard_at for name, liveness in here.livenesses.items()})
+    metrics.heard(lambda: {name: liveness.heard_at for name, liveness in here.watches.items()})
     app = health.application(
-        livenesses=lambda: here.livenesses,
+        watches=lambda: here.watches,
         reachability=here.reachability,
         unready=lambda: list(missing),
         metrics=metrics.render,

@@ -2,11 +2,10 @@
 
 A key belongs to principal, method and path; its record holds a fingerprint of the request and, once there is one, the
 answer. A synchronous write commits the record with the document. An accepted one reserves it first, with the very
-message it will publish: whoever takes over publishes it again, under the same ids. That may be done as soon as the
-holder is gone, which the end of its lease says: it runs out, and a store that one process has for itself ends those it
-finds at its start. A holder that lives on but does not finish is not waited for beyond the deadline. Kept are answers
-of what was carried out, never a refusal: it changed nothing, so it is decided again. What the request alone decides is
-refused alike then; what the state decided may have become possible.
+message it will publish: another process that takes over publishes it again, under the same ids. It may take over once
+the holder's lease has expired (a store that one process has for itself ends those it finds at its start), or at the
+deadline, if the holder lives on but does not finish. Only answers of requests that were carried out are kept. A refusal
+changed nothing, so the request is decided again: alike where the request alone decides, anew where the state does.
 """
 
 import re

@@ -4,8 +4,8 @@ The worker is the only owner of retries; brokers only wait. Three kinds of failu
 
 - DEPENDENCY: store, cache, queue or a called service could not do its part (network, time-out, 5xx, 408, 425, 429), or
   other writers kept changing the document. Only the event's age counts, so an outage leaves the dead letters empty.
-- LIMITED_RETRY: it may go better next time, but not for ever: a called service's 409, an expression without a value (it reads
-  the document as stored now, which other writers change), a handler that is not there, a defect, the death of the
+- LIMITED_RETRY: it may go better next time, but not for ever: a called service's 409, an expression without a value (it
+  reads the document as stored now, which other writers change), a handler that is not there, a defect, the death of the
   worker. `maxAttempts` and `maxAge` count.
 - REJECTED: trying again cannot help: bytes that are no event, a schema, another 4xx, a document that is gone.
 """
