@@ -18,11 +18,12 @@ from fairlead_cli import rendering
 from fairlead_cli.input import checking, documents, notices
 from fairlead_cli.input.documents import Document
 from fairlead_cli.input.notices import Notice
-from fairlead_cli.plan import changes, dry_run, kubeconfig, text
+from fairlead_cli.plan import changes, dry_run, text
 from fairlead_cli.plan.changes import Action, ServiceChanges
 from fairlead_cli.plan.dry_run import PlanInputs
 from fairlead_contract.findings import Finding
 from fairlead_operator.errors import ApiError, Forbidden, NotFound, OperatorError, Unauthorized, Unreachable
+from fairlead_operator.kube import kubeconfig
 from fairlead_operator.kube.client import Client
 from fairlead_operator.kube.credentials import Credentials
 from fairlead_operator.plan import Capabilities

@@ -1,4 +1,4 @@
-"""Where the API server is and who we are, by kopf's login functions: a ServiceAccount's token or a kubeconfig.
+"""Where the API server is and who we are: in a pod by its ServiceAccount (kopf's login function), else by a kubeconfig.
 
 A mounted token is replaced every hour by the kubelet, so it is read again once a minute, and at once after a 401.
 """
@@ -8,6 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import kopf
+
+from fairlead_operator.kube import kubeconfig
+from fairlead_operator.kube.kubeconfig import Login
 
 REREAD_SECONDS = 60.0
 
@@ -30,21 +33,15 @@ class Connection:
     server_name: str | None = None
 
 
-@dataclass(frozen=True, kw_only=True)
-class Login(kopf.ConnectionInfo):
-    """A connection with what kopf's have no place for. `extra_headers` go with every request."""
-
-    server_name: str | None = None
-    extra_headers: tuple[tuple[str, str], ...] = ()
-
-
 def login() -> kopf.ConnectionInfo:
     """The connection of this process: in a pod its ServiceAccount, elsewhere the kubeconfig that KUBECONFIG names."""
-    settings = kopf.OperatorSettings()
-    info = kopf.login_with_service_account(settings=settings) or kopf.login_with_kubeconfig(settings=settings)
-    if info is None:
-        raise LoginError("no credentials: run in a pod with a ServiceAccount token, or set KUBECONFIG")
-    return info
+    info = kopf.login_with_service_account(settings=kopf.OperatorSettings())
+    if info is not None:
+        return info
+    try:
+        return kubeconfig.access().info
+    except kubeconfig.Unusable as error:
+        raise LoginError(f"no credentials: neither a ServiceAccount token, nor a kubeconfig: {error}") from None
 
 
 class Credentials:

@@ -13,8 +13,8 @@ import yaml
 from typer.testing import CliRunner
 
 from fairlead_cli.__main__ import app
-from fairlead_cli.plan import kubeconfig
 from fairlead_operator.errors import Unreachable
+from fairlead_operator.kube import kubeconfig
 from fairlead_operator.kube.client import Client
 from fairlead_operator.kube.credentials import Credentials
 

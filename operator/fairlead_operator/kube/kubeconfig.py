@@ -1,8 +1,8 @@
-"""Which cluster a command speaks to, and as whom: a kubeconfig, read as kubectl reads it.
+"""Which cluster a process speaks to, and as whom: a kubeconfig, read as kubectl reads it.
 
 `--kubeconfig`, else the files of KUBECONFIG, else `~/.kube/config`, else the ServiceAccount of the pod we are in; the
-first file that has an entry wins. Every field of a file and of the chosen entries is honoured, or refused by name: a
-plan that asks somewhere else, or as somebody else, is worse than none. Nothing of a credential is ever in a message.
+first file that has an entry wins. Every field of a file and of the chosen entries is honoured, or refused by name: to
+ask somewhere else, or as somebody else, is worse than not to ask. Nothing of a credential is ever in a message.
 """
 
 import base64
@@ -17,9 +17,8 @@ from urllib.parse import quote, urlsplit
 import kopf
 import yaml
 
-from fairlead_cli.plan import exec_plugin
-from fairlead_cli.plan.exec_plugin import PluginFailed
-from fairlead_operator.kube.credentials import Login
+from fairlead_operator.kube import exec_plugin
+from fairlead_operator.kube.exec_plugin import PluginFailed
 
 Entry = dict[str, Any]
 Entries = dict[tuple[str, str], Entry]
@@ -81,6 +80,14 @@ HEADER_KEY = "!#$&'*+^`|"
 
 class Unusable(Exception):
     """There is no usable kubeconfig; the text says why, and what to do."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Login(kopf.ConnectionInfo):
+    """A connection with what kopf's have no place for. `extra_headers` go with every request."""
+
+    server_name: str | None = None
+    extra_headers: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
