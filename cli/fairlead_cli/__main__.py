@@ -76,7 +76,7 @@ def run(
     options = serving.Options(
         host=host, port=port, admin_port=admin_port, data_dir=data_dir, services=services, log_format=log_format
     )
-    raise typer.Exit(serving.serve(serving.plan(admitted, options), options))
+    raise typer.Exit(serving.serve(serving.local_services(admitted, options), options))
 
 
 @app.command()

@@ -36,17 +36,17 @@ class Options:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class LocalService:
     """One ApiService to serve: where it came from, and what runs."""
 
     origin: Document
     workload: Workload
 
 
-def plan(services: Sequence[tuple[Document, ApiService]], options: Options) -> list[Plan]:
+def local_services(services: Sequence[tuple[Document, ApiService]], options: Options) -> list[LocalService]:
     """What to serve where. Port 0 (any free one) does not count up."""
     return [
-        Plan(origin, _workload(resource, options, position=position, alone=len(services) == 1))
+        LocalService(origin, _workload(resource, options, position=position, alone=len(services) == 1))
         for position, (origin, resource) in enumerate(services)
     ]
 
@@ -63,19 +63,19 @@ def _workload(resource: ApiService, options: Options, *, position: int, alone: b
     )
 
 
-def serve(plans: Sequence[Plan], options: Options) -> int:
+def serve(services: Sequence[LocalService], options: Options) -> int:
     """Serve until a signal. Returns the exit code."""
     logs.configure(options.log_format)
-    workloads = [each.workload for each in plans]
+    workloads = [each.workload for each in services]
 
-    def on_started(services: Sequence[Service]) -> None:
-        for workload, service in zip(workloads, services, strict=True):
+    def on_started(started: Sequence[Service]) -> None:
+        for workload, service in zip(workloads, started, strict=True):
             _announce(workload, service)
 
     try:
         lifecycle.run(workloads, on_started=on_started)
     except NotServed as error:
-        origin = next(each.origin for each in plans if each.workload is error.workload)
+        origin = next(each.origin for each in services if each.workload is error.workload)
         print(origin.notice(error.finding), file=sys.stderr)  # noqa: T201
         return 1
     return 0
