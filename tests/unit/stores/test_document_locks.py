@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from fairlead_workload.errors import Refused, Unavailable
-from fairlead_workload.stores.document_locks import Turns
+from fairlead_workload.stores.document_locks import DocumentLocks
 
 NAME = "products/pen"
 
@@ -14,8 +14,8 @@ NAME = "products/pen"
 class Writers:
     """Tasks that take a turn, note it, and hold it until `end`."""
 
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
+    def __init__(self, locks: DocumentLocks) -> None:
+        self._turns = locks
         self.order: list[int] = []
         self.tasks: list[asyncio.Task[None]] = []
         self._ends: list[asyncio.Future[None]] = []
@@ -54,7 +54,7 @@ async def settled() -> None:
 
 @pytest.fixture
 async def writers() -> Writers:
-    return Writers(Turns())
+    return Writers(DocumentLocks())
 
 
 async def test_turns_come_in_order_and_one_at_a_time(writers: Writers) -> None:
@@ -108,9 +108,9 @@ async def test_a_cancelled_writer_keeps_nobody_waiting(
 
 
 async def test_a_writer_cancelled_as_its_turn_comes_passes_it_on() -> None:
-    turns = Turns()
-    writers = Writers(turns)
-    async with turns.of(NAME):
+    locks = DocumentLocks()
+    writers = Writers(locks)
+    async with locks.of(NAME):
         await writers.add()
         await writers.add()
     writers.tasks[0].cancel()  # it has its turn, and has not run since
@@ -140,7 +140,7 @@ async def test_an_outage_is_that_of_everybody_who_waits_and_of_nobody_later(writ
 
 
 async def test_waiting_has_an_end_and_who_gave_up_keeps_nobody_waiting() -> None:
-    writers = Writers(Turns(patience_seconds=0.01))
+    writers = Writers(DocumentLocks(patience_seconds=0.01))
     await writers.add()
     await writers.add()
     with pytest.raises(TimeoutError):
