@@ -18,7 +18,7 @@ from fairlead_cli import rendering
 from fairlead_cli.input import checking, documents, notices
 from fairlead_cli.input.documents import Document
 from fairlead_cli.input.notices import Notice
-from fairlead_cli.plan import changes, dry_run, text
+from fairlead_cli.plan import changes, dry_run, exec_plugin, text
 from fairlead_cli.plan.changes import Action, ServiceChanges
 from fairlead_cli.plan.dry_run import PlanInputs
 from fairlead_contract.findings import Finding
@@ -93,9 +93,9 @@ async def _request_all(
     options: Options, origins: Sequence[Document], class_: dict[str, Any] | None
 ) -> list[ServiceChanges]:
     def source() -> Any:
-        return kubeconfig.access(options.kubeconfig, options.context).info
+        return kubeconfig.access(options.kubeconfig, options.context, run_plugin=exec_plugin.credentials).info
 
-    access = kubeconfig.access(options.kubeconfig, options.context)
+    access = kubeconfig.access(options.kubeconfig, options.context, run_plugin=exec_plugin.credentials)
     credentials = Credentials(source, clock=asyncio.get_running_loop().time)
     async with Client(credentials, in_flight=IN_FLIGHT, dry_run=True) as client:
         try:

@@ -8,7 +8,7 @@ ask somewhere else, or as somebody else, is worse than not to ask. Nothing of a 
 import base64
 import binascii
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +16,6 @@ from urllib.parse import quote, urlsplit
 
 import kopf
 import yaml
-
-from fairlead_operator.kube import exec_plugin
-from fairlead_operator.kube.exec_plugin import PluginFailed
 
 Entry = dict[str, Any]
 Entries = dict[tuple[str, str], Entry]
@@ -78,6 +75,10 @@ TYPES = {str: "text", bool: "true or false", list: "a list", dict: "a map"}
 HEADER_KEY = "!#$&'*+^`|"
 
 
+class PluginFailed(Exception):
+    """An `exec` plugin gave no credentials; the text says why, and what to do."""
+
+
 class Unusable(Exception):
     """There is no usable kubeconfig; the text says why, and what to do."""
 
@@ -98,8 +99,21 @@ class Access:
     namespace: str
 
 
+RunPlugin = Callable[[Entry, Entry, Mapping[str, str]], Entry]
+"""Runs an `exec` plugin of a user, for a cluster, with an environment; what it gives. Raises PluginFailed."""
+
+
+def _run_none(plugin: Entry, cluster: Entry, environment: Mapping[str, str]) -> Entry:
+    del plugin, cluster, environment
+    raise PluginFailed("its user has an exec plugin, and no other program is run here; use a token or a certificate")
+
+
 def access(
-    path: str | None = None, context: str | None = None, *, environment: Mapping[str, str] = os.environ
+    path: str | None = None,
+    context: str | None = None,
+    *,
+    environment: Mapping[str, str] = os.environ,
+    run_plugin: RunPlugin = _run_none,
 ) -> Access:
     """The access that `context` (default: the current one) gives. Raises Unusable."""
     current, entries = _merged(_paths(path, environment))
@@ -115,7 +129,7 @@ def access(
     cluster = _entry(entries, "cluster", chosen.get("cluster") or "")
     user = _entry(entries, "user", chosen["user"]) if chosen.get("user") else {}
     _consistent(cluster, user)
-    return Access(_login(cluster, _credentials(user, cluster, environment)), chosen.get("namespace") or "")
+    return Access(_login(cluster, _credentials(user, cluster, environment, run_plugin)), chosen.get("namespace") or "")
 
 
 def _paths(option: str | None, environment: Mapping[str, str]) -> list[Path]:
@@ -169,7 +183,13 @@ def _absolute(entry: Entry, folder: Path) -> Entry:
         name: str(folder / entry[name]) for name in files if isinstance(entry.get(name), str) and entry[name]
     }
     plugin = resolved.get("exec")
-    return resolved | {"exec": exec_plugin.beside(plugin, folder)} if isinstance(plugin, dict) else resolved
+    return resolved | {"exec": _beside(plugin, folder)} if isinstance(plugin, dict) else resolved
+
+
+def _beside(plugin: Entry, folder: Path) -> Entry:
+    """The plugin with its command as a path when it is one: a relative one is beside the kubeconfig."""
+    command = str(plugin.get("command") or "")
+    return plugin | {"command": str(folder / command)} if os.sep in command else plugin
 
 
 def _entry(entries: Entries, kind: str, name: str) -> Entry:
@@ -242,7 +262,7 @@ def _consistent(cluster: Entry, user: Entry) -> None:
             raise Unusable(f"the kubeconfig's {message}")
 
 
-def _credentials(user: Entry, cluster: Entry, environment: Mapping[str, str]) -> Entry:
+def _credentials(user: Entry, cluster: Entry, environment: Mapping[str, str], run_plugin: RunPlugin) -> Entry:
     """The user with what its file or plugin gives. A token or a password of its own goes before a plugin."""
     if user.get("tokenFile"):
         try:
@@ -252,7 +272,7 @@ def _credentials(user: Entry, cluster: Entry, environment: Mapping[str, str]) ->
     if not user.get("exec") or user.get("token") or user.get("username"):
         return user
     try:
-        return user | exec_plugin.credentials(user["exec"], cluster, environment)
+        return user | run_plugin(user["exec"], cluster, environment)
     except PluginFailed as error:
         raise Unusable(f"the kubeconfig cannot be used: {error}") from None
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fairlead_operator.drift import desired
-from fairlead_operator.kube import kinds
+from fairlead_operator.drift.desired import DesiredChild
+from fairlead_operator.kube import kinds, managed_fields
 from fairlead_operator.manifests import Ref
 from fairlead_operator.plan import Capabilities
 from fairlead_operator.reasons import ConditionDetail
@@ -62,7 +62,7 @@ def states(client: Client, namespace: str) -> dict[str, State]:
     unowned = []
     for kind in kinds.CHILDREN:
         for live in client.list(*_kind(kind), namespace=namespace):
-            owned = by_uid.get(desired.owner_uid(live))
+            owned = by_uid.get(managed_fields.owner_uid(live))
             if owned is not None:
                 owned[Ref.of(live)] = live
             elif live["metadata"]["name"] not in {"default", "kube-root-ca.crt"}:
@@ -76,7 +76,7 @@ def prepare(image: str, state: State, classes: Mapping[str, Manifest]) -> Prepar
     return Planner(image=image).prepare(state.resource, classes, EVERYTHING)
 
 
-def wanted(prepared: PreparedPlan) -> dict[Ref, desired.DesiredChild]:
+def wanted(prepared: PreparedPlan) -> dict[Ref, DesiredChild]:
     """Every child that is meant to be."""
     return {each.ref: each for stage in prepared.desired.values() for each in stage}
 
@@ -93,7 +93,7 @@ def faults(state: State, prepared: PreparedPlan, *, stalled: str) -> Iterator[st
         yield from _drift(state, wanted(prepared))
 
 
-def _drift(state: State, meant: Mapping[Ref, desired.DesiredChild]) -> Iterator[str]:
+def _drift(state: State, meant: Mapping[Ref, DesiredChild]) -> Iterator[str]:
     yield from (f"{ref} is missing" for ref in meant.keys() - state.children.keys())
     yield from (f"{ref} is left over" for ref in state.children.keys() - meant.keys() if RUNTIME not in ref.name)
     for ref in meant.keys() & state.children.keys():
@@ -101,9 +101,9 @@ def _drift(state: State, meant: Mapping[Ref, desired.DesiredChild]) -> Iterator[
         if ref.kind == kinds.JOB.name:
             continue  # it is what it was made for: its template cannot change, and its name states what it provisions
         yield from (f"{ref}{difference}" for difference in differences(meant[ref].manifest, live))
-        if desired.live_digest(live) != meant[ref].digest:
+        if managed_fields.live_digest(live) != meant[ref].digest:
             yield f"{ref}: what we hold in it is not what is meant"
-        elif not desired.holds(live, meant[ref].manifest):
+        elif not managed_fields.contains(live, meant[ref].manifest):
             yield f"{ref}: the digests are equal, and a value is not"
 
 

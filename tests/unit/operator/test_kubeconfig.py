@@ -4,13 +4,13 @@ import json
 import os
 import re
 import stat
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from fairlead_cli.plan import exec_plugin
 from fairlead_operator.kube import credentials
 from fairlead_operator.kube.kubeconfig import Access, Login, Unusable, access
 
@@ -30,7 +30,8 @@ def config(path: Path, *names: str, current: str = "", user: dict[str, Any] | No
 
 
 def read(*paths: Path, context: str | None = None) -> Access:
-    return access(None, context, environment={"KUBECONFIG": ":".join(map(str, paths)), "PATH": "/usr/bin:/bin"})
+    environment = {"KUBECONFIG": ":".join(map(str, paths)), "PATH": "/usr/bin:/bin"}
+    return access(None, context, environment=environment, run_plugin=exec_plugin.credentials)
 
 
 def test_the_current_context_is_used_unless_another_is_named(tmp_path: Path) -> None:
@@ -84,28 +85,17 @@ def test_an_exec_plugin_is_asked(tmp_path: Path) -> None:
     assert asked["spec"]["cluster"] == {"server": "https://a"}
 
 
-@pytest.mark.parametrize(("valid_seconds", "runs"), [(3600, 1), (30, 2), (None, 2)])
-def test_credentials_are_kept_until_shortly_before_they_expire(
-    tmp_path: Path, valid_seconds: int | None, runs: int
+def test_the_operator_reads_the_same_kubeconfig_and_runs_no_plugin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expiry = {} if valid_seconds is None else {"expirationTimestamp": _after(valid_seconds)}
-    text = json.dumps({"status": {"token": "t"} | expiry})
-    command = plugin(tmp_path / "plugin", f"echo run >> {tmp_path}/runs; echo '{text}'")
-    path = config(tmp_path / "one", "a", user={"exec": PLUGIN | {"command": command}})
-    assert [read(path).info.token for _ in range(2)] == ["t", "t"]
-    assert (tmp_path / "runs").read_text().count("run") == runs
-
-
-def _after(seconds: int) -> str:
-    """A time of RFC 3339."""
-    return (datetime.now(UTC) + timedelta(seconds=seconds)).strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def test_the_operator_reads_the_same_kubeconfig(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    command = plugin(tmp_path / "plugin", """echo '{"status": {"token": "from-plugin"}}'""")
-    path = config(tmp_path / "one", "a", user={"exec": PLUGIN | {"command": command}}, server="http://127.0.0.1:1")
+    path = config(tmp_path / "one", "a", server="http://127.0.0.1:1")
     monkeypatch.setenv("KUBECONFIG", str(path))
-    assert credentials.login().token == "from-plugin"
+    assert credentials.login().token == "a-one"
+    command = plugin(tmp_path / "plugin", f"touch {tmp_path}/ran")
+    config(tmp_path / "one", "a", user={"exec": PLUGIN | {"command": command}})
+    with pytest.raises(credentials.LoginError, match="exec plugin, and no other program is run here; use a token"):
+        credentials.login()
+    assert not (tmp_path / "ran").exists()
     monkeypatch.setenv("KUBECONFIG", str(tmp_path / "absent"))
     with pytest.raises(credentials.LoginError, match="neither a ServiceAccount token, nor a kubeconfig: no kubeconfig"):
         credentials.login()

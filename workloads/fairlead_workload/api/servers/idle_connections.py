@@ -3,6 +3,9 @@
 Linux knows when each connection of a port last carried data (TCP_INFO), so a request has no extra cost, and any idle
 connection is closed, whatever its protocol, and that of a client which does not read its answer. Elsewhere nothing is
 closed.
+
+Only descriptors of sockets are copied. When a process closes any descriptor of a file, it loses all its POSIX locks on
+that file: SQLite's are what keeps another process from taking the write-ahead log away.
 """
 
 import asyncio
@@ -10,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import socket
+import stat
 import struct
 import sys
 import termios
@@ -51,19 +55,17 @@ class IdleConnectionCloser:
         seen: dict[int, float] = {}
         for path in Path("/proc/self/fd").iterdir():
             try:
+                if not str(path.readlink()).startswith("socket:"):
+                    continue
                 descriptor = os.dup(int(path.name))  # the server may close its own at any moment
             except OSError:
                 continue
-            self._look_at(descriptor, seen)
+            if stat.S_ISSOCK(os.fstat(descriptor).st_mode):  # else a file has just got the number; its copy stays open
+                self._look_at(descriptor, seen)
         self._seen = seen
 
     def _look_at(self, descriptor: int, seen: dict[int, float]) -> None:
-        try:
-            connection = socket.socket(fileno=descriptor)
-        except OSError:  # a file, or a pipe
-            os.close(descriptor)
-            return
-        with connection, contextlib.suppress(OSError):  # it listens, or has just ended
+        with socket.socket(fileno=descriptor) as connection, contextlib.suppress(OSError):  # it listens, or has ended
             if not self._is_ours(connection):
                 return
             inode, now = os.fstat(descriptor).st_ino, time.monotonic()

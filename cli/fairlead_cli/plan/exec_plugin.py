@@ -1,31 +1,24 @@
 """Credentials that a kubeconfig's `exec` plugin gives: it is run as kubectl runs it.
 
-A plugin that may ask people gets the terminal only where there is one. Credentials that say when they expire are kept
-until shortly before, as kubectl does. Nothing that it gives is ever in a message.
+A plugin that may ask people gets the terminal only where there is one. Nothing that it gives is ever in a message.
 """
 
 import base64
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+
+from fairlead_operator.kube.kubeconfig import PluginFailed
 
 SECONDS = 60
 VERSIONS = ("client.authentication.k8s.io/v1", "client.authentication.k8s.io/v1beta1")
 INTERACTIVE = ("Never", "IfAvailable", "Always")
 CONFIG_EXTENSION = "client.authentication.k8s.io/exec"
 GIVEN = {"token": "token", "client-certificate-data": "clientCertificateData", "client-key-data": "clientKeyData"}
-RENEW_BEFORE = timedelta(minutes=1)
 Entry = dict[str, Any]
-_kept: dict[str, tuple[Entry, datetime]] = {}  # credentials and their expiry, by what was asked of whom
-
-
-class PluginFailed(Exception):
-    """It gave no credentials; the text says why, and what to do."""
 
 
 def credentials(plugin: Entry, cluster: Entry, environment: Mapping[str, str]) -> Entry:
@@ -40,9 +33,6 @@ def credentials(plugin: Entry, cluster: Entry, environment: Mapping[str, str]) -
     request = {"apiVersion": plugin["apiVersion"], "kind": "ExecCredential", "spec": spec}
     try:
         variables = {str(each["name"]): str(each["value"]) for each in plugin.get("env") or ()}
-        question = json.dumps([command, plugin.get("args"), variables, request])
-        if question in _kept and _kept[question][1] - RENEW_BEFORE > datetime.now(UTC):
-            return _kept[question][0]
         done = subprocess.run(  # noqa: S603  # the kubeconfig is the user's own, and says so
             [command, *map(str, plugin.get("args") or ())],
             env={**environment, **variables, "KUBERNETES_EXEC_INFO": json.dumps(request)},
@@ -53,19 +43,11 @@ def credentials(plugin: Entry, cluster: Entry, environment: Mapping[str, str]) -
         )
         status = json.loads(done.stdout)["status"]
         user = {ours: str(status[theirs]) for ours, theirs in GIVEN.items() if status.get(theirs)}
-        if expiry := status.get("expirationTimestamp"):
-            _kept[question] = user, datetime.fromisoformat(expiry).astimezone(UTC)
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise PluginFailed(_failure(plugin, command, type(error).__name__)) from None
     if not user:
         raise PluginFailed(_failure(plugin, command, "neither a token nor a certificate"))
     return user
-
-
-def beside(plugin: Entry, folder: Path) -> Entry:
-    """The plugin with its command as a path when it is one: a relative one is beside the kubeconfig."""
-    command = str(plugin.get("command") or "")
-    return plugin | {"command": str(folder / command)} if os.sep in command else plugin
 
 
 def _interactive(plugin: Entry) -> bool:
