@@ -4,7 +4,7 @@ There is no second implementation of a store, queue or cache in the tests. That 
 proven by the conformance suites, of which each is a row.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from typing import Protocol, TypeVar
 
 from fairlead_workload.caches.base import Cache, Entry
@@ -17,6 +17,7 @@ from fairlead_workload.stores.base import (
     Page,
     Query,
     Record,
+    RefusedEvent,
     StoredRecord,
     Unit,
 )
@@ -61,11 +62,26 @@ class WrappedStore:
     async def close(self) -> None:
         await self._around("close", self.inner.close)
 
-    async def unpublished(self, limit: int) -> list[OutboxRow]:
-        return await self._around("unpublished", lambda: self.inner.unpublished(limit))
+    async def unpublished(self, limit: int, *, held: Collection[str] = ()) -> list[OutboxRow]:
+        return await self._around("unpublished", lambda: self.inner.unpublished(limit, held=held))
 
-    async def published(self, positions: Sequence[int]) -> None:
-        await self._around("published", lambda: self.inner.published(positions))
+    async def outbox_size(self, limit: int) -> int:
+        return await self._around("outbox_size", lambda: self.inner.outbox_size(limit))
+
+    async def published(self, rows: Sequence[OutboxRow]) -> None:
+        await self._around("published", lambda: self.inner.published(rows))
+
+    async def refuse(self, rows: Sequence[tuple[OutboxRow, str]]) -> None:
+        await self._around("refuse", lambda: self.inner.refuse(rows))
+
+    async def refused(self, limit: int, *, after: int = 0) -> list[RefusedEvent]:
+        return await self._around("refused", lambda: self.inner.refused(limit, after=after))
+
+    async def unrefuse(self, numbers: Sequence[int]) -> list[int]:
+        return await self._around("unrefuse", lambda: self.inner.unrefuse(numbers))
+
+    async def discard_refused(self, numbers: Sequence[int]) -> list[int]:
+        return await self._around("discard_refused", lambda: self.inner.discard_refused(numbers))
 
     def on_outbox(self, wake: Callable[[], None]) -> None:
         self.inner.on_outbox(wake)

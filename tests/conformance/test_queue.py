@@ -449,6 +449,22 @@ async def test_a_redriven_letter_returns_with_its_bytes_and_one_redrive_more(
         id_ = letter.id
 
 
+async def test_a_redriven_letter_returns_beside_another_copy_of_its_message(letterbox: Letterbox) -> None:
+    """A copy of the former attempt is acknowledged as a duplicate: the redriven one must not be taken for it."""
+    id_ = await bury(letterbox, "1")
+    await publish(letterbox, "1")
+    assert await letterbox.redrive([id_]) == [id_]
+    deliveries = await take(letterbox)
+    deliveries += [] if len(deliveries) == 2 else await _after(letterbox, deliveries)
+    assert sorted(delivery.redrives for delivery in deliveries) == [0, 1]
+
+
+async def _after(letterbox: Letterbox, deliveries: list[Delivery]) -> list[Delivery]:
+    """What comes when these have left: with order by key, a message waits for the one before it."""
+    await letterbox.ack(deliveries)
+    return await take(letterbox)
+
+
 async def test_a_redrive_wakes_a_waiting_receiver(letterbox: Letterbox) -> None:
     id_ = await dead_letter(letterbox, "1")
     waiting = asyncio.create_task(letterbox.receive(10, wait_seconds=PATIENCE_SECONDS))

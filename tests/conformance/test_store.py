@@ -206,22 +206,21 @@ async def test_required_documents_must_be_there(store: Store) -> None:
 # Units
 
 
-async def test_parts_of_one_unit_see_the_parts_before(store: Store) -> None:
+async def test_a_unit_says_what_each_of_its_parts_became(store: Store) -> None:
+    await write(store, put("b"))
     committed = await store.commit(
         Unit(
-            (put("a", n=1), put("a", PRESENT, n=2), delete("a", PRESENT), put("a", ABSENT, n=3)),
-            records=(
-                RecordWrite("s", "r", b"1", expect=ABSENT),
-                RecordWrite("s", "r", b"2", expect=1),
-                RecordWrite("s", "r", b"3", expect=2),
-            ),
+            (put("a"), delete("b"), delete("none")),
+            records=(RecordWrite("s", "one", b"1"), RecordWrite("s", "none", None), RecordWrite("t", "one", b"2")),
         )
     )
-    assert list(committed.versions) == sorted(set(committed.versions))
-    assert await read(store, "a") == {"id": "a", "n": 3}
-    (record,) = await store.records([("s", "r")])
-    assert record is not None
-    assert (record.value, record.revision) == (b"3", 3)
+    (a,) = await store.get("orders", [("a",)])
+    one, two = await store.records([("s", "one"), ("t", "one")])
+    assert a is not None
+    assert one is not None
+    assert two is not None
+    assert (committed.versions[0], committed.versions[2]) == (a.version, 0)
+    assert committed.revisions == (one.revision, 0, two.revision)
 
 
 async def test_units_of_one_moment_have_each_their_own_result(store: Store) -> None:

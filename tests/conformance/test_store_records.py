@@ -14,6 +14,7 @@ from fairlead_workload.errors import ConflictKind
 from fairlead_workload.stores.base import (
     Expect,
     OutboxEvent,
+    OutboxRow,
     OutboxSource,
     RecordWrite,
     Store,
@@ -110,27 +111,30 @@ async def test_of_several_conflicts_records_come_first_then_requirements(store: 
         ("absent", ANY, True),
         ("absent", ABSENT, True),
         ("absent", PRESENT, False),
-        ("absent", 1, False),
+        ("absent", "its revision", False),
         ("expired", ANY, True),
         ("expired", ABSENT, True),
         ("expired", PRESENT, False),
-        ("expired", 1, False),
+        ("expired", "its revision", False),
         ("present", ANY, True),
         ("present", ABSENT, False),
         ("present", PRESENT, True),
-        ("present", 1, True),
-        ("present", 2, False),
+        ("present", "its revision", True),
+        ("present", "another revision", False),
     ],
 )
 @pytest.mark.parametrize("value", [b"new", None])
 async def test_conditions_of_records(
-    store: Store, clock: Clock, there: str, expect: Expect | int, holds: bool, value: bytes | None
+    store: Store, clock: Clock, there: str, expect: Expect | str, holds: bool, value: bytes | None
 ) -> None:
+    revision = int(clock.now * 1_000_000)
     if there != "absent":
-        await store.commit(Unit(records=(RecordWrite("s", "r", b"old", clock.now + 10),)))
+        committed = await store.commit(Unit(records=(RecordWrite("s", "r", b"old", clock.now + 10),)))
+        (revision,) = committed.revisions
     if there == "expired":
         clock.now += 10
-    unit = Unit(records=(RecordWrite("s", "other", b"x"), RecordWrite("s", "r", value, expect=expect)))
+    condition = {"its revision": revision, "another revision": revision + 1}.get(expect) or Expect(expect)
+    unit = Unit(records=(RecordWrite("s", "other", b"x"), RecordWrite("s", "r", value, expect=condition)))
     if holds:
         await store.commit(unit)
         (record,) = await store.records([("s", "r")])
@@ -144,14 +148,21 @@ async def test_conditions_of_records(
 
 
 async def test_records_have_spaces_revisions_and_expiry(store: Store, clock: Clock) -> None:
+    start = int(clock.now * 1_000_000)
     for n in range(3):
-        await store.commit(Unit(records=(RecordWrite("s", "r", bytes([n, 0, 255]), clock.now + 5.5),)))
+        committed = await store.commit(Unit(records=(RecordWrite("s", "r", bytes([n, 0, 255]), clock.now + 5.5),)))
+        assert committed.revisions == (start + n,)
     await store.commit(Unit(records=(RecordWrite("t", "r", b""),)))
     first, missing, second = await store.records([("t", "r"), ("t", "x"), ("s", "r")])
     assert first is not None
     assert second is not None
-    assert (first.space, first.id, first.value, first.revision, first.expires_at) == ("t", "r", b"", 1, None)
-    assert (second.space, second.value, second.revision, second.expires_at) == ("s", b"\2\0\xff", 3, clock.now + 5.5)
+    assert (first.space, first.id, first.value, first.revision, first.expires_at) == ("t", "r", b"", start, None)
+    assert (second.space, second.value, second.revision, second.expires_at) == (
+        "s",
+        b"\2\0\xff",
+        start + 2,
+        clock.now + 5.5,
+    )
     assert missing is None
     clock.now += 5.5
     assert await store.records([("s", "r")]) == [None]
@@ -159,11 +170,32 @@ async def test_records_have_spaces_revisions_and_expiry(store: Store, clock: Clo
 
 async def test_who_held_an_expired_record_cannot_write_over_its_new_owner(store: Store, clock: Clock) -> None:
     lease = RecordWrite("lease", "relay", b"first", clock.now + 10, ABSENT)
-    await store.commit(Unit(records=(lease,)))
+    (revision,) = (await store.commit(Unit(records=(lease,)))).revisions
     clock.now += 10
     await store.commit(Unit(records=(replace(lease, value=b"second", expires_at=clock.now + 10),)))
-    found = await conflict(store, Unit(records=(RecordWrite("lease", "relay", b"first", expect=1),)))
+    found = await conflict(store, Unit(records=(RecordWrite("lease", "relay", b"first", expect=revision),)))
     assert found.kind is ConflictKind.RECORD
+
+
+async def test_who_held_a_swept_record_cannot_write_over_its_new_owner(swept: Swept, clock: Clock) -> None:
+    lease = RecordWrite("lease", "relay", b"first", clock.now + 10, ABSENT)
+    (revision,) = (await swept.commit(Unit(records=(lease,)))).revisions
+    clock.now += 10
+    assert await swept.sweep(now=clock.now, tombstones_before=0.0) == 1
+    await swept.commit(Unit(records=(replace(lease, value=b"second", expires_at=clock.now + 10),)))
+    found = await conflict(swept, Unit(records=(RecordWrite("lease", "relay", b"first", expect=revision),)))
+    assert found.kind is ConflictKind.RECORD
+
+
+async def test_a_removed_record_never_comes_back_with_a_revision_that_it_had(store: Store, clock: Clock) -> None:
+    seen: list[int] = []
+    for value in (b"first", b"second", None, b"third"):
+        (revision,) = (await store.commit(Unit(records=(RecordWrite("s", "r", value),)))).revisions
+        seen.append(revision)
+        clock.now += 0.001
+    assert seen[2] == 0
+    assert len({*seen}) == 4
+    assert seen[3] > seen[1]
 
 
 # Outbox
@@ -173,7 +205,11 @@ async def test_events_come_with_the_versions_of_their_mutations_until_published(
     first = await outbox.commit(
         Unit(
             (put("a"), put("b")),
-            outbox=(OutboxEvent("1", "b", b"b", 1), OutboxEvent("2", "a", b"a", 0), OutboxEvent("3", "a", b"x", None)),
+            outbox=(
+                OutboxEvent("1", "b", b"b", 1),
+                OutboxEvent("2", "a", b"a", 0),
+                OutboxEvent("3", "c", b"x", None, version=7),
+            ),
         )
     )
     second = await outbox.commit(Unit((delete("a"),), outbox=(OutboxEvent("4", "a", b"a"),)))
@@ -181,11 +217,12 @@ async def test_events_come_with_the_versions_of_their_mutations_until_published(
     assert {(row.event.id, row.event.key, row.event.body, row.version) for row in rows} == {
         ("1", "b", b"b", first.versions[1]),
         ("2", "a", b"a", first.versions[0]),
-        ("3", "a", b"x", 0),
+        ("3", "c", b"x", 7),
         ("4", "a", b"a", second.versions[0]),
     }
-    await outbox.published([row.position for row in rows if row.event.key == "a"])
-    assert [row.event.id for row in await outbox.unpublished(10)] == ["1"]
+    await outbox.published([row for row in rows if row.event.key == "a"])
+    assert {row.event.id for row in await outbox.unpublished(10)} == {"1", "3"}
+    assert [await outbox.outbox_size(limit) for limit in (1, 10)] == [1, 2]
 
 
 async def test_events_of_a_key_come_in_order_of_version(outbox: Outbox) -> None:
@@ -203,14 +240,54 @@ async def test_events_of_a_key_come_in_order_of_version(outbox: Outbox) -> None:
         assert versions == sorted(set(versions))
 
 
-async def test_a_position_is_never_used_twice(outbox: Outbox) -> None:
-    seen: set[int] = set()
+async def test_a_handle_is_never_used_twice(outbox: Outbox) -> None:
+    seen: list[OutboxRow] = []
     for n in range(3):
         await outbox.commit(Unit((put("a", n=n),), outbox=(OutboxEvent(str(n), "a", b""),)))
+        await outbox.published(seen)
         (row,) = await outbox.unpublished(10)
-        assert row.position not in seen
-        seen.add(row.position)
-        await outbox.published([row.position])
+        seen.append(row)
+        await outbox.published([row])
+
+
+async def test_events_of_keys_that_are_held_are_left_out(outbox: Outbox) -> None:
+    for key in ("a", "b", "\u00e4", "c"):
+        await outbox.commit(Unit((put(key),), outbox=(OutboxEvent(key, key, b""),)))
+    assert {row.event.key for row in await outbox.unpublished(10, held={"a", "\u00e4"})} == {"b", "c"}
+    assert len(await outbox.unpublished(1, held={"a", "\u00e4"})) == 1
+
+
+async def test_refused_events_are_kept_apart_until_they_go_back_or_are_discarded(outbox: Outbox, clock: Clock) -> None:
+    for id_ in "abc":
+        await outbox.commit(Unit((put(id_),), outbox=(OutboxEvent(id_, id_, id_.encode()),)))
+    rows = {row.event.id: row for row in await outbox.unpublished(10)}
+    await outbox.refuse([(rows["a"], "too large"), (rows["c"], "not text")])
+    assert [row.event.id for row in await outbox.unpublished(10)] == ["b"]
+    assert await outbox.outbox_size(10) == 1
+    events = await outbox.refused(10)
+    assert [(each.event, each.version, each.reason, each.refused_at) for each in events] == [
+        (rows["a"].event, rows["a"].version, "too large", clock.now),
+        (rows["c"].event, rows["c"].version, "not text", clock.now),
+    ]
+    a, c = (each.number for each in events)
+    assert [each.number for each in await outbox.refused(1)] == [a]
+    assert [each.number for each in await outbox.refused(10, after=a)] == [c]
+    assert await outbox.unrefuse([a, 10**9]) == [a]
+    assert {(row.event, row.version) for row in await outbox.unpublished(10)} == {
+        (rows["a"].event, rows["a"].version),
+        (rows["b"].event, rows["b"].version),
+    }
+    assert await outbox.discard_refused([c, a]) == [c]
+    assert await outbox.refused(10) == []
+    assert await outbox.outbox_size(10) == 2
+
+
+async def test_refusing_what_is_not_there_any_more_keeps_nothing(outbox: Outbox) -> None:
+    await outbox.commit(Unit((put("a"),), outbox=(OutboxEvent("1", "a", b""),)))
+    (row,) = await outbox.unpublished(10)
+    await outbox.published([row])
+    await outbox.refuse([(row, "too large")])
+    assert await outbox.refused(10) == []
 
 
 async def test_whoever_waits_for_the_outbox_is_woken_by_commits_that_write_to_it(outbox: Outbox) -> None:

@@ -22,11 +22,11 @@ def document_event(
     hops: int = 0,
     mutation: int | None = 0,
     id_: str | None = None,
-    sequence: str = "",
+    version: int = 0,
 ) -> OutboxEvent:
     """An event about a document, ready for the outbox; its data is the document (the last one, for a delete), as shown.
 
-    `sequence` is given only for an event without a mutation; otherwise the relay adds it.
+    The relay adds the `sequence`: the version of the mutation or, for an event without one, `version`.
     """
     subject = resource.path(key)
     event = Event(
@@ -38,12 +38,11 @@ def document_event(
         time=instants.render(at),
         datacontenttype="application/json",
         partitionkey=subject,
-        sequence=sequence,
         traceparent=traceparent,
         hops=hops,
         data=None if document is None else resource.shown(document),
     )
-    return OutboxEvent(event.id, subject, encode(event), mutation)
+    return OutboxEvent(event.id, subject, encode(event), mutation, version)
 
 
 def facts(

@@ -92,7 +92,7 @@ class Queue(Protocol):
     async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
         """Publish durably. One result per message, in order: None, or the error for which it is not in the queue.
 
-        A message whose id is still in the queue is not added twice.
+        A message whose id is still in the queue is not added twice, unless that copy was redriven more or less often.
         """
 
     async def receive(self, limit: int, *, wait_seconds: float) -> list[Delivery]:

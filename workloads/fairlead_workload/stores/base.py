@@ -6,7 +6,7 @@ for them. Versions: create takes max(unix microseconds, tombstone + 1), update a
 version + 1 that is kept at least 24 h; a recreated document never repeats a version.
 """
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol
@@ -49,13 +49,15 @@ class OutboxEvent:
     """An event to publish once the unit is committed. The adapter keeps it until `published`.
 
     `body` is an encoded CloudEvent whose `sequence` is left to the relay: the version of the unit's mutation number
-    `mutation` is stored beside it (0 when `mutation` is None).
+    `mutation` is stored beside it. An event of a unit that does not write its document has None there, and says itself
+    which `version` of the document it is about.
     """
 
     id: str
     key: str  # partition key of the event: events of one key are published in order of version
     body: bytes
     mutation: int | None = 0
+    version: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,6 @@ class RecordWrite:
     """Write (or, with `value` None, delete) one of our records. An expired record counts as absent.
 
     `expect`: ABSENT creates only, PRESENT replaces only, ANY does either, a number replaces only that revision.
-    Writes within one unit happen in order.
     """
 
     space: str
@@ -75,7 +76,11 @@ class RecordWrite:
 
 @dataclass(frozen=True, slots=True)
 class StoredRecord:
-    """One of our records. `revision` starts at 1 and grows by 1 with each write."""
+    """One of our records. `revision` starts at unix microseconds and grows by 1 with each write.
+
+    So a record that was removed, or expired and was swept, never comes back with a revision that it had: who read the
+    former one cannot replace the new one.
+    """
 
     space: str
     id: str
@@ -98,8 +103,9 @@ SECRETS = "secret"
 class Unit:
     """What is committed together, or not at all. `requires` are documents that must exist at commit.
 
-    Conditions are checked in the order records, requires, mutations, and the first that does not hold is the
-    conflict: a repeated event is known by its inbox record before its document is looked at.
+    A unit has at most one mutation of a document and one write of a record. Conditions are checked in the order
+    records, requires, mutations, and the first that does not hold is the conflict: a repeated event is known by its
+    inbox record before its document is looked at.
     """
 
     mutations: tuple[Mutation, ...] = ()
@@ -110,9 +116,14 @@ class Unit:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """Versions of the unit's mutations, in order; of a delete, the tombstone's (0 when there was nothing to delete)."""
+    """What the unit's parts became, in order.
+
+    `versions` are those of its mutations; of a delete, the tombstone's (0 when there was nothing to delete).
+    `revisions` are those of its record writes; of a removal 0.
+    """
 
     versions: tuple[int, ...]
+    revisions: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +167,22 @@ class Page:
 
 @dataclass(frozen=True, slots=True)
 class OutboxRow:
-    """A committed, unpublished event."""
+    """A committed, unpublished event, about this `version` of its document. `handle` is the adapter's own."""
 
-    position: int  # handle for `published`; says nothing about commit order
+    handle: Any
     event: OutboxEvent
     version: int
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedEvent:
+    """An event that the queue refuses for good, and why. `number` is its handle, unique in the store."""
+
+    number: int
+    event: OutboxEvent
+    version: int
+    reason: str
+    refused_at: float  # unix seconds
 
 
 class Store(Protocol):
@@ -191,14 +213,35 @@ class Store(Protocol):
 class OutboxSource(Protocol):
     """Capability: a store that keeps an outbox for the relay."""
 
-    async def unpublished(self, limit: int) -> list[OutboxRow]:
-        """Committed, unpublished events, per key in order of version, oldest first otherwise."""
+    async def unpublished(self, limit: int, *, held: Collection[str] = ()) -> list[OutboxRow]:
+        """Committed, unpublished events, per key in order of version, oldest first otherwise.
 
-    async def published(self, positions: Sequence[int]) -> None:
+        Events of the keys `held` are left out.
+        """
+
+    async def outbox_size(self, limit: int) -> int:
+        """How many events are unpublished, counted up to `limit`; those that were refused are not among them."""
+
+    async def published(self, rows: Sequence[OutboxRow]) -> None:
         """Forget these events; they were acknowledged by the queue."""
 
+    async def refuse(self, rows: Sequence[tuple[OutboxRow, str]]) -> None:
+        """The queue refuses these events for good, each for a reason: keep them out of the relay's way."""
+
+    async def refused(self, limit: int, *, after: int = 0) -> list[RefusedEvent]:
+        """Refused events in order of their numbers, which are above `after`."""
+
+    async def unrefuse(self, numbers: Sequence[int]) -> list[int]:
+        """Have these refused events published after all. Returns the numbers that were there."""
+
+    async def discard_refused(self, numbers: Sequence[int]) -> list[int]:
+        """Remove these refused events for good. Returns the numbers that were there."""
+
     def on_outbox(self, wake: Callable[[], None]) -> None:
-        """Call `wake` (on the event loop) after each commit of this process that wrote to the outbox."""
+        """Call `wake` (on the event loop) after commits that wrote to the outbox.
+
+        After every one of this process; after those of others where the store reports them.
+        """
 
 
 class Sweeper(Protocol):

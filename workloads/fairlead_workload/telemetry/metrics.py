@@ -182,7 +182,7 @@ class Depths(Collector):
         except DependencyError:
             self.depth = None
         try:
-            self.pending = len(await self._outbox.unpublished(MAX_OUTBOX)) if self._outbox is not None else None
+            self.pending = await self._outbox.outbox_size(MAX_OUTBOX) if self._outbox is not None else None
         except DependencyError:
             self.pending = None
 

@@ -87,10 +87,9 @@ def dead_letter_records(
     return (RecordWrite(INBOX, id_, value, expires_at, history.inbox_expect), RecordWrite(FAILURES, id_, None))
 
 
-def moved_record(entry: RecordWrite) -> RecordWrite:
-    """What replaces a dead letter's entry, just written, when the message has been moved."""
+def moved_record(entry: RecordWrite, revision: int) -> RecordWrite:
+    """What replaces a dead letter's entry, just written as `revision`, when the message has been moved."""
     value = structs.replace(_entry_decoder.decode(entry.value or b""), moved=True)
-    revision = entry.expect + 1 if isinstance(entry.expect, int) else 1
     return RecordWrite(INBOX, entry.id, _encoder.encode(value), entry.expires_at, revision)
 
 

@@ -3,7 +3,9 @@
 One holder of a lease publishes; it is taken when there is something to publish, so an idle relay writes nothing.
 Unpublished rows are read, never a watermark, so late commits are found. A row goes when the queue has acknowledged its
 event: after a crash in between it is published again under the same id, and the inbox notices. The cache entry is
-invalidated too, because the process that committed may have died before it could.
+invalidated too, because the process that committed may have died before it could. What the queue refuses for good is
+kept aside, with the reason, and the later events of its document go on; while the queue does not take an event yet,
+they wait, and those of other documents do not.
 """
 
 import asyncio
@@ -11,11 +13,12 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from fairlead_workload.errors import Conflict, DependencyError
+from fairlead_workload.errors import Conflict, DependencyError, Refused
 from fairlead_workload.events.cloudevents import CONTENT_TYPE, with_sequence
 from fairlead_workload.queues.base import Message, Queue
 from fairlead_workload.stores.base import (
@@ -52,6 +55,29 @@ class LeaseValue(msgspec.Struct, frozen=True):
     owner: str
 
 
+@dataclass(slots=True)
+class _Page:
+    """What became of a page of the outbox. The events of the keys `held` have to wait."""
+
+    published: list[OutboxRow] = field(default_factory=list)
+    refused: list[tuple[OutboxRow, str]] = field(default_factory=list)
+    held: set[str] = field(default_factory=set)
+
+    def add(self, row: OutboxRow, error: Exception | None) -> None:
+        """Take in the queue's answer to one event."""
+        if error is None:
+            self.published.append(row)
+        elif isinstance(error, Refused):
+            self.refused.append((row, error.message))
+            _log.error(
+                "the queue refuses an event",
+                extra={"event_id": row.event.id, "key": row.event.key, "error": str(error)},
+            )
+        else:
+            self.held.add(row.event.key)
+            _log.warning("an event cannot be published yet", extra={"event_id": row.event.id, "error": str(error)})
+
+
 class Relay:
     """Publishes the outbox of one store. `owner` is unique to this process; `invalidate` takes path and version."""
 
@@ -76,7 +102,7 @@ class Relay:
         self._woken = asyncio.Event()
         self._lease_until = 0.0
         self._revision = 0
-        self._waiting_since: dict[int, float] = {}
+        self._waiting_since: dict[str, float] = {}
         store.on_outbox(self._woken.set)
 
     async def run(self) -> None:
@@ -102,45 +128,61 @@ class Relay:
 
     async def flush(self) -> bool:
         """Publish what is in the outbox. True: something has to wait (another holder has the lease, or it failed)."""
-        while rows := await self._store.unpublished(PAGE):
+        if not await self._may_hold_lease():
+            return True
+        held: set[str] = set()
+        while rows := await self._store.unpublished(PAGE, held=held):
             self._observe_lag(rows)
             if not await self._acquire_lease():
                 return True
-            published = await self._publish(rows)
-            await self._store.published([row.position for row in published])
-            if len(published) < len(rows):
-                return True
+            page = await self._publish(rows)
+            await self._end(page)
+            held |= page.held
             if len(rows) < PAGE:
                 break
-        self._observe_lag(())
-        return False
+            if not (page.published or page.refused):  # the queue is down: further pages would fail alike
+                break
+        if not held:
+            self._observe_lag(())
+        return bool(held)
 
-    async def _publish(self, rows: Sequence[OutboxRow]) -> list[OutboxRow]:
+    async def _publish(self, rows: Sequence[OutboxRow]) -> _Page:
         """One event of each document at a time; a failure holds back the later ones of its document."""
         chains: dict[str, deque[OutboxRow]] = {}
         for row in rows:
             chains.setdefault(row.event.key, deque()).append(row)
-        published: list[OutboxRow] = []
+        page = _Page()
         while chains and await self._acquire_lease():
             heads = [chain.popleft() for chain in chains.values()]
             results = await self._queue.publish([_message(row) for row in heads])
             for row, error in zip(heads, results, strict=True):
-                if error is None:
-                    published.append(row)
-                else:
-                    _log.warning(
-                        "an event cannot be published yet", extra={"event_id": row.event.id, "error": str(error)}
-                    )
-                if error is not None or not chains[row.event.key]:
+                page.add(row, error)
+                if row.event.key in page.held or not chains[row.event.key]:
                     del chains[row.event.key]
-        self._stats.published += len(published)
-        await self._invalidate_caches(published)
-        return published
+        page.held.update(chains)  # the lease was lost meanwhile
+        return page
+
+    async def _end(self, page: _Page) -> None:
+        """Take from the outbox what is published or refused, and invalidate what the events are about."""
+        self._stats.published += len(page.published)
+        await self._invalidate_caches([*page.published, *(row for row, _ in page.refused)])
+        if page.published:
+            await self._store.published(page.published)
+        if page.refused:
+            await self._store.refuse(page.refused)
 
     async def _invalidate_caches(self, rows: Sequence[OutboxRow]) -> None:
         latest = {row.event.key: row.version for row in rows if row.version}
         for path, version in latest.items():
             await self._invalidate(path, version)
+
+    async def _may_hold_lease(self) -> bool:
+        """Whether the lease is ours, or free: otherwise the outbox need not be read."""
+        now = self._clock()
+        if now < self._lease_until <= now + LEASE_SECONDS:
+            return True
+        (stored,) = await self._store.records([(LEASES, LEASE_ID)])
+        return stored is None or self._is_own(stored) or _ahead(stored, now)
 
     async def _acquire_lease(self) -> bool:
         """Whether this process holds the lease for a while; takes or renews it when need be."""
@@ -177,7 +219,7 @@ class Relay:
 
     def _observe_lag(self, rows: Sequence[OutboxRow]) -> None:
         now = self._clock()
-        self._waiting_since = {row.position: self._waiting_since.get(row.position, now) for row in rows}
+        self._waiting_since = {row.event.id: self._waiting_since.get(row.event.id, now) for row in rows}
         self._stats.relay_lag_seconds = max(0.0, now - min(self._waiting_since.values(), default=now))
 
 
@@ -187,6 +229,6 @@ def _ahead(lease: StoredRecord, now: float) -> bool:
 
 
 def _message(row: OutboxRow) -> Message:
-    """The event as a message. One without a mutation has its sequence already."""
+    """The event as a message."""
     body = with_sequence(row.event.body, row.version) if row.version else row.event.body
     return Message(row.event.id, row.event.key, body, HEADERS)

@@ -19,7 +19,7 @@ Receipt = tuple[int, int]  # position, deliveries
 Row = tuple[Any, ...]
 
 _INSERT = "INSERT INTO _messages (id, key, headers, body, enqueued_at, redrives, visible_at, blocked)"
-_ONCE = "ON CONFLICT (id) DO NOTHING"
+_ONCE = "ON CONFLICT DO NOTHING"  # of the same id and redrive count
 _BLOCKED = "EXISTS (SELECT 1 FROM _messages WHERE key = ?2)"
 _PUBLISH_BEHIND = f"{_INSERT} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, {_BLOCKED}) {_ONCE}"
 # Rows per statement: SQLite gives up and takes back the interpreter at each one, which costs more than the row.

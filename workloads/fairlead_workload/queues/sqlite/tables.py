@@ -5,6 +5,9 @@ and retries alike. Positions are never used twice, so position and number of del
 from every other. A server opens the file alone: leases that it finds are those of one that was killed, and void.
 `leased` counts leases in a row that nobody ended, with the present one.
 
+A message is in the queue once for each redrive count: a redriven one is another attempt, which a copy of the former
+attempt must not stand for.
+
 With `order: Key` a message behind another of its key is `blocked` until that one has left the queue.
 """
 
@@ -14,9 +17,9 @@ from fairlead_contract.spec.bindings import Order
 
 _TABLES = """
 CREATE TABLE IF NOT EXISTS _messages (
-  position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, key TEXT NOT NULL, headers TEXT,
+  position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, key TEXT NOT NULL, headers TEXT,
   enqueued_at REAL NOT NULL, redrives INTEGER NOT NULL, visible_at REAL NOT NULL, leased INTEGER NOT NULL DEFAULT 0,
-  deliveries INTEGER NOT NULL DEFAULT 0, blocked INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL
+  deliveries INTEGER NOT NULL DEFAULT 0, blocked INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL, UNIQUE (id, redrives)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS _messages_due ON _messages (blocked, visible_at, leased, enqueued_at);
 CREATE TABLE IF NOT EXISTS _letters (
@@ -30,6 +33,19 @@ CREATE INDEX IF NOT EXISTS _letters_failed ON _letters (last_failed_at);
 """
 _VOID = "UPDATE _messages SET visible_at = 0 WHERE leased"
 _ORDER = "queue order"
+# Files of releases up to 0.1 have a message once, whatever its redrive count. SQLite cannot drop a constraint.
+_FORMER = "id TEXT NOT NULL UNIQUE"
+_COLUMNS = "position, id, key, headers, enqueued_at, redrives, visible_at, leased, deliveries, blocked, body"
+_SET_ASIDE = (
+    "DROP INDEX IF EXISTS _messages_due",
+    "DROP INDEX IF EXISTS _messages_key",
+    "ALTER TABLE _messages RENAME TO _former_messages",
+)
+_BRING_BACK = (
+    "INSERT INTO sqlite_sequence SELECT '_messages', seq FROM sqlite_sequence WHERE name = '_former_messages'",
+    f"INSERT INTO _messages ({_COLUMNS}) SELECT {_COLUMNS} FROM _former_messages",  # noqa: S608
+    "DROP TABLE _former_messages",
+)
 _BY_KEY = "CREATE INDEX IF NOT EXISTS _messages_key ON _messages (key, position)"
 _BLOCK = (
     "UPDATE _messages SET blocked = EXISTS ("
@@ -39,7 +55,10 @@ _BLOCK = (
 
 def migrate(connection: sqlite3.Connection, order: Order | None) -> Order:
     """Make the tables and the order of delivery fit, inside the open transaction. `order` None: beside a server."""
-    for statement in filter(str.strip, _TABLES.split(";")):
+    statements = [statement for statement in _TABLES.split(";") if statement.strip()]
+    if order is not None and _is_former(connection):
+        statements = [*_SET_ASIDE, *statements, *_BRING_BACK, *([_BY_KEY] if _is_by_key(connection) else [])]
+    for statement in statements:
         connection.execute(statement)
     if order is not None:
         connection.execute(_VOID)
@@ -56,3 +75,13 @@ def migrate(connection: sqlite3.Connection, order: Order | None) -> Order:
         connection.execute("DROP INDEX IF EXISTS _messages_key")
     connection.execute("INSERT OR REPLACE INTO _marks VALUES (?, ?)", (_ORDER, str(order)))
     return order
+
+
+def _is_former(connection: sqlite3.Connection) -> bool:
+    """Whether the file has the table of a former release."""
+    row = connection.execute("SELECT sql FROM sqlite_schema WHERE name = '_messages'").fetchone()
+    return row is not None and _FORMER in row[0]
+
+
+def _is_by_key(connection: sqlite3.Connection) -> bool:
+    return connection.execute("SELECT 1 FROM sqlite_schema WHERE name = '_messages_key'").fetchone() is not None

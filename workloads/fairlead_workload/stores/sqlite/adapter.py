@@ -7,7 +7,7 @@ that was swept, so a clock set back does no harm either.
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from fairlead_contract.spec.api import Resource
@@ -17,17 +17,18 @@ from fairlead_workload.sqlite import BatchOperation, Database, Lookup
 from fairlead_workload.stores.base import (
     Committed,
     Key,
-    OutboxEvent,
     OutboxRow,
     Page,
     Query,
     Record,
+    RefusedEvent,
     StoredRecord,
     Unit,
 )
+from fairlead_workload.stores.sqlite import outbox
 from fairlead_workload.stores.sqlite.migration import existing, migrate
 from fairlead_workload.stores.sqlite.queries import read_page
-from fairlead_workload.stores.sqlite.units import PreparedUnit, Table, commit, prepare
+from fairlead_workload.stores.sqlite.units import Batch, PreparedUnit, Table, prepare
 
 _DATASTORE = "datastore"
 _FLOOR = "highest swept version"
@@ -94,12 +95,32 @@ class SqliteStore:
     async def close(self) -> None:
         await self._database.writer.submit(BatchOperation(_DATASTORE, _nothing), None)
 
-    async def unpublished(self, limit: int) -> list[OutboxRow]:
-        rows: list[OutboxRow] = await self._database.reader.submit(_UNPUBLISHED, limit)
+    async def unpublished(self, limit: int, *, held: Collection[str] = ()) -> list[OutboxRow]:
+        rows: list[OutboxRow] = await self._database.reader.submit(_UNPUBLISHED, (limit, held))
         return rows
 
-    async def published(self, positions: Sequence[int]) -> None:
-        await self._database.writer.submit(_PUBLISHED, positions)
+    async def outbox_size(self, limit: int) -> int:
+        size: int = await self._database.reader.submit(_OUTBOX_SIZE, limit)
+        return size
+
+    async def published(self, rows: Sequence[OutboxRow]) -> None:
+        await self._database.writer.submit(_PUBLISHED, rows)
+
+    async def refuse(self, rows: Sequence[tuple[OutboxRow, str]]) -> None:
+        await self._database.writer.submit(_REFUSE, (rows, self._clock()))
+
+    async def refused(self, limit: int, *, after: int = 0) -> list[RefusedEvent]:
+        events: list[RefusedEvent] = await self._database.reader.submit(_REFUSED, (limit, after))
+        return events
+
+    async def unrefuse(self, numbers: Sequence[int]) -> list[int]:
+        moved: list[int] = await self._database.writer.submit(_UNREFUSE, numbers)
+        self._wake()
+        return moved
+
+    async def discard_refused(self, numbers: Sequence[int]) -> list[int]:
+        removed: list[int] = await self._database.writer.submit(_DISCARD_REFUSED, numbers)
+        return removed
 
     def on_outbox(self, wake: Callable[[], None]) -> None:
         self._wake = wake
@@ -117,7 +138,10 @@ class SqliteStore:
 
     def _commit_all(self, connection: sqlite3.Connection, units: list[PreparedUnit]) -> list[Committed | Conflict]:
         now = self._clock()
-        return commit(connection, units, self._tables, now=now, create_version=self._create_version)
+        batch = Batch(connection, self._tables, now=now, create_version=self._create_version(now))
+        outcomes = batch.commit(units)
+        self._latest = batch.create_version
+        return outcomes
 
     def _create_version(self, now: float) -> int:
         """Unix microseconds, or the latest there was if the clock went back."""
@@ -159,10 +183,12 @@ class SqliteStore:
 
     def _sweep(self, connection: sqlite3.Connection, now: float, before: float, limit: int) -> int:
         expired = "SELECT space, id FROM _records WHERE expires_at <= ? LIMIT ?"
-        swept = connection.execute(
-            f"DELETE FROM _records WHERE (space, id) IN ({expired})",  # noqa: S608
+        revisions = connection.execute(
+            f"DELETE FROM _records WHERE (space, id) IN ({expired}) RETURNING revision",  # noqa: S608
             (now, limit),
-        ).rowcount
+        ).fetchall()
+        self._raise_floor(connection, revisions)
+        swept = len(revisions)
         for table in self._tables.values():
             if swept >= limit:
                 break
@@ -172,11 +198,15 @@ class SqliteStore:
                 f"DELETE FROM {table.name} WHERE ({keys}) IN ({old}) RETURNING _version",  # noqa: S608
                 (before, limit - swept),
             ).fetchall()
-            if versions:
-                swept += len(versions)
-                self._latest = max(self._latest, *(version + 1 for (version,) in versions))
-                connection.execute(_SET, (_FLOOR, self._latest))
+            self._raise_floor(connection, versions)
+            swept += len(versions)
         return swept
+
+    def _raise_floor(self, connection: sqlite3.Connection, swept: list[tuple[int]]) -> None:
+        """Keep what is new above the versions and revisions that nothing remembers any more."""
+        if swept:
+            self._latest = max(self._latest, *(version + 1 for (version,) in swept))
+            connection.execute(_SET, (_FLOOR, self._latest))
 
 
 def _get(connection: sqlite3.Connection, table: Table, keys: set[Key]) -> dict[Key, Record]:
@@ -189,23 +219,6 @@ def _read_floor(connection: sqlite3.Connection) -> int:
     return int(row[0]) if row else 0
 
 
-def _unpublished(connection: sqlite3.Connection, limits: list[int]) -> list[list[OutboxRow]]:
-    statement = "SELECT position, version, id, key, body, mutation FROM _outbox ORDER BY position LIMIT ?"
-    return [
-        [
-            OutboxRow(position, OutboxEvent(*event), version)
-            for position, version, *event in connection.execute(statement, (n,))
-        ]
-        for n in limits
-    ]
-
-
-def _published(connection: sqlite3.Connection, requests: list[Sequence[int]]) -> list[None]:
-    positions = [(position,) for request in requests for position in request]
-    connection.executemany("DELETE FROM _outbox WHERE position = ?", positions)
-    return [None] * len(requests)
-
-
 def _nothing(_: sqlite3.Connection, requests: list[Any]) -> list[None]:
     return [None] * len(requests)
 
@@ -214,5 +227,10 @@ def _nobody() -> None:
     """Nobody waits for the outbox."""
 
 
-_UNPUBLISHED = BatchOperation(_DATASTORE, _unpublished)
-_PUBLISHED = BatchOperation(_DATASTORE, _published)
+_UNPUBLISHED = BatchOperation(_DATASTORE, outbox.unpublished)
+_OUTBOX_SIZE = BatchOperation(_DATASTORE, outbox.sizes)
+_PUBLISHED = BatchOperation(_DATASTORE, outbox.published)
+_REFUSE = BatchOperation(_DATASTORE, outbox.refuse)
+_REFUSED = BatchOperation(_DATASTORE, outbox.refused)
+_UNREFUSE = BatchOperation(_DATASTORE, outbox.unrefuse)
+_DISCARD_REFUSED = BatchOperation(_DATASTORE, outbox.discard_refused)

@@ -6,7 +6,7 @@ at most once per batch, with one statement per table.
 """
 
 import sqlite3
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from fairlead_workload.errors import Conflict, ConflictKind
@@ -75,7 +75,11 @@ _ABSENT: _Stored = (0, False)
 
 
 class Batch:
-    """Units of one transaction. `create_version` gives the least version a new document may have."""
+    """Units of one transaction.
+
+    `create_version` is the least version of a new document, and the least revision of a new record. It grows past the
+    revision of a record that the batch removes, so that none comes back.
+    """
 
     def __init__(
         self, connection: sqlite3.Connection, tables: dict[str, Table], *, now: float, create_version: int
@@ -83,14 +87,14 @@ class Batch:
         self._connection = connection
         self._tables = tables
         self._now = now
-        self._create_version = create_version
+        self.create_version = create_version
         self._documents: dict[tuple[str, Key], _Stored] = {}
         self._rows: dict[str, dict[Key, Row]] = {}
         self._records: dict[tuple[str, str], _Held | None] = {}
         self._record_writes: dict[tuple[str, str], tuple[Any, ...] | None] = {}
         self._outbox: list[tuple[Any, ...]] = []
 
-    def load(self, units: Iterable[Unit]) -> None:
+    def _load(self, units: Iterable[Unit]) -> None:
         """Read what the units touch."""
         keys: dict[str, set[Key]] = {}
         records: set[tuple[str, str]] = set()
@@ -108,7 +112,7 @@ class Batch:
         for space, id_, revision, expires_at in _RECORDS.rows(self._connection, list(records)):
             self._records[space, id_] = (revision, expires_at)
 
-    def add(self, prepared: PreparedUnit) -> Committed:
+    def _settle(self, prepared: PreparedUnit) -> Committed:
         """Settle one unit. Raises `Conflict`, and then nothing of the unit will be written."""
         unit, encoded = prepared
         records = self._settle_records(unit.records)
@@ -118,7 +122,7 @@ class Batch:
         versions: list[int] = []
         for position, (mutation, row) in enumerate(zip(unit.mutations, encoded, strict=True)):
             place = (mutation.resource, mutation.key)
-            stored = documents.get(place) or self._documents.get(place, _ABSENT)
+            stored = self._documents.get(place, _ABSENT)
             _check_expected(mutation, stored, position)
             version = self._next_version(mutation, stored)
             versions.append(version)
@@ -126,7 +130,7 @@ class Batch:
                 documents[place] = (version, mutation.document is not None)
                 rows.append((mutation, (*row, version, self._now if mutation.document is None else None)))
         self._accept(documents, rows, records, unit.outbox, versions)
-        return Committed(tuple(versions))
+        return Committed(tuple(versions), tuple(0 if row is None else row[3] for row in records.values()))
 
     def _accept(
         self,
@@ -140,25 +144,27 @@ class Batch:
         for mutation, row in rows:
             self._rows.setdefault(mutation.resource, {})[mutation.key] = row
         for place, written in records.items():
+            held = self._records.get(place)
+            if written is None and held is not None:
+                self.create_version = max(self.create_version, held[0] + 1)
             self._records[place] = None if written is None else (written[3], written[4])
         self._record_writes.update(records)
         for event in outbox:
-            version = 0 if event.mutation is None else versions[event.mutation]
+            version = event.version if event.mutation is None else versions[event.mutation]
             self._outbox.append((event.id, event.key, event.body, event.mutation, version))
 
     def _settle_records(self, writes: tuple[RecordWrite, ...]) -> dict[tuple[str, str], tuple[Any, ...] | None]:
         settled: dict[tuple[str, str], tuple[Any, ...] | None] = {}
         for position, write in enumerate(writes):
             place = (write.space, write.id)
-            if place in settled:
-                former = settled[place]
-                held = None if former is None else (former[3], former[4])
-            else:
-                held = self._records.get(place)
+            held = self._records.get(place)
             live = held is not None and (held[1] is None or held[1] > self._now)
             if not _record_holds(write.expect, held[0] if held and live else None):
                 raise Conflict(ConflictKind.RECORD, f"{write.space}/{write.id}", position=position)
-            revision = held[0] + 1 if held else 1  # an expired record's too, so that its former owner stays fenced off
+            if live and held is not None:
+                revision = held[0] + 1
+            else:  # above that of an expired record, too, so that its former owner stays fenced off
+                revision = max(self.create_version, held[0] + 1 if held else 0)
             settled[place] = (*place, write.value, revision, write.expires_at) if write.value is not None else None
         return settled
 
@@ -173,10 +179,21 @@ class Batch:
             return mutation.version
         if mutation.document is None and not live:
             return 0
-        return next_version(version if live else None, last=version, least=self._create_version)
+        return next_version(version if live else None, last=version, least=self.create_version)
 
-    def write(self) -> None:
-        """Write what the units settled on."""
+    def commit(self, units: list[PreparedUnit]) -> list[Committed | Conflict]:
+        """Commit many units in the open transaction; those in conflict leave nothing."""
+        self._load(unit for unit, _ in units)
+        outcomes: list[Committed | Conflict] = []
+        for prepared in units:
+            try:
+                outcomes.append(self._settle(prepared))
+            except Conflict as conflict:
+                outcomes.append(conflict)
+        self._write()
+        return outcomes
+
+    def _write(self) -> None:
         execute = self._connection.executemany
         for resource, rows in self._rows.items():
             execute(self._tables[resource].write, rows.values())
@@ -188,27 +205,6 @@ class Batch:
             execute(_RECORD_WRITE, written)
         if self._outbox:
             execute(_OUTBOX_WRITE, self._outbox)
-
-
-def commit(
-    connection: sqlite3.Connection,
-    units: list[PreparedUnit],
-    tables: dict[str, Table],
-    *,
-    now: float,
-    create_version: Callable[[float], int],
-) -> list[Committed | Conflict]:
-    """Commit many units in the open transaction; those in conflict leave nothing."""
-    batch = Batch(connection, tables, now=now, create_version=create_version(now))
-    batch.load(unit for unit, _ in units)
-    outcomes: list[Committed | Conflict] = []
-    for prepared in units:
-        try:
-            outcomes.append(batch.add(prepared))
-        except Conflict as conflict:
-            outcomes.append(conflict)
-    batch.write()
-    return outcomes
 
 
 def subject(resource: str, key: Key) -> str:

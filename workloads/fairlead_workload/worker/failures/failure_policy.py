@@ -129,13 +129,13 @@ class FailurePolicy:
             problem = problems.not_applied(failure.error_class)
             records += (self._rules.dead_operation(item.event.id, item.event.subject, item.command.at, problem, now),)
         try:
-            await self._store.commit(Unit(records=(*records, *others)))
+            committed = await self._store.commit(Unit(records=(*records, *others)))
         except (
             Conflict,
             DependencyError,
         ) as error:  # ended by another worker, or the store is down: the next delivery decides
             return Retry(self._retry_policy.delay_seconds(1), classify(error))
-        return DeadLettered(failure, inbox.moved_record(records[0]))
+        return DeadLettered(failure, inbox.moved_record(records[0], committed.revisions[0]))
 
     async def confirm_moved(self, record: RecordWrite | None) -> None:
         """The message is among the dead letters. Without this note a copy published twice would go there twice."""

@@ -233,7 +233,7 @@ class Handlers:
             if conflict.kind is ConflictKind.RECORD:
                 raise Superseded(conflict.subject) from None
             raise
-        run.advance(progress)
+        run.advance(progress, 0 if last else committed.revisions[0])
         return committed
 
     async def _document(self, item: FactItem) -> Record | None:

@@ -76,10 +76,10 @@ class HandlerRun:
         """The record of a commit that ends the event well: nothing is left to remember."""
         return (RecordWrite(PROGRESS, self.item.id, None, None, self._expect),)
 
-    def advance(self, progress: Progress) -> None:
-        """The commit of `progress_records` succeeded."""
+    def advance(self, progress: Progress, revision: int) -> None:
+        """The commit of `progress_records` succeeded; the record has this revision now."""
         self.progress = progress
-        self._revision += 1
+        self._revision = revision
 
     @property
     def _expect(self) -> Expect | int:

@@ -142,7 +142,7 @@ def outbox(
 ) -> tuple[OutboxEvent, ...]:
     """The events that follow: one `updated` fact if a handler wants it, and what the steps publish, with stable ids."""
     mutation = 0 if result.changed else None
-    sequence = "" if result.changed or record is None else str(record.version)
+    version = 0 if result.changed or record is None else record.version
     updated = f"{item.resource.name}.updated"
     events = [(step.publish or "", step.id, document) for step, document in result.published]
     if result.changed and updated in handled_event_types:
@@ -159,7 +159,7 @@ def outbox(
             hops=item.event.hops + 1,
             mutation=mutation,
             id_=event_id(item.id, run, f"{step_id}/{type_}"),
-            sequence=sequence,
+            version=version,
         )
         for type_, step_id, document in events
     )
