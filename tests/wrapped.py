@@ -99,6 +99,10 @@ class WrappedQueue:
         self.inner = inner
         self._around = around
 
+    @property
+    def retention_seconds(self) -> float:
+        return self.inner.retention_seconds
+
     async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
         return await self._around("publish", lambda: self.inner.publish(messages, delay_seconds=delay_seconds))
 

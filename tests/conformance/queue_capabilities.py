@@ -15,6 +15,7 @@ from .store_capabilities import Clock
 
 NAME = "orders-queue"
 VISIBILITY_SECONDS = 60.0
+RETENTION_SECONDS = 7200.0
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,14 @@ class QueueRow:
 @asynccontextmanager
 async def open_sqlite(order: Order, clock: Clock) -> AsyncIterator[SqliteQueue]:
     async with open_database() as database:
-        queue = SqliteQueue(database, name=NAME, order=order, visibility_seconds=VISIBILITY_SECONDS, clock=clock)
+        queue = SqliteQueue(
+            database,
+            name=NAME,
+            order=order,
+            visibility_seconds=VISIBILITY_SECONDS,
+            retention_seconds=RETENTION_SECONDS,
+            clock=clock,
+        )
         yield queue
         await queue.close()
 

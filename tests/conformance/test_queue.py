@@ -301,6 +301,13 @@ async def test_closing_ends_the_waiting_and_the_publishing(queue: Queue) -> None
         await queue.check()
 
 
+# Retention
+
+
+async def test_a_queue_says_how_long_it_may_deliver_a_message(queue: Queue) -> None:
+    assert 0 < queue.retention_seconds < float("inf")
+
+
 # Order by key
 
 

@@ -42,3 +42,8 @@ class Bindings:
         """Event types that a handler takes; facts of other types are not queued."""
         worker = self.document.worker
         return frozenset(handler.event for handler in worker.handlers) if worker else frozenset()
+
+    @property
+    def delivered_seconds(self) -> float:
+        """For how long after its publish the queue may deliver a message; 0 without a queue."""
+        return self.queue.retention_seconds if self.queue is not None else 0.0

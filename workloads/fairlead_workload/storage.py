@@ -22,7 +22,8 @@ from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Conflict, Misconfigured
 from fairlead_workload.model.operations import OperationIds
 from fairlead_workload.model.resource import Resource
-from fairlead_workload.queues.sqlite import SqliteQueue
+from fairlead_workload.model.retention import DAY
+from fairlead_workload.queues.sqlite import RETENTION_SECONDS, SqliteQueue
 from fairlead_workload.sqlite import Database
 from fairlead_workload.sqlite.disk import Disk
 from fairlead_workload.stores.base import SECRETS, Expect, RecordWrite, Store, Unit
@@ -55,12 +56,13 @@ def open_storage(document: RuntimeDocument, *, data_dir: Path, exclusive: bool =
     store = SqliteStore(database, document.api.resources)
     queue = None
     if document.queue is not None:
-        retention_seconds = seconds(document.queue.dead_letter.retention)
+        retention_seconds = max(RETENTION_SECONDS, seconds(document.queue.retry.max_age) + DAY)
         queue = SqliteQueue(
             database,
             order=document.queue.order,
             visibility_seconds=VISIBILITY_SECONDS,
             retention_seconds=retention_seconds,
+            dead_letter_retention_seconds=seconds(document.queue.dead_letter.retention),
             longest_delay_seconds=seconds(document.queue.retry.backoff.max),
         )
     cache = MemoryCache(CACHE_ENTRIES) if document.cache.type is CacheType.MEMORY else None

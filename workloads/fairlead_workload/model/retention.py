@@ -22,6 +22,6 @@ def dead_letter_seconds(queue: Queue) -> float:
     return seconds(queue.dead_letter.retention) + HOUR
 
 
-def inbox_seconds(queue: Queue) -> float:
-    """Of a processed event's record: as long as the broker may deliver it again, and an hour."""
-    return seconds(queue.retry.max_age) + DAY + HOUR
+def inbox_seconds(queue: Queue, delivered_seconds: float) -> float:
+    """Of a processed event's record: as long as the broker may deliver it again (`delivered_seconds`), and an hour."""
+    return max(delivered_seconds, seconds(queue.retry.max_age) + DAY) + HOUR

@@ -89,6 +89,13 @@ class Depth:
 class Queue(Protocol):
     """A queue. Calls of one event-loop tick may share a round trip. Raises `Unavailable` / `Refused` ("queue")."""
 
+    @property
+    def retention_seconds(self) -> float:
+        """How long after its publish, or after it was sent back from the dead letters, a message may be delivered.
+
+        What is on record about a processed message is kept longer, so that no delivery of it is taken for a new one.
+        """
+
     async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
         """Publish durably. One result per message, in order: None, or the error for which it is not in the queue.
 

@@ -4,6 +4,6 @@
 `adapter` is the `Queue`.
 """
 
-from fairlead_workload.queues.sqlite.adapter import SqliteQueue
+from fairlead_workload.queues.sqlite.adapter import RETENTION_SECONDS, SqliteQueue
 
-__all__ = ["SqliteQueue"]
+__all__ = ["RETENTION_SECONDS", "SqliteQueue"]

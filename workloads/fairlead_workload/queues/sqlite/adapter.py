@@ -20,6 +20,8 @@ from fairlead_workload.sqlite import BatchOperation, Database
 _QUEUE = "queue"
 _SHORTEST_WAIT_SECONDS = 0.001
 _STEP_SECONDS = 1.0  # by how much a clock is set back, if not by a slow correction
+RETENTION_SECONDS = 4 * 24 * 3600.0  # as with the default of SQS
+_ALL = -1  # SQLite's LIMIT for no limit
 _POLL_SECONDS = 0.5  # how long a publish of another process may go unnoticed
 
 
@@ -28,7 +30,8 @@ class SqliteQueue:
 
     Makes its tables when made (blocks). `order` is that of a server; beside one, the file's is kept. `clock` gives unix
     seconds. The database is closed by whoever opened it. No message waits longer than `longest_delay_seconds` because
-    the clock was ahead for a while: when it goes back, and when a server starts, delays are cut to that.
+    the clock was ahead for a while: when it goes back, and when a server starts, delays are cut to that. A message that
+    has been in the queue for `retention_seconds` becomes a dead letter `Expired`.
     """
 
     def __init__(
@@ -38,7 +41,8 @@ class SqliteQueue:
         name: str = "queue",
         order: Order = Order.NONE,
         visibility_seconds: float = 60.0,
-        retention_seconds: float = 14 * 24 * 3600.0,
+        retention_seconds: float = RETENTION_SECONDS,
+        dead_letter_retention_seconds: float = 14 * 24 * 3600.0,
         longest_delay_seconds: float = math.inf,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -49,10 +53,12 @@ class SqliteQueue:
         self._waits = Waits(visibility_seconds, longest_delay_seconds)
         if database.exclusive:
             database.migrate(lambda connection: messages.hold_to_clock(connection, [self._waits]))
+            database.migrate(lambda connection: dead.expire(connection, [(retention_seconds, _ALL)]))
         self._database = database
         self._clock = clock
         self._visibility_seconds = visibility_seconds
         self._retention_seconds = retention_seconds
+        self._dead_letter_retention_seconds = dead_letter_retention_seconds
         self._order = found
         self._closed = False
         self._waiting: set[asyncio.Future[None]] = set()
@@ -67,8 +73,13 @@ class SqliteQueue:
         self._dead_letterings = BatchOperation(_QUEUE, dead.dead_letter)
         self._redrives = BatchOperation(_QUEUE, dead.redrive)
         self._purges = BatchOperation(_QUEUE, dead.purge)
+        self._expirations = BatchOperation(_QUEUE, dead.expire)
         self._sweeps = BatchOperation(_QUEUE, dead.sweep)
         self._reads = BatchOperation(_QUEUE, letters.read)
+
+    @property
+    def retention_seconds(self) -> float:
+        return self._retention_seconds
 
     async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
         now = self._clock()
@@ -76,7 +87,7 @@ class SqliteQueue:
         rows: list[Row] = []
         for message in messages:
             try:
-                rows.append(row(message, enqueued_at=now, redrives=0, visible_at=now + delay_seconds))
+                rows.append(row(message, now=now, visible_at=now + delay_seconds))
                 results.append(None)
             except FairleadError as error:
                 results.append(error)
@@ -168,10 +179,13 @@ class SqliteQueue:
         return found
 
     async def sweep(self, *, limit: int = 1000) -> int:
-        """Remove dead letters older than the retention. Returns how many went."""
-        before = self._clock() - self._retention_seconds
-        count: int = await self._database.writer.submit(self._sweeps, (before, limit))
-        return count
+        """Move messages that are older than their retention to the dead letters, and remove dead letters that are
+        older than theirs. Returns how many went.
+        """
+        expired: int = await self._database.writer.submit(self._expirations, (self._retention_seconds, limit))
+        before = self._clock() - self._dead_letter_retention_seconds
+        removed: int = await self._database.writer.submit(self._sweeps, (before, limit))
+        return expired + removed
 
     def _register(self) -> "asyncio.Future[None]":
         """A future that the next wake-up resolves; taken before looking, so that no publish falls in between."""

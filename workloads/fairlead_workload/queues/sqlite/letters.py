@@ -8,6 +8,8 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
+from importlib.metadata import version
+from itertools import takewhile
 from typing import Any
 
 import msgspec
@@ -26,6 +28,16 @@ _DEAD_LETTER = (
 )
 _READ = f"SELECT position, id, key, body, headers, origin, enqueued_at, redrives, {_FAILURE} FROM _letters"  # noqa: S608
 _TAKE = "DELETE FROM _letters WHERE position = ? RETURNING id, key, headers, body, enqueued_at, redrives + 1"
+_OLDEST = (
+    "SELECT position, queued_at, key FROM _messages WHERE NOT (leased AND visible_at > ?) ORDER BY position LIMIT ?"
+)
+_EXPIRE = (
+    f"INSERT INTO _letters (id, key, headers, body, enqueued_at, redrives, origin, {_FAILURE})"  # noqa: S608
+    " SELECT id, key, headers, body, enqueued_at, redrives, ?1, 'Expired', 'retention', ?2, deliveries, ?3, ?3, ?4, '',"
+    " '', '' FROM _messages WHERE position = ?5"
+)
+_REMOVE = "DELETE FROM _messages WHERE position = ?"
+_VERSION = version("fairlead")
 _ID = re.compile(r"[1-9][0-9]{0,17}")
 _MESSAGE_LIMIT = 1000  # characters of `error_message` kept
 
@@ -54,12 +66,27 @@ class Letters:
         taken = _take(connection, id_)
         if taken is None:
             return False
-        self._messages.publish(connection, [[(*taken, self._clock())]])
+        now = self._clock()
+        self._messages.publish(connection, [[(*taken, now, now)]])
         return True
 
     def purge(self, connection: sqlite3.Connection, requests: Sequence[Sequence[str]]) -> list[list[str]]:
         """Remove letters; the ids that were there."""
         return [[id_ for id_ in ids if _take(connection, id_) is not None] for ids in requests]
+
+    def expire(self, connection: sqlite3.Connection, requests: Sequence[tuple[float, int]]) -> list[int]:
+        """Move messages that have been in the queue for so many seconds to the dead letters, at most so many."""
+        return [self._expire(connection, *request) for request in requests]
+
+    def _expire(self, connection: sqlite3.Connection, seconds: float, limit: int) -> int:
+        now = self._clock()
+        rows = connection.execute(_OLDEST, (now, limit)).fetchall()  # positions grow with the time of the publish
+        expired = list(takewhile(lambda row: row[1] <= now - seconds, rows))
+        reason = f"it was in the queue for more than {seconds / 3600:.0f} hours"
+        connection.executemany(_EXPIRE, ((self._origin, reason, now, _VERSION, row[0]) for row in expired))
+        connection.executemany(_REMOVE, ((row[0],) for row in expired))
+        self._messages.unblock(connection, (row[2] for row in expired))
+        return len(expired)
 
     def sweep(self, connection: sqlite3.Connection, requests: Sequence[tuple[float, int]]) -> list[int]:
         """Remove letters that failed before the given unix seconds, at most so many."""

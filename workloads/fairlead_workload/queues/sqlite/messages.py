@@ -18,13 +18,13 @@ from fairlead_workload.queues.base import Delivery, Depth, Message
 Receipt = tuple[int, int]  # position, deliveries
 Row = tuple[Any, ...]
 
-_INSERT = "INSERT INTO _messages (id, key, headers, body, enqueued_at, redrives, visible_at, blocked)"
+_INSERT = "INSERT INTO _messages (id, key, headers, body, enqueued_at, redrives, visible_at, queued_at, blocked)"
 _ONCE = "ON CONFLICT DO NOTHING"  # of the same id and redrive count
 _BLOCKED = "EXISTS (SELECT 1 FROM _messages WHERE key = ?2)"
-_PUBLISH_BEHIND = f"{_INSERT} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, {_BLOCKED}) {_ONCE}"
+_PUBLISH_BEHIND = f"{_INSERT} VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, {_BLOCKED}) {_ONCE}"
 # Rows per statement: SQLite gives up and takes back the interpreter at each one, which costs more than the row.
 _PUBLISH = {
-    size: f"{_INSERT} VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, 0)'] * size)} {_ONCE}" for size in (64, 16, 4, 1)
+    size: f"{_INSERT} VALUES {', '.join(['(?, ?, ?, ?, ?, ?, ?, ?, 0)'] * size)} {_ONCE}" for size in (64, 16, 4, 1)
 }
 _LEASE = (
     "UPDATE _messages SET visible_at = ?, leased = leased + 1, deliveries = deliveries + 1 WHERE position IN"
@@ -36,10 +36,10 @@ _REMOVE = "DELETE FROM _messages WHERE position = ? AND deliveries = ? AND lease
 _EXTEND = "UPDATE _messages SET visible_at = ? WHERE position = ? AND deliveries = ? AND leased"
 _RELEASE = "UPDATE _messages SET visible_at = ?, leased = 0 WHERE position = ? AND deliveries = ? AND leased"
 _HOLD_TO_CLOCK = (
-    "UPDATE _messages SET enqueued_at = min(enqueued_at, ?1),"
+    "UPDATE _messages SET enqueued_at = min(enqueued_at, ?1), queued_at = min(queued_at, ?1),"
     " visible_at = min(visible_at, ?1 + CASE WHEN leased THEN ?2 WHEN deliveries = 0 AND enqueued_at > ?1 THEN 0"
     " ELSE ?3 END)"
-    " WHERE max(visible_at, enqueued_at) > ?1"
+    " WHERE max(visible_at, enqueued_at, queued_at) > ?1"
 )
 _UNBLOCK = (
     "UPDATE _messages SET blocked = 0 WHERE position = (SELECT min(position) FROM _messages WHERE key = ?) AND blocked"
@@ -75,15 +75,15 @@ class Leased:
     next_due: float | None
 
 
-def row(message: Message, *, enqueued_at: float, redrives: int, visible_at: float) -> Row:
-    """The row of a message to publish. Raises `Refused` for text that cannot be stored."""
+def row(message: Message, *, now: float, visible_at: float) -> Row:
+    """The row of a message to publish `now` (unix seconds). Raises `Refused` for text that cannot be stored."""
     try:
         message.id.encode()
         message.key.encode()
         headers = msgspec.json.encode(message.headers).decode() if message.headers else None
     except (UnicodeError, TypeError, msgspec.MsgspecError) as error:
         raise Refused("queue", f"message {message.id!r} cannot be stored: {error}") from None
-    return (message.id, message.key, headers, message.body, enqueued_at, redrives, visible_at)
+    return (message.id, message.key, headers, message.body, now, 0, visible_at, now)
 
 
 class Messages:

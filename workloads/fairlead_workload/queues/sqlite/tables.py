@@ -5,7 +5,8 @@ and retries alike. Positions are never used twice, so position and number of del
 from every other. A server opens the file alone: leases that it finds are those of one that was killed, and void.
 `leased` counts leases in a row that nobody ended, with the present one.
 
-A message is in the queue once for each redrive count: a redriven one is another attempt, which a copy of the former
+`queued_at` is when this attempt was published, or sent back from the dead letters. A message is in the queue once for
+each redrive count: a redriven one is another attempt, which a copy of the former
 attempt must not stand for.
 
 With `order: Key` a message behind another of its key is `blocked` until that one has left the queue.
@@ -18,8 +19,9 @@ from fairlead_contract.spec.bindings import Order
 _TABLES = """
 CREATE TABLE IF NOT EXISTS _messages (
   position INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL, key TEXT NOT NULL, headers TEXT,
-  enqueued_at REAL NOT NULL, redrives INTEGER NOT NULL, visible_at REAL NOT NULL, leased INTEGER NOT NULL DEFAULT 0,
-  deliveries INTEGER NOT NULL DEFAULT 0, blocked INTEGER NOT NULL DEFAULT 0, body BLOB NOT NULL, UNIQUE (id, redrives)
+  enqueued_at REAL NOT NULL, redrives INTEGER NOT NULL, visible_at REAL NOT NULL, queued_at REAL NOT NULL,
+  leased INTEGER NOT NULL DEFAULT 0, deliveries INTEGER NOT NULL DEFAULT 0, blocked INTEGER NOT NULL DEFAULT 0,
+  body BLOB NOT NULL, UNIQUE (id, redrives)
 ) STRICT;
 CREATE INDEX IF NOT EXISTS _messages_due ON _messages (blocked, visible_at, leased, enqueued_at);
 CREATE TABLE IF NOT EXISTS _letters (
@@ -43,7 +45,7 @@ _SET_ASIDE = (
 )
 _BRING_BACK = (
     "INSERT INTO sqlite_sequence SELECT '_messages', seq FROM sqlite_sequence WHERE name = '_former_messages'",
-    f"INSERT INTO _messages ({_COLUMNS}) SELECT {_COLUMNS} FROM _former_messages",  # noqa: S608
+    f"INSERT INTO _messages ({_COLUMNS}, queued_at) SELECT {_COLUMNS}, enqueued_at FROM _former_messages",  # noqa: S608
     "DROP TABLE _former_messages",
 )
 _BY_KEY = "CREATE INDEX IF NOT EXISTS _messages_key ON _messages (key, position)"

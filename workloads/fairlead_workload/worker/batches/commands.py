@@ -33,7 +33,7 @@ class CommandRules:
         self._waits = queue.order is Order.NONE
         self._source = bindings.source
         self._handled_event_types = bindings.handled_event_types
-        self._inbox_seconds = retention.inbox_seconds(queue)
+        self._inbox_seconds = retention.inbox_seconds(queue, bindings.delivered_seconds)
         self._operation_seconds = retention.operation_seconds(queue)
         self._dead_letter_seconds = retention.dead_letter_seconds(queue)
 

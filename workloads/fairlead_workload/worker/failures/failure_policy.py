@@ -56,7 +56,7 @@ class FailurePolicy:
         self._clock = bindings.clock
         self._outage = outage
         self._stats = stats
-        self._failures_seconds = retention.inbox_seconds(queue)
+        self._failures_seconds = retention.inbox_seconds(queue, bindings.delivered_seconds)
         self._dead_letter_seconds = retention.dead_letter_seconds(queue)
 
     def assess(

@@ -28,7 +28,7 @@ class Suspects:
     def __init__(self, bindings: Bindings, queue: QueueSpec) -> None:
         self._store = bindings.store
         self._clock = bindings.clock
-        self._keep_seconds = retention.inbox_seconds(queue)
+        self._keep_seconds = retention.inbox_seconds(queue, bindings.delivered_seconds)
 
     async def among(self, items: Sequence[Item]) -> list[Item]:
         """Those of `items` to be tried alone, in that order. Reads what is on record about the items."""

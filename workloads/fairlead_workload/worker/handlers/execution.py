@@ -75,7 +75,7 @@ class Handlers:
         self._timeout_seconds = timeout_seconds
         self._stats = stats
         self._clock = bindings.clock
-        self._inbox_seconds = retention.inbox_seconds(queue)
+        self._inbox_seconds = retention.inbox_seconds(queue, bindings.delivered_seconds)
         self._progress_seconds = retention.dead_letter_seconds(queue)
 
     async def handle(self, item: FactItem, death: WorkerDied | None = None) -> Outcome:

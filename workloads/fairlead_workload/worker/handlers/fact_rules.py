@@ -16,7 +16,7 @@ class FactRules:
     def __init__(self, bindings: Bindings, queue: QueueSpec) -> None:
         self._source = bindings.source
         self._handled_event_types = bindings.handled_event_types
-        self._inbox_seconds = retention.inbox_seconds(queue)
+        self._inbox_seconds = retention.inbox_seconds(queue, bindings.delivered_seconds)
 
     def decide(self, item: FactItem, record: Record | None, *, now: float) -> Decision | None:
         """The one unit that handles the event, or None when it takes several: a call, or a course already begun.
