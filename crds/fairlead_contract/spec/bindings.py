@@ -314,6 +314,16 @@ class Queue(Model):
             ".kafka",
         ),
         Rule("self.type == 'SQLite' || !has(self.sqlite)", "sqlite belongs to type SQLite; remove it", ".sqlite"),
+        Rule(
+            "self.order != 'Key' || !has(self.sqs) || self.sqs.fifo",
+            "order Key needs a FIFO queue, as any other SQS queue delivers in any order; set fifo, or order None",
+            ".sqs.fifo",
+        ),
+        Rule(
+            "self.order != 'Key' || !has(self.sns) || self.sns.fifo",
+            "order Key needs a FIFO topic and queue, as any other deliver in any order; set fifo, or order None",
+            ".sns.fifo",
+        ),
     )
     type: QueueType = Field(description="Which broker. SQLite is for development.")
     provision: Provision = Field(
