@@ -6,11 +6,11 @@ from dataclasses import replace
 import pytest
 from tests.wrapped import WrappedStore
 
-from fairlead_workload.errors import Conflict, ConflictKind, Unavailable
+from fairlead_workload.errors import Conflict, ConflictKind, Refused, Unavailable
 from fairlead_workload.model.effects import Action
 from fairlead_workload.stores.base import LEASES, OPERATIONS, PROGRESS
 from fairlead_workload.worker.failures.outage import THRESHOLD
-from fairlead_workload.worker.relay import LEASE_ID, LEASE_SECONDS, Relay
+from fairlead_workload.worker.relay import LEASE_ID, LEASE_SECONDS, PAGE, Relay
 from fairlead_workload.worker.stats import WorkerStats
 
 CONFIRM = {"event": "orders.created", "steps": [{"name": "confirm", "set": {"status": "'CONFIRMED'"}}]}
@@ -242,7 +242,7 @@ async def test_an_idle_relay_writes_nothing(lab):
     for _ in range(10):
         await lab.round()
         lab.clock.now += 30
-    assert troubles.calls == {"unpublished"}
+    assert troubles.calls == {"records", "unpublished"}
 
 
 async def test_the_relay_keeps_the_order_of_a_document_when_the_queue_fails(lab):
@@ -288,6 +288,69 @@ async def test_the_relay_keeps_the_order_of_a_document_when_the_queue_fails(lab)
         assert [kind in body for kind, body in zip((b"created", b"updated", b"deleted"), kinds, strict=True)] == [
             True
         ] * 3
+
+
+async def test_events_that_the_queue_refuses_hold_up_no_other(lab):
+    lab.worker_spec = {"handlers": [CONFIRM]}
+    lab.open()
+    real_publish = lab.real_queue.publish
+    refused = {f"orders/bad{number}" for number in range(PAGE + 1)}
+    published = []
+
+    async def publish(messages, *, delay_seconds=0):
+        errors = []
+        for message in messages:
+            if message.key in refused:
+                errors.append(Refused("queue", "the message is too large"))
+            else:
+                published.append(message.key)
+                errors.extend(await real_publish([message]))
+        return errors
+
+    names = [*(f"bad{number}" for number in range(PAGE + 1)), "good"]
+    await lab.send(*(lab.command(Action.CREATE, name, {"quantity": 1}) for name in names))
+    while deliveries := await lab.real_queue.receive(100, wait_seconds=0):
+        await lab.worker.handle(deliveries)
+    lab.real_queue.publish = publish
+    assert not await lab.worker.publish_outbox()
+    assert published == ["orders/good"]
+    assert await lab.real_store.outbox_size(1) == 0
+    events = await lab.real_store.refused(PAGE + 2)
+    assert {each.event.key for each in events} == refused
+    assert {each.reason for each in events} == {"the message is too large"}
+    refused.clear()
+    await lab.real_store.unrefuse([each.number for each in events])
+    assert not await lab.worker.publish_outbox()
+    assert len(published) == PAGE + 2
+
+
+async def test_events_of_other_documents_go_past_those_that_have_to_wait(lab):
+    lab.worker_spec = {"handlers": [CONFIRM]}
+    lab.open()
+    real_publish = lab.real_queue.publish
+    waiting = {f"orders/slow{number}" for number in range(PAGE - 1)}
+    published = []
+
+    async def publish(messages, *, delay_seconds=0):
+        errors = []
+        for message in messages:
+            if message.key in waiting:
+                errors.append(Unavailable("queue", "its shard is throttled"))
+            else:
+                published.append(message.key)
+                errors.extend(await real_publish([message]))
+        return errors
+
+    names = [*(f"slow{number}" for number in range(PAGE - 1)), "first", "second"]
+    await lab.send(*(lab.command(Action.CREATE, name, {"quantity": 1}) for name in names))
+    while deliveries := await lab.real_queue.receive(100, wait_seconds=0):
+        await lab.worker.handle(deliveries)
+    lab.real_queue.publish = publish
+    assert await lab.worker.publish_outbox()
+    assert published == ["orders/first", "orders/second"]
+    waiting.clear()
+    assert not await lab.worker.publish_outbox()
+    assert len(published) == PAGE + 1
 
 
 async def test_one_relay_at_a_time_publishes_and_another_takes_over(lab):
