@@ -14,6 +14,7 @@ from fairlead_workload.stores.base import (
     Committed,
     Key,
     OutboxRow,
+    OutboxSize,
     Page,
     Query,
     Record,
@@ -65,7 +66,7 @@ class WrappedStore:
     async def unpublished(self, limit: int, *, held: Collection[str] = ()) -> list[OutboxRow]:
         return await self._around("unpublished", lambda: self.inner.unpublished(limit, held=held))
 
-    async def outbox_size(self, limit: int) -> int:
+    async def outbox_size(self, limit: int) -> OutboxSize:
         return await self._around("outbox_size", lambda: self.inner.outbox_size(limit))
 
     async def published(self, rows: Sequence[OutboxRow]) -> None:

@@ -15,6 +15,7 @@ from fairlead_workload.stores.base import (
     Expect,
     OutboxEvent,
     OutboxRow,
+    OutboxSize,
     OutboxSource,
     RecordWrite,
     Store,
@@ -222,7 +223,7 @@ async def test_events_come_with_the_versions_of_their_mutations_until_published(
     }
     await outbox.published([row for row in rows if row.event.key == "a"])
     assert {row.event.id for row in await outbox.unpublished(10)} == {"1", "3"}
-    assert [await outbox.outbox_size(limit) for limit in (1, 10)] == [1, 2]
+    assert [await outbox.outbox_size(limit) for limit in (1, 10)] == [OutboxSize(1, 0), OutboxSize(2, 0)]
 
 
 async def test_events_of_a_key_come_in_order_of_version(outbox: Outbox) -> None:
@@ -263,7 +264,7 @@ async def test_refused_events_are_kept_apart_until_they_go_back_or_are_discarded
     rows = {row.event.id: row for row in await outbox.unpublished(10)}
     await outbox.refuse([(rows["a"], "too large"), (rows["c"], "not text")])
     assert [row.event.id for row in await outbox.unpublished(10)] == ["b"]
-    assert await outbox.outbox_size(10) == 1
+    assert await outbox.outbox_size(10) == OutboxSize(1, 2)
     events = await outbox.refused(10)
     assert [(each.event, each.version, each.reason, each.refused_at) for each in events] == [
         (rows["a"].event, rows["a"].version, "too large", clock.now),
@@ -279,7 +280,7 @@ async def test_refused_events_are_kept_apart_until_they_go_back_or_are_discarded
     }
     assert await outbox.discard_refused([c, a]) == [c]
     assert await outbox.refused(10) == []
-    assert await outbox.outbox_size(10) == 2
+    assert await outbox.outbox_size(10) == OutboxSize(2, 0)
 
 
 async def test_refusing_what_is_not_there_any_more_keeps_nothing(outbox: Outbox) -> None:

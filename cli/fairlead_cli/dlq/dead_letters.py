@@ -25,6 +25,7 @@ from fairlead_workload.events.redaction import Hidden
 from fairlead_workload.queues.base import DeadLetters, LetterFilter
 from fairlead_workload.storage import open_storage
 from fairlead_workload.worker.failures import dlq as dead_letters
+from fairlead_workload.worker.failures.refused_events import AllDeadLetters
 
 Work = Callable[[DeadLetters, Hidden], Awaitable[int]]
 Output = Literal["table", "json"]
@@ -102,7 +103,7 @@ async def _open(origin: Document, resource: ApiService, folder: Path) -> AsyncIt
     try:
         if storage.queue is None:
             raise TypeError("a document with a queue opens one")
-        yield storage.queue
+        yield AllDeadLetters(storage.queue, storage.store)
     except DependencyError as error:
         raise NotPossible(origin.notice(Finding(str(folder), str(error), remedy="try again"))) from None
     finally:

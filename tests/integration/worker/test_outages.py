@@ -314,7 +314,7 @@ async def test_events_that_the_queue_refuses_hold_up_no_other(lab):
     lab.real_queue.publish = publish
     assert not await lab.worker.publish_outbox()
     assert published == ["orders/good"]
-    assert await lab.real_store.outbox_size(1) == 0
+    assert (await lab.real_store.outbox_size(1)).pending == 0
     events = await lab.real_store.refused(PAGE + 2)
     assert {each.event.key for each in events} == refused
     assert {each.reason for each in events} == {"the message is too large"}

@@ -175,6 +175,14 @@ class OutboxRow:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboxSize:
+    """How many events wait to be published, and how many the queue has refused."""
+
+    pending: int
+    refused: int
+
+
+@dataclass(frozen=True, slots=True)
 class RefusedEvent:
     """An event that the queue refuses for good, and why. `number` is its handle, unique in the store."""
 
@@ -219,8 +227,8 @@ class OutboxSource(Protocol):
         Events of the keys `held` are left out.
         """
 
-    async def outbox_size(self, limit: int) -> int:
-        """How many events are unpublished, counted up to `limit`; those that were refused are not among them."""
+    async def outbox_size(self, limit: int) -> OutboxSize:
+        """How many events are in the outbox, each number counted up to `limit`."""
 
     async def published(self, rows: Sequence[OutboxRow]) -> None:
         """Forget these events; they were acknowledged by the queue."""

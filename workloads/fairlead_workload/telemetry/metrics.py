@@ -20,7 +20,7 @@ from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import DependencyError
 from fairlead_workload.queues.base import Depth, Queue
 from fairlead_workload.sqlite.disk import Disk
-from fairlead_workload.stores.base import OutboxSource
+from fairlead_workload.stores.base import OutboxSize, OutboxSource
 from fairlead_workload.worker.stats import WorkerStats
 
 INTERVAL_SECONDS = 5.0
@@ -167,7 +167,7 @@ class Depths(Collector):
         self._queue = queue
         self._outbox = outbox
         self.depth: Depth | None = None
-        self.pending: int | None = None
+        self.outbox: OutboxSize | None = None
 
     async def run(self) -> None:
         """Refresh again and again."""
@@ -182,9 +182,9 @@ class Depths(Collector):
         except DependencyError:
             self.depth = None
         try:
-            self.pending = await self._outbox.outbox_size(MAX_OUTBOX) if self._outbox is not None else None
+            self.outbox = await self._outbox.outbox_size(MAX_OUTBOX) if self._outbox is not None else None
         except DependencyError:
-            self.pending = None
+            self.outbox = None
 
     def collect(self) -> Iterable[Metric]:
         depth = self.depth
@@ -193,13 +193,19 @@ class Depths(Collector):
             for state, count in (("ready", depth.ready), ("delayed", depth.delayed), ("leased", depth.leased)):
                 messages.add_metric([state], count)
             yield messages
-            yield GaugeMetricFamily("fairlead_dead_letters", "Dead letters kept.", value=depth.dead)
+            yield GaugeMetricFamily(
+                "fairlead_dead_letters",
+                "Dead letters kept, and events that the queue refuses.",
+                value=depth.dead + (self.outbox.refused if self.outbox is not None else 0),
+            )
             yield GaugeMetricFamily(
                 "fairlead_queue_oldest_seconds", "Age of the oldest message in the queue.", value=depth.oldest_seconds
             )
-        if self.pending is not None:
+        if self.outbox is not None:
             yield GaugeMetricFamily(
-                "fairlead_outbox_pending", f"Events not published yet, counted to {MAX_OUTBOX}.", value=self.pending
+                "fairlead_outbox_pending",
+                f"Events not published yet, counted to {MAX_OUTBOX}.",
+                value=self.outbox.pending,
             )
 
 

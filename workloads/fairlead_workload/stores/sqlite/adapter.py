@@ -18,6 +18,7 @@ from fairlead_workload.stores.base import (
     Committed,
     Key,
     OutboxRow,
+    OutboxSize,
     Page,
     Query,
     Record,
@@ -99,8 +100,8 @@ class SqliteStore:
         rows: list[OutboxRow] = await self._database.reader.submit(_UNPUBLISHED, (limit, held))
         return rows
 
-    async def outbox_size(self, limit: int) -> int:
-        size: int = await self._database.reader.submit(_OUTBOX_SIZE, limit)
+    async def outbox_size(self, limit: int) -> OutboxSize:
+        size: OutboxSize = await self._database.reader.submit(_OUTBOX_SIZE, limit)
         return size
 
     async def published(self, rows: Sequence[OutboxRow]) -> None:

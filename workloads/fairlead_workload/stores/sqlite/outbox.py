@@ -9,12 +9,15 @@ from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
-from fairlead_workload.stores.base import OutboxEvent, OutboxRow, RefusedEvent
+from fairlead_workload.stores.base import OutboxEvent, OutboxRow, OutboxSize, RefusedEvent
 
 _EVENT = "id, key, body, mutation, version"
 _READ = f"SELECT position, {_EVENT} FROM _outbox"  # noqa: S608
 _FREE = " WHERE key NOT IN (SELECT value FROM json_each(?))"
-_SIZE = "SELECT count(*) FROM (SELECT 1 FROM _outbox LIMIT ?)"
+_SIZE = (
+    "SELECT (SELECT count(*) FROM (SELECT 1 FROM _outbox LIMIT ?1)),"
+    " (SELECT count(*) FROM (SELECT 1 FROM _refused_events LIMIT ?1))"
+)
 _REFUSE = (
     f"INSERT INTO _refused_events (position, {_EVENT}, reason, refused_at)"  # noqa: S608
     f" SELECT position, {_EVENT}, ?, ? FROM _outbox WHERE position = ?"
@@ -50,9 +53,9 @@ def _row(row: tuple[object, ...]) -> OutboxRow:
     return OutboxRow(position, OutboxEvent(*event), event[-1])  # type: ignore[arg-type]  # columns are typed
 
 
-def sizes(connection: sqlite3.Connection, limits: Sequence[int]) -> list[int]:
-    """How many events are unpublished, counted up to each limit."""
-    return [connection.execute(_SIZE, (limit,)).fetchone()[0] for limit in limits]
+def sizes(connection: sqlite3.Connection, limits: Sequence[int]) -> list[OutboxSize]:
+    """How many events wait and are refused, counted up to each limit."""
+    return [OutboxSize(*connection.execute(_SIZE, (limit,)).fetchone()) for limit in limits]
 
 
 def published(connection: sqlite3.Connection, requests: Sequence[Sequence[OutboxRow]]) -> list[None]:
