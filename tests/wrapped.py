@@ -104,6 +104,10 @@ class WrappedQueue:
     def retention_seconds(self) -> float:
         return self.inner.retention_seconds
 
+    @property
+    def lease_seconds(self) -> float | None:
+        return self.inner.lease_seconds
+
     async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
         return await self._around("publish", lambda: self.inner.publish(messages, delay_seconds=delay_seconds))
 

@@ -5,6 +5,7 @@ Wired as `fairlead_workload.service` does it, without listeners: a request is a 
 
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_contract.spec.apiservice import ApiService
-from fairlead_workload import storage
+from fairlead_workload import adapters
 from fairlead_workload.api.app import application
 from fairlead_workload.api.health import Health, checks
 from fairlead_workload.api.kernel import Kernel
@@ -42,13 +43,15 @@ async def open_service(resource: bytes, data_dir: Path) -> Counted:
     """Open the ApiService in this YAML. Its log is written to nowhere, when `flush` is called or its buffer is full."""
     access.FLUSH_SECONDS = NEVER_SECONDS  # else a slower machine would write more often
     document = derive(ApiService.model_validate(yaml.safe_load(resource)))
-    opened = storage.open_storage(document, data_dir=data_dir)
-    bindings = await storage.bind(document, opened)
+    stack = AsyncExitStack()
+    bindings = await adapters.bind(
+        document, await stack.enter_async_context(adapters.opened(document, data_dir=data_dir))
+    )
     nowhere = os.open(os.devnull, os.O_WRONLY)
     telemetry = HttpTelemetry(CollectorRegistry(), access.AccessLog(lambda lines: os.write(nowhere, lines)))
     app = _application(document, bindings, telemetry)
     assert bindings.queue is not None
-    return Counted(app, bindings.queue, Worker(bindings), telemetry.flush, opened.close)
+    return Counted(app, bindings.queue, Worker(bindings), telemetry.flush, stack.aclose)
 
 
 def _application(document: RuntimeDocument, bindings: Bindings, telemetry: HttpTelemetry) -> Application:

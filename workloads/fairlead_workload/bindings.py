@@ -1,7 +1,7 @@
 """What API and worker are made with: the runtime document, its resources compiled, and the opened store, caches and
 queue.
 
-Made in one place (`storage.py`), so that API and worker never know an adapter.
+Made in one place (`adapters.py`), so that API and worker never know an adapter.
 """
 
 import time

@@ -9,7 +9,7 @@ from fairlead_contract.provisioning import EMBEDDED, NOT_SERVED, RESULT_VERSION,
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.bindings import CacheType
 from fairlead_contract.spec.status import BindingStatus
-from fairlead_workload import storage
+from fairlead_workload import adapters
 from fairlead_workload.errors import Misconfigured
 
 
@@ -24,7 +24,7 @@ def teardown(document: RuntimeDocument, *, asked_hash: str) -> ProvisionResult:
 
 
 def _result(document: RuntimeDocument, asked_hash: str, embedded: str) -> ProvisionResult:
-    refused = {error.path.partition(".")[0]: error for error in storage.not_served(document)}
+    refused = {error.path.partition(".")[0]: error for error in adapters.not_served(document)}
     bindings = tuple(
         _state(role, type_, refused.get("queue" if role == "deadLetter" else role), embedded)
         for role, type_ in _bindings(document)

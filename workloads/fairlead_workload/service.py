@@ -17,7 +17,7 @@ from prometheus_client.registry import CollectorRegistry
 
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.api import Protocol
-from fairlead_workload import storage
+from fairlead_workload import adapters
 from fairlead_workload.api.app import application
 from fairlead_workload.api.health import Health, checks
 from fairlead_workload.api.kernel import Kernel
@@ -27,6 +27,7 @@ from fairlead_workload.api.servers.granian import GranianServer
 from fairlead_workload.api.servers.open_files import ADMIN_CONNECTIONS
 from fairlead_workload.api.servers.uvicorn import UvicornServer
 from fairlead_workload.bindings import Bindings
+from fairlead_workload.stores.base import OutboxSource
 from fairlead_workload.telemetry import logs, metrics
 from fairlead_workload.telemetry.access import AccessLog
 from fairlead_workload.telemetry.http import HttpTelemetry
@@ -87,13 +88,12 @@ class Service:
                 stack.callback(listener.close)
             private_listener = bind(host, admin_port, name="admin port")
             stack.callback(private_listener.close)
-            opened = await asyncio.to_thread(storage.open_storage, document, data_dir=data_dir)
-            stack.push_async_callback(opened.close)
-            bindings = await storage.bind(document, opened)
+            opened = await stack.enter_async_context(adapters.opened(document, data_dir=data_dir))
+            bindings = await adapters.bind(document, opened)
             worker = _worker(bindings, services) if Role.WORKER in roles and document.queue is not None else None
             health = Health(checks(bindings))
             registry, process = CollectorRegistry(), ProcessMetrics()
-            depths = Depths(opened.queue, opened.store)
+            depths = Depths(opened.queue, opened.store if isinstance(opened.store, OutboxSource) else None)
             stats = worker.stats if worker is not None else None
             metrics.register(
                 registry, bindings, health=health, process=process, depths=depths, disk=opened.disk, worker=stats
@@ -165,9 +165,7 @@ class Service:
 
 
 def _worker(bindings: Bindings, services: Mapping[str, str] | None) -> Worker:
-    visibility_seconds = storage.VISIBILITY_SECONDS
-    service_map = ServiceMap(bindings.document.namespace, services)
-    return Worker(bindings, services=service_map, visibility_seconds=visibility_seconds)
+    return Worker(bindings, services=ServiceMap(bindings.document.namespace, services))
 
 
 def _access_log(stack: AsyncExitStack, form: logs.Form) -> AccessLog:

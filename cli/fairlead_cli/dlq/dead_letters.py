@@ -7,7 +7,7 @@ import asyncio
 import json
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -20,10 +20,11 @@ from fairlead_cli.run import embedded
 from fairlead_contract.findings import Finding
 from fairlead_contract.json_schema.write_only import write_only
 from fairlead_contract.spec.apiservice import ApiService
+from fairlead_workload.adapters import opened
 from fairlead_workload.errors import DependencyError, Misconfigured
 from fairlead_workload.events.redaction import Hidden
 from fairlead_workload.queues.base import DeadLetters, LetterFilter
-from fairlead_workload.storage import open_storage
+from fairlead_workload.stores.base import OutboxSource
 from fairlead_workload.worker.failures import dlq as dead_letters
 from fairlead_workload.worker.failures.refused_events import AllDeadLetters
 
@@ -96,18 +97,17 @@ async def _open(origin: Document, resource: ApiService, folder: Path) -> AsyncIt
     document = embedded.embed(resource)
     if document.queue is None:
         raise NotPossible(origin.notice(Finding("spec.queue", "there is no queue, so there are no dead letters")))
-    try:
-        storage = open_storage(document, data_dir=folder, exclusive=False)
-    except Misconfigured as error:
-        raise NotPossible(origin.notice(Finding(error.path, error.message, remedy=error.remedy))) from None
-    try:
-        if storage.queue is None:
-            raise TypeError("a document with a queue opens one")
-        yield AllDeadLetters(storage.queue, storage.store)
-    except DependencyError as error:
-        raise NotPossible(origin.notice(Finding(str(folder), str(error), remedy="try again"))) from None
-    finally:
-        await storage.close()
+    async with AsyncExitStack() as stack:
+        try:
+            adapters = await stack.enter_async_context(opened(document, data_dir=folder, exclusive=False))
+        except Misconfigured as error:
+            raise NotPossible(origin.notice(Finding(error.path, error.message, remedy=error.remedy))) from None
+        if not isinstance(adapters.queue, DeadLetters) or not isinstance(adapters.store, OutboxSource):
+            raise TypeError("the embedded adapters keep dead letters and an outbox")
+        try:
+            yield AllDeadLetters(adapters.queue, adapters.store)
+        except DependencyError as error:
+            raise NotPossible(origin.notice(Finding(str(folder), str(error), remedy="try again"))) from None
 
 
 async def show_list(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, most: int, output: Output) -> int:

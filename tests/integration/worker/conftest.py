@@ -211,6 +211,7 @@ class Lab:
         self.random = lambda: 0.5
         self.worker_spec: dict[str, Any] = {}
         self.queue_spec: dict[str, Any] = {"type": "SQLite"}
+        self.visibility_seconds = VISIBILITY_SECONDS
         self.crashes = Crashes()
         self.resources = [PRODUCTS, ORDERS]
         self.callers: list[Caller] = []
@@ -242,7 +243,7 @@ class Lab:
         self.real_queue = SqliteQueue(
             self.database,
             order=document.queue.order or Order.NONE,
-            visibility_seconds=VISIBILITY_SECONDS,
+            visibility_seconds=self.visibility_seconds,
             retention_seconds=RETENTION_SECONDS,
             longest_delay_seconds=seconds(document.queue.retry.backoff.max),
             clock=self.clock,
@@ -267,14 +268,13 @@ class Lab:
         self.worker = self.new_worker()
         return self
 
-    def new_worker(self, *, visibility_seconds: float = VISIBILITY_SECONDS) -> Worker:
+    def new_worker(self) -> Worker:
         services = ServiceMap("lab", {"payments": self.payments.url})
         self.callers.append(Caller(services, clock=self.clock))
         return Worker(
             self.bindings,
             caller=self.callers[-1],
             random=self.random,
-            visibility_seconds=visibility_seconds,
         )
 
     async def close(self) -> None:

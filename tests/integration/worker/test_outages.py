@@ -433,6 +433,7 @@ async def test_run_handles_what_arrives_until_drained(lab):
 async def test_leases_of_long_handlers_are_renewed(lab, payments):
     charge = {"name": "charge", "call": {"service": {"name": "payments", "path": "/charge"}}}
     lab.worker_spec = {"handlers": [{"event": "orders.created", "steps": [charge]}]}
+    lab.visibility_seconds = 0.2
     lab.open()
     extended = []
     real_extend = lab.real_queue.extend
@@ -442,7 +443,7 @@ async def test_leases_of_long_handlers_are_renewed(lab, payments):
         await real_extend(deliveries)
 
     lab.real_queue.extend = extend
-    lab.worker = lab.new_worker(visibility_seconds=0.2)
+    lab.worker = lab.new_worker()
     payments.script({"hang": True})
     await lab.create("a")
     running = asyncio.create_task(lab.worker.run())

@@ -13,9 +13,9 @@ from tests.unit.cli.resources import QUEUE, service
 from fairlead_cli.dlq import commands, dead_letters
 from fairlead_cli.dlq.dead_letters import Target, carry_out
 from fairlead_cli.run import embedded
+from fairlead_workload.adapters import opened
 from fairlead_workload.events.redaction import Hidden
-from fairlead_workload.queues.base import DeadLetters, Failure, LetterFilter, Message
-from fairlead_workload.storage import open_storage
+from fairlead_workload.queues.base import DeadLetters, Failure, LetterFilter, Message, Queue
 
 YAML = """
 apiVersion: fairlead.dev/v1alpha1
@@ -37,15 +37,14 @@ async def target(tmp_path: Path) -> Target:
 async def service_with_dead_letters(tmp_path: Path, **codes: str) -> Target:
     """A service with a dead letter for each document that is named, because of this code."""
     (tmp_path / "a.yaml").write_text(YAML.replace("NAME", "things"))
-    storage = open_storage(embedded.embed(service(queue=QUEUE)), data_dir=tmp_path / "data")
-    assert storage.queue is not None
-    for name, code in codes.items():
-        await storage.queue.publish([Message(name, f"things/{name}", b'{"n": 1}')])
-        (delivery,) = await storage.queue.receive(1, wait_seconds=1)
-        now = time.time() - 60
-        failure = Failure("Rejected", code, "no", 1, now, now, "1.0", event_type="things.created")
-        await storage.queue.dead_letter(delivery, failure)
-    await storage.close()
+    async with opened(embedded.embed(service(queue=QUEUE)), data_dir=tmp_path / "data") as adapters:
+        assert adapters.queue is not None
+        for name, code in codes.items():
+            await adapters.queue.publish([Message(name, f"things/{name}", b'{"n": 1}')])
+            (delivery,) = await adapters.queue.receive(1, wait_seconds=1)
+            now = time.time() - 60
+            failure = Failure("Rejected", code, "no", 1, now, now, "1.0", event_type="things.created")
+            await adapters.queue.dead_letter(delivery, failure)
     return Target([str(tmp_path / "a.yaml")], False, None, tmp_path / "data")
 
 
@@ -186,18 +185,19 @@ async def test_what_is_write_only_is_not_shown(
 ) -> None:
     type_, data, is_shown = EVENTS[case]
     body = json.dumps({"id": "1", "type": type_, "specversion": "1.0", "data": data}).encode()
-    storage = open_storage(embedded.embed(service(queue=QUEUE)), data_dir=tmp_path)
-    assert storage.queue is not None
-    await storage.queue.publish([Message("a", "users/1", body)])
-    (delivery,) = await storage.queue.receive(1, wait_seconds=1)
-    await storage.queue.dead_letter(delivery, Failure("Rejected", "no", "no", 1, 0, 0, "1.0"))
-    hidden = {"users": frozenset({"password"})}
-    await dead_letters.show_in_full(storage.queue, LetterFilter(), hidden, output=output)
-    await dead_letters.show_list(storage.queue, LetterFilter(), hidden, most=9, output=output)
-    assert (SECRET in capsys.readouterr().out) is is_shown
-    (letter,) = await storage.queue.letters(LetterFilter(), limit=9)
-    assert letter.message.body == body, "what is stored keeps what it needs"
-    await storage.close()
+    async with opened(embedded.embed(service(queue=QUEUE)), data_dir=tmp_path) as adapters:
+        queue = adapters.queue
+        assert isinstance(queue, DeadLetters)
+        assert isinstance(queue, Queue)
+        await queue.publish([Message("a", "users/1", body)])
+        (delivery,) = await queue.receive(1, wait_seconds=1)
+        await queue.dead_letter(delivery, Failure("Rejected", "no", "no", 1, 0, 0, "1.0"))
+        hidden = {"users": frozenset({"password"})}
+        await dead_letters.show_in_full(queue, LetterFilter(), hidden, output=output)
+        await dead_letters.show_list(queue, LetterFilter(), hidden, most=9, output=output)
+        assert (SECRET in capsys.readouterr().out) is is_shown
+        (letter,) = await queue.letters(LetterFilter(), limit=9)
+        assert letter.message.body == body, "what is stored keeps what it needs"
 
 
 @pytest.mark.parametrize(

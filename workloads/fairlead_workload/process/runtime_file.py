@@ -16,7 +16,7 @@ from fairlead_contract.findings import Finding, error
 from fairlead_contract.runtime import RUNTIME_VERSION, RuntimeDocument
 from fairlead_contract.validation.rules import unserved
 from fairlead_contract.validation.structure import parse as parse_shape
-from fairlead_workload import storage
+from fairlead_workload import adapters
 from fairlead_workload.service import Role
 
 MAX_BYTES = 1024 * 1024  # a ConfigMap holds no more
@@ -77,7 +77,7 @@ def _require_known_version(version: Any) -> None:
 
 def require_served(document: RuntimeDocument, roles: frozenset[Role]) -> None:
     """Refuse what these roles could not do as `document` says. Raises Refused."""
-    findings = unserved(document) + [each.finding for each in storage.not_served(document)]
+    findings = unserved(document) + [each.finding for each in adapters.not_served(document)]
     if roles == {Role.WORKER} and document.queue is None:
         findings.append(error(("queue",), "there is no queue to work on", "add spec.queue, or run no worker"))
     if findings:

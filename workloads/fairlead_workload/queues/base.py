@@ -6,7 +6,7 @@ nothing here counts attempts for the retry policy (the worker owns retries, brok
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +86,7 @@ class Depth:
     oldest_seconds: float
 
 
+@runtime_checkable
 class Queue(Protocol):
     """A queue. Calls of one event-loop tick may share a round trip. Raises `Unavailable` / `Refused` ("queue")."""
 
@@ -95,6 +96,10 @@ class Queue(Protocol):
 
         What is on record about a processed message is kept longer, so that no delivery of it is taken for a new one.
         """
+
+    @property
+    def lease_seconds(self) -> float | None:
+        """How long a delivery is leased; None where there is nothing to renew."""
 
     async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
         """Publish durably. One result per message, in order: None, or the error for which it is not in the queue.
@@ -127,6 +132,7 @@ class Queue(Protocol):
         """Stop waiting receivers, finish what is under way and release all resources."""
 
 
+@runtime_checkable
 class DeadLetters(Protocol):
     """Capability: dead letters that can be looked at, sent back and removed."""
 

@@ -9,7 +9,7 @@ version + 1 that is kept at least 24 h; a recreated document never repeats a ver
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 Scalar = str | int | float | bool
 Key = tuple[Scalar, ...]  # (partition,) or (partition, sort)
@@ -218,6 +218,7 @@ class Store(Protocol):
         """Finish what is under way and release all resources."""
 
 
+@runtime_checkable
 class OutboxSource(Protocol):
     """Capability: a store that keeps an outbox for the relay."""
 

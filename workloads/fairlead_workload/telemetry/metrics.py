@@ -35,7 +35,7 @@ def register(
     health: Health,
     process: "ProcessMetrics",
     depths: "Depths",
-    disk: Disk,
+    disk: Disk | None,
     worker: WorkerStats | None = None,
 ) -> None:
     """Add every collector of one service to `registry`. `process` is shared by the services of a process."""
@@ -43,7 +43,8 @@ def register(
     registry.register(DependencyMetrics(health))
     registry.register(CacheMetrics(bindings.caches))
     registry.register(depths)
-    registry.register(DiskMetrics(disk))
+    if disk is not None:
+        registry.register(DiskMetrics(disk))
     if worker is not None:
         registry.register(WorkerMetrics(worker))
 

@@ -1,4 +1,4 @@
-"""The deliveries this worker holds: leases are renewed by half of the visibility time-out, and released at the end."""
+"""The deliveries this worker holds: leases are renewed at half of their time, and released at the end."""
 
 import asyncio
 from collections.abc import Iterable
@@ -11,10 +11,9 @@ from fairlead_workload.worker.stats import WorkerStats
 class LeaseRenewer:
     """Keeps the leases of what is being handled."""
 
-    def __init__(self, queue: Queue, *, visibility_seconds: float, stats: WorkerStats) -> None:
+    def __init__(self, queue: Queue, *, stats: WorkerStats) -> None:
         self._queue = queue
-        self._period_seconds = visibility_seconds / 4
-        self._due_seconds = visibility_seconds / 2
+        self._lease_seconds = queue.lease_seconds
         self._stats = stats
         self._renewed_at: dict[int, tuple[Delivery, float]] = {}  # by identity: a receipt need not be hashable
 
@@ -30,10 +29,13 @@ class LeaseRenewer:
 
     async def run(self) -> None:
         """Renew leases until cancelled."""
+        if self._lease_seconds is None:
+            await asyncio.Event().wait()
+            return
         while True:
-            await asyncio.sleep(self._period_seconds)
+            await asyncio.sleep(self._lease_seconds / 4)
             now = asyncio.get_running_loop().time()
-            due = [delivery for delivery, at in self._renewed_at.values() if now - at >= self._due_seconds * 0.5]
+            due = [delivery for delivery, at in self._renewed_at.values() if now - at >= self._lease_seconds / 4]
             if not due:
                 continue
             try:

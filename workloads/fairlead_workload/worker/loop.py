@@ -48,7 +48,7 @@ _log = logging.getLogger(__name__)
 
 
 class Worker:
-    """The worker of one ApiService. `visibility_seconds` is the queue's; leases are renewed at half of it."""
+    """The worker of one ApiService."""
 
     def __init__(
         self,
@@ -56,7 +56,6 @@ class Worker:
         *,
         services: ServiceMap | None = None,
         caller: Caller | None = None,
-        visibility_seconds: float = 60.0,
         random: Callable[[], float] = randomness.random,
         batch: int = BATCH,
         fetchers: int = FETCHERS,
@@ -99,7 +98,7 @@ class Worker:
         self._suspects = Suspects(bindings, document.queue)
         self._relay = _relay(bindings, self.stats)
         self._housekeeping = Housekeeping(bindings.store, self._queue, clock=self._clock, random=random)
-        self._lease_renewer = LeaseRenewer(self._queue, visibility_seconds=visibility_seconds, stats=self.stats)
+        self._lease_renewer = LeaseRenewer(self._queue, stats=self.stats)
         self._acknowledger = Acknowledger(
             self._queue,
             self._failure_policy,

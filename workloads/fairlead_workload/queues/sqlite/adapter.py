@@ -81,6 +81,10 @@ class SqliteQueue:
     def retention_seconds(self) -> float:
         return self._retention_seconds
 
+    @property
+    def lease_seconds(self) -> float | None:
+        return self._visibility_seconds
+
     async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
         now = self._clock()
         results: list[Exception | None] = []

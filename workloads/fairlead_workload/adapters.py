@@ -1,0 +1,173 @@
+"""Opening what an ApiService is bound to: the one place that knows which adapter serves which type of binding.
+
+Each table gives the opener of a type; a type without one is not served. Openers share what an `Opening` holds, such as
+the embedded database, which datastore and queue have in common. The secret behind operation ids is made once and kept
+in the store.
+"""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeVar
+
+from fairlead_contract.runtime import RuntimeDocument
+from fairlead_contract.spec.bindings import CacheType, DatastoreType, QueueType
+from fairlead_contract.spec.model import seconds
+from fairlead_workload.api.reads.fetching import fetcher
+from fairlead_workload.bindings import Bindings
+from fairlead_workload.caches.base import Cache
+from fairlead_workload.caches.memory import MemoryCache
+from fairlead_workload.caches.policy import policy_of
+from fairlead_workload.caches.strategy import DocumentCache
+from fairlead_workload.errors import Conflict, Misconfigured
+from fairlead_workload.model.operations import OperationIds
+from fairlead_workload.model.resource import Resource
+from fairlead_workload.model.retention import DAY
+from fairlead_workload.queues.base import Queue
+from fairlead_workload.queues.sqlite import RETENTION_SECONDS, SqliteQueue
+from fairlead_workload.sqlite import Database
+from fairlead_workload.sqlite.disk import Disk
+from fairlead_workload.stores.base import SECRETS, Expect, RecordWrite, Store, Unit
+from fairlead_workload.stores.sqlite import SqliteStore
+
+CACHE_ENTRIES = 100_000  # of the in-process cache as a whole; its bytes are bounded too
+_SECRET = (SECRETS, "operation-ids")
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Adapters:
+    """The opened adapters of one ApiService. `disk` is that of the data directory, if one is used."""
+
+    store: Store
+    queue: Queue | None
+    cache: Cache | None
+    disk: Disk | None
+
+
+class Opening:
+    """What adapters are opened with. `exclusive` False opens beside a running server, for tools."""
+
+    def __init__(self, document: RuntimeDocument, stack: AsyncExitStack, *, data_dir: Path, exclusive: bool) -> None:
+        self.document = document
+        self.database: Database | None = None
+        self._stack = stack
+        self._data_dir = data_dir
+        self._exclusive = exclusive
+
+    async def embedded(self) -> Database:
+        """The embedded database; opened once, and closed after all that use it."""
+        if self.database is None:
+            self.database = await asyncio.to_thread(Database.open, self._data_dir, exclusive=self._exclusive)
+            self._stack.push_async_callback(self.database.close)
+        return self.database
+
+    def closing(self, close: Callable[[], Awaitable[None]]) -> None:
+        """Have `close` called at the end, before what was opened earlier is closed."""
+        self._stack.push_async_callback(close)
+
+
+async def _sqlite_store(opening: Opening) -> Store:
+    database = await opening.embedded()
+    store = await asyncio.to_thread(SqliteStore, database, opening.document.api.resources)
+    opening.closing(store.close)
+    return store
+
+
+async def _sqlite_queue(opening: Opening) -> Queue:
+    database, spec = await opening.embedded(), opening.document.queue
+    assert spec is not None  # noqa: S101 - what has no queue opens none
+    queue = await asyncio.to_thread(
+        SqliteQueue,
+        database,
+        order=spec.order,
+        retention_seconds=max(RETENTION_SECONDS, seconds(spec.retry.max_age) + DAY),
+        dead_letter_retention_seconds=seconds(spec.dead_letter.retention),
+        longest_delay_seconds=seconds(spec.retry.backoff.max),
+    )
+    opening.closing(queue.close)
+    return queue
+
+
+async def _memory_cache(opening: Opening) -> Cache | None:
+    cache = MemoryCache(CACHE_ENTRIES)
+    opening.closing(cache.close)
+    return cache
+
+
+async def _no_cache(opening: Opening) -> Cache | None:
+    del opening
+    return None
+
+
+Opener = Callable[[Opening], Awaitable[T]]
+STORES: Mapping[DatastoreType, Opener[Store]] = {DatastoreType.SQLITE: _sqlite_store}
+CACHES: Mapping[CacheType, Opener[Cache | None]] = {CacheType.MEMORY: _memory_cache, CacheType.NONE: _no_cache}
+QUEUES: Mapping[QueueType, Opener[Queue]] = {QueueType.SQLITE: _sqlite_queue}
+
+
+@asynccontextmanager
+async def opened(document: RuntimeDocument, *, data_dir: Path, exclusive: bool = True) -> AsyncIterator[Adapters]:
+    """The adapters that `document` names, closed at the end. Raises Misconfigured, Unavailable."""
+    for refusal in not_served(document):
+        raise refusal
+    async with AsyncExitStack() as stack:
+        opening = Opening(document, stack, data_dir=data_dir, exclusive=exclusive)
+        store = await STORES[document.datastore.type](opening)
+        cache = await CACHES[document.cache.type](opening)
+        queue = await QUEUES[document.queue.type](opening) if document.queue is not None else None
+        disk = opening.database.disk if opening.database is not None else None
+        yield Adapters(store, queue, cache, disk)
+
+
+def not_served(document: RuntimeDocument) -> list[Misconfigured]:
+    """The bindings that no adapter serves, each named by its path."""
+    bindings: list[tuple[str, StrEnum | None, Sequence[StrEnum]]] = [
+        ("datastore", document.datastore.type, tuple(STORES)),
+        ("cache", document.cache.type, tuple(CACHES)),
+        ("queue", document.queue.type if document.queue is not None else None, tuple(QUEUES)),
+    ]
+    return [
+        Misconfigured(f"{role}.type", f"{type_} is not served yet", f"use {' or '.join(served)}")
+        for role, type_, served in bindings
+        if type_ is not None and type_ not in served
+    ]
+
+
+async def bind(document: RuntimeDocument, adapters: Adapters) -> Bindings:
+    """What API and worker are given. Raises Unavailable."""
+    resources = {spec.name: Resource(spec) for spec in document.api.resources}
+    return Bindings(
+        document=document,
+        resources=resources,
+        store=adapters.store,
+        caches={name: _document_cache(resource, adapters) for name, resource in resources.items()},
+        cache=adapters.cache,
+        queue=adapters.queue,
+        operations=OperationIds(await _secret(adapters.store)),
+    )
+
+
+def _document_cache(resource: Resource, adapters: Adapters) -> DocumentCache:
+    policy = policy_of(resource.spec.cache, strong=resource.spec.reads == "Strong")
+    return DocumentCache(resource.name, policy, adapters.cache, fetcher(resource, adapters.store))
+
+
+async def _secret(store: Store) -> bytes:
+    """The key behind operation ids: made by the first process, then kept."""
+    for _ in range(2):
+        [record] = await store.records([_SECRET])
+        if record is not None:
+            return record.value
+        try:
+            await store.commit(Unit(records=(RecordWrite(*_SECRET, os.urandom(32), expect=Expect.ABSENT),)))
+        except Conflict:
+            continue  # another process was faster
+    [record] = await store.records([_SECRET])
+    if record is None:
+        raise Misconfigured("datastore", "the secret of operation ids could not be kept", "look at the store's log")
+    return record.value
