@@ -458,7 +458,7 @@ async def test_a_redriven_letter_returns_with_its_bytes_and_one_redrive_more(
 
 async def test_a_redriven_letter_returns_beside_another_copy_of_its_message(letterbox: Letterbox) -> None:
     """A copy of the former attempt is acknowledged as a duplicate: the redriven one must not be taken for it."""
-    id_ = await bury(letterbox, "1")
+    id_ = await dead_letter(letterbox, "1")
     await publish(letterbox, "1")
     assert await letterbox.redrive([id_]) == [id_]
     deliveries = await take(letterbox)

@@ -3,7 +3,7 @@
 from fairlead_workload.errors import Refused
 from fairlead_workload.model.effects import Action
 from fairlead_workload.queues.base import LetterFilter
-from fairlead_workload.worker.failures import dead_letters
+from fairlead_workload.worker.failures import dlq as dead_letters
 from fairlead_workload.worker.failures.refused_events import AllDeadLetters
 
 CONFIRM = {"event": "orders.created", "steps": [{"name": "confirm", "set": {"status": "'CONFIRMED'"}}]}
