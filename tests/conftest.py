@@ -16,6 +16,9 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from .left_out import is_left_out
+from .servers import postgresql as postgresql_server
+from .servers.postgresql import PostgreSQL
 from .summary import LINES
 from .thorough import Share, third_of_commit
 
@@ -48,6 +51,15 @@ def restore_signals() -> None:
 def share(request: pytest.FixtureRequest) -> Share:
     """Picks the cases that this run takes of a long matrix."""
     return request.config.stash[SHARE]
+
+
+@pytest.fixture(scope="session")
+def postgresql() -> Iterator[PostgreSQL]:
+    """The PostgreSQL server of this process. Tests that use it carry `xdist_group("postgresql")`."""
+    if is_left_out(postgresql_server.PART):
+        pytest.skip(f"FAIRLEAD_SKIP names {postgresql_server.PART}: nothing of it is tested in this run")
+    with postgresql_server.running(postgresql_server.NO_FSYNC) as server:
+        yield server
 
 
 @pytest.hookimpl(tryfirst=True)  # before they are shuffled: each third is the same in every order

@@ -18,7 +18,7 @@ from fairlead_workload.stores.base import (
     Unit,
 )
 
-from .store_capabilities import STORES, Clock
+from .store_capabilities import STORES, Clock, open_row, params
 from .store_cases import ABSENT, ANY, COUNTERS, ORDERS, PRESENT, conflict, delete, put, read, write
 
 
@@ -27,9 +27,9 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=STORES, ids=lambda row: row.name)
+@pytest.fixture(params=params(STORES))
 async def store(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Store]:
-    async with request.param.open([ORDERS, COUNTERS], clock) as store:
+    async with open_row(request, request.param, [ORDERS, COUNTERS], clock) as store:
         yield store
 
 

@@ -9,7 +9,7 @@ from fairlead_contract.spec.api import Resource
 from fairlead_workload.errors import Refused
 from fairlead_workload.stores.base import Mutation, Query, Range, Scalar, Store, Unit
 
-from .store_capabilities import STORES, Clock
+from .store_capabilities import STORES, Clock, open_row, params
 
 ORDERS = Resource.model_validate(
     {
@@ -51,9 +51,9 @@ READINGS = Resource.model_validate(
 )
 
 
-@pytest.fixture(params=STORES, ids=lambda row: row.name)
+@pytest.fixture(params=params(STORES))
 async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
-    async with request.param.open([ORDERS, READINGS], Clock()) as store:
+    async with open_row(request, request.param, [ORDERS, READINGS], Clock()) as store:
         yield store
 
 

@@ -23,7 +23,7 @@ from fairlead_workload.stores.base import (
     Unit,
 )
 
-from .store_capabilities import STORES, Clock, StoreRow
+from .store_capabilities import STORES, Clock, StoreRow, open_row, params
 from .store_cases import ABSENT, ANY, COUNTERS, ORDERS, PRESENT, conflict, delete, put, read, write
 
 
@@ -42,28 +42,26 @@ def clock() -> Clock:
     return Clock()
 
 
-@pytest.fixture(params=STORES, ids=lambda row: row.name)
+@pytest.fixture(params=params(STORES))
 def row(request: pytest.FixtureRequest) -> StoreRow:
     return request.param
 
 
 @pytest.fixture
-async def store(row: StoreRow, clock: Clock) -> AsyncIterator[Store]:
-    async with row.open([ORDERS, COUNTERS], clock) as store:
+async def store(request: pytest.FixtureRequest, row: StoreRow, clock: Clock) -> AsyncIterator[Store]:
+    async with open_row(request, row, [ORDERS, COUNTERS], clock) as store:
         yield store
 
 
-@pytest.fixture(params=[row for row in STORES if row.outbox], ids=lambda row: row.name)
+@pytest.fixture(params=params(row for row in STORES if row.outbox))
 async def outbox(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Outbox]:
-    row: StoreRow = request.param
-    async with row.open([ORDERS, COUNTERS], clock) as store:
+    async with open_row(request, request.param, [ORDERS, COUNTERS], clock) as store:
         yield store  # type: ignore[misc]  # declared by its row
 
 
-@pytest.fixture(params=[row for row in STORES if row.sweeper], ids=lambda row: row.name)
+@pytest.fixture(params=params(row for row in STORES if row.sweeper))
 async def swept(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Swept]:
-    row: StoreRow = request.param
-    async with row.open([ORDERS, COUNTERS], clock) as store:
+    async with open_row(request, request.param, [ORDERS, COUNTERS], clock) as store:
         yield store  # type: ignore[misc]  # declared by its row
 
 

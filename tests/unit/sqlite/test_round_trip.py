@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from fairlead_contract.spec.api import Resource
 from fairlead_workload.stores.base import Key
-from fairlead_workload.stores.sqlite.layout import Layout
+from fairlead_workload.stores.relational.layout import Layout
 from fairlead_workload.stores.sqlite.migration import migrate
 from fairlead_workload.stores.sqlite.units import Table
 

@@ -12,9 +12,19 @@ import msgspec
 
 from fairlead_contract.spec.api import Resource
 from fairlead_workload.stores.base import LEASES
-from fairlead_workload.stores.sqlite.layout import OWN_COLUMNS, SQL_TYPES, Column, Index, Layout, plan, quoted
+from fairlead_workload.stores.relational.layout import Column, Index, Kind, Layout, plan, quoted
 from fairlead_workload.stores.sqlite.rows import RowCodec
 
+OWN_COLUMNS = ("_extra", "_version", "_deleted_at")
+_SQL_TYPES = {
+    Kind.TEXT: "TEXT",
+    Kind.INTEGER: "INTEGER",
+    Kind.NUMBER: "ANY",  # REAL would turn 1 into 1.0; ANY keeps both as they are and compares them by value
+    Kind.BOOLEAN: "INTEGER",
+    Kind.JSON: "TEXT",
+    Kind.SCALAR: "ANY",
+}
+_FRESH = "an empty data directory"
 _TABLES = """
 CREATE TABLE IF NOT EXISTS _layouts (resource TEXT PRIMARY KEY, layout TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS _records (
@@ -37,7 +47,7 @@ def migrate(connection: sqlite3.Connection, resources: Sequence[Resource]) -> di
     """Bring the file to `resources` inside the open transaction. Raises `Misconfigured` for what cannot be grown to."""
     former = existing(connection, resources)
     connection.execute("UPDATE _records SET expires_at = 0 WHERE space = ?", (LEASES,))
-    layouts = {resource.name: plan(resource, former.get(resource.name)) for resource in resources}
+    layouts = {resource.name: plan(resource, former.get(resource.name), fresh=_FRESH) for resource in resources}
     for name, layout in layouts.items():
         if layout != former.get(name):
             _grow(connection, layout, former.get(name))
@@ -79,7 +89,7 @@ def _create_table(layout: Layout) -> str:
 
 
 def _definition(column: Column) -> str:
-    return f"{quoted(column.name)} {SQL_TYPES[column.kind]}"
+    return f"{quoted(column.name)} {_SQL_TYPES[column.kind]}"
 
 
 def _create_index(layout: Layout, index: Index) -> str:

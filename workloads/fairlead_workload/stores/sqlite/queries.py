@@ -10,7 +10,7 @@ from typing import Any
 
 from fairlead_workload.errors import Refused
 from fairlead_workload.stores.base import Page, Query, Range, Scalar
-from fairlead_workload.stores.sqlite.layout import Column, Index, Kind, quoted
+from fairlead_workload.stores.relational.layout import Column, Index, Kind, quoted
 from fairlead_workload.stores.sqlite.rows import comparable
 from fairlead_workload.stores.sqlite.units import Table
 

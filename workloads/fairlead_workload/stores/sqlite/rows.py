@@ -13,52 +13,26 @@ import msgspec
 
 from fairlead_workload.errors import Refused
 from fairlead_workload.stores.base import Document, Key, Record, Scalar
-from fairlead_workload.stores.sqlite.layout import Kind, Layout
+from fairlead_workload.stores.relational.layout import Kind, Layout
+from fairlead_workload.stores.relational.values import (
+    COMPARABLE,
+    LARGEST_INTEGER,
+    SMALLEST_INTEGER,
+    TYPES,
+    add_extra,
+    as_json,
+)
 
 Row = tuple[Any, ...]
 
-_LARGEST = 2**63 - 1
-_encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder().decode
-_TYPES: dict[Kind, frozenset[type]] = {
-    Kind.TEXT: frozenset({str}),
-    Kind.INTEGER: frozenset({int}),
-    Kind.NUMBER: frozenset({int, float}),
-    Kind.BOOLEAN: frozenset({bool}),
-    Kind.SCALAR: frozenset({str, int, float}),
-    Kind.JSON: frozenset({dict, list}),
-}
-_COMPARABLE = _TYPES | {Kind.INTEGER: frozenset({int, float}), Kind.SCALAR: frozenset({str, int, float, bool})}
-
-
-def as_json(value: Any) -> str:
-    """JSON text. Raises `Refused` for numbers and text that would not come back as they are."""
-    try:
-        _check_numbers(value)
-        return _encode(value).decode()
-    except (TypeError, ValueError, RecursionError) as error:
-        raise Refused("datastore", f"a value cannot be stored as JSON: {error}") from None
-
-
-def _check_numbers(value: Any) -> None:
-    if isinstance(value, dict):
-        for item in value.values():
-            _check_numbers(item)
-    elif isinstance(value, list):
-        for item in value:
-            _check_numbers(item)
-    elif isinstance(value, float):
-        if not math.isfinite(value):
-            raise ValueError("a number is not finite")
-    elif isinstance(value, int) and not -_LARGEST - 1 <= value <= _LARGEST:
-        raise ValueError("an integer has more than 64 bits")
 
 
 def comparable(value: Scalar, kind: Kind) -> Scalar | None:
     """`value` as a bound for columns of `kind`; None when no value of such a column can ever equal it."""
-    if type(value) not in _COMPARABLE[kind]:
+    if type(value) not in COMPARABLE[kind]:
         return None
-    if isinstance(value, int) and not -_LARGEST - 1 <= value <= _LARGEST:
+    if isinstance(value, int) and not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
         return math.inf if value > 0 else -math.inf
     return value
 
@@ -68,11 +42,11 @@ class RowCodec:
 
     def __init__(self, layout: Layout) -> None:
         self._resource = layout.table
-        self._columns = tuple((column.property, column.kind, _TYPES[column.kind]) for column in layout.columns)
+        self._columns = tuple((column.property, column.kind, TYPES[column.kind]) for column in layout.columns)
         self._declared = frozenset(column.property for column in layout.columns)
         self._key = layout.key
         self._key_kinds = tuple(layout.column(property_).kind for property_ in layout.key)
-        self._key_types = tuple(_TYPES[kind] for kind in self._key_kinds)
+        self._key_types = tuple(TYPES[kind] for kind in self._key_kinds)
         self._converted = tuple(
             (position, column.kind) for position, column in enumerate(layout.columns) if column.kind in _READERS
         )
@@ -140,7 +114,7 @@ class RowCodec:
                 except UnicodeEncodeError:
                     raise Refused("datastore", f"{self._resource}: a string has a lone surrogate") from None
         elif type(value) is int:
-            if not -_LARGEST - 1 <= value <= _LARGEST:
+            if not SMALLEST_INTEGER <= value <= LARGEST_INTEGER:
                 raise Refused("datastore", f"{self._resource}: an integer has more than 64 bits")
         elif type(value) is float and not math.isfinite(value):
             raise Refused("datastore", f"{self._resource}: a number is not finite")
@@ -162,7 +136,7 @@ class RowCodec:
             property_: value for property_, value in zip(self._properties, row, strict=False) if value is not None
         }
         if extra is not None:
-            _apply(document, _decode(extra))
+            add_extra(document, _decode(extra))
         return document
 
     def record(self, row: Sequence[Any]) -> Record:
@@ -180,14 +154,6 @@ class RowCodec:
 
 
 _READERS = {Kind.BOOLEAN: bool, Kind.JSON: _decode}
-
-
-def _apply(document: Document, extra: Any) -> None:
-    if isinstance(extra, list):
-        extra, missing = extra
-        for property_ in missing:
-            del document[property_]
-    document.update(extra)
 
 
 def _nearest(value: Any, kind: Kind, extra: dict[str, Any], property_: str) -> Scalar | None:

@@ -3,9 +3,13 @@
 A property has a column of its declared type. Names of properties are case-sensitive and may be any text, those of
 columns are neither, so the layout keeps both; our own columns start with an underscore. A layout only ever grows: the
 column of a property that left the schema stays, and its values stay part of the documents.
+
+A layout has a number, which grows when columns come, and each column the number of the first layout that has it. So two
+layouts can be in use at once: of a row that was written under an older one, the columns that came later mean nothing.
 """
 
 import re
+from collections.abc import Callable, Collection
 from enum import StrEnum
 from typing import Any
 
@@ -26,29 +30,23 @@ class Kind(StrEnum):
     SCALAR = "scalar"  # declared with several types or none: any scalar, as it is
 
 
-SQL_TYPES = {
-    Kind.TEXT: "TEXT",
-    Kind.INTEGER: "INTEGER",
-    Kind.NUMBER: "ANY",  # REAL would turn 1 into 1.0; ANY keeps both as they are and compares them by value
-    Kind.BOOLEAN: "INTEGER",
-    Kind.JSON: "TEXT",
-    Kind.SCALAR: "ANY",
-}
-OWN_COLUMNS = ("_extra", "_version", "_deleted_at")
+Naming = Callable[[str, Collection[str]], str]  # a name near the one that is wanted, which is none of those taken
+
 _KINDS = {"string": Kind.TEXT, "integer": Kind.INTEGER, "number": Kind.NUMBER, "boolean": Kind.BOOLEAN}
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,62}")
 
 
 class Column(msgspec.Struct, frozen=True):
-    """A property and where it is."""
+    """A property and where it is, `since` the layout of that number."""
 
     property: str
     name: str
     kind: Kind
+    since: int = 1
 
 
 class Index(msgspec.Struct, frozen=True):
-    """A declared index and its name in the file."""
+    """A declared index and its name in the datastore."""
 
     name: str
     sql_name: str
@@ -63,6 +61,7 @@ class Layout(msgspec.Struct, frozen=True):
     key: tuple[str, ...]
     columns: tuple[Column, ...]
     indexes: tuple[Index, ...] = ()
+    number: int = 1
 
     def column(self, property_: str) -> Column:
         """The column of a property that has one."""
@@ -86,38 +85,8 @@ def kind_of(schema: dict[str, Any]) -> Kind:
     return _KINDS.get(next(iter(types)), Kind.SCALAR) if len(types) == 1 else Kind.SCALAR
 
 
-def plan(resource: Resource, former: Layout | None) -> Layout:
-    """The layout of `resource`, grown from the one the file has. Raises `Misconfigured` for what cannot be grown to."""
-    key = (resource.key.partition,) + ((resource.key.sort,) if resource.key.sort else ())
-    if former is not None and former.key != key:
-        raise _refusal(resource, "key", f"the key was {former.key} and is now {key}")
-    columns = list(former.columns) if former else []
-    known = {column.property: column.kind for column in columns}
-    properties = resource.schema_.plain.properties
-    for name in dict.fromkeys((*key, *properties)):
-        kind = kind_of(properties[name])
-        if name not in known:
-            columns.append(Column(name, _free(name, {column.name for column in columns}), kind))
-        elif known[name] is not kind:
-            raise _refusal(resource, f"schema.properties.{name}", f"its type was {known[name]} and is now {kind}")
-    layout = Layout(resource.name, key, tuple(columns))
-    return msgspec.structs.replace(layout, indexes=_indexes(resource, layout))
-
-
-def _indexes(resource: Resource, layout: Layout) -> tuple[Index, ...]:
-    indexes: list[Index] = []
-    for declared in resource.indexes:
-        for property_ in filter(None, (declared.partition, declared.sort)):
-            if layout.column(property_).kind is Kind.JSON:
-                path = f"api.resources[{resource.name}].indexes[{declared.name}]"
-                raise Misconfigured(path, f"'{property_}' is an object or array", "index a property with a scalar type")
-        name = _free(f"{resource.name}_{declared.name}", {index.sql_name for index in indexes})
-        indexes.append(Index(declared.name, name, declared.partition, declared.sort))
-    return tuple(indexes)
-
-
-def _free(wanted: str, taken: set[str]) -> str:
-    """A name near `wanted` that differs from those taken by more than case."""
+def plain_name(wanted: str, taken: Collection[str]) -> str:
+    """A name that differs from those taken by more than case; of letters, digits, underscores and dashes."""
     folded = {name.lower() for name in taken}
     base = wanted if _PLAIN.fullmatch(wanted.replace("-", "_")) else "property"
     name, count = base, 1
@@ -127,9 +96,55 @@ def _free(wanted: str, taken: set[str]) -> str:
     return name
 
 
-def _refusal(resource: Resource, field: str, what: str) -> Misconfigured:
+def plan(
+    resource: Resource, former: Layout | None, *, naming: Naming = plain_name, fresh: str = "an empty datastore"
+) -> Layout:
+    """The layout of `resource`, grown from the one that the datastore has.
+
+    Raises `Misconfigured` for what cannot be grown to; its remedy is to start with what `fresh` says.
+    """
+    key = (resource.key.partition,) + ((resource.key.sort,) if resource.key.sort else ())
+    if former is not None and former.key != key:
+        raise _refusal(resource, "key", f"the key was {former.key} and is now {key}", fresh)
+    columns = _columns(resource, key, former, naming, fresh)
+    grown = former is not None and len(columns) > len(former.columns)
+    number = former.number + grown if former is not None else 1
+    layout = Layout(resource.name, key, columns, number=number)
+    return msgspec.structs.replace(layout, indexes=_indexes(resource, layout, naming))
+
+
+def _columns(
+    resource: Resource, key: tuple[str, ...], former: Layout | None, naming: Naming, fresh: str
+) -> tuple[Column, ...]:
+    columns = list(former.columns) if former else []
+    since = former.number + 1 if former else 1
+    known = {column.property: column.kind for column in columns}
+    properties = resource.schema_.plain.properties
+    for name in dict.fromkeys((*key, *properties)):
+        kind = kind_of(properties[name])
+        if name not in known:
+            columns.append(Column(name, naming(name, {column.name for column in columns}), kind, since))
+        elif known[name] is not kind:
+            what = f"its type was {known[name]} and is now {kind}"
+            raise _refusal(resource, f"schema.properties.{name}", what, fresh)
+    return tuple(columns)
+
+
+def _indexes(resource: Resource, layout: Layout, naming: Naming) -> tuple[Index, ...]:
+    indexes: list[Index] = []
+    for declared in resource.indexes:
+        for property_ in filter(None, (declared.partition, declared.sort)):
+            if layout.column(property_).kind is Kind.JSON:
+                path = f"api.resources[{resource.name}].indexes[{declared.name}]"
+                raise Misconfigured(path, f"'{property_}' is an object or array", "index a property with a scalar type")
+        name = naming(f"{resource.name}_{declared.name}", {index.sql_name for index in indexes})
+        indexes.append(Index(declared.name, name, declared.partition, declared.sort))
+    return tuple(indexes)
+
+
+def _refusal(resource: Resource, field: str, what: str, fresh: str) -> Misconfigured:
     return Misconfigured(
         f"api.resources[{resource.name}].{field}",
         f"{what}; the stored documents cannot follow",
-        "give the resource or property a new name, or start with an empty data directory",
+        f"give the resource or property a new name, or start with {fresh}",
     )

@@ -1,0 +1,48 @@
+"""PostgreSQL stores of tests: each test has a schema of its own, which goes with it."""
+
+import secrets
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
+
+from tests.servers.postgresql import PostgreSQL
+
+from fairlead_contract.spec.api import Resource
+from fairlead_workload.stores.postgresql import PostgresqlStore, provision
+
+
+@asynccontextmanager
+async def new_schema(server: PostgreSQL, resources: Sequence[Resource]) -> AsyncIterator[str]:
+    """A schema with the tables of `resources`."""
+    schema = f"test_{secrets.token_hex(6)}"
+    await provision(server.server(), schema, resources)
+    try:
+        yield schema
+    finally:
+        server.execute(f"DROP SCHEMA {schema} CASCADE")
+
+
+@asynccontextmanager
+async def open_schema(
+    server: PostgreSQL, resources: Sequence[Resource], *, schema: str | None = None, **options: Any
+) -> AsyncIterator[PostgresqlStore]:
+    """A store, on a new schema unless one is named. `options` are those of `PostgresqlStore.open`."""
+    async with AsyncExitStack() as stack:
+        own = schema or await stack.enter_async_context(new_schema(server, resources))
+        options.setdefault("server", server.server())
+        store = await PostgresqlStore.open(options.pop("server"), resources, schema=own, **options)
+        stack.push_async_callback(store.close)
+        yield store
+
+
+@asynccontextmanager
+async def open_several(
+    server: PostgreSQL, resources: Sequence[Resource], count: int, **options: Any
+) -> AsyncIterator[list[PostgresqlStore]]:
+    """Stores on one new schema, as several pods have them."""
+    async with AsyncExitStack() as stack:
+        schema = await stack.enter_async_context(new_schema(server, resources))
+        yield [
+            await stack.enter_async_context(open_schema(server, resources, schema=schema, **options))
+            for _ in range(count)
+        ]

@@ -1,0 +1,358 @@
+"""Connections: how one is made, and the few that a store keeps.
+
+- Credentials and certificates are read whenever a connection is made, so a rotation needs no restart; a connection that
+  is open stays so for an hour at most. While a new one cannot be made, callers share those that are open.
+- An idle connection has nothing to say. What can be read on one is its end, so it is not used again: the restart of a
+  server fails no request that comes after it.
+- A connection on which a statement got no answer in time is given up, and with it the statement.
+- Whether the server takes writes is asked when a connection is made. When one says later that it does not, all are made
+  anew: there is another primary.
+- Time limits are those of PostgreSQL. A direct connection has them from the start; behind a pooler that changes the
+  server at each transaction (PgBouncer), each transaction sets its own.
+"""
+
+import asyncio
+import random
+import select
+import ssl
+import time
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psycopg
+from psycopg.types.string import TextLoader
+
+from fairlead_contract.spec.bindings import TlsMode
+from fairlead_workload.credentials import CredentialSource
+from fairlead_workload.errors import Unavailable
+from fairlead_workload.stores.postgresql import faults
+from fairlead_workload.stores.postgresql.faults import DATASTORE
+
+T = TypeVar("T")
+Connection = psycopg.AsyncConnection[tuple[Any, ...]]
+Rows = list[tuple[Any, ...]]
+
+CONNECTION_SECONDS = 3600.0  # a connection's life, give or take a tenth
+IDLE_SECONDS = 300.0
+_PREPARED = 5  # executions after which a statement is prepared
+_SSL_MODES = {
+    TlsMode.DISABLE: "disable",
+    TlsMode.REQUIRE: "require",
+    TlsMode.VERIFY_CA: "verify-ca",
+    TlsMode.VERIFY_FULL: "verify-full",
+}
+_SYSTEM_CAS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
+
+
+@dataclass(frozen=True, slots=True)
+class Tls:
+    """TLS towards a server; the files are read for each connection. `ca` None: the authorities of the system."""
+
+    mode: TlsMode = TlsMode.VERIFY_FULL
+    ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Seconds. `lock` bounds how long the only unit of a batch waits for a lock, `batch_lock` how long many wait."""
+
+    connect: float = 5.0
+    statement: float = 10.0
+    lock: float = 2.0
+    batch_lock: float = 0.25
+    idle_in_transaction: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """A server and a database on it. `host` may name several, of which the first that fits `session` is taken.
+
+    `pooler`: there is one in between that changes the server's connection with each transaction.
+    """
+
+    host: str
+    database: str
+    credentials: CredentialSource
+    port: int = 5432
+    tls: Tls = Tls()
+    limits: Limits = Limits()
+    pooler: bool = False
+    session: str = "read-write"  # target_session_attrs of libpq
+
+
+async def connect(server: Server) -> Connection:
+    """A new connection. Raises `Unavailable`, which never has the password."""
+    credentials = server.credentials()
+    try:
+        connection = await psycopg.AsyncConnection.connect(
+            **_parameters(server),
+            user=credentials.username,
+            password=credentials.password,
+            autocommit=True,
+            prepare_threshold=None if server.pooler else _PREPARED,
+            cursor_factory=psycopg.AsyncRawCursor,
+        )
+    except (psycopg.Error, OSError) as error:
+        raise faults.at_connect(error, credentials.password) from None
+    for type_ in ("numeric", "json"):
+        connection.adapters.register_loader(type_, TextLoader)
+    return connection
+
+
+def _parameters(server: Server) -> dict[str, Any]:
+    """Of libpq; whatever the environment could say besides is said here."""
+    limits = server.limits
+    return {
+        "host": server.host,
+        "port": server.port,
+        "dbname": server.database,
+        "connect_timeout": max(1, round(limits.connect)),
+        "application_name": "fairlead",
+        "client_encoding": "utf8",
+        "gssencmode": "disable",
+        "target_session_attrs": server.session,
+        "options": "" if server.pooler else _options(limits),
+        "keepalives_idle": 10,
+        "keepalives_interval": 5,
+        "keepalives_count": 3,
+        "tcp_user_timeout": round((limits.statement + limits.connect) * 1000),
+        **_tls_parameters(server.tls),
+    }
+
+
+def _tls_parameters(tls: Tls) -> dict[str, str]:
+    found = {"sslmode": _SSL_MODES[tls.mode]}
+    if tls.mode in (TlsMode.VERIFY_CA, TlsMode.VERIFY_FULL):
+        found["sslrootcert"] = str(tls.ca) if tls.ca else _system_authorities()
+    if tls.certificate is not None and tls.key is not None:
+        found |= {"sslcert": str(tls.certificate), "sslkey": str(tls.key)}
+    return found
+
+
+def _system_authorities() -> str:
+    """The file with the authorities of the system: the driver's own copy of OpenSSL looks elsewhere for them."""
+    candidates = (ssl.get_default_verify_paths().cafile, *_SYSTEM_CAS)
+    return next((file for file in candidates if file and Path(file).is_file()), "system")
+
+
+def _options(limits: Limits) -> str:
+    return " ".join(f"-c {name}={value}" for name, value in _settings(limits, limits.batch_lock).items())
+
+
+def _settings(limits: Limits, lock_seconds: float) -> dict[str, int]:
+    seconds = {
+        "statement_timeout": limits.statement,
+        "lock_timeout": lock_seconds,
+        "idle_in_transaction_session_timeout": limits.idle_in_transaction,
+    }
+    return {name: round(value * 1000) for name, value in seconds.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL and its parameters."""
+
+    sql: bytes
+    parameters: Sequence[Any] = ()
+    binary: bool = False  # the form of the result
+
+
+def local_settings(server: Server, *, alone: bool = False) -> Statement | None:
+    """What a transaction sets first, if anything. `alone`: of a single unit, which may wait longer for a lock."""
+    if not server.pooler and not alone:
+        return None
+    limits = server.limits
+    settings = _settings(limits, limits.lock if alone else limits.batch_lock)
+    calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
+    return Statement(f"SELECT {calls}".encode())
+
+
+async def execute(connection: Connection, statements: Sequence[Statement]) -> list[Rows]:
+    """The rows of each statement, in one round trip, and in one transaction unless they say otherwise."""
+    if len(statements) == 1:
+        cursors = [await _send(connection, statements[0])]
+    else:
+        async with connection.pipeline():
+            cursors = [await _send(connection, statement) for statement in statements]
+    return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+
+
+async def _send(connection: Connection, statement: Statement) -> psycopg.AsyncCursor[tuple[Any, ...]]:
+    return await connection.execute(statement.sql, statement.parameters, binary=statement.binary)
+
+
+@dataclass(slots=True, eq=False)
+class _Kept:
+    """A connection, and until when it may be used."""
+
+    connection: Connection
+    generation: int
+    until: float
+    idle_since: float = 0.0
+
+
+class Pool:
+    """At most `size` connections of one event loop to `server`, made when they are needed."""
+
+    def __init__(self, server: Server, size: int) -> None:
+        self.server = server
+        self._size = size
+        self._idle: deque[_Kept] = deque()  # used longest ago first
+        self._waiting: deque[asyncio.Future[_Kept]] = deque()
+        self._open = 0
+        self._opening: set[asyncio.Task[None]] = set()
+        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._generation = 0
+        self._closed = False
+        limits = server.limits
+        self._deadline = limits.statement + limits.lock + limits.connect  # no statement that is alive takes longer
+
+    async def run(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """The result of `work` on a connection that nobody else uses.
+
+        Raises `Unavailable`, `Refused` and `Contended`; work that gets no answer is given up.
+        """
+        kept = await self._take()
+        task = asyncio.ensure_future(work(kept.connection))
+        try:
+            done, _ = await asyncio.wait({task}, timeout=self._deadline)
+        except asyncio.CancelledError:
+            self._abandon(kept, task)
+            raise
+        if not done:
+            self._abandon(kept, task)
+            raise Unavailable(DATASTORE, f"PostgreSQL did not answer within {self._deadline:g} s")
+        try:
+            return task.result()
+        except psycopg.Error as error:
+            failure = faults.converted(error)
+            if isinstance(failure, faults.ReadOnly):
+                self.renew()
+            raise failure from None
+        finally:
+            await self._give_back(kept)
+
+    async def close(self) -> None:
+        """Close every connection; those in use when they come back."""
+        self._closed = True
+        for task in [*self._opening, *self._abandoned]:
+            task.cancel()
+        await asyncio.gather(*self._opening, *self._abandoned, return_exceptions=True)
+        while self._idle:
+            await self._end(self._idle.popleft())
+
+    def renew(self) -> None:
+        """Use none of the connections that there are now again."""
+        self._generation += 1
+
+    async def _take(self) -> _Kept:
+        if self._closed:
+            raise Unavailable(DATASTORE, "its adapter is closed")
+        while self._idle:
+            kept = self._idle.pop()
+            if self._is_good(kept) and not _has_ended(kept.connection):
+                return kept
+            await self._end(kept)
+        waiter: asyncio.Future[_Kept] = asyncio.get_running_loop().create_future()
+        self._waiting.append(waiter)
+        self._open_more()
+        try:
+            async with asyncio.timeout(self._deadline):
+                return await waiter
+        except TimeoutError:
+            raise Unavailable(DATASTORE, f"all {self._size} connections to PostgreSQL are busy") from None
+        except asyncio.CancelledError:
+            if not waiter.cancelled() and waiter.exception() is None:  # it came while we gave up
+                self._offer(waiter.result())
+            raise
+
+    def _open_more(self) -> None:
+        """Open as many connections as there are callers who wait, and room."""
+        while self._open < self._size and len(self._opening) < len(self._waiting):
+            self._open += 1
+            task = asyncio.get_running_loop().create_task(self._open_one())
+            self._opening.add(task)
+            task.add_done_callback(self._opening.discard)
+
+    async def _open_one(self) -> None:
+        try:
+            connection = await connect(self.server)
+        except Exception as error:  # noqa: BLE001 - whatever went wrong must reach those who wait
+            self._open -= 1
+            if not self._open:  # none is in use that could come back, and none is being made
+                self._fail_all(error)
+        except BaseException:
+            self._open -= 1
+            raise
+        else:
+            until = time.monotonic() + CONNECTION_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
+            self._offer(_Kept(connection, self._generation, until))
+
+    def _fail_all(self, error: Exception) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_exception(_again(error))
+
+    def _offer(self, kept: _Kept) -> None:
+        while self._waiting:
+            waiter = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(kept)
+                return
+        kept.idle_since = time.monotonic()
+        self._idle.append(kept)
+
+    async def _give_back(self, kept: _Kept) -> None:
+        if self._closed or not self._is_good(kept) or not _is_at_rest(kept.connection):
+            await self._end(kept)
+            self._open_more()
+            return
+        self._offer(kept)
+        if self._idle and time.monotonic() - self._idle[0].idle_since > IDLE_SECONDS:
+            await self._end(self._idle.popleft())
+
+    def _is_good(self, kept: _Kept) -> bool:
+        return kept.generation == self._generation and time.monotonic() < kept.until
+
+    async def _end(self, kept: _Kept) -> None:
+        self._open -= 1
+        with suppress(psycopg.Error):
+            await kept.connection.close()
+
+    def _abandon(self, kept: _Kept, task: "asyncio.Future[Any]") -> None:
+        """End a connection whose statement is still under way, without waiting for that."""
+
+        async def end() -> None:
+            task.cancel()
+            with suppress(asyncio.CancelledError, psycopg.Error):
+                await task
+            await self._end(kept)
+            self._open_more()
+
+        ending = asyncio.get_running_loop().create_task(end())
+        self._abandoned.add(ending)
+        ending.add_done_callback(self._abandoned.discard)
+
+
+def _again(error: Exception) -> Exception:
+    return Unavailable(error.dependency, error.message) if isinstance(error, Unavailable) else error
+
+
+def _is_at_rest(connection: Connection) -> bool:
+    return not connection.closed and connection.info.transaction_status is psycopg.pq.TransactionStatus.IDLE
+
+
+def _has_ended(connection: Connection) -> bool:
+    """Whether an idle connection was closed by the server or the network."""
+    if connection.closed:
+        return True
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return bool(poll.poll(0))

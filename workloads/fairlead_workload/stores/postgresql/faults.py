@@ -1,0 +1,81 @@
+"""What a failure of PostgreSQL means to the callers: try again later, never, or do the same once more.
+
+The SQLSTATE decides (https://www.postgresql.org/docs/current/errcodes-appendix.html). Data that PostgreSQL will never
+take is `Refused`. Whatever is wrong with the server, the network, or what an administrator can repair is
+`Unavailable`, so that no event becomes a dead letter for it. Anything else is a defect and passes unchanged.
+Messages have PostgreSQL's primary message only: details have values of rows.
+"""
+
+import psycopg
+
+from fairlead_workload.errors import DiskFull, Refused, Unavailable
+
+DATASTORE = "datastore"
+_DISK_FULL = "53100"
+_READ_ONLY = "25006"
+_CANCELED = "57014"
+_LOCK_TIMEOUT = "55P03"
+_CONTENDED = frozenset({"40001", "40P01", _LOCK_TIMEOUT, "23505"})  # 23505: a row came after the statement began
+_LOST = frozenset({"57P01", "57P02", "57P04", "57P05", "25P03"})
+_DATA = ("22", "23", "54")
+_OUTAGES = ("08", "28", "3D", "3F", "53", "55", "57", "58", "F0", "XX")
+_NOT_AS_PROVISIONED = frozenset({"42501", "42P01", "42703"})  # rights, tables or columns are missing
+
+
+class ConnectionLost(Unavailable):
+    """The connection broke while it was used: what was under way may be done or not."""
+
+
+class ReadOnly(Unavailable):
+    """The server takes no writes, as a former primary does. Nothing was written."""
+
+
+class Contended(Exception):
+    """Others hold locks, or wrote the same rows at the same time. Nothing was written; the next attempt may succeed.
+
+    `waited`: for as long as one waits for a lock.
+    """
+
+    def __init__(self, message: str, *, waited: bool) -> None:
+        super().__init__(message)
+        self.waited = waited
+
+
+def converted(error: psycopg.Error) -> Exception:
+    """The error of a statement, as the callers know it."""
+    state = error.sqlstate
+    if state is None:
+        return _without_state(error)
+    what = f"PostgreSQL: {error.diag.message_primary} ({state})"
+    if state in _CONTENDED:
+        return Contended(what, waited=state == _LOCK_TIMEOUT)
+    if state == _DISK_FULL:
+        return DiskFull(DATASTORE, "the disk of PostgreSQL is full")
+    if state == _READ_ONLY:
+        return ReadOnly(DATASTORE, what)
+    if state in _LOST:
+        return ConnectionLost(DATASTORE, what)
+    if state == _CANCELED or state in _NOT_AS_PROVISIONED or state.startswith(_OUTAGES):
+        return Unavailable(DATASTORE, what)
+    return Refused(DATASTORE, what) if state.startswith(_DATA) else error
+
+
+def _without_state(error: psycopg.Error) -> Exception:
+    """Errors of the driver, not of the server."""
+    if isinstance(error, psycopg.DataError):
+        return Refused(DATASTORE, f"PostgreSQL: {error}")
+    if isinstance(error, psycopg.OperationalError | psycopg.InterfaceError):
+        return ConnectionLost(DATASTORE, f"the connection to PostgreSQL is lost: {_first_line(error)}")
+    return error
+
+
+def at_connect(error: Exception, secret: str) -> Unavailable:
+    """The error of a connection that could not be made, without the password, wherever it came from."""
+    reason = _first_line(error)
+    return Unavailable(
+        DATASTORE, f"PostgreSQL cannot be reached: {reason.replace(secret, '***') if secret else reason}"
+    )
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
