@@ -58,7 +58,8 @@ def open_row(
 def params(rows: Iterable[StoreRow]) -> list[Any]:
     """The rows as parameters of a fixture: those of one server run in one process."""
     return [
-        pytest.param(row, id=row.name, marks=[pytest.mark.xdist_group(row.server)] if row.server else []) for row in rows
+        pytest.param(row, id=row.name, marks=[pytest.mark.xdist_group(row.server)] if row.server else [])
+        for row in rows
     ]
 
 

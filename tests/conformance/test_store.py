@@ -18,7 +18,7 @@ from fairlead_workload.stores.base import (
     Unit,
 )
 
-from .store_capabilities import STORES, Clock, open_row, params
+from .store_capabilities import STORES, Clock, StoreRow, open_row, params
 from .store_cases import ABSENT, ANY, COUNTERS, ORDERS, PRESENT, conflict, delete, put, read, write
 
 
@@ -28,8 +28,13 @@ def clock() -> Clock:
 
 
 @pytest.fixture(params=params(STORES))
-async def store(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[Store]:
-    async with open_row(request, request.param, [ORDERS, COUNTERS], clock) as store:
+def row(request: pytest.FixtureRequest) -> StoreRow:
+    return request.param
+
+
+@pytest.fixture
+async def store(request: pytest.FixtureRequest, row: StoreRow, clock: Clock) -> AsyncIterator[Store]:
+    async with open_row(request, row, [ORDERS, COUNTERS], clock) as store:
         yield store
 
 
@@ -45,7 +50,7 @@ async def store(request: pytest.FixtureRequest, clock: Clock) -> AsyncIterator[S
         {"price": 1}, {"price": 1.0}, {"price": -0.5}, {"price": 5e-324}, {"price": 1.7976931348623157e308},
         {"price": 9007199254740993}, {"quantity": 1.0}, {"quantity": 1e17},
         {"paid": True}, {"customerId": None, "quantity": None, "lines": None},
-        {"customerId": "a\u0000b", "note": "Grüße, 世界 🚀 \" ' \\ ; --"},
+        {"customerId": "a\u0001b", "note": "Grüße, 世界 🚀 \" ' \\ ; --"},
         {"lines": [1, 1.0, True, None, "x", {"a": []}], "address": {"a": {"b": None}}},
         {"customerId": 7, "quantity": "seven", "paid": 1, "price": True, "lines": {}, "address": []},
         {"undeclared": {"deep": [1.5]}, "ID": "not the key", "order": 1, "version": 2, "_version": 3, "Version": 4},
@@ -56,6 +61,32 @@ async def test_a_document_comes_back_exactly_as_it_was_written(store: Store, doc
     found = await read(store, "a")
     assert found is not None
     assert repr(sorted(found.items())) == repr(sorted({"id": "a", **document}.items()))  # 1, 1.0 and True differ
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("customerId", "a\u0000b"), ("note", "\u0000"), ("lines", [{"a": "\u0000"}]), ("address", {"\u0000": 1}),
+        ("no\u0000te", 1),
+    ],
+)  # fmt: skip
+async def test_the_character_nul_comes_back_or_is_refused_by_name(
+    row: StoreRow, store: Store, name: str, value: Any
+) -> None:
+    if row.nul:
+        await write(store, put("a", **{name: value}))
+        assert await read(store, "a") == {"id": "a", name: value}
+        return
+    with pytest.raises(Refused) as caught:
+        await write(store, put("b"), put("a", **{name: value}))
+    assert repr(name) in str(caught.value)
+    assert [await read(store, "a"), await read(store, "b")] == [None, None]
+
+
+@pytest.mark.parametrize("text", ["\\u0000", "\\\\u0000", "\\"])
+async def test_text_that_looks_like_an_escape_is_text(store: Store, text: str) -> None:
+    await write(store, put("a", customerId=text, note=text, lines=[text]))
+    assert await read(store, "a") == {"id": "a", "customerId": text, "note": text, "lines": [text]}
 
 
 async def test_get_answers_in_the_order_of_the_keys_and_repeats_what_is_asked_twice(store: Store) -> None:

@@ -26,7 +26,12 @@ PART = "postgresql"
 GROUP = "postgresql"  # tests that use the server of the session run in one process
 USER, PASSWORD = "fairlead", "a password"
 START_ATTEMPTS = 3
-_FOLDERS = ("/usr/lib/postgresql/*/bin", "/usr/pgsql-*/bin", "/opt/homebrew/opt/postgresql*/bin", "/usr/local/pgsql/bin")
+_FOLDERS = (
+    "/usr/lib/postgresql/*/bin",
+    "/usr/pgsql-*/bin",
+    "/opt/homebrew/opt/postgresql*/bin",
+    "/usr/local/pgsql/bin",
+)
 _REMEDY = (
     "PostgreSQL's server is not installed (initdb, postgres). Install the package `postgresql`, or leave these tests out"
     " with FAIRLEAD_SKIP=postgresql"

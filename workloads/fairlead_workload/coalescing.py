@@ -26,7 +26,7 @@ Lane = TypeVar("Lane", bound=Hashable)
 
 @dataclass(slots=True, eq=False)
 class _Call(Generic[Lane, Item, Result]):
-    """One item, and who waits for it. `keys` is None for one that is shared; `blockers` are calls before it with one."""
+    """One item, and who waits for it. `keys` is None when it is shared; `blockers` are calls before it with a key."""
 
     lane: Lane
     item: Item

@@ -166,11 +166,11 @@ class Committer:
         sql = self._statements.get(documents)
         if sql is None:
             sql = self._statements[documents] = commit_statement(self._records, documents)
-        parameters = (_mutations(units), _record_writes(units), _events(units))
+        writes, mutations = (_record_writes(units), _events(units)), (_mutations(units),) if documents else ()
 
         async def work(connection: Connection) -> list[Outcome]:
             now = self._clock()
-            statement = Statement(sql, (*parameters, str(from_time(now)), repr(now)))
+            statement = Statement(sql, (*writes, str(from_time(now)), repr(now), *mutations))
             rows = (await execute(connection, [*self._settings(units), statement]))[-1]
             return _outcomes(units, rows, now)
 

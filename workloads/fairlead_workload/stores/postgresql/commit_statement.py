@@ -4,8 +4,8 @@ It locks the rows that are there, sees which conditions hold, and writes the uni
 it began make an insert fail, and with it the statement: then it is done again. So a unit is written as a whole or not,
 and no update is lost.
 
-Parameters: the mutations, the record writes and the events, each as JSON with the number `n` of its unit; the least
-version of what is new; the time. `expect` is null for any, -1 for absent, -2 for present, else a version.
+Parameters: the record writes and the events, each as JSON with the number `n` of its unit; the least version of what is
+new; the time; the mutations as JSON. `expect` is null for any, -1 for absent, -2 for present, else a version.
 Result: what each mutation (kind 0) and record write (1) found, the units that were not written (2), the least version
 that was used (3).
 """
@@ -24,7 +24,7 @@ _IS_WRITTEN = "n NOT IN (SELECT n FROM f)"
 
 def commit_statement(records: RecordSql, documents: DocumentSql | None) -> bytes:
     """The statement for units of one table of documents, or of none."""
-    parts = [f"b AS MATERIALIZED (SELECT greatest($4::bigint, ({records.floor_value})) AS least)"]
+    parts = [f"b AS MATERIALIZED (SELECT greatest($3::bigint, ({records.floor_value})) AS least)"]
     results = ["SELECT 1, n, p, found, there, expires FROM r", "SELECT 2, n, 0, NULL, NULL, NULL FROM f"]
     failing = "SELECT n FROM r WHERE NOT holds"
     written = ["ru", "ri", "ev"]
@@ -45,7 +45,7 @@ def commit_statement(records: RecordSql, documents: DocumentSql | None) -> bytes
 def _find_documents(documents: DocumentSql) -> list[str]:
     return [
         (
-            "d0 AS MATERIALIZED (SELECT * FROM json_to_recordset($1::json)"
+            "d0 AS MATERIALIZED (SELECT * FROM json_to_recordset($5::json)"
             f" AS d (n int, p int, put bool, expect bigint, at bigint, {documents.definitions}))"
         ),
         (
@@ -55,18 +55,19 @@ def _find_documents(documents: DocumentSql) -> list[str]:
         ),
         (
             f"d AS MATERIALIZED (SELECT *, {_HOLDS} AND (at IS NULL OR at > coalesce(found, 0)) AS holds,"
-            f" CASE WHEN at IS NOT NULL THEN at WHEN there THEN found + 1 WHEN NOT put THEN 0 ELSE {_NEW_VERSION} END AS v,"
-            " CASE WHEN put THEN NULL ELSE $5::float8 END AS gone"
+            " CASE WHEN at IS NOT NULL THEN at WHEN there THEN found + 1 WHEN NOT put THEN 0"
+            f" ELSE {_NEW_VERSION} END AS v,"
+            " CASE WHEN put THEN NULL ELSE $4::float8 END AS gone"
             " FROM (SELECT d0.*, found, coalesce(there, false) AS there FROM d0 LEFT JOIN d1 USING (n, p)) AS s)"
         ),
     ]
 
 
 def _find_records(records: RecordSql) -> list[str]:
-    there = "(t.expires_at IS NULL OR t.expires_at > $5::float8)"
+    there = "(t.expires_at IS NULL OR t.expires_at > $4::float8)"
     return [
         (
-            "r0 AS MATERIALIZED (SELECT * FROM json_to_recordset($2::json)"
+            "r0 AS MATERIALIZED (SELECT * FROM json_to_recordset($1::json)"
             f" AS r (n int, p int, expect bigint, {RECORD_FIELDS}))"
         ),
         (
@@ -77,7 +78,8 @@ def _find_records(records: RecordSql) -> list[str]:
         (
             f"r AS MATERIALIZED (SELECT *, {_HOLDS} AS holds,"
             f" CASE WHEN there THEN found + 1 ELSE {_NEW_VERSION} END AS v"
-            " FROM (SELECT r0.*, found, coalesce(there, false) AS there, expires FROM r0 LEFT JOIN r1 USING (n, p)) AS s)"
+            " FROM (SELECT r0.*, found, coalesce(there, false) AS there, expires"
+            " FROM r0 LEFT JOIN r1 USING (n, p)) AS s)"
         ),
     ]
 
@@ -109,6 +111,6 @@ def _write_events(records: RecordSql, documents: DocumentSql | None) -> str:
         version = "CASE WHEN e.mutation IS NULL THEN e.version ELSE d.v END"
         join = " LEFT JOIN d ON d.n = e.n AND d.p = e.mutation"
     return (
-        f"ev AS ({records.insert_events(version)} FROM json_to_recordset($3::json) AS e (n int, {EVENT_FIELDS}){join}"
+        f"ev AS ({records.insert_events(version)} FROM json_to_recordset($2::json) AS e (n int, {EVENT_FIELDS}){join}"
         f" WHERE e.{_IS_WRITTEN} ORDER BY e.position RETURNING 1)"
     )
