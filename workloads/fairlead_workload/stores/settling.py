@@ -36,6 +36,16 @@ class Settling:
         self.record_writes: dict[RecordPlace, Row | None] = {}  # space, id, value, revision, expiry; None to remove it
         self.outbox: list[Row] = []  # id, key, body, mutation, version
 
+    def settle_all(self, units: Iterable[tuple[Unit, Sequence[Row]]]) -> list[Committed | Conflict]:
+        """Settle units, each with the rows of its mutations, one after another."""
+        outcomes: list[Committed | Conflict] = []
+        for unit, rows in units:
+            try:
+                outcomes.append(self.settle(unit, rows))
+            except Conflict as conflict:
+                outcomes.append(conflict)
+        return outcomes
+
     def settle(self, unit: Unit, rows: Sequence[Row]) -> Committed:
         """Settle one unit; `rows` are those of its mutations. Raises `Conflict`, and then nothing of it is written."""
         records = self._settle_records(unit.records)

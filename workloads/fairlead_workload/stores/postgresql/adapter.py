@@ -25,7 +25,7 @@ from fairlead_workload.stores.base import (
     Unit,
 )
 from fairlead_workload.stores.postgresql import faults, migration, outbox
-from fairlead_workload.stores.postgresql.commit import Committer, Lane, Outcome, PreparedUnit, prepare
+from fairlead_workload.stores.postgresql.commit import Committer, Outcomes
 from fairlead_workload.stores.postgresql.connections import Connection, Pool, Rows, Server, Statement
 from fairlead_workload.stores.postgresql.dialect import array_text, texts
 from fairlead_workload.stores.postgresql.faults import DATASTORE
@@ -33,6 +33,7 @@ from fairlead_workload.stores.postgresql.listening import Listener, Notifier, ch
 from fairlead_workload.stores.postgresql.servers import Servers
 from fairlead_workload.stores.postgresql.statements import Catalogue, DocumentSql, RecordSql
 from fairlead_workload.stores.postgresql.sweeping import SweepSql
+from fairlead_workload.stores.postgresql.units import Lane, PreparedUnit, prepare
 from fairlead_workload.stores.relational.queries import PageStatement, page_statement
 from fairlead_workload.stores.relational.rows import RowCodec
 
@@ -189,7 +190,7 @@ class PostgresqlStore:
 
                 await self._servers.primary.run(work)
 
-    async def _commit_all(self, lane: Lane, units: list[PreparedUnit]) -> Sequence[Outcome]:
+    async def _commit_all(self, lane: Lane, units: list[PreparedUnit]) -> Outcomes:
         outcomes = await self._committer.commit(lane, units)
         ended = zip(units, outcomes, strict=True)
         if any(unit.unit.outbox and isinstance(outcome, Committed) for unit, outcome in ended):

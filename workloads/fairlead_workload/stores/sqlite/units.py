@@ -83,12 +83,7 @@ class Batch:
     def commit(self, units: list[PreparedUnit]) -> list[Committed | Conflict]:
         """Commit many units in the open transaction; those in conflict leave nothing."""
         self._load(unit for unit, _ in units)
-        outcomes: list[Committed | Conflict] = []
-        for unit, rows in units:
-            try:
-                outcomes.append(self._settling.settle(unit, rows))
-            except Conflict as conflict:
-                outcomes.append(conflict)
+        outcomes = self._settling.settle_all(units)
         self._write()
         return outcomes
 
