@@ -24,13 +24,13 @@ async def new_schema(server: PostgreSQL, resources: Sequence[Resource]) -> Async
 
 @asynccontextmanager
 async def open_schema(
-    server: PostgreSQL, resources: Sequence[Resource], *, schema: str | None = None, **options: Any
+    running: PostgreSQL, resources: Sequence[Resource], /, *, schema: str | None = None, **options: Any
 ) -> AsyncIterator[PostgresqlStore]:
     """A store, on a new schema unless one is named. `options` are those of `PostgresqlStore.open`."""
     async with AsyncExitStack() as stack:
-        own = schema or await stack.enter_async_context(new_schema(server, resources))
-        options.setdefault("server", server.server())
-        store = await PostgresqlStore.open(options.pop("server"), resources, schema=own, **options)
+        own = schema or await stack.enter_async_context(new_schema(running, resources))
+        server = options.pop("server", None) or running.server()
+        store = await PostgresqlStore.open(server, resources, schema=own, **options)
         stack.push_async_callback(store.close)
         yield store
 

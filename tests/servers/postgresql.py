@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import psycopg
 
@@ -33,8 +34,8 @@ _FOLDERS = (
     "/usr/local/pgsql/bin",
 )
 _REMEDY = (
-    "PostgreSQL's server is not installed (initdb, postgres). Install the package `postgresql`, or leave these tests out"
-    " with FAIRLEAD_SKIP=postgresql"
+    "PostgreSQL's server is not installed (initdb, postgres). Install the package `postgresql`, or leave these tests"
+    " out with FAIRLEAD_SKIP=postgresql"
 )
 NO_FSYNC: Mapping[str, str] = MappingProxyType({"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"})
 """Settings of a server that no test kills: faster, and nothing to be sure of after a crash."""
@@ -123,7 +124,7 @@ class PostgreSQL:
 
     def _answers(self, port: int) -> bool:
         try:
-            psycopg.connect(**self._parameters(port), connect_timeout=5).close()
+            psycopg.connect(**self._parameters(port), connect_timeout=5).close()  # type: ignore[arg-type]
         except psycopg.OperationalError:
             return False
         return True
@@ -153,11 +154,11 @@ class PostgreSQL:
         self.kill()
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def connect(self) -> "psycopg.Connection[tuple[object, ...]]":
+    def connect(self) -> "psycopg.Connection[tuple[Any, ...]]":
         """A connection of the administrator, outside of the adapter."""
-        return psycopg.connect(**self._parameters(self.port), autocommit=True)
+        return psycopg.connect(**self._parameters(self.port), autocommit=True)  # type: ignore[arg-type]
 
-    def execute(self, sql: str) -> list[tuple[object, ...]]:
+    def execute(self, sql: str) -> list[tuple[Any, ...]]:
         """The rows of a statement of the administrator."""
         with self.connect() as connection:
             cursor = connection.execute(sql.encode())
@@ -173,6 +174,18 @@ class PostgreSQL:
             "tls": Tls(TlsMode.DISABLE),
         }
         return Server(**{**settings, **changes})  # type: ignore[arg-type]
+
+    def backends(self) -> set[int]:
+        """The server's processes of the adapters' connections."""
+        rows = self.execute("SELECT pid FROM pg_stat_activity WHERE application_name = 'fairlead'")
+        return {pid for (pid,) in rows}
+
+    def waiting(self) -> set[int]:
+        """Those that wait for a lock."""
+        rows = self.execute(
+            "SELECT pid FROM pg_stat_activity WHERE application_name = 'fairlead' AND wait_event_type = 'Lock'"
+        )
+        return {pid for (pid,) in rows}
 
 
 @contextmanager

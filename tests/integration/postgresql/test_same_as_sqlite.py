@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from tests.conformance.store_capabilities import Clock, open_sqlite
 from tests.conformance.store_cases import COUNTERS, ORDERS
-from tests.postgresql import open_several
+from tests.postgresql import new_schema, open_schema
 from tests.servers.postgresql import GROUP, PostgreSQL
 
 from fairlead_workload.errors import Conflict
@@ -138,9 +138,13 @@ async def stores(postgresql: PostgreSQL) -> AsyncIterator[tuple[Clock, SqliteSto
     clock = Clock()
     async with (
         open_sqlite([ORDERS, COUNTERS], clock, None) as sqlite,
-        open_several(postgresql, [ORDERS, COUNTERS], 2, clock=clock) as several,
+        new_schema(postgresql, [ORDERS, COUNTERS]) as schema,
+        open_schema(postgresql, [ORDERS, COUNTERS], schema=schema, clock=clock) as direct,
+        open_schema(
+            postgresql, [ORDERS, COUNTERS], schema=schema, clock=clock, server=postgresql.server(pooler=True)
+        ) as pooled,
     ):
-        yield clock, sqlite, several
+        yield clock, sqlite, [direct, pooled]
 
 
 _numbers = itertools.count(1)
@@ -176,8 +180,9 @@ async def test_many_at_once(
     clock, sqlite, several = stores
     prefix = str(next(_numbers))
     sides = Side(sqlite, clock, prefix), Side(several[0], clock, prefix)
-    for each in rounds:
+    for number, each in enumerate(rounds):
         results = []
+        sides[1].store = several[number % 2]
         for side in sides:
             units = [side.unit(draft) for draft in each]
             outcomes = await asyncio.gather(*map(side.store.commit, units), return_exceptions=True)

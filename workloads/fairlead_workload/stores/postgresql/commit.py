@@ -144,5 +144,6 @@ def _outcomes(units: Sequence[PreparedUnit], rows: Rows, now: float) -> Outcomes
             settling.records[write.space, write.id] = (found, expires)
     outcomes = settling.settle_all((unit.unit, [()] * len(unit.rows)) for unit in units)
     if failing != {n for n, outcome in enumerate(outcomes) if isinstance(outcome, Conflict)}:
-        raise AssertionError("PostgreSQL and the settling of units disagree about conditions")
+        # A defect of ours. The statement is committed, so nothing may be done again.
+        raise Unavailable(DATASTORE, "PostgreSQL and the settling of units disagree about conditions")
     return outcomes
