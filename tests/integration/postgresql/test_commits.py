@@ -141,6 +141,7 @@ async def test_a_lock_that_is_released_in_time_fails_nobody(service: Service) ->
         await write(store, put("a"), put("b"))
         other.execute(f"SELECT 1 FROM {service.table('orders')} WHERE id = 'a' FOR UPDATE".encode())
         commits = asyncio.gather(write(store, put("a", n=1)), write(store, put("b", n=1)))
+        # The other one, whose property is undeclared, is written meanwhile.
         await until(lambda: service.server.execute(f"SELECT 1 FROM {service.table('orders')} WHERE _extra IS NOT NULL"))
         await until(service.server.waiting)
         other.commit()

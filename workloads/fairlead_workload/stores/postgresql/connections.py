@@ -17,7 +17,7 @@ import select
 import ssl
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -205,9 +205,9 @@ class Pool:
         self._size = size
         self._idle: deque[_Kept] = deque()  # used longest ago first
         self._waiting: deque[asyncio.Future[_Kept]] = deque()
-        self._open = 0
-        self._opening: set[asyncio.Task[None]] = set()
-        self._abandoned: set[asyncio.Task[Any]] = set()
+        self._open = 0  # those that are being opened among them
+        self._opening = 0
+        self._tasks: set[asyncio.Task[None]] = set()
         self._generation = 0
         self._closed = False
         limits = server.limits
@@ -241,9 +241,10 @@ class Pool:
     async def close(self) -> None:
         """Close every connection; those in use when they come back."""
         self._closed = True
-        for task in [*self._opening, *self._abandoned]:
+        for task in self._tasks:
             task.cancel()
-        await asyncio.gather(*self._opening, *self._abandoned, return_exceptions=True)
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._fail_all(Unavailable(DATASTORE, "its adapter is closed"))
         while self._idle:
             await self._end(self._idle.popleft())
 
@@ -274,23 +275,28 @@ class Pool:
 
     def _open_more(self) -> None:
         """Open as many connections as there are callers who wait, and room."""
-        while self._open < self._size and len(self._opening) < len(self._waiting):
+        while self._open < self._size and self._opening < len(self._waiting):
             self._open += 1
-            task = asyncio.get_running_loop().create_task(self._open_one())
-            self._opening.add(task)
-            task.add_done_callback(self._opening.discard)
+            self._opening += 1
+            self._start(self._open_one())
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _open_one(self) -> None:
+        connection, failure = None, None
         try:
             connection = await connect(self.server)
         except Exception as error:  # noqa: BLE001 - whatever went wrong must reach those who wait
-            self._open -= 1
-            if not self._open:  # none is in use that could come back, and none is being made
-                self._fail_all(error)
-        except BaseException:
-            self._open -= 1
-            raise
-        else:
+            failure = error
+        finally:
+            self._opening -= 1
+            self._open -= connection is None
+        if failure is not None and not self._open:  # none is in use that could come back, and none is being opened
+            self._fail_all(failure)
+        if connection is not None:
             until = time.monotonic() + CONNECTION_SECONDS * random.uniform(0.9, 1.1)  # noqa: S311 - no secret
             self._offer(_Kept(connection, self._generation, until))
 
@@ -336,9 +342,7 @@ class Pool:
             await self._end(kept)
             self._open_more()
 
-        ending = asyncio.get_running_loop().create_task(end())
-        self._abandoned.add(ending)
-        ending.add_done_callback(self._abandoned.discard)
+        self._start(end())
 
 
 def _again(error: Exception) -> Exception:

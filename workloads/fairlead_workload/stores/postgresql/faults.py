@@ -14,6 +14,7 @@ DATASTORE = "datastore"
 _DISK_FULL = "53100"
 _READ_ONLY = "25006"
 _CANCELED = "57014"
+_LIMIT = "54000"
 _LOCK_TIMEOUT = "55P03"
 _CONTENDED = frozenset({"40001", "40P01", _LOCK_TIMEOUT, "23505"})  # 23505: a row came after the statement began
 _LOST = frozenset({"57P01", "57P02", "57P04", "57P05", "25P03"})
@@ -55,6 +56,8 @@ def converted(error: psycopg.Error) -> Exception:
         return ReadOnly(DATASTORE, what)
     if state in _LOST:
         return ConnectionLost(DATASTORE, what)
+    if state == _LIMIT:
+        return Refused(DATASTORE, f"a value is too long for an index, or a document for a row. {what}")
     if state == _CANCELED or state in _NOT_AS_PROVISIONED or state.startswith(_OUTAGES):
         return Unavailable(DATASTORE, what)
     return Refused(DATASTORE, what) if state.startswith(_DATA) else error
