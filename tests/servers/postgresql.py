@@ -27,6 +27,7 @@ PART = "postgresql"
 GROUP = "postgresql"  # tests that use the server of the session run in one process
 USER, PASSWORD = "fairlead", "a password"
 START_ATTEMPTS = 3
+_PROGRAMS = ("postgres", "initdb", "pg_basebackup")
 _FOLDERS = (
     "/usr/lib/postgresql/*/bin",
     "/usr/pgsql-*/bin",
@@ -42,48 +43,65 @@ NO_FSYNC: Mapping[str, str] = MappingProxyType({"fsync": "off", "synchronous_com
 
 
 def find_programs() -> Path:
-    """The folder of initdb and postgres. Debian keeps them out of the path. Raises `StartError` with a way out."""
-    candidates = [Path(found).parent for name in ("initdb", "postgres") if (found := shutil.which(name))]
+    """The folder of the server's programs. Debian keeps it out of the path. Raises `StartError` with a way out."""
+    candidates = [Path(found).resolve().parent for name in _PROGRAMS if (found := shutil.which(name))]
     if shutil.which("pg_config"):
         done = subprocess.run(["pg_config", "--bindir"], capture_output=True, text=True)
         candidates.append(Path(done.stdout.strip()))
     for pattern in _FOLDERS:
         candidates += sorted(Path("/").glob(pattern[1:]), reverse=True)
     for folder in candidates:
-        if (folder / "initdb").is_file() and (folder / "postgres").is_file():
+        if all((folder / name).is_file() for name in _PROGRAMS):
             return folder
     raise StartError(_REMEDY)
 
 
 class PostgreSQL:
-    """A cluster that can be stopped and started again; `close` removes it."""
+    """A cluster that can be stopped and started again; `close` removes it.
 
-    def __init__(self, settings: Mapping[str, str] = MappingProxyType({})) -> None:
+    `standby_of`: it follows that server, which runs, instead of having a cluster of its own. `port` 0: a free one.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, str] = MappingProxyType({}),
+        *,
+        standby_of: "PostgreSQL | None" = None,
+        host: str = LOOPBACK,
+        port: int = 0,
+    ) -> None:
         self._programs = find_programs()
         self._user = processes.unprivileged_user("postgres")
         self.folder = Path(tempfile.mkdtemp(prefix="fairlead-postgresql-"))
         self._settings = dict(settings)
         self._log = self.folder / "server.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self.port = 0
+        self.host, self.port = host, port
         try:
-            self._initialise()
+            if self._user is not None:
+                shutil.chown(self.folder, self._user)
+            self._initialise() if standby_of is None else self._copy(standby_of)
         except BaseException:
             self.close()
             raise
 
     def _initialise(self) -> None:
-        if self._user is not None:
-            shutil.chown(self.folder, self._user)
-        password = self.folder / "password"
-        password.write_text(PASSWORD)
-        if self._user is not None:
-            shutil.chown(password, self._user)
+        password = self.add_file("password", PASSWORD.encode())
+        self._run(
+            *("initdb", "--pgdata", self.folder / "data", "--username", USER, "--pwfile", password),
+            *("--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"),
+        )
+
+    def _copy(self, primary: "PostgreSQL") -> None:
+        self._run(
+            *("pg_basebackup", "--pgdata", self.folder / "data", "--write-recovery-conf", "--wal-method=stream"),
+            *("--checkpoint=fast", "--no-sync", "--dbname"),
+            psycopg.conninfo.make_conninfo("", **primary._parameters(primary.port)),
+        )
+
+    def _run(self, program: str, *words: str | Path) -> None:
         done = subprocess.run(
-            [
-                *(self._programs / "initdb", "--pgdata", self.folder / "data", "--username", USER),
-                *("--pwfile", password, "--auth", "scram-sha-256", "--encoding", "UTF8", "--locale", "C", "--no-sync"),
-            ],
+            [self._programs / program, *words],
             user=self._user,
             extra_groups=None if self._user is None else [],
             cwd=self.folder,
@@ -91,7 +109,16 @@ class PostgreSQL:
             text=True,
         )
         if done.returncode:
-            raise StartError(f"initdb exited with {done.returncode}\n{done.stdout}{done.stderr}")
+            raise StartError(f"{program} exited with {done.returncode}\n{done.stdout}{done.stderr}")
+
+    def add_file(self, name: str, content: bytes) -> Path:
+        """A file in the server's folder that it alone may read."""
+        path = self.folder / name
+        path.touch(mode=0o600)
+        path.write_bytes(content)
+        if self._user is not None:
+            shutil.chown(path, self._user)
+        return path
 
     def start(self) -> None:
         """Start the server, on the port that it had before."""
@@ -99,7 +126,7 @@ class PostgreSQL:
             port = self.port or processes.free_port()
             settings = {
                 "port": port,
-                "listen_addresses": LOOPBACK,
+                "listen_addresses": self.host,
                 "unix_socket_directories": "",
                 "max_connections": 60,
                 "shared_buffers": "32MB",
@@ -130,7 +157,7 @@ class PostgreSQL:
         return True
 
     def _parameters(self, port: int) -> dict[str, str]:
-        return {"host": LOOPBACK, "port": str(port), "user": USER, "password": PASSWORD, "dbname": "postgres"}
+        return {"host": self.host, "port": str(port), "user": USER, "password": PASSWORD, "dbname": "postgres"}
 
     @property
     def pid(self) -> int:
@@ -167,7 +194,7 @@ class PostgreSQL:
     def server(self, **changes: object) -> Server:
         """How an adapter reaches it."""
         settings = {
-            "host": LOOPBACK,
+            "host": self.host,
             "port": self.port,
             "database": "postgres",
             "credentials": lambda: Credentials(USER, PASSWORD),
@@ -189,9 +216,9 @@ class PostgreSQL:
 
 
 @contextmanager
-def running(settings: Mapping[str, str] = MappingProxyType({})) -> Iterator[PostgreSQL]:
+def running(settings: Mapping[str, str] = MappingProxyType({}), **options: Any) -> Iterator[PostgreSQL]:
     """A server of its own for a test that stops it, or changes its settings."""
-    server = PostgreSQL(settings)
+    server = PostgreSQL(settings, **options)
     try:
         server.start()
         yield server

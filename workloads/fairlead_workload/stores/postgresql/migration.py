@@ -86,8 +86,12 @@ def _lock_number(schema: str) -> int:
 
 
 async def stored_layouts(connection: Connection, schema: str) -> dict[str, Layout]:
-    """The layouts that the schema has, of all its resources."""
-    cursor = await connection.execute(f"SELECT resource, layout FROM {tables.name(schema, '_layouts')}".encode())
+    """The layouts that the schema has, of all its resources; none when it was not provisioned."""
+    table = tables.name(schema, "_layouts")
+    there = await connection.execute(b"SELECT to_regclass($1::text) IS NOT NULL", (table,))
+    if await there.fetchone() != (True,):
+        return {}
+    cursor = await connection.execute(f"SELECT resource, layout FROM {table}".encode())
     return {name: msgspec.json.decode(text, type=Layout) for name, text in await cursor.fetchall()}
 
 
