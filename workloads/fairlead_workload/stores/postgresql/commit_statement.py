@@ -43,43 +43,39 @@ def commit_statement(records: RecordSql, documents: DocumentSql | None) -> bytes
 
 
 def _find_documents(documents: DocumentSql) -> list[str]:
+    """`d`: the mutations, with what is there (locked, in the order of keys), whether they hold, and their versions."""
+    keys = ", ".join(documents.key_fields)
     return [
         (
-            "d0 AS MATERIALIZED (SELECT * FROM json_to_recordset($5::json)"
-            f" AS d (n int, p int, put bool, expect bigint, at bigint, {documents.definitions}))"
-        ),
-        (
-            f"d1 AS MATERIALIZED (SELECT d0.n, d0.p, t.{VERSION} AS found, t.{LIVE} AS there"
-            f" FROM d0 JOIN {documents.table.name} AS t ON {documents.matched('d0')}"
-            f" ORDER BY {documents.ordered} FOR UPDATE OF t)"
+            f"d0 AS MATERIALIZED (SELECT d.*, t.found, coalesce(t.there, false) AS there FROM"
+            f" (SELECT * FROM json_to_recordset($5::json)"
+            f" AS d (n int, p int, put bool, expect bigint, at bigint, {documents.definitions}) ORDER BY {keys}) AS d"
+            f" LEFT JOIN LATERAL (SELECT t.{VERSION} AS found, t.{LIVE} AS there FROM {documents.table.name} AS t"
+            f" WHERE {documents.matched('d')} FOR UPDATE) AS t ON true)"
         ),
         (
             f"d AS MATERIALIZED (SELECT *, {_HOLDS} AND (at IS NULL OR at > coalesce(found, 0)) AS holds,"
             " CASE WHEN at IS NOT NULL THEN at WHEN there THEN found + 1 WHEN NOT put THEN 0"
             f" ELSE {_NEW_VERSION} END AS v,"
-            " CASE WHEN put THEN NULL ELSE $4::float8 END AS gone"
-            " FROM (SELECT d0.*, found, coalesce(there, false) AS there FROM d0 LEFT JOIN d1 USING (n, p)) AS s)"
+            " CASE WHEN put THEN NULL ELSE $4::float8 END AS gone FROM d0)"
         ),
     ]
 
 
 def _find_records(records: RecordSql) -> list[str]:
-    there = "(t.expires_at IS NULL OR t.expires_at > $4::float8)"
+    """`r`: the same of the record writes."""
     return [
         (
-            "r0 AS MATERIALIZED (SELECT * FROM json_to_recordset($1::json)"
-            f" AS r (n int, p int, expect bigint, {RECORD_FIELDS}))"
-        ),
-        (
-            f"r1 AS MATERIALIZED (SELECT r0.n, r0.p, t.revision AS found, {there} AS there, t.expires_at AS expires"
-            f" FROM r0 JOIN {records.records} AS t ON t.space = r0.space AND t.id = r0.id"
-            " ORDER BY t.space, t.id FOR UPDATE OF t)"
+            "r0 AS MATERIALIZED (SELECT r.*, t.found, coalesce(t.there, false) AS there, t.expires FROM"
+            " (SELECT * FROM json_to_recordset($1::json)"
+            f" AS r (n int, p int, expect bigint, {RECORD_FIELDS}) ORDER BY space, id) AS r"
+            " LEFT JOIN LATERAL (SELECT t.revision AS found, t.expires_at AS expires,"
+            f" t.expires_at IS NULL OR t.expires_at > $4::float8 AS there FROM {records.records} AS t"
+            " WHERE t.space = r.space AND t.id = r.id FOR UPDATE) AS t ON true)"
         ),
         (
             f"r AS MATERIALIZED (SELECT *, {_HOLDS} AS holds,"
-            f" CASE WHEN there THEN found + 1 ELSE {_NEW_VERSION} END AS v"
-            " FROM (SELECT r0.*, found, coalesce(there, false) AS there, expires"
-            " FROM r0 LEFT JOIN r1 USING (n, p)) AS s)"
+            f" CASE WHEN there THEN found + 1 ELSE {_NEW_VERSION} END AS v FROM r0)"
         ),
     ]
 

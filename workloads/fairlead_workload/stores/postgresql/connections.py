@@ -9,6 +9,8 @@
   anew: there is another primary.
 - Time limits are those of PostgreSQL. A direct connection has them from the start; behind a pooler that changes the
   server at each transaction (PgBouncer), each transaction sets its own.
+- Plans do not depend on statistics, which a new table lacks when its first statements are prepared: every statement of
+  ours finds its rows by an index, one after another, so the planner is asked for nothing else.
 """
 
 import asyncio
@@ -45,6 +47,7 @@ _SSL_MODES = {
     TlsMode.VERIFY_CA: "verify-ca",
     TlsMode.VERIFY_FULL: "verify-full",
 }
+_PLANNER = {"enable_seqscan": "off", "enable_hashjoin": "off", "enable_mergejoin": "off"}
 _SYSTEM_CAS = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 
 
@@ -145,13 +148,13 @@ def _options(limits: Limits) -> str:
     return " ".join(f"-c {name}={value}" for name, value in _settings(limits, limits.batch_lock).items())
 
 
-def _settings(limits: Limits, lock_seconds: float) -> dict[str, int]:
+def _settings(limits: Limits, lock_seconds: float) -> dict[str, object]:
     seconds = {
         "statement_timeout": limits.statement,
         "lock_timeout": lock_seconds,
         "idle_in_transaction_session_timeout": limits.idle_in_transaction,
     }
-    return {name: round(value * 1000) for name, value in seconds.items()}
+    return {**_PLANNER, **{name: round(value * 1000) for name, value in seconds.items()}}
 
 
 @dataclass(frozen=True, slots=True)
