@@ -36,7 +36,7 @@ async def opened(service: Service, limits: Limits | None = None) -> AsyncIterato
 
 @asynccontextmanager
 async def session(service: Service) -> AsyncIterator["psycopg.Connection[tuple[Any, ...]]"]:
-    """Somebody else in the database, within a transaction."""
+    """Another session of the database, within a transaction."""
     with service.server.connect() as connection:
         connection.execute("BEGIN")
         connection.execute("SET LOCAL deadlock_timeout = '60s'")  # not the one who notices

@@ -188,7 +188,7 @@ async def test_a_schema_that_was_not_provisioned_is_named(schema: Schema) -> Non
         await schema.provision(PLAIN)
 
 
-async def test_a_role_without_rights_on_the_database_is_told_what_is_missing(schema: Schema) -> None:
+async def test_a_role_without_rights_on_the_database_gets_an_error_that_says_what_is_missing(schema: Schema) -> None:
     name = f"role_{secrets.token_hex(4)}"
     schema.server.execute(f"CREATE ROLE {name} LOGIN PASSWORD '{PASSWORD}'")
     server = schema.server.server(credentials=lambda: Credentials(name, PASSWORD))

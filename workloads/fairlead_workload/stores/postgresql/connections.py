@@ -183,7 +183,11 @@ async def execute(connection: Connection, statements: Sequence[Statement]) -> li
     else:
         async with connection.pipeline():
             cursors = [await _send(connection, statement) for statement in statements]
-    return [await cursor.fetchall() if cursor.description else [] for cursor in cursors]
+    return [await cursor.fetchall() if _has_rows(cursor) else [] for cursor in cursors]
+
+
+def _has_rows(cursor: psycopg.AsyncCursor[tuple[Any, ...]]) -> bool:
+    return cursor.pgresult is not None and cursor.pgresult.nfields > 0  # `description` would describe each column
 
 
 async def _send(connection: Connection, statement: Statement) -> psycopg.AsyncCursor[tuple[Any, ...]]:

@@ -31,7 +31,7 @@ def channel_name(schema: str) -> str:
 
 
 class Notifier:
-    """Tells other processes of commits, at most every `NOTIFY_SECONDS`."""
+    """Notifies other processes of commits, at most every `NOTIFY_SECONDS`."""
 
     def __init__(self, servers: Servers, channel: str) -> None:
         self._servers = servers
@@ -77,7 +77,8 @@ class Listener:
             try:
                 connection = await connect(self._server)
             except DependencyError as error:
-                _log.warning("cannot listen for commits of other processes", extra={"error": str(error)})
+                if pause == FIRST_PAUSE_SECONDS:
+                    _log.warning("cannot listen for commits of other processes", extra={"error": str(error)})
                 await asyncio.sleep(pause)
                 pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
                 continue

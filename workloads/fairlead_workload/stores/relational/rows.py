@@ -57,6 +57,7 @@ class RowCodec:
             for position, column in enumerate(layout.columns)
             if column.kind in _READERS
         )
+        self._key_converted = any(column.kind in _READERS for column in self._key)
         self._blank = (None,) * (len(layout.columns) - len(layout.key) + 1)
         self._later = cache(self._columns_after)
 
@@ -174,6 +175,8 @@ class RowCodec:
 
     def key_of(self, row: Sequence[Any]) -> Key:
         """The key of a row."""
+        if not self._key_converted:  # most keys are as they are read
+            return tuple(row[: len(self._key)])
         return tuple(_read(value, column.kind) for value, column in zip(row, self._key, strict=False))
 
     def column_value(self, row: Sequence[Any], position: int) -> Any:
