@@ -265,7 +265,7 @@ async def test_a_former_pod_that_restarts_serves_the_new_layout(schema: Schema) 
 _numbers = iter(range(10**9))
 
 
-@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=12, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(cases(), st.data())
 async def test_documents_come_back_before_and_after_their_schema_has_grown(
     schema: Schema, case: tuple[Resource, Key, Sequence[dict[str, Any]]], data: st.DataObject
