@@ -17,6 +17,7 @@ from fairlead_workload.stores.base import (
     Committed,
     Key,
     OutboxRow,
+    OutboxSize,
     Page,
     Query,
     Record,
@@ -142,9 +143,9 @@ class PostgresqlStore:
         [rows] = await self._servers.read([self._outbox_sql.unpublished(limit, held)])
         return outbox.outbox_rows(rows)
 
-    async def outbox_size(self, limit: int) -> int:
-        [[(size,)]] = await self._servers.read([self._outbox_sql.size(limit)])
-        return int(size)
+    async def outbox_size(self, limit: int) -> OutboxSize:
+        [[(pending, refused)]] = await self._servers.read([self._outbox_sql.size(limit)])
+        return OutboxSize(int(pending), int(refused))
 
     async def published(self, rows: Sequence[OutboxRow]) -> None:
         await self._servers.write(self._outbox_sql.published(rows))

@@ -25,7 +25,8 @@ class OutboxSql:
         read = f"SELECT position, {_EVENT} FROM {outbox}"
         self._unpublished = f"{read} ORDER BY position LIMIT $1::bigint".encode()
         self._free = f"{read} WHERE key <> ALL($2::text[]) ORDER BY position LIMIT $1::bigint".encode()
-        self._size = f"SELECT count(*) FROM (SELECT 1 FROM {outbox} LIMIT $1::bigint) AS o".encode()
+        counted = "(SELECT count(*) FROM (SELECT 1 FROM {} LIMIT $1::bigint) AS c)"
+        self._size = f"SELECT {counted.format(outbox)}, {counted.format(refused)}".encode()
         self._published = f"DELETE FROM {outbox} WHERE position = ANY($1::bigint[])".encode()
         self._refuse = (
             f"WITH r AS (SELECT * FROM json_to_recordset($1::json) AS r (position bigint, reason text)),"
