@@ -39,8 +39,9 @@ class _Call(Generic[Lane, Item, Result]):
 class Coalescer(Generic[Lane, Item, Result]):
     """Makes batches of the calls of one event loop.
 
-    `run` carries out the items of one lane, and returns one result or exception each, in their order. A batch has at
-    most `batch_limit` items, which are sorted by `order` if that is given; at most `in_flight` batches run at a time.
+    `run` carries out the items of one lane, and returns one result or exception each, in their order. A batch is sorted
+    by `order` if that is given. It weighs at most `batch_limit`, an item 1 unless `weigh` says more, and one that is
+    heavier travels alone; at most `in_flight` batches run at a time.
     """
 
     def __init__(
@@ -51,12 +52,14 @@ class Coalescer(Generic[Lane, Item, Result]):
         batch_limit: int = 256,
         in_flight: int = 4,
         order: Callable[[Item], Any] | None = None,
+        weigh: Callable[[Item], int] | None = None,
     ) -> None:
         self._run = run
         self._dependency = dependency
         self._batch_limit = batch_limit
         self._in_flight = in_flight
         self._order = order
+        self._weigh = weigh
         self._waiting: dict[Lane, list[_Call[Lane, Item, Result]]] = {}  # the lane that waits longest comes first
         self._divided: deque[list[_Call[Lane, Item, Result]]] = deque()  # parts of batches that failed
         self._shared: dict[tuple[Lane, Item], _Call[Lane, Item, Result]] = {}  # not sent yet
@@ -126,9 +129,10 @@ class Coalescer(Generic[Lane, Item, Result]):
             return []
         lane = next(iter(self._waiting))
         calls = self._waiting.pop(lane)
-        if len(calls) > self._batch_limit:
-            self._waiting[lane] = calls[self._batch_limit :]
-            del calls[self._batch_limit :]
+        size = self._fitting(calls)
+        if len(calls) > size:
+            self._waiting[lane] = calls[size:]
+            del calls[size:]
         for call in calls:
             if call.keys is None:
                 del self._shared[lane, call.item]
@@ -136,6 +140,17 @@ class Coalescer(Generic[Lane, Item, Result]):
             order = self._order
             calls.sort(key=lambda call: order(call.item))
         return calls
+
+    def _fitting(self, calls: Sequence[_Call[Lane, Item, Result]]) -> int:
+        """How many of the calls make up a batch."""
+        if self._weigh is None:
+            return self._batch_limit
+        weight = 0
+        for size, call in enumerate(calls):
+            weight += self._weigh(call.item)
+            if weight > self._batch_limit and size:
+                return size
+        return len(calls)
 
     async def _carry_out(self, batch: list[_Call[Lane, Item, Result]]) -> None:
         try:

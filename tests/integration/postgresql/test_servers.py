@@ -167,8 +167,7 @@ async def caught_up(primary: PostgreSQL, standby: PostgreSQL) -> None:
 async def test_strong_reads_and_writes_go_to_the_primary_and_others_to_the_replica(
     replicated: Service, standby: PostgreSQL
 ) -> None:
-    replica = standby.server(session="any")
-    async with opened(replicated, replica=replica) as store:
+    async with opened(replicated, replica=standby.server()) as store:
         await write(store, put("a", n=1))
         await caught_up(replicated.server, standby)
         standby.execute("SELECT pg_wal_replay_pause()")

@@ -108,6 +108,13 @@ async def test_a_batch_is_bounded_and_lanes_take_turns() -> None:
     assert backend.batches == [("one", ["a", "b"]), ("two", ["x"]), ("one", ["c", "d"]), ("one", ["e"])]
 
 
+async def test_heavy_items_make_smaller_batches_and_the_heaviest_travel_alone() -> None:
+    backend = Backend()
+    calls = coalescer(backend, batch_limit=4, weigh=len)
+    await outcomes([calls.call("l", item) for item in ("aa", "bb", "c", "dddd", "eeeeeeee", "f", "g")])
+    assert [items for _, items in backend.batches] == [["aa", "bb"], ["c"], ["dddd"], ["eeeeeeee"], ["f", "g"]]
+
+
 async def test_items_are_sorted_where_that_is_asked_for() -> None:
     backend = Backend()
     calls = coalescer(backend, order=lambda item: item)

@@ -8,6 +8,7 @@ Versions of new documents follow the clock, and a mark in the schema keeps them 
 import asyncio
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import replace
 from typing import TypeVar
 
 from fairlead_contract.spec.api import Resource
@@ -71,7 +72,9 @@ class PostgresqlStore:
         self._outbox_sql = outbox.OutboxSql(schema)
         self._sweep_sql = SweepSql(schema)
         self._committer = Committer(servers.primary, self._record_sql, clock)
-        self._commits = Coalescer[Lane, PreparedUnit, Committed](self._commit_all, dependency=DATASTORE)
+        self._commits = Coalescer[Lane, PreparedUnit, Committed](
+            self._commit_all, dependency=DATASTORE, weigh=lambda unit: unit.weight
+        )
         self._gets = Coalescer[tuple[str, bool], Key, Record | None](self._get_all, dependency=DATASTORE)
         self._queries = Coalescer[bool, _Wanted, Page](self._query_all, dependency=DATASTORE, batch_limit=QUERIES_LIMIT)
         self._record_reads = Coalescer[None, tuple[str, str], StoredRecord | None](
@@ -95,7 +98,8 @@ class PostgresqlStore:
         clock: Callable[[], float] = time.time,
     ) -> "PostgresqlStore":
         """Connect, and see that the schema fits. Raises `Unavailable`, and `Misconfigured` when it does not fit."""
-        servers = Servers(Pool(server, pool_size), None if replica is None else Pool(replica, pool_size))
+        follower = None if replica is None else Pool(replace(replica, session="any"), pool_size)  # it takes no writes
+        servers = Servers(Pool(server, pool_size), follower)
         try:
             catalogue = await _read_catalogue(servers.primary, schema, resources)
         except BaseException:
@@ -105,12 +109,15 @@ class PostgresqlStore:
 
     async def get(self, resource: str, keys: Sequence[Key], *, strong: bool = False) -> list[Record | None]:
         codec = self._catalogue.find(resource).codec
-        lane = (resource, strong)
+        lane = (resource, strong or not self._servers.has_replica)
         return await _all([self._gets.share(lane, key) if codec.key(key) is not None else None for key in keys])
 
     async def query(self, resource: str, query: Query, *, strong: bool = False) -> Page:
         statement = page_statement(self._catalogue.find(resource).table, query)
-        return Page([], None) if statement is None else await self._queries.call(strong, (resource, query, statement))
+        if statement is None:
+            return Page([], None)
+        lane = strong or not self._servers.has_replica
+        return await self._queries.call(lane, (resource, query, statement))
 
     def commit(self, unit: Unit) -> "asyncio.Future[Committed]":
         try:

@@ -22,6 +22,10 @@ class Servers:
         self._replica = replica
         self._replica_answers = True
 
+    @property
+    def has_replica(self) -> bool:
+        return self._replica is not None
+
     async def read(self, statements: Sequence[Statement], *, strong: bool = True) -> list[Rows]:
         """The rows of each statement; `strong`: of the primary."""
         if self._replica is not None and not strong:

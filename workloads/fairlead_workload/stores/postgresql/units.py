@@ -19,6 +19,8 @@ from fairlead_workload.stores.relational.values import is_text
 
 Lane = DocumentSql | Catalogue | None  # the units of one table of documents; of several; of none
 
+BYTES_OF_WEIGHT = 16_384  # a batch of 256 has about 4 MiB at most
+
 _encode = msgspec.json.Encoder().encode
 
 
@@ -42,6 +44,12 @@ class PreparedUnit:
         if self.unit.requires or len(set(self.tables)) > 1:
             return self.catalogue
         return self.tables[0] if self.tables else None
+
+    @property
+    def weight(self) -> int:
+        """How much of a batch it takes, by the size of what is sent."""
+        size = sum(map(len, self.rows)) + sum(len(event.body) for event in self.unit.outbox)
+        return 1 + size // BYTES_OF_WEIGHT
 
     @property
     def keys(self) -> list[Hashable]:
