@@ -164,6 +164,12 @@ class WrappedCache:
     async def invalidate(self, key: str, version: int, *, ttl_seconds: float) -> None:
         await self._around("invalidate", lambda: self.inner.invalidate(key, version, ttl_seconds=ttl_seconds))
 
+    async def stage(self, key: str, entry: Entry, *, after: int) -> bool:
+        return await self._around("stage", lambda: self.inner.stage(key, entry, after=after))
+
+    async def keep(self, key: str, version: int, *, ttl_seconds: float) -> None:
+        await self._around("keep", lambda: self.inner.keep(key, version, ttl_seconds=ttl_seconds))
+
     async def settle(self, key: str, version: int, *, ttl_seconds: float) -> None:
         await self._around("settle", lambda: self.inner.settle(key, version, ttl_seconds=ttl_seconds))
 

@@ -3,7 +3,6 @@
 import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import replace
-from math import inf
 
 import pytest
 
@@ -49,8 +48,20 @@ class Maker:
         now = self._now()
         return Entry(State.ABSENT, version, None, "", now, now + ttl_seconds)
 
-    def dirty(self, version: int, *, body: bytes | None = b'{"a":2}') -> Entry:
-        return Entry(State.DIRTY, version, body, f'"{version}"' if body else "", self._now(), inf)
+    def staged(self, version: int, *, body: bytes | None = b'{"a":2}', ttl_seconds: float = 3600) -> Entry:
+        now = self._now()
+        return Entry(State.STAGED, version, body, f'"{version}"' if body else "", now, now + ttl_seconds)
+
+
+async def stage(cache: Cache, entry: Entry, *, after: int | None = None, key: str = KEY) -> bool:
+    """Stage a write that was decided on the version before it, unless said otherwise."""
+    return await cache.stage(key, entry, after=entry.version - 1 if after is None else after)
+
+
+async def keep(cache: Cache, entry: Entry) -> None:
+    """Stage a write and keep it."""
+    assert await stage(cache, entry)
+    await cache.keep(KEY, entry.version, ttl_seconds=3600)
 
 
 async def look(cache: Cache, key: str = KEY) -> Entry | None:
@@ -119,26 +130,26 @@ PUTS = {
     "a read absence over a document": ("present", 5, "absent", 0, False),
     "a read absence over a read absence": ("absent", 0, "absent", 0, False),
     "a read absence over a tombstone": ("invalid", 5, "absent", 0, False),
-    "a read absence over a staged write": ("dirty", 5, "absent", 0, False),
+    "a read absence over a kept write": ("dirty", 5, "absent", 0, False),
     "a known deletion over what it deleted": ("present", 5, "absent", 6, True),
     "a document over the deletion that followed it": ("absent", 6, "present", 5, False),
     "a slow read after an invalidation": ("invalid", 6, "present", 5, False),
     "the document the tombstone speaks of": ("invalid", 6, "present", 6, True),
     "a newer document over a tombstone": ("invalid", 6, "present", 7, True),
-    "a staged write over what it changes": ("present", 5, "dirty", 6, True),
-    "a staged write over a newer document": ("present", 7, "dirty", 6, False),
-    "a staged write over a newer tombstone": ("invalid", 7, "dirty", 6, False),
-    "a staged write over an older staged write": ("dirty", 5, "dirty", 6, True),
-    "a staged write over a newer staged write": ("dirty", 7, "dirty", 6, False),
-    "what the store has over a newer staged write": ("dirty", 7, "present", 6, False),
-    "the same version over a staged write": ("dirty", 7, "present", 7, False),
-    "what the store has since over a staged write": ("dirty", 7, "present", 8, True),
+    "what the store has over a newer kept write": ("dirty", 7, "present", 6, False),
+    "the same version over a kept write": ("dirty", 7, "present", 7, False),
+    "what the store has since over a kept write": ("dirty", 7, "present", 8, True),
+    "the same version over a staged write": ("staged", 7, "present", 7, False),
 }
 
 
 async def arrange(opened: Opened, make: Maker, state: str, version: int) -> None:
     if state == "invalid":
         await opened.cache.invalidate(KEY, version, ttl_seconds=3600)
+    elif state == "staged":
+        assert await stage(opened.cache, make.staged(version))
+    elif state == "dirty":
+        await keep(opened.cache, make.staged(version))
     else:
         assert await opened.cache.put(KEY, getattr(make, state)(version))
 
@@ -160,9 +171,12 @@ INVALIDATIONS = {
     "known deletion that is newer": ("absent", 7, 6, (State.ABSENT, 7)),
     "older tombstone": ("invalid", 5, 6, (State.INVALID, 6)),
     "newer tombstone": ("invalid", 7, 6, (State.INVALID, 7)),
-    "older staged write": ("dirty", 5, 6, (State.INVALID, 6)),
-    "staged write of the same version": ("dirty", 6, 6, (State.DIRTY, 6)),
-    "newer staged write": ("dirty", 7, 6, (State.DIRTY, 7)),
+    "older staged write": ("staged", 5, 6, (State.INVALID, 6)),
+    "staged write of the same version": ("staged", 6, 6, (State.STAGED, 6)),
+    "newer staged write": ("staged", 7, 6, (State.STAGED, 7)),
+    "older kept write": ("dirty", 5, 6, (State.INVALID, 6)),
+    "kept write of the same version": ("dirty", 6, 6, (State.DIRTY, 6)),
+    "newer kept write": ("dirty", 7, 6, (State.DIRTY, 7)),
 }
 
 
@@ -247,23 +261,125 @@ async def test_a_tombstone_of_the_same_version_lasts_for_the_longer_time(
     assert await state_of(opened.cache) == (State.INVALID, 6)
 
 
-async def test_a_staged_write_does_not_expire(row: CacheRow, opened: Opened, make: Maker) -> None:
-    staged = replace(make.dirty(5), expires_at=opened.now() + row.short_seconds)
-    await opened.cache.put(KEY, staged)
+async def test_a_staged_write_expires(row: CacheRow, opened: Opened, make: Maker) -> None:
+    await opened.cache.put(KEY, make.present(4))
+    await stage(opened.cache, make.staged(5, ttl_seconds=row.short_seconds))
+    assert await state_of(opened.cache) == (State.STAGED, 5)
     await opened.advance(row.short_seconds * 1.1)
-    got = await look(opened.cache)
-    assert got is not None
-    assert (got.state, got.expires_at) == (State.DIRTY, inf)
+    assert await state_of(opened.cache) == (State.PRESENT, 4)
+    await opened.cache.keep(KEY, 5, ttl_seconds=3600)
+    await opened.cache.settle(KEY, 5, ttl_seconds=3600)
+    assert await state_of(opened.cache) == (State.PRESENT, 4)
+
+
+async def test_a_kept_write_has_a_time_of_its_own(row: CacheRow, opened: Opened, make: Maker) -> None:
+    await opened.cache.put(KEY, make.present(4))
+    await stage(opened.cache, make.staged(5, ttl_seconds=row.short_seconds))
+    await opened.cache.keep(KEY, 5, ttl_seconds=row.short_seconds * 2)
+    await opened.advance(row.short_seconds * 1.1)
+    assert await state_of(opened.cache) == (State.DIRTY, 5)
+    await opened.advance(row.short_seconds * 1.1)
+    assert await look(opened.cache) is None
+    await opened.cache.settle(KEY, 5, ttl_seconds=3600)
+    await opened.cache.discard(KEY, 5)
+    assert await look(opened.cache) is None
 
 
 # Write-back.
 
+# Each row: what is there, the version that the write was decided on, whether it is staged.
+STAGED = {
+    "on nothing": (None, 0, 5, True),
+    "on a document": ("present", 5, 5, True),
+    "on a tombstone": ("invalid", 5, 5, True),
+    "on a read absence": ("absent", 0, 0, True),
+    "on a kept write": ("dirty", 5, 5, True),
+    "on what is newer than what is there": ("present", 5, 6, True),
+    "on a document that has changed": ("present", 6, 5, False),
+    "on what was invalidated since": ("invalid", 6, 5, False),
+    "on what somebody else has staged over": ("staged", 6, 5, False),
+    "on what somebody else has written back": ("dirty", 6, 5, False),
+}
 
+
+@pytest.mark.parametrize("case", STAGED.values(), ids=STAGED.keys())
+async def test_stage(opened: Opened, make: Maker, case: tuple[str | None, int, int, bool]) -> None:
+    there, version, after, expected = case
+    if there is not None:
+        await arrange(opened, make, there, version)
+    before = await state_of(opened.cache)
+    assert await stage(opened.cache, make.staged(9), after=after) is expected
+    assert await state_of(opened.cache) == ((State.STAGED, 9) if expected else before)
+
+
+@pytest.mark.parametrize("version", [4, 6], ids=["older", "newer"])
+async def test_keeping_another_version_changes_nothing(cache: Cache, make: Maker, version: int) -> None:
+    await stage(cache, make.staged(5))
+    await cache.keep(KEY, version, ttl_seconds=3600)
+    assert await state_of(cache) == (State.STAGED, 5)
+
+
+async def test_keeping_what_is_settled_or_discarded_changes_nothing(cache: Cache, make: Maker) -> None:
+    await stage(cache, make.staged(5))
+    await cache.settle(KEY, 5, ttl_seconds=3600)
+    await cache.keep(KEY, 5, ttl_seconds=3600)
+    assert await state_of(cache) == (State.PRESENT, 5)
+    await stage(cache, make.staged(6))
+    await cache.discard(KEY, 6)
+    await cache.keep(KEY, 6, ttl_seconds=3600)
+    assert await state_of(cache) == (State.PRESENT, 5)
+
+
+BELOW = ["present", "invalid", "dirty"]
+
+
+@pytest.mark.parametrize("there", BELOW)
+async def test_what_a_staged_write_lies_over_is_there_again_when_it_is_discarded(
+    opened: Opened, make: Maker, there: str
+) -> None:
+    await arrange(opened, make, there, 5)
+    before = await look(opened.cache)
+    await stage(opened.cache, make.staged(6))
+    await opened.cache.discard(KEY, 6)
+    assert await look(opened.cache) == before
+
+
+async def test_below_a_staged_write_things_go_on(cache: Cache, make: Maker) -> None:
+    await keep(cache, make.staged(5))
+    await stage(cache, make.staged(8))
+    await cache.settle(KEY, 5, ttl_seconds=3600)
+    assert await cache.put(KEY, make.present(6))
+    assert not await cache.put(KEY, make.present(5))
+    await cache.invalidate(KEY, 7, ttl_seconds=3600)
+    assert await state_of(cache) == (State.STAGED, 8)
+    await cache.discard(KEY, 8)
+    assert await state_of(cache) == (State.INVALID, 7)
+
+
+async def test_a_kept_write_takes_the_place_of_what_is_below(cache: Cache, make: Maker) -> None:
+    await keep(cache, make.staged(5))
+    await keep(cache, make.staged(6))
+    await cache.settle(KEY, 6, ttl_seconds=3600)
+    await cache.settle(KEY, 5, ttl_seconds=3600)
+    assert await state_of(cache) == (State.PRESENT, 6)
+
+
+async def test_what_is_newer_ends_a_staged_write(cache: Cache, make: Maker) -> None:
+    await stage(cache, make.staged(5))
+    assert await cache.put(KEY, make.present(6))
+    assert await state_of(cache) == (State.PRESENT, 6)
+    await cache.keep(KEY, 5, ttl_seconds=3600)
+    assert await state_of(cache) == (State.PRESENT, 6)
+
+
+@pytest.mark.parametrize("kept", [False, True], ids=["staged", "kept"])
 @pytest.mark.parametrize(("body", "state"), [(b"{}", State.PRESENT), (None, State.ABSENT)], ids=["write", "deletion"])
 async def test_settling_gives_an_expiry(
-    row: CacheRow, opened: Opened, make: Maker, body: bytes | None, state: State
+    row: CacheRow, opened: Opened, make: Maker, body: bytes | None, state: State, kept: bool
 ) -> None:
-    await opened.cache.put(KEY, make.dirty(5, body=body))
+    await stage(opened.cache, make.staged(5, body=body))
+    if kept:
+        await opened.cache.keep(KEY, 5, ttl_seconds=3600)
     await opened.cache.settle(KEY, 5, ttl_seconds=row.short_seconds)
     got = await look(opened.cache)
     assert got is not None
@@ -274,7 +390,7 @@ async def test_settling_gives_an_expiry(
 
 @pytest.mark.parametrize("version", [4, 6], ids=["older", "newer"])
 async def test_settling_another_version_changes_nothing(cache: Cache, make: Maker, version: int) -> None:
-    await cache.put(KEY, make.dirty(5))
+    await keep(cache, make.staged(5))
     await cache.settle(KEY, version, ttl_seconds=3600)
     assert await state_of(cache) == (State.DIRTY, 5)
 
@@ -290,8 +406,8 @@ async def test_settling_what_is_not_staged_changes_nothing(cache: Cache, make: M
     assert got.expires_at == pytest.approx(entry.expires_at, abs=0.01)
 
 
-async def test_discarding_leaves_only_a_mark(cache: Cache, make: Maker) -> None:
-    await cache.put(KEY, make.dirty(5))
+async def test_discarding_what_is_kept_leaves_only_a_tombstone(cache: Cache, make: Maker) -> None:
+    await keep(cache, make.staged(5))
     await cache.discard(KEY, 5)
     assert await state_of(cache) == (State.INVALID, 4)
     assert not await cache.put(KEY, make.absent())
@@ -301,21 +417,21 @@ async def test_discarding_leaves_only_a_mark(cache: Cache, make: Maker) -> None:
 
 @pytest.mark.parametrize("version", [4, 6], ids=["older", "newer"])
 async def test_discarding_another_version_changes_nothing(cache: Cache, make: Maker, version: int) -> None:
-    await cache.put(KEY, make.dirty(5))
+    await keep(cache, make.staged(5))
     await cache.discard(KEY, version)
     assert await state_of(cache) == (State.DIRTY, 5)
 
 
 async def test_a_late_discard_does_not_take_a_settled_write(cache: Cache, make: Maker) -> None:
-    await cache.put(KEY, make.dirty(5))
+    await keep(cache, make.staged(5))
     await cache.settle(KEY, 5, ttl_seconds=3600)
     await cache.discard(KEY, 5)
     assert await state_of(cache) == (State.PRESENT, 5)
 
 
-async def test_a_settled_older_write_leaves_the_newer_staged_one(cache: Cache, make: Maker) -> None:
-    await cache.put(KEY, make.dirty(5))
-    await cache.put(KEY, make.dirty(6, body=None))
+async def test_a_settled_older_write_leaves_the_newer_one(cache: Cache, make: Maker) -> None:
+    await keep(cache, make.staged(5))
+    await keep(cache, make.staged(6, body=None))
     await cache.settle(KEY, 5, ttl_seconds=3600)
     await cache.invalidate(KEY, 5, ttl_seconds=3600)
     assert await state_of(cache) == (State.DIRTY, 6)
@@ -342,10 +458,12 @@ async def test_flushing_takes_the_prefix_literally(cache: Cache, make: Maker) ->
     assert [entry is not None for entry in got] == [False, True, False, False]
 
 
-async def test_flushing_keeps_staged_writes(cache: Cache, make: Maker) -> None:
-    await cache.put(KEY, make.dirty(5))
+async def test_flushing_keeps_writes_on_their_way_to_the_store(cache: Cache, make: Maker) -> None:
+    await keep(cache, make.staged(5))
+    await stage(cache, make.staged(5), key="orders/2")
     await cache.flush("orders/")
     assert await state_of(cache) == (State.DIRTY, 5)
+    assert await state_of(cache, "orders/2") == (State.STAGED, 5)
 
 
 # The rest.
@@ -366,9 +484,11 @@ async def test_peek_says_what_get_says(row: CacheRow, opened: Opened, make: Make
     assert isinstance(opened.cache, Peekable)
     await opened.cache.put("orders/present", make.present(1, ttl_seconds=row.short_seconds))
     await opened.cache.put("orders/absent", make.absent())
-    await opened.cache.put("orders/dirty", make.dirty(1))
+    await stage(opened.cache, make.staged(1), key="orders/staged")
+    await stage(opened.cache, make.staged(1), key="orders/dirty")
+    await opened.cache.keep("orders/dirty", 1, ttl_seconds=3600)
     await opened.cache.invalidate("orders/invalid", 1, ttl_seconds=3600)
-    keys = [f"orders/{state}" for state in ("present", "absent", "dirty", "invalid", "none")]
+    keys = [f"orders/{state}" for state in ("present", "absent", "staged", "dirty", "invalid", "none")]
     assert [opened.cache.peek(key) for key in keys] == await opened.cache.get(keys)
     await opened.advance(row.short_seconds * 1.1)
     assert opened.cache.peek("orders/present") is None

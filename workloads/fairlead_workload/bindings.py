@@ -4,8 +4,9 @@ queue.
 Made in one place (`adapters.py`), so that API and worker never know an adapter.
 """
 
+import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from fairlead_contract.runtime import RuntimeDocument
@@ -31,6 +32,7 @@ class Bindings:
     operations: OperationIds
     clock: Callable[[], float] = time.time
     document_locks: DocumentLocks = field(default_factory=DocumentLocks)  # of those who write one document, by its path
+    sleep: Callable[[float], Awaitable[object]] = asyncio.sleep
 
     @property
     def source(self) -> str:

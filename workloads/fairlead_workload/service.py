@@ -90,6 +90,8 @@ class Service:
             stack.callback(private_listener.close)
             opened = await stack.enter_async_context(adapters.opened(document, data_dir=data_dir))
             bindings = await adapters.bind(document, opened)
+            for cache in bindings.caches.values():
+                stack.push_async_callback(cache.close)
             worker = _worker(bindings, services) if Role.WORKER in roles and document.queue is not None else None
             health = Health(checks(bindings))
             registry, process = CollectorRegistry(), ProcessMetrics()

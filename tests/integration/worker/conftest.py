@@ -4,18 +4,19 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.wrapped import WrappedQueue, WrappedStore
+from tests.wrapped import Around, WrappedCache, WrappedQueue, WrappedStore
 
 from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_contract.spec.apiservice import ApiService
 from fairlead_contract.spec.bindings import Order
 from fairlead_contract.spec.model import seconds
 from fairlead_workload.bindings import Bindings
+from fairlead_workload.caches.base import Cache
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import Fetched, policy_of
 from fairlead_workload.caches.strategy import DocumentCache
@@ -64,6 +65,11 @@ ORDERS = {
         },
     },
 }
+
+
+async def never(seconds: float) -> None:
+    """A pause without an end."""
+    await asyncio.Event().wait()
 
 
 async def until(condition: Callable[[], object]) -> None:
@@ -251,22 +257,42 @@ class Lab:
         self.store = WrappedStore(self.real_store, self.crashes.around)
         self.queue = WrappedQueue(self.real_queue, self.crashes.around)
         self.cache = MemoryCache(1000, clock=self.clock)
-        caches = {
-            name: DocumentCache(
-                name,
-                policy_of(resource.spec.cache, strong=False),
-                self.cache,
-                lambda path, strong: self.fetch(path),
-                clock=self.clock,
-                random=self.random,
-            )
-            for name, resource in self.compiled.items()
-        }
         self.bindings = Bindings(
-            document, self.compiled, self.store, caches, self.cache, self.queue, OperationIds(b"s" * 32), self.clock
+            document,
+            self.compiled,
+            self.store,
+            self.new_caches(self.cache),
+            self.cache,
+            self.queue,
+            OperationIds(b"s" * 32),
+            self.clock,
         )
         self.worker = self.new_worker()
         return self
+
+    def new_caches(self, shared: Cache) -> dict[str, DocumentCache]:
+        """The document caches of one process. Calls that get no answer are not repeated in the background."""
+        return {
+            name: DocumentCache(
+                name,
+                policy_of(resource.spec.cache, strong=False),
+                shared,
+                lambda path, strong: self.fetch(path),
+                clock=self.clock,
+                random=self.random,
+                sleep=never,
+            )
+            for name, resource in self.compiled.items()
+        }
+
+    def share_cache(self, around: Around) -> dict[str, DocumentCache]:
+        """Have the worker share its cache with another process, whose document caches are returned.
+
+        What the worker asks of the cache goes through `around`.
+        """
+        self.bindings = replace(self.bindings, caches=self.new_caches(WrappedCache(self.cache, around)))
+        self.worker = self.new_worker()
+        return self.new_caches(WrappedCache(self.cache))
 
     def new_worker(self) -> Worker:
         services = ServiceMap("lab", {"payments": self.payments.url})

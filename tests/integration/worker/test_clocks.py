@@ -111,7 +111,7 @@ async def test_the_relay_publishes_and_another_can_take_over(lab):
     lab.open()
 
     async def invalidate(path, version):
-        return None
+        return True
 
     def relay(owner):
         stats = WorkerStats(frozenset())

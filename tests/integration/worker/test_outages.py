@@ -358,7 +358,7 @@ async def test_one_relay_at_a_time_publishes_and_another_takes_over(lab):
     lab.open()
 
     async def invalidate(path, version):
-        return None
+        return True
 
     def relay(owner):
         stats = WorkerStats(frozenset())

@@ -1,5 +1,6 @@
 """A stage for the kernel: the embedded store and queue, a clock the test moves, and a client that speaks ASGI."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -9,13 +10,14 @@ from typing import Any, TypeVar
 from hypothesis import HealthCheck, settings
 from prometheus_client.registry import CollectorRegistry
 from tests.embedded import open_database
-from tests.wrapped import WrappedQueue, WrappedStore
+from tests.wrapped import WrappedCache, WrappedQueue, WrappedStore
 
 from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_contract.spec.apiservice import ApiService
 from fairlead_workload.api.kernel import Kernel
 from fairlead_workload.api.reads.fetching import fetcher
 from fairlead_workload.bindings import Bindings
+from fairlead_workload.caches.base import Cache
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import policy_of
 from fairlead_workload.caches.strategy import DocumentCache
@@ -102,6 +104,46 @@ class FaultyQueue(WrappedQueue):
         return [json.loads(message.body) for message in await self.messages()]
 
 
+class FaultyCache(WrappedCache):
+    """The cache as one process sees it which shares it with others."""
+
+    def __init__(self, inner: MemoryCache) -> None:
+        self.faults = Faults()
+        super().__init__(inner, self.faults.around)
+
+
+class Pauses:
+    """What is slept through: each pause ends when the test says so."""
+
+    def __init__(self) -> None:
+        self._sleeping: list[asyncio.Future[None]] = []
+        self._begun = asyncio.Event()
+
+    @property
+    def waiting(self) -> int:
+        """How many sleep."""
+        return len(self._sleeping)
+
+    async def sleep(self, seconds: float) -> None:
+        self._sleeping.append(asyncio.get_running_loop().create_future())
+        self._begun.set()
+        await self._sleeping[-1]
+
+    async def begun(self) -> None:
+        """Wait until somebody sleeps."""
+        await self._begun.wait()
+
+    async def end(self) -> None:
+        """Wake all who sleep, and let them run until they wait for something else."""
+        self._begun.clear()
+        for pause in self._sleeping:
+            if not pause.done():
+                pause.set_result(None)
+        self._sleeping.clear()
+        for _ in range(20):
+            await asyncio.sleep(0)
+
+
 @dataclass(frozen=True)
 class Answer:
     status: int
@@ -134,6 +176,13 @@ class Service:
     lines: list[bytes]
     telemetry: HttpTelemetry
     kernel: Kernel
+    pauses: Pauses
+
+    @property
+    def cache_faults(self) -> Faults:
+        """What goes wrong with the cache, where it is one that others share."""
+        assert isinstance(self.bindings.cache, FaultyCache)
+        return self.bindings.cache.faults
 
     async def close(self) -> None:
         """End what is under way. The database belongs to who opened it."""
@@ -337,7 +386,7 @@ def specification(
 
 
 def make_caches(
-    resources: Mapping[str, Resource], store: Store, shared: MemoryCache, clock: Clock
+    resources: Mapping[str, Resource], store: Store, shared: Cache, clock: Clock, pauses: Pauses
 ) -> dict[str, DocumentCache]:
     """A document cache for each resource."""
     return {
@@ -348,6 +397,7 @@ def make_caches(
             fetcher(resource, store),
             clock=clock,
             random=lambda: 0.5,
+            sleep=pauses.sleep,
         )
         for name, resource in resources.items()
     }
@@ -369,28 +419,58 @@ async def open_service(
             await service.close()
 
 
-def make_service(document: RuntimeDocument, store: FaultyStore, queue: FaultyQueue, clock: Clock) -> Service:
-    """A service on this store, and on this queue if it has one."""
+def make_service(
+    document: RuntimeDocument,
+    store: WrappedStore,
+    queue: WrappedQueue,
+    clock: Clock,
+    *,
+    cache: Cache | None = None,
+) -> Service:
+    """A service on this store, on this queue if it has one, and on this cache or one of its own."""
     resources = {spec.name: Resource(spec) for spec in document.api.resources}
-    cache = MemoryCache(10_000, clock=clock)
+    cache = cache or MemoryCache(10_000, clock=clock)
+    pauses = Pauses()
     bindings = Bindings(
         document=document,
         resources=resources,
         store=store,
-        caches=make_caches(resources, store, cache, clock),
+        caches=make_caches(resources, store, cache, clock, pauses),
         cache=cache,
         queue=queue if document.queue is not None else None,
         operations=OperationIds(b"0" * 32),
         clock=clock,
+        sleep=pauses.sleep,
     )
     registry, lines = CollectorRegistry(), list[bytes]()
     log = AccessLog(lines.append, clock=clock)
     telemetry = HttpTelemetry(registry, log)
-    return Service(clock, store, queue, bindings, registry, log, lines, telemetry, Kernel(bindings, http=telemetry))
+    kernel = Kernel(bindings, http=telemetry)
+    return Service(clock, store, queue, bindings, registry, log, lines, telemetry, kernel, pauses)
 
 
 @asynccontextmanager
-async def outage(dependency: FaultyStore | FaultyQueue, name: str) -> AsyncIterator[None]:
+async def open_two() -> AsyncIterator[tuple[Service, Service, MemoryCache]]:
+    """Two processes of a service, and the cache that they share."""
+    async with open_service() as first:
+        memory = MemoryCache(10_000, clock=first.clock)
+        services = [
+            make_service(
+                first.bindings.document,
+                FaultyStore(first.store.inner),
+                FaultyQueue(first.queue.inner),
+                first.clock,
+                cache=FaultyCache(memory),
+            )
+            for _ in range(2)
+        ]
+        yield services[0], services[1], memory
+        for service in services:
+            await service.close()
+
+
+@asynccontextmanager
+async def outage(dependency: FaultyStore | FaultyQueue | FaultyCache, name: str) -> AsyncIterator[None]:
     """`dependency` is down inside the block."""
     dependency.faults.error = Unavailable(name, "connection refused")
     try:

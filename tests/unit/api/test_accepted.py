@@ -240,11 +240,12 @@ async def test_write_back_of_a_deletion(service: Service) -> None:
     assert (await service.send("DELETE", "/v1/carts/a")).status == 204
     assert (await service.send("GET", "/v1/carts/a")).status == 404
     (event,) = await service.queue.events()
-    assert (event["type"], event["data"]["version"]) == ("carts.delete", 1001)
+    assert event["type"] == "carts.delete"
+    assert event["data"]["version"] > 1000
     assert (await service.send("DELETE", "/v1/carts/a")).status == 404
     again = await service.send("PUT", "/v1/carts/a", {"items": 5})
     assert again.status == 201
-    assert int(again.headers["etag"][1:-1]) > 1001
+    assert int(again.headers["etag"][1:-1]) > event["data"]["version"]
 
 
 async def test_write_back_that_is_not_published_is_not_shown(service: Service) -> None:

@@ -1,15 +1,21 @@
 """Idempotency-Key on every kind of write."""
 
 import asyncio
+from dataclasses import replace
 from functools import partial
 
+import msgspec
 import pytest
 from tests.embedded import open_database
 
 from fairlead_contract.runtime import derive
-from fairlead_workload.api.writes.idempotency import parse_key
-from fairlead_workload.errors import Problem, Unavailable
+from fairlead_workload.api.messages.request import Request
+from fairlead_workload.api.messages.responses import Response
+from fairlead_workload.api.writes.idempotency import Claim, IdempotencyKeys, parse_key
+from fairlead_workload.errors import Problem, Refused, Unavailable
+from fairlead_workload.queues.base import Message
 from fairlead_workload.queues.sqlite import SqliteQueue
+from fairlead_workload.stores.base import Committed, Expect, RecordWrite, Unit
 from fairlead_workload.stores.sqlite import SqliteStore
 
 from .stage import Answer, Clock, FaultyQueue, FaultyStore, Service, make_service, outage, specification
@@ -208,6 +214,92 @@ async def test_the_store_being_down_is_503_for_keyed_requests_only(stocked: Serv
         assert (await stocked.send("POST", "/v1/orders", ORDER, KEY)).status == 503
         assert (await stocked.send("POST", "/v1/orders", ORDER)).status == 202
     assert len(await stocked.queue.messages()) == 1
+
+
+@pytest.mark.parametrize("error", [None, Unavailable("queue", "down"), Refused("queue", "too large")])
+async def test_a_holder_that_was_taken_over_changes_nothing_any_more(stocked: Service, error: Exception | None) -> None:
+    other = make_service(
+        stocked.bindings.document,
+        FaultyStore(stocked.store.inner),
+        FaultyQueue(stocked.queue.inner),
+        stocked.clock,
+    )
+    answers = []
+
+    async def be_taken_over() -> None:
+        stocked.clock.now += 61
+        answers.append(await other.send("POST", "/v1/orders", ORDER, KEY))
+        if error is not None:
+            raise error
+
+    stocked.queue.faults.before["publish"] = be_taken_over
+    slow = await stocked.send("POST", "/v1/orders", ORDER, KEY)
+    assert slow.status == (202 if error is None else 503 if isinstance(error, Unavailable) else 500)
+    assert answers[0].status == 202
+    replay = await other.send("POST", "/v1/orders", ORDER, KEY)
+    assert (replay.body, replay.headers["idempotency-replayed"]) == (answers[0].body, "true")
+    assert len(await stocked.queue.messages()) == 1
+    await other.close()
+
+
+class RememberingStore(FaultyStore):
+    """Notes the records that are written."""
+
+    def __init__(self, inner: SqliteStore) -> None:
+        super().__init__(inner)
+        self.written: list[RecordWrite] = []
+
+    async def commit(self, unit: Unit) -> Committed:
+        self.written += unit.records
+        return await super().commit(unit)
+
+
+MESSAGE = Message("m1", "orders/a", b"{}", {"ce_id": "m1", "content-type": "application/json"})
+
+
+async def take_over(service: Service, store: RememberingStore, *, former: bool) -> Message | None:
+    """Reserve a key with a message and die; what another request finds that takes over.
+
+    `former`: the record is as it was written before it had the headers of the message.
+    """
+    keys = IdempotencyKeys(store, service.clock)
+    resumed: list[Message | None] = []
+
+    async def reserve(claim: Claim) -> Response:
+        await keys.reserve(claim, MESSAGE, Response(202, []))
+        raise ConnectionError("killed")
+
+    async def resume(claim: Claim) -> Response:
+        resumed.append(claim.message)
+        return Response(202, [])
+
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/",
+        "raw_path": b"/",
+        "query_string": b"",
+        "http_version": "1.0",
+    }
+    request = Request({**scope, "headers": [(b"idempotency-key", b"k1")]}, None)  # type: ignore[arg-type]
+    with pytest.raises(ConnectionError):
+        await keys.run_once(request, b"", reserve, resume)
+    if former:
+        record = store.written[0]
+        value = msgspec.msgpack.encode(msgspec.msgpack.decode(record.value)[:8])
+        await store.inner.commit(Unit(records=(replace(record, value=value, expect=Expect.ANY),)))
+    service.clock.now += 61
+    await keys.run_once(request, b"", reserve, resume)
+    return resumed[0]
+
+
+async def test_a_message_that_is_taken_over_keeps_its_headers(stocked: Service) -> None:
+    assert await take_over(stocked, RememberingStore(stocked.store.inner), former=False) == MESSAGE
+
+
+async def test_a_record_without_the_headers_of_its_message_is_read(stocked: Service) -> None:
+    taken = await take_over(stocked, RememberingStore(stocked.store.inner), former=True)
+    assert taken == replace(MESSAGE, headers={})
 
 
 INK = {"id": "ink", "name": "Ink", "price": 1}

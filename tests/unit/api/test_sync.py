@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from fairlead_workload.errors import Unavailable
 from fairlead_workload.stores.base import Record
 
-from .stage import Service, open_service, outage
+from .stage import Service, open_service, open_two, outage
 
 PEN = {"id": "pen", "name": "Pen", "price": 2.5}
 KEY = "018f0000-0000-7000-8000-000000000000"
@@ -297,3 +298,95 @@ async def test_without_a_queue_prefer_is_ignored() -> None:
 async def test_two_posts_of_one_key_create_once(service: Service) -> None:
     answers = await asyncio.gather(*(service.send("POST", "/v1/products", PEN) for _ in range(5)))
     assert sorted(answer.status for answer in answers) == [201, 409, 409, 409, 409]
+
+
+# A commit of unknown outcome.
+
+UNKNOWN = {
+    "put": ("PUT", "/v1/products/pen", {"name": "Pencil", "price": 1}, "/v1/products/pen"),
+    "patch": ("PATCH", "/v1/products/pen", {"price": 9}, "/v1/products/pen"),
+    "delete": ("DELETE", "/v1/products/pen", None, "/v1/products/pen"),
+    "create": ("PUT", "/v1/products/ink", {"name": "Ink", "price": 1}, "/v1/products/ink"),
+    "written through": ("PATCH", f"/v1/reviews/{KEY}", {"stars": 2}, f"/v1/reviews/{KEY}"),
+}
+IDEMPOTENCY_KEY = {"idempotency-key": '"k1"'}
+
+
+async def lose_the_reply() -> None:
+    raise Unavailable("datastore", "the reply is lost")
+
+
+async def kept(service: Service, url: str) -> tuple[int, Any]:
+    """What a reader gets who accepts what is cached."""
+    answer = await service.send("GET", url)
+    return answer.status, answer.json if answer.status == 200 else None
+
+
+async def with_review(service: Service) -> Service:
+    await service.keep("reviews", {"id": KEY, "productId": "pen", "stars": 1})
+    return service
+
+
+@pytest.mark.parametrize("headers", [{}, IDEMPOTENCY_KEY], ids=["without a key", "with a key"])
+@pytest.mark.parametrize("case", UNKNOWN.values(), ids=UNKNOWN.keys())
+async def test_a_write_whose_reply_is_lost_is_seen_by_the_next_read(
+    stocked: Service, case: tuple[str, str, Any, str], headers: dict[str, str]
+) -> None:
+    await with_review(stocked)
+    method, url, body, path = case
+    before = await kept(stocked, path)
+    stocked.store.faults.after["commit"] = lose_the_reply
+    assert (await stocked.send(method, url, body, headers)).status == 503
+    after = await kept(stocked, path)
+    assert after != before
+    assert after == (await fresh(stocked, path))
+
+
+@pytest.mark.parametrize("case", UNKNOWN.values(), ids=UNKNOWN.keys())
+async def test_a_write_that_is_cancelled_after_its_commit_is_seen_by_the_next_read(
+    stocked: Service, case: tuple[str, str, Any, str]
+) -> None:
+    await with_review(stocked)
+    method, url, body, path = case
+    before = await kept(stocked, path)
+    committed = asyncio.Event()
+
+    async def hang() -> None:
+        committed.set()
+        await asyncio.Event().wait()
+
+    stocked.store.faults.after["commit"] = hang
+    writing = asyncio.create_task(stocked.send(method, url, body))
+    await committed.wait()
+    writing.cancel()
+    await asyncio.gather(writing, return_exceptions=True)
+    after = await kept(stocked, path)
+    assert after != before
+    assert after == (await fresh(stocked, path))
+
+
+async def fresh(service: Service, url: str) -> tuple[int, Any]:
+    """What a reader gets who wants what is stored."""
+    answer = await service.send("GET", url, headers={"cache-control": "no-cache"})
+    return answer.status, answer.json if answer.status == 200 else None
+
+
+async def test_a_write_that_was_not_committed_after_all_changes_nothing(stocked: Service) -> None:
+    before = await kept(stocked, "/v1/products/pen")
+    async with outage(stocked.store, "datastore"):
+        assert (await stocked.send("PATCH", "/v1/products/pen", {"price": 9})).status == 503
+    for _ in range(2):
+        assert await kept(stocked, "/v1/products/pen") == before
+    assert (await stocked.send("PATCH", "/v1/products/pen", {"price": 9})).status == 200
+    assert (await kept(stocked, "/v1/products/pen"))[1]["price"] == 9
+
+
+async def test_other_processes_see_a_write_when_the_cache_is_back() -> None:
+    async with open_two() as (one, other, _):
+        await one.keep("products", PEN)
+        await kept(other, "/v1/products/pen")
+        async with outage(one.bindings.cache, "cache"):
+            assert (await one.send("PATCH", "/v1/products/pen", {"price": 9})).status == 200
+            await one.pauses.begun()
+        await one.pauses.end()
+        assert (await kept(other, "/v1/products/pen"))[1]["price"] == 9

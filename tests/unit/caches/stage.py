@@ -118,6 +118,16 @@ class Stage:
     far: FarCache
     documents: DocumentCache
     random: list[float]  # what the next draws give; the middle (no jitter) when empty
+    pauses: list[asyncio.Future[None]]  # before calls are repeated that got no answer
+
+    async def repeat(self) -> None:
+        """Let the next pause end, and what follows it."""
+        self.pauses.pop(0).set_result(None)
+        await settle_down()
+
+    def another(self, policy: Policy) -> DocumentCache:
+        """The document cache of another process, over the same cache."""
+        return DocumentCache("orders", policy, WrappedCache(self.memory), self.origin.fetch, clock=self.clock)
 
 
 def set_stage(policy: Policy, *, far: bool = False, degraded_concurrency: int = 32) -> Stage:
@@ -127,6 +137,12 @@ def set_stage(policy: Policy, *, far: bool = False, degraded_concurrency: int = 
     memory = MemoryCache(1000, clock=clock)
     far_cache = FarCache(memory)
     draws: list[float] = []
+    pauses: list[asyncio.Future[None]] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(asyncio.get_running_loop().create_future())
+        await pauses[-1]
+
     shared: Cache = far_cache if far else memory
     documents = DocumentCache(
         "orders",
@@ -135,15 +151,22 @@ def set_stage(policy: Policy, *, far: bool = False, degraded_concurrency: int = 
         origin.fetch,
         clock=clock,
         random=lambda: draws.pop(0) if draws else 0.5,
+        sleep=sleep,
         degraded_concurrency=degraded_concurrency,
     )
-    return Stage(clock, origin, memory, far_cache, documents, draws)
+    return Stage(clock, origin, memory, far_cache, documents, draws, pauses)
 
 
-async def write(stage: Stage, version: int) -> None:
-    """The store has a new version, and the cache is notified."""
+async def write(stage: Stage, version: int) -> bool:
+    """The store has a new version. Says whether the cache has confirmed it."""
     stage.origin.versions[KEY] = version
-    await stage.documents.written(KEY, version, body_of(version), f'"{version}"')
+    return await stage.documents.written(KEY, version, body_of(version), f'"{version}"')
+
+
+async def show(documents: DocumentCache, version: int, *, after: int | None = None, deletes: bool = False) -> bool:
+    """Stage a write-back, decided on the version before it unless said otherwise."""
+    body, etag = (None, "") if deletes else (body_of(version), f'"{version}"')
+    return await documents.stage(KEY, version, body, etag, after=version - 1 if after is None else after)
 
 
 def version_of(lookup: Lookup) -> int:

@@ -2,18 +2,21 @@
 
 import asyncio
 
+import pytest
+
 from fairlead_contract.spec.api import CacheStrategy
+from fairlead_workload.caches.base import State
+from fairlead_workload.caches.freshness import TOMBSTONE_SECONDS
 from fairlead_workload.caches.policy import Policy, Status
-from fairlead_workload.caches.strategy import TOMBSTONE_SECONDS
 
 from .stage import (
     KEY,
     READ_THROUGH,
     TWO_LAYERS,
     WRITE_THROUGH,
-    body_of,
     set_stage,
     settle_down,
+    show,
     version_of,
     write,
 )
@@ -76,6 +79,129 @@ async def test_a_recent_write_is_read_strongly_while_the_cache_is_down() -> None
     assert stage.origin.fetches == [(KEY, True), ("orders/2", False), (KEY, False)]
 
 
+# What the cache has not confirmed.
+
+
+async def test_a_write_says_whether_the_cache_has_confirmed_it() -> None:
+    stage = set_stage(WRITE_THROUGH, far=True)
+    assert await write(stage, 5)
+    assert await stage.documents.deleted("orders/2", 3)
+    stage.far.down = True
+    assert not await write(stage, 6)
+    assert not await stage.documents.deleted("orders/2", 4)
+    assert not await stage.documents.invalidate(KEY, 6)
+    assert not await stage.documents.maybe_written(KEY, 7)
+    stage.far.down = False
+    assert await stage.documents.invalidate(KEY, 6), "what was not confirmed is repeated"
+
+
+async def test_without_a_cache_nothing_has_to_be_confirmed() -> None:
+    stage = set_stage(Policy(strategy=CacheStrategy.NONE))
+    assert await write(stage, 5)
+    assert await stage.documents.settle(KEY, 5)
+    assert await stage.documents.discard(KEY, 5)
+    assert await stage.documents.maybe_written(KEY, 6)
+
+
+@pytest.mark.parametrize("policy", [READ_THROUGH, WRITE_THROUGH], ids=["read-through", "write-through"])
+async def test_other_processes_see_a_write_when_the_cache_is_back(policy: Policy) -> None:
+    stage = set_stage(policy, far=True)
+    other = stage.another(policy)
+    await write(stage, 5)
+    await stage.documents.read(KEY)
+    stage.far.down = True
+    await write(stage, 6)
+    await stage.documents.deleted("orders/2", 3)
+    assert version_of(await other.read(KEY)) == 5, "the cache does not know of it"
+    await stage.repeat()
+    stage.far.down = False
+    await stage.repeat()
+    assert version_of(await other.read(KEY)) == 6
+    tombstone = stage.memory.peek("orders/2")
+    assert tombstone is not None
+    assert (tombstone.state, tombstone.version) == (State.INVALID, 3)
+    assert stage.pauses == []
+
+
+async def test_of_several_writes_of_a_document_the_newest_is_repeated() -> None:
+    stage = set_stage(READ_THROUGH, far=True)
+    stage.far.down = True
+    await write(stage, 6)
+    await write(stage, 7)
+    await settle_down()
+    stage.far.down = False
+    stage.far.calls.clear()
+    await stage.repeat()
+    assert stage.far.calls == ["invalidate"]
+    tombstone = stage.memory.peek(KEY)
+    assert tombstone is not None
+    assert tombstone.version == 7
+
+
+async def test_what_was_confirmed_meanwhile_is_not_repeated() -> None:
+    stage = set_stage(READ_THROUGH, far=True)
+    stage.far.down = True
+    await write(stage, 6)
+    await settle_down()
+    stage.far.down = False
+    await write(stage, 7)
+    await stage.documents.read(KEY)
+    stage.far.calls.clear()
+    await stage.repeat()
+    assert stage.far.calls == []
+    assert (await stage.documents.read(KEY)).status is Status.HIT
+
+
+async def test_nothing_is_repeated_for_longer_than_something_older_can_be_cached() -> None:
+    stage = set_stage(READ_THROUGH, far=True)
+    stage.far.down = True
+    await write(stage, 6)
+    await settle_down()
+    stage.clock.now += stage.documents.stale_seconds
+    stage.far.calls.clear()
+    await stage.repeat()
+    assert (stage.far.calls, stage.pauses) == ([], [])
+
+
+async def test_closing_ends_the_repetitions() -> None:
+    stage = set_stage(READ_THROUGH, far=True)
+    stage.far.down = True
+    await write(stage, 6)
+    await settle_down()
+    (pause,) = stage.pauses
+    await stage.documents.close()
+    assert pause.cancelled()
+    await write(stage, 7)
+    await settle_down()
+    assert len(stage.pauses) == 1
+
+
+# A commit of unknown outcome.
+
+
+async def test_after_a_commit_of_unknown_outcome_reads_ask_the_store() -> None:
+    stage = set_stage(WRITE_THROUGH, far=True)
+    await write(stage, 5)
+    stage.origin.versions[KEY] = 6  # it was committed; the answer got lost
+    await stage.documents.maybe_written(KEY, 6)
+    assert version_of(await stage.documents.read(KEY)) == 6
+
+
+async def test_a_commit_that_follows_one_of_unknown_outcome_under_its_version_is_seen() -> None:
+    stage = set_stage(READ_THROUGH, far=True)
+    await write(stage, 5)
+    await stage.documents.maybe_written(KEY, 6)  # it was not committed
+    stage.origin.held = True
+    early = asyncio.create_task(stage.documents.read(KEY))
+    await settle_down()
+    stage.origin.versions[KEY] = 6  # but the next attempt was
+    await stage.documents.invalidate(KEY, 6)
+    late = asyncio.create_task(stage.documents.read(KEY))
+    await settle_down()
+    await stage.origin.release()
+    assert (version_of(await early), version_of(await late)) == (5, 6)
+
+
 # A layer of its own before a shared cache.
 
 
@@ -118,7 +244,7 @@ async def test_age_is_counted_from_the_fetch_in_both_layers() -> None:
 async def test_a_staged_write_is_not_kept_locally() -> None:
     policy = Policy(strategy=CacheStrategy.WRITE_BACK, local_ttl_seconds=2)
     stage = set_stage(policy, far=True)
-    await stage.documents.stage(KEY, 6, body_of(6), '"6"')
+    await show(stage.documents, 6)
     assert version_of(await stage.documents.read(KEY)) == 6
     assert stage.documents.peek(KEY) is None
 

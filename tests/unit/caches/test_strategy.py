@@ -7,8 +7,8 @@ import pytest
 
 from fairlead_contract.spec.api import CacheStrategy, ResourceCache
 from fairlead_workload.caches.base import State
+from fairlead_workload.caches.freshness import TOMBSTONE_SECONDS
 from fairlead_workload.caches.policy import Policy, Status, policy_of
-from fairlead_workload.caches.strategy import TOMBSTONE_SECONDS
 from fairlead_workload.errors import Unavailable
 
 from .stage import (
@@ -18,6 +18,7 @@ from .stage import (
     body_of,
     set_stage,
     settle_down,
+    show,
     version_of,
     write,
 )
@@ -291,7 +292,7 @@ async def test_without_use_of_the_cache_everything_comes_from_the_store(policy: 
         assert (version_of(lookup), lookup.status, lookup.stored) == (5, Status.BYPASS, False)
     await write(stage, 6)
     await stage.documents.deleted(KEY, 7)
-    assert not await stage.documents.stage(KEY, 8, b"{}", '"8"')
+    assert not await show(stage.documents, 8)
     assert stage.documents.peek(KEY) is None
     assert stage.memory.entries == 0
     assert stage.origin.fetches == [(KEY, strong)] * 2

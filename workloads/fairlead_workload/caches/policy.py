@@ -8,6 +8,8 @@ from fairlead_contract.spec.api import CacheStrategy, ResourceCache
 from fairlead_contract.spec.model import seconds
 from fairlead_workload.caches.base import Entry
 
+JITTER = 0.1  # by which times to live vary, both ways
+
 
 @dataclass(frozen=True, slots=True)
 class Policy:
@@ -24,6 +26,11 @@ class Policy:
     def caches(self) -> bool:
         """Whether the cache is used."""
         return not self.strong and self.strategy is not CacheStrategy.NONE
+
+    @property
+    def longest_ttl_seconds(self) -> float:
+        """How long an entry stays at most, but for one that waits to reach the store."""
+        return max(self.ttl_seconds, self.negative_ttl_seconds) * (1 + JITTER)
 
 
 def policy_of(cache: ResourceCache, *, strong: bool) -> Policy:
@@ -69,3 +76,4 @@ class Lookup:
     status: Status
     stored: bool = False  # the answer is in the cache now
     collapsed: bool = False  # shared with a read that was already under way
+    newest: int = 0  # the newest version that the cache knows of, though it may not have it

@@ -10,45 +10,35 @@ wait for it, all of whom began before the invalidation ended; it stores nothing,
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
-from enum import Enum
 from functools import partial
-from math import inf, log
+from math import log
 from random import random as uniform
-from typing import Literal, TypeVar
 
 from fairlead_contract.spec.api import CacheStrategy
-from fairlead_workload.caches.base import Cache, Entry, Peekable, State
-from fairlead_workload.caches.marks import Marks
+from fairlead_workload.caches.base import UNSTORED, Cache, Entry, Peekable, State
+from fairlead_workload.caches.freshness import PENDING_SECONDS, TOMBSTONE_SECONDS, Freshness
 from fairlead_workload.caches.memory import MemoryCache
-from fairlead_workload.caches.policy import Fetch, Lookup, Policy, Status
-from fairlead_workload.errors import DependencyError
+from fairlead_workload.caches.policy import JITTER, Fetch, Lookup, Policy, Status
+from fairlead_workload.caches.shared_calls import NO_ANSWER, NoAnswer, SharedCalls
+from fairlead_workload.caches.single_flight import SingleFlight
 
-TOMBSTONE_SECONDS = 60.0  # longer than any fetch of anyone who shares the cache, and than the lag of a replica
-PENDING_SECONDS = 30.0  # how long an accepted write is waited for before its key is cached as usual again
 PENDING_TTL_SECONDS = 1.0
-JITTER = 0.1
+STAGED_SECONDS = 60.0  # of a write-back that is not published yet; longer than publishing takes
 # XFetch (Vattani et al., VLDB 2015, beta 1) refreshes when ttl_left <= fetch_seconds * -ln(random). Above this many
 # fetch times the chance is below 5e-5, so the fast path need not draw.
 REFRESH_WINDOW = 10.0
 
 _INVALID = State.INVALID
-_T = TypeVar("_T")
-
-
-class _Answer(Enum):
-    NONE = "none"  # the cache could not be asked
-
-
-_NO_ANSWER = _Answer.NONE
 
 
 class DocumentCache:
     """The cache of one resource. Keys are `RESOURCE/KEY`; `shared` may be shared with other resources and processes.
 
-    `clock` gives unix seconds, `random` numbers in [0, 1). While the cache is down, at most `degraded_concurrency`
-    fetches run at a time. The public numbers only ever grow; `degraded` says that the last call to the cache failed.
+    `clock` gives unix seconds, `random` numbers in [0, 1), `sleep` waits between repetitions of calls that the shared
+    cache did not answer. While the cache is down, at most `degraded_concurrency` fetches run at a time. The public
+    numbers only ever grow.
     """
 
     def __init__(
@@ -60,6 +50,7 @@ class DocumentCache:
         *,
         clock: Callable[[], float] = time.time,
         random: Callable[[], float] = uniform,
+        sleep: Callable[[float], Awaitable[object]] = asyncio.sleep,
         degraded_concurrency: int = 32,
     ) -> None:
         self._prefix = f"{resource}/"
@@ -73,21 +64,27 @@ class DocumentCache:
         self._fetch = fetch
         self._clock = clock
         self._random = random
-        self._flights: dict[str, asyncio.Task[Lookup]] = {}
-        self._tasks: set[asyncio.Task[Lookup]] = set()  # those that no longer belong to their key, too
-        self._pending = Marks(PENDING_SECONDS, clock=clock)
-        self._recent = Marks(TOMBSTONE_SECONDS, clock=clock)  # writes heard of, which a replica may not have yet
-        # Invalidations the shared cache may not have got: what it has below these versions is not believed.
-        self._floors = Marks(max(TOMBSTONE_SECONDS, policy.ttl_seconds * (1 + JITTER)), clock=clock)
+        self._flights = SingleFlight[Lookup]()
+        self._calls = SharedCalls(clock=clock, sleep=sleep)
+        self.stale_seconds = max(TOMBSTONE_SECONDS, policy.longest_ttl_seconds)
+        self._freshness = Freshness(stale_seconds=self.stale_seconds, clock=clock)
         self._gate = asyncio.Semaphore(degraded_concurrency)
-        self.degraded = False
         self.hits = 0
         self.negative_hits = 0
         self.misses = 0
         self.bypasses = 0
         self.refreshes = 0
         self.collapsed = 0
-        self.errors = 0
+
+    @property
+    def errors(self) -> int:
+        """Failed calls of the shared cache."""
+        return self._calls.errors
+
+    @property
+    def degraded(self) -> bool:
+        """Whether the last call of the shared cache failed."""
+        return self._calls.degraded
 
     # Reads
 
@@ -113,7 +110,7 @@ class DocumentCache:
             self.bypasses += 1
             return Lookup(await self._load(key, strong=self._policy.strong or revalidate), Status.BYPASS)
         if revalidate:
-            return await asyncio.shield(self._start(key, partial(self._through, key, revalidate=True)))
+            return await asyncio.shield(self._flights.start(key, self._through(key, revalidate=True)))
         entry = self._near_peek(key)
         if entry is not None and entry.state is not _INVALID:
             return self._serve(key, entry)
@@ -121,38 +118,48 @@ class DocumentCache:
         if flight is not None:
             self.collapsed += 1
             return replace(await asyncio.shield(flight), collapsed=True)
-        return await asyncio.shield(self._start(key, partial(self._through, key)))
+        return await asyncio.shield(self._flights.start(key, self._through(key)))
 
-    # Writes
+    # Writes. Each says whether the shared cache has confirmed it. If not, this process believes nothing older, and the
+    # call is repeated in the background for as long as others could be served something older.
 
-    async def written(self, key: str, version: int, body: bytes, etag: str) -> None:
+    async def written(self, key: str, version: int, body: bytes, etag: str) -> bool:
         """The store has committed this document. Never raises."""
-        if self._policy.strategy is CacheStrategy.READ_THROUGH:
-            await self.invalidate(key, version)
-        elif self._shared is not None:
-            now = self._clock()
-            entry = Entry(State.PRESENT, version, body, etag, now, now + self._jittered(self._policy.ttl_seconds))
-            await self._advance(key, version, self._shared.put(key, entry))
+        if self._shared is None or self._policy.strategy is CacheStrategy.READ_THROUGH:
+            return await self.invalidate(key, version)
+        now = self._clock()
+        entry = Entry(State.PRESENT, version, body, etag, now, now + self._jittered(self._policy.ttl_seconds))
+        return await self._advance(key, version, self._shared.put(key, entry), committed=version)
 
-    async def deleted(self, key: str, version: int) -> None:
+    async def deleted(self, key: str, version: int) -> bool:
         """The store has committed a deletion; `version` is the tombstone's (0: there was nothing). Never raises."""
-        if version > 0:
-            await self.invalidate(key, version)
+        return version == 0 or await self.invalidate(key, version)
 
-    async def invalidate(self, key: str, version: int) -> None:
+    async def invalidate(self, key: str, version: int) -> bool:
         """The store is at `version` or later: whoever reads from now on gets nothing older. Never raises.
 
-        Also for those who only heard of it, such as the relay, or an operation that is answered as Succeeded; what was
-        heard of before costs nothing.
+        Also for those who did not commit it, such as the relay, or an operation that is answered as Succeeded; what is
+        invalidated already costs nothing.
         """
-        if self._shared is not None and not self._has_heard(key, version):
-            call = self._shared.invalidate(key, version, ttl_seconds=TOMBSTONE_SECONDS)
-            await self._advance(key, version, call)
+        if self._shared is None or self._freshness.is_invalidated(key, version):
+            return True
+        call = self._shared.invalidate(key, version, ttl_seconds=TOMBSTONE_SECONDS)
+        return await self._advance(key, version, call, committed=version)
+
+    async def maybe_written(self, key: str, version: int) -> bool:
+        """A commit of `version`, made from the version before it, has no known outcome. Never raises.
+
+        Whoever reads from now on gets what the store has.
+        """
+        if self._shared is None:
+            return True
+        call = self._shared.invalidate(key, version, ttl_seconds=TOMBSTONE_SECONDS)
+        return await self._advance(key, version, call, committed=version - 1)
 
     async def pending(self, key: str) -> None:
         """A write of this document was accepted and will be applied later. Never raises.
 
-        Until it is heard of (or for `PENDING_SECONDS`) the document's absence is not cached, and reads that miss are
+        Until it is applied (or for `PENDING_SECONDS`) the document's absence is not cached, and reads that miss are
         strong and cached for `PENDING_TTL_SECONDS` at most.
         """
         if self._shared is None:
@@ -160,105 +167,98 @@ class DocumentCache:
         if not self._alone or self._near_peek(key) is not None:
             # Version 1 is older than any document and newer than an absence somebody has read.
             call = self._shared.invalidate(key, 1, ttl_seconds=PENDING_SECONDS)
-            await self._advance(key, 1, call)
-        self._pending.set(key, 1)
+            await self._advance(key, 1, call, committed=1)
+        self._freshness.accepted(key)
 
     async def flush(self) -> None:
         """Forget every document of the resource, but for writes that wait to reach the store. Never raises."""
         if self._shared is None:
             return
-        await self._ask(self._shared.flush(self._prefix))
+        await self._calls.ask(self._shared.flush(self._prefix))
         if self._local is not None:
             self._local.flush_now(self._prefix)
-        self._flights.clear()
+        self._flights.detach_all()
 
     async def close(self) -> None:
-        """Abandon the fetches that are under way. The shared cache belongs to who made it."""
-        tasks = list(self._tasks)
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        """Abandon the fetches that are under way, and repeat nothing. The shared cache belongs to who made it."""
+        await self._calls.close()
+        await self._flights.close()
 
     # Write-back
 
-    async def stage(self, key: str, version: int, body: bytes | None, etag: str) -> bool:
-        """Show a write (None: a deletion) before the store has it. False: it is not shown and must not be published.
+    async def stage(self, key: str, version: int, body: bytes | None, etag: str, *, after: int) -> bool:
+        """Show a write (None: a deletion) that was decided on version `after`, before the store has it.
 
-        That is so when the cache has something newer, or is down. Then publish: `settle` follows when the store has it,
-        `discard` when publishing failed. Shield the three together from cancellation: what is staged does not expire.
+        False: it is not shown and must not be published, because the cache has something newer than `after`, or is
+        down. Else publish it within `STAGED_SECONDS`, for so long it is shown, and `keep` it; `discard` it when
+        publishing failed. `settle` follows when the store has it.
         """
         if self._shared is None:
             return False
-        entry = Entry(State.DIRTY, version, body, etag, self._clock(), inf)
+        now = self._clock()
+        entry = Entry(State.STAGED, version, body, etag, now, now + STAGED_SECONDS)
         try:
-            staged = await self._ask(self._shared.put(key, entry))
+            staged = await self._calls.ask(self._shared.stage(key, entry, after=after))
         finally:
-            self._let_go(key, version)
-        if staged is _NO_ANSWER:  # it may have been put although the answer got lost
+            self._freshness.superseded(key)
+            self._detach_fetch(key, version)
+        if staged is NO_ANSWER:  # it may have been put although the answer got lost
             await self.discard(key, version)
             return False
         return staged
 
+    async def keep(self, key: str, version: int, *, seconds: float) -> None:
+        """The staged write of this version is published: it is shown until the store has it. Never raises.
+
+        For so long at most, in which the queue either delivers it or gives it up.
+        """
+        if self._shared is not None:
+            call = partial(self._shared.keep, key, version, ttl_seconds=seconds)
+            await self._calls.insist(("keep", key, version), call, seconds=STAGED_SECONDS)
+
     async def settle(self, key: str, version: int, *, absent: bool = False) -> bool:
         """The store has committed the staged write of this version. Never raises.
 
-        False: the cache did not hear of it, and goes on to serve the staged write without an expiry. Call again later.
+        False: the cache has not confirmed it, and may go on to serve the staged write. Call again later.
         """
         if self._shared is None:
             return True
         ttl_seconds = self._policy.negative_ttl_seconds if absent else self._jittered(self._policy.ttl_seconds)
-        answer = await self._ask(self._shared.settle(key, version, ttl_seconds=ttl_seconds))
-        await self.invalidate(key, version)  # for what was cached if the staged entry is gone
-        return answer is not _NO_ANSWER
+        answer = await self._calls.ask(self._shared.settle(key, version, ttl_seconds=ttl_seconds))
+        confirmed = await self.invalidate(key, version)  # for what was cached if the staged entry is gone
+        return confirmed and answer is not NO_ANSWER
 
-    async def discard(self, key: str, version: int) -> None:
-        """The staged write of this version was not published; what was staged since stays. Never raises."""
-        if self._shared is not None:
-            await self._ask(self._shared.discard(key, version))
-            self._flights.pop(key, None)
+    async def discard(self, key: str, version: int) -> bool:
+        """The staged write of this version will not reach the store; what was staged since stays. Never raises.
 
-    # Flights
+        False: the cache has not confirmed it, and may go on to serve it. Call again later.
+        """
+        if self._shared is None:
+            return True
+        call = partial(self._shared.discard, key, version)
+        confirmed = await self._calls.insist(("discard", key, version), call, seconds=STAGED_SECONDS)
+        self._flights.detach(key)
+        return confirmed
 
-    def _start(self, key: str, run: Callable[[], Coroutine[None, None, Lookup]]) -> asyncio.Task[Lookup]:
-        flight = asyncio.get_running_loop().create_task(run())
-        flight.add_done_callback(partial(self._landed, key))
-        self._flights[key] = flight
-        self._tasks.add(flight)
-        return flight
-
-    def _landed(self, key: str, flight: asyncio.Task[Lookup]) -> None:
-        self._tasks.discard(flight)
-        if self._flights.get(key) is flight:
-            del self._flights[key]
-        if not flight.cancelled():
-            flight.exception()  # a refresh has nobody waiting who would take it
-
-    def _has_heard(self, key: str, version: int) -> bool:
-        """Whether the cache was notified of this version, or a later one, so lately that nothing older can be in it."""
-        return (self._recent.get(key) or 0) >= version and self._floors.get(key) is None
-
-    def _is_written(self, key: str) -> bool:
-        """Whether a write is known of that a replica may not have, so that a fetch must be strong."""
-        return any(marks.get(key) is not None for marks in (self._recent, self._pending, self._floors))
-
-    def _is_ours(self, key: str) -> bool:
-        return self._flights.get(key) is asyncio.current_task()
+    # Fetching
 
     async def _through(self, key: str, *, revalidate: bool = False) -> Lookup:
         found = await self._find(key)
-        if found is _NO_ANSWER:
+        if found is NO_ANSWER:
             self.bypasses += 1
             async with self._gate:
-                return Lookup(await self._load(key, strong=revalidate or self._is_written(key)), Status.BYPASS)
+                strong = revalidate or self._freshness.is_written(key)
+                return Lookup(await self._load(key, strong=strong), Status.BYPASS)
         if found is not None and _answers(found, revalidate=revalidate):
-            self._keep_near(key, found)
+            self._store_locally(key, found)
             return self._serve(key, found)
         self.misses += 1
-        entry = await self._load(key, strong=revalidate or found is not None or self._is_written(key))
+        entry = await self._load(key, strong=revalidate or found is not None or self._freshness.is_written(key))
         if found is not None and found.body is not None and entry.body is None:
             await self.invalidate(key, found.version + 1)  # what was cached is deleted, at this version or later
         stored = await self._store(key, entry)
-        return Lookup(entry, _status(found, revalidate=revalidate), stored=stored)
+        newest = entry.version if found is None else max(entry.version, found.version)
+        return Lookup(entry, _status(found, revalidate=revalidate), stored=stored, newest=newest)
 
     async def _refresh(self, key: str) -> Lookup:
         self.refreshes += 1
@@ -270,9 +270,9 @@ class DocumentCache:
             self.negative_hits += 1
         else:
             self.hits += 1
-        if self._is_due(entry) and (key not in self._flights or self._is_ours(key)):
-            self._start(key, partial(self._refresh, key))
-        return Lookup(entry, Status.HIT)
+        if self._is_due(entry) and (self._flights.get(key) is None or self._flights.is_own(key)):
+            self._flights.start(key, self._refresh(key))
+        return Lookup(entry, Status.HIT, newest=entry.version)
 
     def _is_due(self, entry: Entry) -> bool:
         left = entry.expires_at - self._clock()
@@ -280,14 +280,14 @@ class DocumentCache:
             return False
         return left <= -entry.fetch_seconds * log(1.0 - self._random())
 
-    async def _find(self, key: str) -> Entry | Literal[_Answer.NONE] | None:
+    async def _find(self, key: str) -> Entry | NoAnswer | None:
         assert self._shared is not None  # noqa: S101 - there are no flights without a cache
-        answer = await self._ask(self._shared.get((key,)))
-        if answer is _NO_ANSWER:
+        answer = await self._calls.ask(self._shared.get((key,)))
+        if answer is NO_ANSWER:
             return answer
         (found,) = answer
-        floor = self._floors.get(key)
-        if found is not None and floor is not None and found.version < floor:
+        floor = self._freshness.floor(key)
+        if found is not None and found.version < floor:
             return replace(found, state=_INVALID, version=floor, body=None, etag="")
         return found
 
@@ -299,23 +299,24 @@ class DocumentCache:
         if fetched.body is None:
             expires_at = now + self._jittered(self._policy.negative_ttl_seconds)
             return Entry(State.ABSENT, 0, None, "", now, expires_at)
-        if self._pending.get(key) is not None:
+        if self._freshness.is_pending(key):
             ttl_seconds = min(ttl_seconds, PENDING_TTL_SECONDS)
         expires_at = now + self._jittered(ttl_seconds)
         return Entry(State.PRESENT, fetched.version, fetched.body, fetched.etag, now, expires_at, now - began_at)
 
     async def _store(self, key: str, entry: Entry) -> bool:
-        absent_while_pending = entry.body is None and self._pending.get(key) is not None
-        if self._shared is None or not self._is_ours(key) or absent_while_pending or entry.expires_at <= self._clock():
+        absent_while_pending = entry.body is None and self._freshness.is_pending(key)
+        own = self._flights.is_own(key)
+        if self._shared is None or not own or absent_while_pending or entry.expires_at <= self._clock():
             return False
-        stored = await self._ask(self._shared.put(key, entry)) is True
+        stored = await self._calls.ask(self._shared.put(key, entry)) is True
         if stored:
-            self._keep_near(key, entry)
+            self._store_locally(key, entry)
         return stored
 
-    def _keep_near(self, key: str, entry: Entry) -> None:
-        # A staged write may yet be discarded, by whom we would not hear of it.
-        if self._local is not None and entry.state is not State.DIRTY and self._is_ours(key):
+    def _store_locally(self, key: str, entry: Entry) -> None:
+        # What the store does not have may yet be discarded, without a word to this process.
+        if self._local is not None and entry.state not in UNSTORED and self._flights.is_own(key):
             ttl_seconds = self._policy.local_ttl_seconds * (1 - JITTER * self._random())
             expires_at = min(entry.expires_at, self._clock() + ttl_seconds)
             self._local.put_now(key, replace(entry, expires_at=expires_at, fetch_seconds=0.0))
@@ -323,31 +324,32 @@ class DocumentCache:
     def _jittered(self, ttl_seconds: float) -> float:
         return ttl_seconds * (1 - JITTER + 2 * JITTER * self._random())
 
-    # Calls of the shared cache
+    # Invalidation
 
-    async def _ask(self, call: Awaitable[_T]) -> _T | Literal[_Answer.NONE]:
+    async def _advance(self, key: str, version: int, call: Awaitable[object], *, committed: int) -> bool:
+        """Have nothing older than `version` served any more, by `call`; the store is known to have `committed`."""
+        confirmed = False
         try:
-            answer = await call
-        except DependencyError:
-            self.errors += 1
-            self.degraded = True
-            return _NO_ANSWER
-        self.degraded = False
-        return answer
+            confirmed = await self._calls.ask(call) is not NO_ANSWER
+        finally:  # cancelled, too: then nobody knows whether it took effect
+            if confirmed:
+                self._freshness.confirmed(key, version)
+            else:
+                self._freshness.unconfirmed(key, version)
+                again = partial(self._invalidate_again, key)
+                self._calls.repeat(("invalidate", key), again, seconds=self.stale_seconds)
+            self._freshness.committed(key, committed)
+            self._detach_fetch(key, version)
+        return confirmed
 
-    async def _advance(self, key: str, version: int, call: Awaitable[object]) -> None:
-        answer: object = _NO_ANSWER
-        try:
-            answer = await self._ask(call)
-        finally:  # cancelled, too: whether the cache has heard is then unknown
-            if answer is _NO_ANSWER:
-                self._floors.set(key, version)
-            self._recent.set(key, version)
-            self._let_go(key, version)
+    async def _invalidate_again(self, key: str) -> None:
+        version = self._freshness.floor(key)
+        if version and self._shared is not None:
+            await self._shared.invalidate(key, version, ttl_seconds=TOMBSTONE_SECONDS)
+            self._freshness.confirmed(key, version)
 
-    def _let_go(self, key: str, version: int) -> None:
-        self._pending.drop(key)
-        self._flights.pop(key, None)
+    def _detach_fetch(self, key: str, version: int) -> None:
+        self._flights.detach(key)
         if self._local is not None:
             self._local.invalidate_now(key, version, ttl_seconds=self._policy.local_ttl_seconds)
 
@@ -360,7 +362,7 @@ def _near_peek(shared: Cache | None, local: MemoryCache | None) -> Callable[[str
 
 def _answers(found: Entry, *, revalidate: bool) -> bool:
     """Whether it can be served. What waits to reach the store is newer than the store: asking again cannot help."""
-    return found.state is State.DIRTY or (found.state is not _INVALID and not revalidate)
+    return found.state in UNSTORED or (found.state is not _INVALID and not revalidate)
 
 
 def _status(found: Entry | None, *, revalidate: bool) -> Status:

@@ -88,6 +88,11 @@ class StoredRecord:
     revision: int
     expires_at: float | None
 
+    @property
+    def created_at(self) -> float:
+        """About when it was first written, in unix seconds."""
+        return self.revision / 1_000_000
+
 
 # The spaces of records.
 OPERATIONS = "operation"
@@ -206,7 +211,11 @@ class Store(Protocol):
         """One page of documents."""
 
     def commit(self, unit: Unit) -> Awaitable[Committed]:
-        """Commit all of `unit` durably, or raise (when awaited) and leave nothing of it."""
+        """Commit all of `unit` durably, or none of it. The result comes when it is awaited.
+
+        After `Conflict` and `Refused` nothing of it is there, now or later. After `Unavailable`, or when the caller was
+        cancelled, the outcome is unknown: it may have been committed, or still be.
+        """
 
     async def records(self, ids: Sequence[tuple[str, str]]) -> list[StoredRecord | None]:
         """Our records by (space, id), in that order, always strong; expired ones are None."""

@@ -63,6 +63,8 @@ class Acknowledger:
     async def _send_back(self, delivery: Delivery, event: Event | None, outcome: Outcome) -> None:
         label = self._stats.label(event.type if event is not None else "")
         if isinstance(outcome, DeadLettered):
+            outcome = await self._failure_policy.discard(outcome) or outcome
+        if isinstance(outcome, DeadLettered):
             failure = outcome.failure
             await self._queue.dead_letter(delivery, failure)
             self._stats.dead_lettered[label, failure.error_class] += 1

@@ -23,10 +23,14 @@ class Retry:
 
 @dataclass(frozen=True, slots=True)
 class DeadLettered:
-    """Move it to the dead letters; its inbox entry is written. Then write `moved`, so that it is not moved twice."""
+    """Move it to the dead letters; its inbox entry is written. Then write `moved`, so that it is not moved twice.
+
+    `staged`: path and version of a write-back that will not reach the store, so no cache may show it when it is moved.
+    """
 
     failure: Failure
     moved: RecordWrite | None = None
+    staged: tuple[str, int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +47,12 @@ BY_STEP = ByStep()
 class Decision:
     """A unit and the document after it. `writes`: its only mutation makes the event's document `document`.
 
-    `settles`: a staged (write-back) version that has reached the store, or was overtaken, with this unit.
+    `staged`: the version under which a write-back is shown, which ends with this unit: the document is stored under it
+    or a later one, or (not `writes`) is overtaken.
     """
 
     unit: Unit
     document: Document | None = None
     writes: bool = False
     client_error: bool = False  # of the client, found late: its operation has failed
-    settles: int | None = None
+    staged: int | None = None

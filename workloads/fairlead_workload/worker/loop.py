@@ -332,10 +332,9 @@ def _relay(bindings: Bindings, stats: WorkerStats) -> Relay | None:
     if queue is None or not isinstance(store, OutboxStore):
         return None
 
-    async def invalidate(path: str, version: int) -> None:
+    async def invalidate(path: str, version: int) -> bool:
         cache = bindings.caches.get(path.partition("/")[0])
-        if cache is not None:
-            await cache.invalidate(path, version)
+        return cache is None or await cache.invalidate(path, version)
 
     return Relay(store, queue, owner=uuid4().hex, invalidate=invalidate, stats=stats, clock=bindings.clock)
 

@@ -3,16 +3,17 @@
 One holder of a lease publishes; it is taken when there is something to publish, so an idle relay writes nothing.
 Unpublished rows are read, never a watermark, so late commits are found. A row goes when the queue has acknowledged its
 event: after a crash in between it is published again under the same id, and the inbox notices. The cache entry is
-invalidated too, because the process that committed may have died before it could. What the queue refuses for good is
-kept aside, with the reason, and the later events of its document go on; while the queue does not take an event yet,
-they wait, and those of other documents do not.
+invalidated too, because the process that committed may have died before it could; while the shared cache does not
+confirm that, some rows stay for a while, so that another process can do it. What the queue refuses for good is kept
+aside, with the reason, and the later events of its document go on; while the queue does not take an event yet, they
+wait, and those of other documents do not.
 """
 
 import asyncio
 import contextlib
 import logging
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
@@ -39,6 +40,8 @@ RENEW_BEFORE_SECONDS = 8.0
 POLL_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 15.0
 PAGE = 500
+UNCONFIRMED_SECONDS = 60.0
+MAX_UNCONFIRMED = 100  # rows; less than a page, so that others are always reached
 HEADERS = {"content-type": CONTENT_TYPE}
 
 _log = logging.getLogger(__name__)
@@ -79,7 +82,10 @@ class _Page:
 
 
 class Relay:
-    """Publishes the outbox of one store. `owner` is unique to this process; `invalidate` takes path and version."""
+    """Publishes the outbox of one store. `owner` is unique to this process.
+
+    `invalidate` takes path and version, and says whether the shared cache has confirmed it.
+    """
 
     def __init__(
         self,
@@ -87,7 +93,7 @@ class Relay:
         queue: Queue,
         *,
         owner: str,
-        invalidate: Callable[[str, int], Awaitable[None]],
+        invalidate: Callable[[str, int], Awaitable[bool]],
         stats: WorkerStats,
         clock: Callable[[], float],
         poll_seconds: float = POLL_SECONDS,
@@ -103,6 +109,8 @@ class Relay:
         self._lease_until = 0.0
         self._revision = 0
         self._waiting_since: dict[str, float] = {}
+        # Published events whose invalidation is not confirmed, and until when their rows stay. While we have the lease.
+        self._unconfirmed: dict[str, float] = {}
         store.on_outbox(self._woken.set)
 
     async def run(self) -> None:
@@ -129,14 +137,15 @@ class Relay:
     async def flush(self) -> bool:
         """Publish what is in the outbox. True: something has to wait (another holder has the lease, or it failed)."""
         if not await self._may_hold_lease():
-            return True
+            return self._without_lease()
         held: set[str] = set()
         while rows := await self._store.unpublished(PAGE, held=held):
-            self._observe_lag(rows)
             if not await self._acquire_lease():
-                return True
-            page = await self._publish(rows)
-            await self._end(page)
+                return self._without_lease()
+            fresh = [row for row in rows if row.event.id not in self._unconfirmed]
+            self._observe_lag(fresh)
+            page = await self._publish(fresh)
+            await self._end(page, [row for row in rows if row.event.id in self._unconfirmed])
             held |= page.held
             if len(rows) < PAGE:
                 break
@@ -145,6 +154,11 @@ class Relay:
         if not held:
             self._observe_lag(())
         return bool(held)
+
+    def _without_lease(self) -> bool:
+        """Whoever holds it publishes every row again."""
+        self._unconfirmed.clear()
+        return True
 
     async def _publish(self, rows: Sequence[OutboxRow]) -> _Page:
         """One event of each document at a time; a failure holds back the later ones of its document."""
@@ -162,19 +176,35 @@ class Relay:
         page.held.update(chains)  # the lease was lost meanwhile
         return page
 
-    async def _end(self, page: _Page) -> None:
+    async def _end(self, page: _Page, unconfirmed: Sequence[OutboxRow]) -> None:
         """Take from the outbox what is published or refused, and invalidate what the events are about."""
         self._stats.published += len(page.published)
-        await self._invalidate_caches([*page.published, *(row for row, _ in page.refused)])
-        if page.published:
-            await self._store.published(page.published)
+        published = [*unconfirmed, *page.published]
+        stale = await self._invalidate_caches([*published, *(row for row, _ in page.refused)])
+        ended = self._confirm(published, stale)
+        if ended:
+            await self._store.published(ended)
         if page.refused:
             await self._store.refuse(page.refused)
 
-    async def _invalidate_caches(self, rows: Sequence[OutboxRow]) -> None:
+    async def _invalidate_caches(self, rows: Sequence[OutboxRow]) -> set[str]:
+        """Returns the documents whose invalidation the shared cache has not confirmed."""
         latest = {row.event.key: row.version for row in rows if row.version}
-        for path, version in latest.items():
-            await self._invalidate(path, version)
+        answers = await asyncio.gather(*(self._invalidate(path, version) for path, version in latest.items()))
+        return {path for path, confirmed in zip(latest, answers, strict=True) if not confirmed}
+
+    def _confirm(self, published: Sequence[OutboxRow], stale: Collection[str]) -> list[OutboxRow]:
+        """The rows that may go. The others stay until their invalidation is confirmed, or their time is over."""
+        now = self._clock()
+        latest = now + UNCONFIRMED_SECONDS
+        ended: list[OutboxRow] = []
+        for row in published:
+            until = min(self._unconfirmed.pop(row.event.id, latest), latest)
+            if row.event.key in stale and now < until and len(self._unconfirmed) < MAX_UNCONFIRMED:
+                self._unconfirmed[row.event.id] = until
+            else:
+                ended.append(row)
+        return ended
 
     async def _may_hold_lease(self) -> bool:
         """Whether the lease is ours, or free: otherwise the outbox need not be read."""

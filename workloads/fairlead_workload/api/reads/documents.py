@@ -4,14 +4,12 @@
 the cache, and so does `If-Match`.
 """
 
-from math import inf
-
 from fairlead_contract.spec.api import Reads
 from fairlead_workload.api.messages import conditions
 from fairlead_workload.api.messages.request import Request, decode_segment
 from fairlead_workload.api.messages.responses import JSON, REVALIDATE, Headers, Response
 from fairlead_workload.bindings import Bindings
-from fairlead_workload.caches.base import Entry, State
+from fairlead_workload.caches.base import UNSTORED, Entry
 from fairlead_workload.caches.policy import Lookup, Status
 from fairlead_workload.model import problems
 from fairlead_workload.model.resource import Resource
@@ -41,7 +39,7 @@ class DocumentReader:
         conditions.check_accept(request)
         now = self._clock()
         status = f"{CACHE_NAME}; hit"
-        if entry.expires_at != inf:
+        if entry.state not in UNSTORED:
             status = f"{CACHE_NAME}; hit; ttl={int(entry.expires_at - now)}"
         return self._answer(request, entry, status, now)
 
@@ -81,6 +79,6 @@ def cache_status(lookup: Lookup, now: float) -> str:
     if lookup.collapsed:
         parts.append("collapsed")
     entry = lookup.entry
-    if lookup.status is Status.HIT and entry.state is not State.DIRTY and entry.expires_at != inf:
+    if lookup.status is Status.HIT and entry.state not in UNSTORED:
         parts.append(f"ttl={int(entry.expires_at - now)}")
     return "; ".join(parts)

@@ -5,7 +5,8 @@ answer. A synchronous write commits the record with the document. An accepted on
 message it will publish: another process that takes over publishes it again, under the same ids. It may take over once
 the holder's lease has expired (a store that one process has for itself ends those it finds at its start), or at the
 deadline, if the holder lives on but does not finish. Only answers of requests that were carried out are kept. A refusal
-changed nothing, so the request is decided again: alike where the request alone decides, anew where the state does.
+changed nothing, so the request is decided again: alike where the request alone decides, anew where the state does. A
+holder changes the record of its key only if nobody has taken it over meanwhile.
 """
 
 import re
@@ -48,6 +49,7 @@ class _Record(msgspec.Struct, frozen=True, array_like=True):
     done: bool = False
     message: tuple[str, str, bytes] | None = None  # id, key and body of what is published
     holder: str = ""  # id of its lease
+    message_headers: dict[str, str] = {}
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -56,12 +58,16 @@ _decode = msgspec.msgpack.Decoder(_Record).decode
 
 @dataclass(slots=True)
 class Claim:
-    """A request's hold on its key. `answer` is set when it was answered before; `message` when it is taken over."""
+    """A request's hold on its key. `answer` is set when it was answered before; `message` when it is taken over.
+
+    `revision` is that of its record, as this request has reserved it.
+    """
 
     id: str
     fingerprint: bytes
     answer: Response | None = None
     message: Message | None = None
+    revision: int = 0
 
 
 _CarryOut = Callable[[Claim], Awaitable[Response]]
@@ -115,7 +121,7 @@ class IdempotencyKeys:
         if record.message is None or await self._holder_is_alive(record):
             raise problems.idempotency_in_progress()
         await self._take_over(claim, record, stored.revision)
-        claim.message = Message(*record.message)
+        claim.message = Message(*record.message, record.message_headers)
         claim.answer = answer
         return claim
 
@@ -131,7 +137,7 @@ class IdempotencyKeys:
         except Conflict:
             raise problems.idempotency_in_progress() from None
 
-    def answered(self, claim: Claim, response: Response, expect: Expect = Expect.ABSENT) -> RecordWrite:
+    def answered(self, claim: Claim, response: Response, expect: Expect | int = Expect.ABSENT) -> RecordWrite:
         """The record of a final answer, to be committed with what it answers for."""
         record = _Record(claim.fingerprint, 0.0, response.status, response.headers, response.body, done=True)
         return self._write(claim, record, expect)
@@ -141,22 +147,25 @@ class IdempotencyKeys:
         await self._store_reservation(claim, self._reservation(claim, message, response), Expect.ABSENT)
 
     async def finish(self, claim: Claim, response: Response) -> None:
-        """The message is published: the answer is final. Should the store be down, a repetition publishes it again."""
+        """The message is published: the answer is final. Should the store be down, a repetition publishes it again.
+
+        So does whoever has taken over meanwhile.
+        """
         try:
-            await self._store.commit(Unit(records=(self.answered(claim, response, Expect.ANY),)))
-        except DependencyError:
+            await self._store.commit(Unit(records=(self.answered(claim, response, claim.revision),)))
+        except (Conflict, DependencyError):
             return
 
     async def release(self, claim: Claim, message: Message, response: Response, *, keep: bool) -> None:
         """Publishing failed. `keep`: it may have happened all the same, so a repetition publishes the same message."""
         try:
             if keep:
-                record = self._reservation(claim, message, response)
-                await self._store.commit(Unit(records=(self._write(claim, record, Expect.PRESENT),)))
+                released = self._write(claim, self._reservation(claim, message, response), claim.revision)
             else:
-                await self._store.commit(Unit(records=(RecordWrite(IDEMPOTENCY, claim.id, None),)))
+                released = RecordWrite(IDEMPOTENCY, claim.id, None, expect=claim.revision)
+            await self._store.commit(Unit(records=(released,)))
         except (Conflict, DependencyError):
-            return  # the reservation runs out by itself
+            return  # it was taken over, or runs out by itself
 
     async def _store_reservation(self, claim: Claim, record: _Record, expect: Expect | int) -> None:
         """Store the reservation as ours, and with it that we live, where that is not known for long enough."""
@@ -167,7 +176,8 @@ class IdempotencyKeys:
         renews = self._lease_until - now < IDEMPOTENCY_LEASE_SECONDS / 2
         if renews:
             records += (RecordWrite(LEASES, self._holder, b"", until),)
-        await self._store.commit(Unit(records=records))
+        committed = await self._store.commit(Unit(records=records))
+        claim.revision = committed.revisions[0]
         if renews:
             self._lease_until = until
 
@@ -181,6 +191,7 @@ class IdempotencyKeys:
             response.headers,
             response.body,
             message=(message.id, message.key, message.body),
+            message_headers=message.headers,
         )
 
     def _write(self, claim: Claim, record: _Record, expect: Expect | int) -> RecordWrite:

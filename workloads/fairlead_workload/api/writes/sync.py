@@ -1,9 +1,10 @@
 """Sync writes: read, decide, commit; answered when the document is stored.
 
 Document, facts and idempotency record are one unit, and what another writer changed in between is decided again, for a
-while. The caches are updated after the commit.
+while. The caches are updated after the commit, and after one of unknown outcome: it may have changed the document.
 """
 
+import asyncio
 from dataclasses import replace
 
 from fairlead_workload.api.messages.responses import Response
@@ -11,12 +12,12 @@ from fairlead_workload.api.writes.idempotency import Claim, IdempotencyKeys
 from fairlead_workload.api.writes.references import References
 from fairlead_workload.api.writes.write import Write, attempts, deleted, written
 from fairlead_workload.bindings import Bindings
-from fairlead_workload.errors import Conflict, ConflictKind
+from fairlead_workload.errors import Conflict, ConflictKind, Unavailable
 from fairlead_workload.events.facts import facts
 from fairlead_workload.model import problems, versions
 from fairlead_workload.model.effects import Action, Command, Effect, Fact, effect
 from fairlead_workload.model.resource import Resource
-from fairlead_workload.stores.base import Mutation, Record, RecordWrite, Unit
+from fairlead_workload.stores.base import Committed, Mutation, Record, RecordWrite, Unit
 
 
 class SyncWrites:
@@ -84,12 +85,18 @@ class SyncWrites:
             at=write.at,
             traceparent=write.request.trace_context(),
         )
-        committed = await self._store.commit(
-            Unit(mutations=(mutation,), requires=requires, records=records, outbox=outbox)
-        )
-        (version,) = committed.versions
+        unit = Unit(mutations=(mutation,), requires=requires, records=records, outbox=outbox)
+        (version,) = (await self._store_unit(write, unit)).versions
         await self._update_cache(write, version, body, gone=document is None)
         return self._response(write, decided, version, body)
+
+    async def _store_unit(self, write: Write, unit: Unit) -> Committed:
+        try:
+            return await self._store.commit(unit)
+        except (Unavailable, asyncio.CancelledError):
+            least_version = versions.least_committed(unit.mutations[0])
+            await self._cache.maybe_written(self._resource.path(write.key), least_version)
+            raise
 
     def _numbered(self, decided: Effect, last_version: int) -> Mutation:
         mutation = decided.mutation

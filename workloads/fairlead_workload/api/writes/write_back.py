@@ -2,8 +2,15 @@
 
 A write is decided against the newest version that any client may have read (cache, else store), gets its version here,
 and travels as the whole document. It is answered when the queue has it; if the queue does not take it, nobody keeps
-seeing it. Conditions are refused: two writers may have read the same version.
+seeing it, and if this process ends before it is published, nobody does after a minute. It is never decided on a write
+of another process that is not published yet: that one might come to nothing, or reach the store after it. Conditions
+are refused: two writers may have read the same version.
+
+The version is the time, so that it stands for this document only: whoever writes without having seen this one (the
+cache was lost) or writes to the store meanwhile (a handler) takes another one.
 """
+
+from dataclasses import dataclass
 
 import msgspec
 
@@ -13,18 +20,29 @@ from fairlead_workload.api.writes.publishing import publish
 from fairlead_workload.api.writes.references import References
 from fairlead_workload.api.writes.write import Write, attempts, deleted, written
 from fairlead_workload.bindings import Bindings
-from fairlead_workload.caches.base import Entry, State
-from fairlead_workload.errors import Unavailable
+from fairlead_workload.caches.base import State
+from fairlead_workload.errors import Refused, Unavailable
 from fairlead_workload.events import cloudevents
 from fairlead_workload.events.commands import command_event
 from fairlead_workload.model import identifiers, problems, versions
 from fairlead_workload.model.effects import Action, Command, Effect, Fact, effect
 from fairlead_workload.model.resource import Resource
+from fairlead_workload.model.retention import HOUR
 from fairlead_workload.queues.base import Message
 from fairlead_workload.stores.base import Expect, Record
 
+POLL_SECONDS = 0.02  # while another process publishes its write of the same document
+
 _decode = msgspec.json.Decoder(dict[str, object]).decode
 _ACTIONS = {Fact.CREATED: Action.CREATE, Fact.UPDATED: Action.REPLACE, Fact.DELETED: Action.DELETE}
+
+
+@dataclass(frozen=True, slots=True)
+class _Newest:
+    """The newest document that a client may have read, and the newest version, of a deletion too."""
+
+    record: Record | None
+    version: int
 
 
 class WriteBacks:
@@ -43,19 +61,16 @@ class WriteBacks:
         if write.condition.given:
             raise problems.condition_not_supported()
         for _ in attempts():
-            current, last_version = await self._current(write)
-            command = Command(self._resource.name, write.action, write.key, write.body, Expect.ANY, write.at)
-            decided = effect(self._resource, command, current)
-            if decided.document is not None:
-                await self._references.check(decided.document)
-            version = versions.next_version(
-                None if current is None else current.version,
-                last=last_version,
-                least=versions.from_time(self._bindings.clock()),
-            )
+            newest = await self._newest(write)
+            if newest is None:
+                await self._bindings.sleep(POLL_SECONDS)
+                continue
+            decided = await self._decide(write, newest.record)
+            now = versions.from_time(self._bindings.clock())
+            version = versions.next_version(None, last=newest.version, least=now)
             body = None if decided.document is None else self._resource.encode(decided.document)
-            path = self._resource.path(write.key)
-            if await self._cache.stage(path, version, body, "" if body is None else versions.etag(version)):
+            path, etag = self._resource.path(write.key), "" if body is None else versions.etag(version)
+            if await self._cache.stage(path, version, body, etag, after=newest.version):
                 return await self._publish(write, decided, version, body, claim)
             if self._cache.degraded:
                 raise Unavailable("cache", "a write-back could not be shown")
@@ -66,21 +81,32 @@ class WriteBacks:
         assert message is not None and response is not None  # noqa: S101, PT018 - what taking over means
         error = await publish(self._bindings.queue, message)
         if error is not None:
+            await self._keys.release(claim, message, response, keep=not isinstance(error, Refused))
             raise error
+        await self._keep(message.key, _staged_version(message))  # if it is shown still
         await self._keys.finish(claim, response)
         return response
 
-    async def _current(self, write: Write) -> tuple[Record | None, int]:
-        """The newest document that a client may have read, and the newest version, of a deletion too."""
+    async def _newest(self, write: Write) -> _Newest | None:
+        """What the write is decided on. None: that is a write which is not known to be published."""
         if write.fresh:
-            return None, 0
-        entry: Entry = (await self._cache.read(self._resource.path(write.key))).entry
-        if entry.body is not None and entry.state is State.DIRTY:
-            return Record(write.key, _decode(entry.body), entry.version), entry.version
+            return _Newest(None, 0)
+        lookup = await self._cache.read(self._resource.path(write.key))
+        entry = lookup.entry
+        if entry.state is State.STAGED:
+            return None
         if entry.state is State.DIRTY:
-            return None, entry.version
+            record = None if entry.body is None else Record(write.key, _decode(entry.body), entry.version)
+            return _Newest(record, entry.version)
         (record,) = await self._bindings.store.get(self._resource.name, [write.key], strong=True)
-        return record, entry.version if record is None else record.version
+        return _Newest(record, max(lookup.newest, 0 if record is None else record.version))
+
+    async def _decide(self, write: Write, current: Record | None) -> Effect:
+        command = Command(self._resource.name, write.action, write.key, write.body, Expect.ANY, write.at)
+        decided = effect(self._resource, command, current)
+        if decided.document is not None:
+            await self._references.check(decided.document)
+        return decided
 
     async def _publish(
         self, write: Write, decided: Effect, version: int, body: bytes | None, claim: Claim | None
@@ -98,11 +124,15 @@ class WriteBacks:
         if error is not None:
             await self._cache.discard(path, version)
             if claim is not None:
-                await self._keys.release(claim, message, response, keep=False)
+                await self._keys.release(claim, message, response, keep=not isinstance(error, Refused))
             raise error
+        await self._keep(path, version)
         if claim is not None:
             await self._keys.finish(claim, response)
         return response
+
+    async def _keep(self, path: str, version: int) -> None:
+        await self._cache.keep(path, version, seconds=self._bindings.delivered_seconds + HOUR)
 
     def _message(self, write: Write, decided: Effect, version: int) -> Message:
         command = Command(
@@ -129,3 +159,8 @@ class WriteBacks:
             return deleted()
         status = 201 if decided.fact is Fact.CREATED else 200
         return written(status, location=self._base + path, etag=versions.etag(version), body=body)
+
+
+def _staged_version(message: Message) -> int:
+    """The version under which the write of this message is shown."""
+    return int(cloudevents.decode(message.body).data["version"])

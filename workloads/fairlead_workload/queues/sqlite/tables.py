@@ -9,6 +9,10 @@ from every other. A server opens the file alone: leases that it finds are those 
 each redrive count: a redriven one is another attempt, which a copy of the former
 attempt must not stand for.
 
+`queued_at` is when this attempt was published, or sent back from the dead letters. A message is in the queue once for
+each redrive count: a redriven one is another attempt, which a copy of the former
+attempt must not stand for.
+
 With `order: Key` a message behind another of its key is `blocked` until that one has left the queue.
 """
 

@@ -2,7 +2,7 @@
 
 All documents of the batch are read with one call, and all first events of a document are committed in one tick of the
 event loop, which the store makes one transaction; then the second ones, on what the first left. On a conflict the
-document is read and decided on again. Nothing is awaited per event but its commit.
+document is read and decided on again. Nothing is awaited per event but its commit, and the cache.
 """
 
 import asyncio
@@ -12,23 +12,20 @@ from dataclasses import dataclass, field
 
 from fairlead_contract.cel.expressions import ExpressionError
 from fairlead_workload.bindings import Bindings
-from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Conflict, ConflictKind, DependencyError, FairleadError, Unavailable
-from fairlead_workload.model.operations import decode_record
-from fairlead_workload.stores.base import OPERATIONS, Committed, Record
+from fairlead_workload.model.versions import least_committed
+from fairlead_workload.stores.base import Committed, Record
 from fairlead_workload.worker import inbox
-from fairlead_workload.worker.batches import commands
-from fairlead_workload.worker.batches.cache_update import update_cache
+from fairlead_workload.worker.batches import cache_update, commands
 from fairlead_workload.worker.batches.commands import CommandRules
-from fairlead_workload.worker.decisions import BY_STEP, DONE, Decision, Outcome, Retry
+from fairlead_workload.worker.decisions import BY_STEP, DONE, Decision, Outcome
 from fairlead_workload.worker.dispatch import CommandItem, DocumentRef, FactItem, Item
 from fairlead_workload.worker.failures.failure_policy import FailurePolicy
-from fairlead_workload.worker.failures.retry_policy import Rejected, classify
+from fairlead_workload.worker.failures.retry_policy import Rejected
 from fairlead_workload.worker.handlers.fact_rules import FactRules
 from fairlead_workload.worker.stats import WorkerStats
 
 MAX_DECISIONS = 10
-CACHE_NOT_CONFIRMED = Unavailable("cache", "it could not confirm that a staged write is stored")
 
 
 @dataclass(slots=True)
@@ -155,6 +152,7 @@ class Batches:
         if isinstance(result, Committed):
             return await self._committed(state, item, decision, result)
         if not isinstance(result, Conflict):
+            await self._maybe_committed(item, decision, result)
             return await self._failed(item, result)
         conflicts = state.conflicts[item] = state.conflicts.get(item, 0) + 1
         if conflicts >= MAX_DECISIONS:
@@ -167,25 +165,27 @@ class Batches:
             state.stale.add(item.ref)
         return None
 
+    async def _maybe_committed(self, item: Item, decision: Decision, error: BaseException) -> None:
+        """Until the next delivery finds out, nothing older is served. A write-back is shown anyway."""
+        if isinstance(error, Unavailable) and decision.writes and decision.staged is None:
+            version = least_committed(decision.unit.mutations[0])
+            await self._caches[item.resource.name].maybe_written(item.resource.path(item.key), version)
+
     async def _committed(self, state: BatchState, item: Item, decision: Decision, result: Committed) -> Outcome:
         name, key = item.ref
-        cache = self._caches[name]
+        cache, confirmed, version = self._caches[name], True, None
         if decision.writes:
             version, document = result.versions[0], decision.document
             state.records[item.ref] = None if document is None else Record(key, document, version)
-            await update_cache(cache, item.resource, key, document, version)
-        if decision.settles is not None and not await cache.settle(
-            item.resource.path(key),
-            decision.settles,
-            absent=isinstance(item, CommandItem) and item.command.body is None,
-        ):
-            return await self._failed(item, CACHE_NOT_CONFIRMED)
+            confirmed = await cache_update.update_cache(cache, item.resource, key, document, version)
+        if decision.staged is not None:
+            confirmed &= await cache_update.end_staged(cache, item, decision.staged, version)
         label = self._stats.label(item.event.type)
         if decision.client_error:
             self._stats.failed[label, "client_error"] += 1
         else:
             self._stats.succeeded[label] += 1
-        return DONE
+        return DONE if confirmed else self._failure_policy.retry_unconfirmed(item)
 
     async def _recheck_inbox(self, item: Item) -> Outcome | None:
         """The inbox has an entry after all: learn from it."""
@@ -198,26 +198,10 @@ class Batches:
 
     async def _duplicate(self, item: Item, entry: inbox.InboxEntry) -> Outcome:
         """It ended before, but its worker may have died before it updated the cache, or moved the message."""
-        outcome = self._failure_policy.duplicate(item, entry)
-        if outcome is not DONE:
-            return outcome
-        path, cache = item.resource.path(item.key), self._caches[item.resource.name]
-        if isinstance(item, CommandItem) and item.command.version is not None:
-            settled = await cache.settle(path, item.command.version, absent=item.command.body is None)
-            return DONE if settled else Retry(1.0, classify(CACHE_NOT_CONFIRMED))
         try:
-            await self._refresh(item, path, cache)
+            return await self._failure_policy.end_duplicate(item, entry)
         except DependencyError as error:
             return await self._failed(item, error)
-        return DONE
-
-    async def _refresh(self, item: Item, path: str, cache: DocumentCache) -> None:
-        (record,) = await self._store.get(item.resource.name, [item.key], strong=True)
-        (operation,) = await self._store.records([(OPERATIONS, item.event.id)])
-        written = None if operation is None else decode_record(operation.value).version
-        version = max(written or 0, 0 if record is None else record.version)
-        if version:
-            await cache.invalidate(path, version)
 
     async def _failed(self, item: Item, error: BaseException) -> Outcome:
         if isinstance(item, CommandItem):

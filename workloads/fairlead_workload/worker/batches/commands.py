@@ -1,9 +1,12 @@
 """Applying accepted writes: command + stored document -> one unit of effect, inbox, operation and fact. Pure.
 
 A client error that is found only now ends the operation as Failed: no retry, no dead letter. With `order: None` an
-update of an absent document waits a minute first, for another worker may still be creating it. A write-back command
-carries the version that readers have seen; when the store has that version or a later one, it was applied before or
-overtaken.
+update of an absent document waits a minute first, for another worker may still be creating it.
+
+A write-back command carries the version that readers have seen. It is stored under it, unless the store has that
+version or a later one: then somebody was faster who did not know of it (a handler, or a writer after the cache was
+lost), and it is stored after that write, under the next version. The inbox says that it was not applied before. Only a
+redriven one gives way to what was written since its dead letter.
 """
 
 from typing import Any
@@ -40,8 +43,8 @@ class CommandRules:
     def decide(self, item: CommandItem, record: Record | None, *, now: float) -> Decision | Retry:
         """What the command does to `record`. Raises Rejected for a write-back command that can never be applied."""
         staged = item.command.version
-        if staged is not None and (item.last_version >= staged or (record is not None and record.version >= staged)):
-            return Decision(Unit(records=self._records(item, None, now)), settles=staged)
+        if staged is not None and item.delivery.redrives and _newest(item, record) >= staged:
+            return Decision(Unit(records=self._records(item, None, now)), staged=staged)
         try:
             change = effect(item.resource, item.command, record)
             if item.missing is not None:
@@ -62,9 +65,11 @@ class CommandRules:
     def _apply(self, item: CommandItem, change: Effect, record: Record | None, now: float) -> Decision:
         command = item.command
         # The store would give the same version; the operation's record, in the same unit, has it too.
-        version = command.version or versions.next_version(
-            None if record is None else record.version, last=item.last_version, least=versions.from_time(now)
-        )
+        if command.version is not None:
+            version = max(command.version, _newest(item, record) + 1)
+        else:
+            stored = None if record is None else record.version
+            version = versions.next_version(stored, last=item.last_version, least=versions.from_time(now))
         mutation = change.mutation
         mutation = Mutation(mutation.resource, mutation.key, mutation.document, mutation.expect, version)
         succeeded = self._operation(item, "Succeeded", now, version=version)
@@ -81,7 +86,7 @@ class CommandRules:
                 traceparent=item.event.traceparent,
             ),
         )
-        return Decision(unit, change.document, True, settles=command.version)
+        return Decision(unit, change.document, True, staged=command.version)
 
     def _records(self, item: CommandItem, operation: RecordWrite | None, now: float) -> tuple[RecordWrite, ...]:
         records = inbox.processed_records(item.id, item.history, expires_at=now + self._inbox_seconds)
@@ -105,6 +110,11 @@ class CommandRules:
         """The record of an operation whose command is a dead letter; a redrive may still make it Succeeded."""
         record = OperationRecord("Failed", problems.body(problem), None, created_at, path, True)
         return RecordWrite(OPERATIONS, event_id, encode_record(record), now + self._dead_letter_seconds)
+
+
+def _newest(item: CommandItem, record: Record | None) -> int:
+    """The newest version of the document that is known to be stored, of a deletion too."""
+    return max(item.last_version, 0 if record is None else record.version)
 
 
 def learn(item: CommandItem, conflict: Conflict) -> None:

@@ -1,7 +1,8 @@
 """What follows a failure, on record: another attempt with its count, or the way to the dead letters.
 
 The inbox learns of a dead letter before the message is moved, in one unit with the operation's record. When the store
-cannot be written, the event is given back and the count is that of the broker's deliveries.
+cannot be written, the event is given back and the count is that of the broker's deliveries. So is an event that was
+handled, when the shared cache has not confirmed it; that is no failure, and not counted as one.
 """
 
 from contextlib import suppress
@@ -18,6 +19,7 @@ from fairlead_workload.model import problems, retention
 from fairlead_workload.queues.base import Delivery, Failure
 from fairlead_workload.stores.base import RecordWrite, Unit
 from fairlead_workload.worker import inbox
+from fairlead_workload.worker.batches.cache_update import CACHE_NOT_CONFIRMED, may_be_outdated, refresh_cache
 from fairlead_workload.worker.batches.commands import CommandRules
 from fairlead_workload.worker.decisions import DONE, DeadLettered, Done, Retry
 from fairlead_workload.worker.dispatch import CommandItem, Item, RejectedDelivery
@@ -35,6 +37,7 @@ from fairlead_workload.worker.failures.retry_policy import (
 from fairlead_workload.worker.stats import WorkerStats
 
 WORKER_VERSION = version("fairlead")
+UNCONFIRMED_SECONDS = 1.0  # before a write-back is tried again whose end the cache has not confirmed
 
 
 class FailurePolicy:
@@ -51,6 +54,7 @@ class FailurePolicy:
         stats: WorkerStats,
     ) -> None:
         self._store = bindings.store
+        self._caches = bindings.caches
         self._retry_policy = retry_policy
         self._rules = rules
         self._clock = bindings.clock
@@ -82,7 +86,7 @@ class FailurePolicy:
     def _count(self, event_type: str, cause: ClassifiedError, error: BaseException) -> None:
         if cause.attempted:
             self._stats.failed[self._stats.label(event_type), cause.kind] += 1
-        if isinstance(error, Unavailable):  # what store, queue or cache say; no failure of an event or a service is one
+        if isinstance(error, Unavailable):  # what store and queue say; no failure of an event or a service is one
             self._outage.failed()
 
     async def store_failures(self, item: Item, failures: Failures, *others: RecordWrite) -> None:
@@ -96,9 +100,30 @@ class FailurePolicy:
     def duplicate(self, item: Item, entry: inbox.InboxEntry) -> Done | DeadLettered:
         """Another delivery of an event that has ended. Its worker may have died before it moved a dead letter."""
         if entry.dead is not None and not entry.moved and item.history.inbox is not None:
-            return DeadLettered(entry.dead, inbox.stored_moved_record(item.history.inbox))
+            return DeadLettered(entry.dead, inbox.stored_moved_record(item.history.inbox), _staged(item))
         self._stats.duplicates[self._stats.label(item.event.type)] += 1
         return DONE
+
+    async def end_duplicate(self, item: Item, entry: inbox.InboxEntry) -> Done | DeadLettered | Retry:
+        """The same, of an event that may have changed its document: the cache may not know of that.
+
+        Raises what the store raises.
+        """
+        outcome = self.duplicate(item, entry)
+        if entry.dead is not None:
+            return outcome
+        cache = self._caches[item.resource.name]
+        confirmed = await refresh_cache(cache, self._store, item)
+        if confirmed or not may_be_outdated(cache, item, now=self._clock()):
+            return outcome
+        return self.retry_unconfirmed(item)
+
+    def retry_unconfirmed(self, item: Item) -> Retry:
+        """The event was handled; the next delivery only has to update the shared cache."""
+        why = classify(CACHE_NOT_CONFIRMED)
+        if _staged(item) is not None:  # later writes of the document wait for this one
+            return Retry(UNCONFIRMED_SECONDS, why)
+        return self.retry_uncounted(item, why)
 
     async def retry_or_dead_letter(self, item: Item, error: BaseException) -> Retry | DeadLettered:
         """An event of one unit failed: try again, or dead-letter it with its operation."""
@@ -135,7 +160,17 @@ class FailurePolicy:
             DependencyError,
         ) as error:  # ended by another worker, or the store is down: the next delivery decides
             return Retry(self._retry_policy.delay_seconds(1), classify(error))
-        return DeadLettered(failure, inbox.moved_record(records[0], committed.revisions[0]))
+        return DeadLettered(failure, inbox.moved_record(records[0], committed.revisions[0]), _staged(item))
+
+    async def discard(self, dead: DeadLettered) -> Retry | None:
+        """See to it that no cache shows what a dead letter was to write; else when it is to be tried again."""
+        if dead.staged is None:
+            return None
+        path, staged_version = dead.staged
+        cache = self._caches.get(path.partition("/")[0])  # None: the resource was removed, and nobody reads it
+        if cache is None or await cache.discard(path, staged_version):
+            return None
+        return Retry(UNCONFIRMED_SECONDS, classify(CACHE_NOT_CONFIRMED))
 
     async def confirm_moved(self, record: RecordWrite | None) -> None:
         """The message is among the dead letters. Without this note a copy published twice would go there twice."""
@@ -169,6 +204,8 @@ class FailurePolicy:
                 await self._store.commit(Unit(records=(record,)))
             except DependencyError as error:
                 return Retry(self._retry_policy.delay_seconds(rejected.delivery.deliveries), classify(error))
+        if rejected.data is not None and rejected.data.version is not None:
+            return DeadLettered(failure, staged=(rejected.event.subject, rejected.data.version))
         return DeadLettered(failure)
 
     def failure(self, item: Item, failures: Failures, decision: GiveUp) -> Failure:
@@ -188,6 +225,13 @@ class FailurePolicy:
             last_failed_at=now,
             worker_version=WORKER_VERSION,
         )
+
+
+def _staged(item: Item) -> tuple[str, int] | None:
+    """Path and version of the write-back that it is."""
+    if isinstance(item, CommandItem) and item.command.version is not None:
+        return item.resource.path(item.key), item.command.version
+    return None
 
 
 def _from_broker(failures: Failures, delivery: Delivery) -> Failures:

@@ -2,7 +2,7 @@
 
 It keeps an outage from using up the attempts of all events, and the dependency from being overloaded when it comes
 back. The worker has one for the store, which every event waits for, and one per called service, which only calls to it
-wait for. `Unavailable` of store, queue or cache counts for the first one; an event that takes too long does not.
+wait for. `Unavailable` of store or queue counts for the first one; an event that takes too long does not.
 """
 
 THRESHOLD = 5

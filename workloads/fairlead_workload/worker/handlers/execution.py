@@ -1,6 +1,7 @@
 """Handling an event step by step: calls, progress after each, compensation in reverse, `onFailure`, the dead letter.
 
 Finished steps are not repeated. Consecutive steps without a call share a commit, the last of them with the inbox entry.
+The cache may lack what an earlier attempt has committed: a later one begins with that.
 When the handler has failed for good, finished steps and one of unknown outcome are undone in reverse, then `onFailure`
 runs, and the event becomes a dead letter with the reason of the failure. Undoing has retries of its own; when it fails
 for good the dead letter says CompensationFailed, and a redrive resumes it.
@@ -20,10 +21,11 @@ from fairlead_contract.spec.bindings import Queue as QueueSpec
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import Conflict, ConflictKind, FairleadError, Unavailable
 from fairlead_workload.model import retention
+from fairlead_workload.model.versions import least_committed
 from fairlead_workload.queues.base import Failure
 from fairlead_workload.stores.base import FAILURES, Committed, Record, RecordWrite, Unit
 from fairlead_workload.worker import inbox
-from fairlead_workload.worker.batches.cache_update import update_cache
+from fairlead_workload.worker.batches.cache_update import refresh_cache, update_cache
 from fairlead_workload.worker.calls.client import Caller
 from fairlead_workload.worker.decisions import DONE, Outcome, Retry
 from fairlead_workload.worker.dispatch import FactItem
@@ -91,8 +93,11 @@ class Handlers:
                         (item.history,) = await inbox.read_histories(self._store, [item.id])
                         ended = item.history.final_entry(item.delivery.redrives)
                         if ended is not None:
-                            return self._failure_policy.duplicate(item, ended)
-                        run = HandlerRun(item)
+                            return await self._failure_policy.end_duplicate(item, ended)
+                        confirmed = item.history.progress is None or await refresh_cache(
+                            self._caches[item.resource.name], self._store, item
+                        )
+                        run = HandlerRun(item, cache_confirmed=confirmed)
                         if death is not None:
                             raise death
                     return await self._attempt(run)
@@ -120,7 +125,7 @@ class Handlers:
         if run.progress.phase is Phase.FORWARD:
             await self._run(run, plan.steps)
             self._stats.succeeded[self._stats.label(run.item.event.type)] += 1
-            return DONE
+            return DONE if run.cache_confirmed else self._failure_policy.retry_unconfirmed(run.item)
         if run.progress.phase is Phase.COMPENSATING:
             await self._run(run, _compensating_steps(run))
             await self._enter(run, Phase.ON_FAILURE)
@@ -198,15 +203,21 @@ class Handlers:
                 ),
             )
             progress = _advanced(run.progress, done=result.done, skipped=result.skipped)
+            cache = self._caches[item.resource.name]
             try:
                 committed = await self._commit(run, progress, last=last, unit=unit)
             except Conflict:
                 if decision == MAX_DECISIONS - 1:
                     raise
                 continue
+            except (Unavailable, asyncio.CancelledError):  # cancelled by the time-out: it may have been committed
+                for mutation in unit.mutations:
+                    await cache.maybe_written(item.resource.path(item.key), least_committed(mutation))
+                raise
             if result.changed:
-                cache = self._caches[item.resource.name]
-                await update_cache(cache, item.resource, item.key, result.document, committed.versions[0])
+                version = committed.versions[0]
+                confirmed = await update_cache(cache, item.resource, item.key, result.document, version)
+                run.cache_confirmed = run.cache_confirmed and confirmed
             return
 
     async def _commit(

@@ -50,12 +50,13 @@ _decoder = msgspec.json.Decoder(Progress)
 class HandlerRun:
     """One event on its way through its steps, as this worker knows it."""
 
-    def __init__(self, item: FactItem) -> None:
+    def __init__(self, item: FactItem, *, cache_confirmed: bool) -> None:
         stored = item.history.progress
         self.item = item
         self.progress = Progress() if stored is None else _decoder.decode(stored.value)
         self.step = ""  # the one under way, if any
         self.called = ""  # the service that it waits for, or waited for in vain
+        self.cache_confirmed = cache_confirmed  # whether the shared cache has confirmed all that was committed
         self._revision = 0 if stored is None else stored.revision
         if self.progress.phase is Phase.DEAD_LETTERED:
             self.progress = Progress(run=self.progress.run + 1, deliveries=item.delivery.deliveries - 1)
