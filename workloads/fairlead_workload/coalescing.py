@@ -163,6 +163,7 @@ class Coalescer(Generic[Lane, Item, Result]):
             for call in batch:
                 for future in call.futures:
                     future.cancel()
+                self._release(call)
             raise
         else:
             for call, result in zip(batch, results, strict=True):
@@ -184,6 +185,10 @@ class Coalescer(Generic[Lane, Item, Result]):
                 future.set_exception(_of_its_own(result))
             else:
                 future.set_result(result)
+        self._release(call)
+
+    def _release(self, call: _Call[Lane, Item, Result]) -> None:
+        """The calls behind it may go."""
         for key in call.keys or ():
             if self._last.get(key) is call:
                 del self._last[key]
