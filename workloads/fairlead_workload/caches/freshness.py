@@ -43,7 +43,8 @@ class Freshness:
 
     def confirmed(self, key: str, version: int) -> None:
         """The shared cache has confirmed that it was invalidated at this version."""
-        if self.floor(key) <= version:
+        floor = self._floors.get(key)
+        if floor is not None and floor <= version:
             self._floors.drop(key)
 
     def floor(self, key: str) -> int:
@@ -52,7 +53,8 @@ class Freshness:
 
     def is_invalidated(self, key: str, version: int) -> bool:
         """Whether it was invalidated at this version or a later one so lately that nothing older can be cached."""
-        return (self._committed.get(key) or 0) >= version and not self.floor(key)
+        committed = self._committed.get(key)
+        return committed is not None and committed >= version and self._floors.get(key) is None
 
     def is_written(self, key: str) -> bool:
         """Whether a write is known of that a replica may not have, so that a fetch must be strong."""

@@ -1,7 +1,7 @@
 """Calls of a shared cache, which may be down: none raises, and those that must arrive are repeated in the background.
 
-Whoever gets no answer does not know whether the call took effect, so only calls may be repeated that change nothing the
-second time, and nothing that was written since. Each has a time after which it does not matter any more.
+A call without an answer may have taken effect, so only calls may be repeated that change nothing the second time, and
+nothing that was written since. Each has a time after which it does not matter any more.
 """
 
 import asyncio
@@ -35,16 +35,15 @@ class SharedCalls:
     def __init__(self, *, clock: Callable[[], float], sleep: Callable[[float], Awaitable[object]]) -> None:
         self._clock = clock
         self._sleep = sleep
-        self._unanswered: OrderedDict[tuple[object, ...], tuple[Call, float]] = (
-            OrderedDict()
-        )  # with the end of its time
+        # By name, oldest first, each with the unix seconds after which it does not matter any more.
+        self._unanswered: OrderedDict[tuple[object, ...], tuple[Call, float]] = OrderedDict()
         self._repeating: asyncio.Task[None] | None = None
         self._closed = False
         self.errors = 0
         self.degraded = False
 
     async def ask(self, call: Awaitable[T]) -> T | NoAnswer:
-        """The answer, if there is one."""
+        """The answer, or NO_ANSWER."""
         try:
             answer = await call
         except DependencyError:
@@ -86,7 +85,7 @@ class SharedCalls:
                 pass
 
     async def _repeat_some(self) -> bool:
-        """Repeat the oldest calls. False: the cache is still down, or nothing is left to do now."""
+        """Repeat the oldest calls once. False: the cache is still down."""
         now = self._clock()
         oldest = dict(islice(self._unanswered.items(), _AT_ONCE))
         due = {name: call for name, (call, until) in oldest.items() if until > now}

@@ -315,7 +315,7 @@ class DocumentCache:
         return stored
 
     def _store_locally(self, key: str, entry: Entry) -> None:
-        # What the store does not have may yet be discarded, without a word to this process.
+        # What the store does not have may yet be discarded, and no other process would drop its copy.
         if self._local is not None and entry.state not in UNSTORED and self._flights.is_own(key):
             ttl_seconds = self._policy.local_ttl_seconds * (1 - JITTER * self._random())
             expires_at = min(entry.expires_at, self._clock() + ttl_seconds)

@@ -142,10 +142,11 @@ class Relay:
         while rows := await self._store.unpublished(PAGE, held=held):
             if not await self._acquire_lease():
                 return self._without_lease()
-            fresh = [row for row in rows if row.event.id not in self._unconfirmed]
+            known = [row for row in rows if row.event.id in self._unconfirmed] if self._unconfirmed else []
+            fresh = [row for row in rows if row.event.id not in self._unconfirmed] if known else rows
             self._observe_lag(fresh)
             page = await self._publish(fresh)
-            await self._end(page, [row for row in rows if row.event.id in self._unconfirmed])
+            await self._end(page, known)
             held |= page.held
             if len(rows) < PAGE:
                 break
@@ -188,13 +189,22 @@ class Relay:
             await self._store.refuse(page.refused)
 
     async def _invalidate_caches(self, rows: Sequence[OutboxRow]) -> set[str]:
-        """Returns the documents whose invalidation the shared cache has not confirmed."""
-        latest = {row.event.key: row.version for row in rows if row.version}
-        answers = await asyncio.gather(*(self._invalidate(path, version) for path, version in latest.items()))
-        return {path for path, confirmed in zip(latest, answers, strict=True) if not confirmed}
+        """Returns the documents whose invalidation the shared cache has not confirmed.
+
+        One after the other; the rest at once when one is not confirmed, for then each may take until its time-out.
+        """
+        latest = iter({row.event.key: row.version for row in rows if row.version}.items())
+        for path, version in latest:
+            if not await self._invalidate(path, version):
+                rest = list(latest)
+                answers = await asyncio.gather(*(self._invalidate(*one) for one in rest))
+                return {path, *(one[0] for one, confirmed in zip(rest, answers, strict=True) if not confirmed)}
+        return set()
 
     def _confirm(self, published: Sequence[OutboxRow], stale: Collection[str]) -> list[OutboxRow]:
         """The rows that may go. The others stay until their invalidation is confirmed, or their time is over."""
+        if not stale and not self._unconfirmed:
+            return list(published)
         now = self._clock()
         latest = now + UNCONFIRMED_SECONDS
         ended: list[OutboxRow] = []

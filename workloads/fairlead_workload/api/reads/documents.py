@@ -9,12 +9,13 @@ from fairlead_workload.api.messages import conditions
 from fairlead_workload.api.messages.request import Request, decode_segment
 from fairlead_workload.api.messages.responses import JSON, REVALIDATE, Headers, Response
 from fairlead_workload.bindings import Bindings
-from fairlead_workload.caches.base import UNSTORED, Entry
+from fairlead_workload.caches.base import Entry, State
 from fairlead_workload.caches.policy import Lookup, Status
 from fairlead_workload.model import problems
 from fairlead_workload.model.resource import Resource
 
 CACHE_NAME = "fairlead"
+_PRESENT, _ABSENT = State.PRESENT, State.ABSENT  # as stored, so that there is a time to live
 
 
 class DocumentReader:
@@ -39,7 +40,7 @@ class DocumentReader:
         conditions.check_accept(request)
         now = self._clock()
         status = f"{CACHE_NAME}; hit"
-        if entry.state not in UNSTORED:
+        if entry.state is _PRESENT or entry.state is _ABSENT:
             status = f"{CACHE_NAME}; hit; ttl={int(entry.expires_at - now)}"
         return self._answer(request, entry, status, now)
 
@@ -79,6 +80,6 @@ def cache_status(lookup: Lookup, now: float) -> str:
     if lookup.collapsed:
         parts.append("collapsed")
     entry = lookup.entry
-    if lookup.status is Status.HIT and entry.state not in UNSTORED:
+    if lookup.status is Status.HIT and entry.state in (_PRESENT, _ABSENT):
         parts.append(f"ttl={int(entry.expires_at - now)}")
     return "; ".join(parts)

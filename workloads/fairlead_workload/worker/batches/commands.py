@@ -4,9 +4,9 @@ A client error that is found only now ends the operation as Failed: no retry, no
 update of an absent document waits a minute first, for another worker may still be creating it.
 
 A write-back command carries the version that readers have seen. It is stored under it, unless the store has that
-version or a later one: then somebody was faster who did not know of it (a handler, or a writer after the cache was
-lost), and it is stored after that write, under the next version. The inbox says that it was not applied before. Only a
-redriven one gives way to what was written since its dead letter.
+version or a later one: then another write was faster that was decided without it (by a handler, or after the cache
+was lost), and it is stored after that one, under the next version. The inbox says that it was not applied before. Only
+a redriven command gives way to what was written since its dead letter.
 """
 
 from typing import Any
