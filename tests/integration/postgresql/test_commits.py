@@ -136,6 +136,22 @@ async def test_who_waits_for_a_lock_waits_alone(service: Service, requires: Any)
         assert [(await read(store, f"{n}") or {}).get("n") for n in range(20)] == list(range(20))
 
 
+@WAYS
+async def test_commits_that_failed_leave_nothing_behind_on_their_connection(service: Service, requires: Any) -> None:
+    server = service.server.server(limits=Limits(lock=0.01))
+    async with open_schema(service.server, RESOURCES, schema=service.schema, server=server, pool_size=1) as store:
+        await store.commit(Unit((Mutation("counters", (1,), {"number": 1}), put("a"))))
+        unit = Unit((put("a", PRESENT),), requires, (RecordWrite("s", "r", b""),), (OutboxEvent("e", "a", b""),))
+        for failures in range(8):  # statements are prepared in the course of it
+            async with session(service) as other:
+                other.execute(f"SELECT 1 FROM {service.table('orders')} WHERE id = 'a' FOR UPDATE".encode())
+                for _ in range(failures):
+                    with pytest.raises(Unavailable):
+                        await store.commit(unit)
+            await store.commit(unit)
+            assert await read(store, "a") == {"id": "a"}
+
+
 async def test_a_lock_that_is_released_in_time_fails_nobody(service: Service) -> None:
     async with opened(service, Limits(batch_lock=0.05, lock=30)) as store, session(service) as other:
         await write(store, put("a"), put("b"))

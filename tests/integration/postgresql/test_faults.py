@@ -171,6 +171,19 @@ async def test_a_server_that_does_not_answer_is_given_up(own_service: Service) -
         assert (await read(store, "a") or {})["n"] in (1, 2)  # the commit may have been carried out
 
 
+async def test_a_connection_that_is_given_up_leaves_its_place_at_once(own_service: Service) -> None:
+    async with opened(own_service, limits=IMPATIENT, pool_size=1) as store:
+        await write(store, put("a", n=1))
+        (pid,) = own_service.server.backends()
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(Unavailable):
+                await read(store, "a")
+            assert await read(store, "a") == {"id": "a", "n": 1}
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
+
 async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(own_service: Service) -> None:
     async with opened(own_service) as store:
         acknowledged: set[str] = set()

@@ -36,7 +36,7 @@ async def commit_in_steps(
     """What has become of each unit, in one transaction that begins with `settings`."""
     locks = _Locks(units, records)
     try:
-        results = await execute(connection, [_BEGIN, *settings, Statement(records.floor), *locks.statements])
+        results = await execute(connection, [_BEGIN, *settings, *locks.statements, Statement(records.floor)])
         settling = locks.read(results[1 + len(settings) :], now)
         outcomes = settling.settle_all((unit.unit, [(row,) for row in unit.rows]) for unit in units)
         writes = locks.writes(settling)
@@ -84,8 +84,8 @@ class _Locks:
         return Statement(table.share if shared else table.lock, (_encode(wanted).decode(),))
 
     def read(self, results: Sequence[Rows], now: float) -> Settling:
-        """The state that units are settled in; `results` begin with that of the floor."""
-        floor, *found = results
+        """The state that units are settled in; `results` end with the floor, read when everything is locked."""
+        *found, floor = results
         least = max([from_time(now), *(value for (value,) in floor)])
         settling = Settling(now=now, create_version=least)
         for table, rows in zip(self._tables, found, strict=False):

@@ -40,7 +40,9 @@ Rows = list[tuple[Any, ...]]
 
 CONNECTION_SECONDS = 3600.0  # a connection's life, give or take a tenth
 IDLE_SECONDS = 300.0
-_PREPARED = 5  # executions after which a statement is prepared
+# Executions before a statement is prepared: none. When a later one stands in a pipeline that fails before it, psycopg 3.3
+# takes it for prepared though it is not.
+_PREPARED_AFTER = 0
 _SSL_MODES = {
     TlsMode.DISABLE: "disable",
     TlsMode.REQUIRE: "require",
@@ -98,7 +100,7 @@ async def connect(server: Server) -> Connection:
             user=credentials.username,
             password=credentials.password,
             autocommit=True,
-            prepare_threshold=None if server.pooler else _PREPARED,
+            prepare_threshold=None if server.pooler else _PREPARED_AFTER,
             cursor_factory=psycopg.AsyncRawCursor,
         )
     except (psycopg.Error, OSError) as error:
@@ -273,11 +275,11 @@ class Pool:
         try:
             async with asyncio.timeout(self._deadline):
                 return await waiter
-        except TimeoutError:
-            raise Unavailable(DATASTORE, f"all {self._size} connections to PostgreSQL are busy") from None
-        except asyncio.CancelledError:
-            if not waiter.cancelled() and waiter.exception() is None:  # it came while we gave up
+        except BaseException as error:
+            if waiter.done() and not waiter.cancelled() and waiter.exception() is None:  # it came while we gave up
                 self._offer(waiter.result())
+            if isinstance(error, TimeoutError):
+                raise Unavailable(DATASTORE, f"all {self._size} connections to PostgreSQL are busy") from None
             raise
 
     def _open_more(self) -> None:
@@ -336,20 +338,25 @@ class Pool:
 
     async def _end(self, kept: _Kept) -> None:
         self._open -= 1
-        with suppress(psycopg.Error):
-            await kept.connection.close()
+        await _close(kept.connection)
 
     def _abandon(self, kept: _Kept, task: "asyncio.Future[Any]") -> None:
-        """End a connection whose statement is still under way, without waiting for that."""
+        """End a connection whose statement is still under way, without waiting for that: its place is free at once."""
 
         async def end() -> None:
             task.cancel()
             with suppress(asyncio.CancelledError, psycopg.Error):
                 await task
-            await self._end(kept)
-            self._open_more()
+            await _close(kept.connection)
 
         self._start(end())
+        self._open -= 1
+        self._open_more()
+
+
+async def _close(connection: Connection) -> None:
+    with suppress(psycopg.Error):
+        await connection.close()
 
 
 def _again(error: Exception) -> Exception:

@@ -17,6 +17,7 @@ _CANCELED = "57014"
 _LIMIT = "54000"
 _LOCK_TIMEOUT = "55P03"
 _CONTENDED = frozenset({"40001", "40P01", _LOCK_TIMEOUT, "23505"})  # 23505: a row came after the statement began
+_PREPARED = frozenset({"26000", "42P05"})  # prepared statements that are not there, or twice
 _LOST = frozenset({"57P01", "57P02", "57P04", "57P05", "25P03"})
 _DATA = ("22", "23", "54")
 _OUTAGES = ("08", "28", "3D", "3F", "53", "55", "57", "58", "F0", "XX")
@@ -54,6 +55,8 @@ def converted(error: psycopg.Error) -> Exception:
         return DiskFull(DATASTORE, "the disk of PostgreSQL is full")
     if state == _READ_ONLY:
         return ReadOnly(DATASTORE, what)
+    if state in _PREPARED:
+        return Unavailable(DATASTORE, f"{what}; a pooler in between has to be declared as one")
     if state in _LOST:
         return ConnectionLost(DATASTORE, what)
     if state == _LIMIT:
