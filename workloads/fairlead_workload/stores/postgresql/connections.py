@@ -40,8 +40,8 @@ Rows = list[tuple[Any, ...]]
 
 CONNECTION_SECONDS = 3600.0  # a connection's life, give or take a tenth
 IDLE_SECONDS = 300.0
-# Executions before a statement is prepared: none. When a later one stands in a pipeline that fails before it, psycopg 3.3
-# takes it for prepared though it is not.
+# Executions before a statement is prepared: none. psycopg 3.3 takes one that was to be prepared later, in a pipeline that
+# failed before it, for prepared.
 _PREPARED_AFTER = 0
 _SSL_MODES = {
     TlsMode.DISABLE: "disable",
