@@ -40,8 +40,8 @@ Rows = list[tuple[Any, ...]]
 
 CONNECTION_SECONDS = 3600.0  # a connection's life, give or take a tenth
 IDLE_SECONDS = 300.0
-# Executions before a statement is prepared: none. psycopg 3.3 takes one that was to be prepared later, in a pipeline that
-# failed before it, for prepared.
+# Executions before a statement is prepared: none. One that was to be prepared later, in a pipeline that failed before it,
+# is taken for prepared by psycopg 3.3.
 _PREPARED_AFTER = 0
 _SSL_MODES = {
     TlsMode.DISABLE: "disable",
