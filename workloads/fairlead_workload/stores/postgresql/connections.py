@@ -40,8 +40,8 @@ Rows = list[tuple[Any, ...]]
 
 CONNECTION_SECONDS = 3600.0  # a connection's life, give or take a tenth
 IDLE_SECONDS = 300.0
-# Executions before a statement is prepared: none. One that was to be prepared later, in a pipeline that failed before it,
-# is taken for prepared by psycopg 3.3.
+# Executions before a statement is prepared: none. psycopg 3.3 loses count when a later one is to be prepared in a
+# pipeline that fails before it, and then uses a statement that is not there.
 _PREPARED_AFTER = 0
 _SSL_MODES = {
     TlsMode.DISABLE: "disable",
