@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from .left_out import is_left_out
+from .left_out import skip_if_left_out
 from .servers import postgresql as postgresql_server
 from .servers.postgresql import PostgreSQL
 from .summary import LINES
@@ -56,8 +56,7 @@ def share(request: pytest.FixtureRequest) -> Share:
 @pytest.fixture(scope="session")
 def postgresql() -> Iterator[PostgreSQL]:
     """The PostgreSQL server of this process. Tests that use it carry `xdist_group("postgresql")`."""
-    if is_left_out(postgresql_server.PART):
-        pytest.skip(f"FAIRLEAD_SKIP names {postgresql_server.PART}: nothing of it is tested in this run")
+    skip_if_left_out(postgresql_server.PART)
     with postgresql_server.running(postgresql_server.NO_FSYNC) as server:
         yield server
 

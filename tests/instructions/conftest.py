@@ -3,7 +3,7 @@
 import pytest
 from tests.instructions import callgrind, records, runs
 from tests.instructions.runs import Run
-from tests.left_out import is_left_out
+from tests.left_out import skip_if_left_out
 from tests.summary import LINES
 
 PART = "instructions"
@@ -13,8 +13,7 @@ RECORD = ".venv/bin/python -m tests.instructions.record"
 @pytest.fixture(scope="session")
 def run(request: pytest.FixtureRequest) -> Run:
     """The counts of this run. Skipped only when asked for by name."""
-    if is_left_out(PART):
-        pytest.skip(f"FAIRLEAD_SKIP names {PART}: nothing guards the request path in this run")
+    skip_if_left_out(PART, "nothing guards the request path in this run")
     try:
         found = runs.run(records.find(records.load(), records.surroundings()))
     except callgrind.NoValgrind:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from tests.conformance.store_cases import put, read, write
-from tests.left_out import is_left_out
+from tests.left_out import skip_if_left_out
 from tests.postgresql import new_schema, open_schema
 from tests.servers import postgresql as server_module
 from tests.servers.postgresql import GROUP, PostgreSQL
@@ -33,8 +33,7 @@ READS = 40
 @pytest.fixture(scope="module")
 def own_server() -> Iterator[PostgreSQL]:
     """A server that tests stop, with the durability that PostgreSQL has by default."""
-    if is_left_out(server_module.PART):
-        pytest.skip(f"FAIRLEAD_SKIP names {server_module.PART}")
+    skip_if_left_out(server_module.PART)
     with server_module.running() as server:
         yield server
 

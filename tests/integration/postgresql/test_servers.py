@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from tests.cluster.certificates import Authority
 from tests.conformance.store_cases import put, read, write
-from tests.left_out import is_left_out
+from tests.left_out import skip_if_left_out
 from tests.postgresql import new_schema, open_schema
 from tests.servers.postgresql import GROUP, PART, PASSWORD, PostgreSQL, running
 
@@ -34,8 +34,7 @@ host all fairlead 127.0.0.1/32 scram-sha-256
 
 @pytest.fixture(scope="module", autouse=True)
 def _left_out() -> None:
-    if is_left_out(PART):
-        pytest.skip(f"FAIRLEAD_SKIP names {PART}")
+    skip_if_left_out(PART)
 
 
 @asynccontextmanager

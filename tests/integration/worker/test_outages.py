@@ -290,28 +290,39 @@ async def test_the_relay_keeps_the_order_of_a_document_when_the_queue_fails(lab)
         ] * 3
 
 
-async def test_events_that_the_queue_refuses_hold_up_no_other(lab):
+async def created_with_facts(lab, *names):
+    """Orders of these names, whose facts wait in the outbox."""
     lab.worker_spec = {"handlers": [CONFIRM]}
     lab.open()
+    await lab.send(*(lab.command(Action.CREATE, name, {"quantity": 1}) for name in names))
+    while deliveries := await lab.real_queue.receive(100, wait_seconds=0):
+        await lab.worker.handle(deliveries)
+
+
+def answer_publishes(lab, keys, error):
+    """The queue answers messages of these keys with the error. Returns the keys that were published."""
     real_publish = lab.real_queue.publish
-    refused = {f"orders/bad{number}" for number in range(PAGE + 1)}
     published = []
 
     async def publish(messages, *, delay_seconds=0):
         errors = []
         for message in messages:
-            if message.key in refused:
-                errors.append(Refused("queue", "the message is too large"))
+            if message.key in keys:
+                errors.append(error)
             else:
                 published.append(message.key)
                 errors.extend(await real_publish([message]))
         return errors
 
-    names = [*(f"bad{number}" for number in range(PAGE + 1)), "good"]
-    await lab.send(*(lab.command(Action.CREATE, name, {"quantity": 1}) for name in names))
-    while deliveries := await lab.real_queue.receive(100, wait_seconds=0):
-        await lab.worker.handle(deliveries)
     lab.real_queue.publish = publish
+    return published
+
+
+async def test_events_that_the_queue_refuses_hold_up_no_other(lab):
+    names = [f"bad{number}" for number in range(PAGE + 1)]
+    refused = {f"orders/{name}" for name in names}
+    await created_with_facts(lab, *names, "good")
+    published = answer_publishes(lab, refused, Refused("queue", "the message is too large"))
     assert not await lab.worker.publish_outbox()
     assert published == ["orders/good"]
     assert (await lab.real_store.outbox_size(1)).pending == 0
@@ -325,27 +336,10 @@ async def test_events_that_the_queue_refuses_hold_up_no_other(lab):
 
 
 async def test_events_of_other_documents_go_past_those_that_have_to_wait(lab):
-    lab.worker_spec = {"handlers": [CONFIRM]}
-    lab.open()
-    real_publish = lab.real_queue.publish
-    waiting = {f"orders/slow{number}" for number in range(PAGE - 1)}
-    published = []
-
-    async def publish(messages, *, delay_seconds=0):
-        errors = []
-        for message in messages:
-            if message.key in waiting:
-                errors.append(Unavailable("queue", "its shard is throttled"))
-            else:
-                published.append(message.key)
-                errors.extend(await real_publish([message]))
-        return errors
-
-    names = [*(f"slow{number}" for number in range(PAGE - 1)), "first", "second"]
-    await lab.send(*(lab.command(Action.CREATE, name, {"quantity": 1}) for name in names))
-    while deliveries := await lab.real_queue.receive(100, wait_seconds=0):
-        await lab.worker.handle(deliveries)
-    lab.real_queue.publish = publish
+    names = [f"slow{number}" for number in range(PAGE - 1)]
+    waiting = {f"orders/{name}" for name in names}
+    await created_with_facts(lab, *names, "first", "second")
+    published = answer_publishes(lab, waiting, Unavailable("queue", "its shard is throttled"))
     assert await lab.worker.publish_outbox()
     assert published == ["orders/first", "orders/second"]
     waiting.clear()

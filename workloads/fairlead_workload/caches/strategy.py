@@ -4,8 +4,8 @@ One flight per key fetches; nothing is stored that was invalidated while it was 
 again early (XFetch); no error of the cache ever fails a read or a write. It never sees a store: the fetch function is
 passed to it. Everything is for one event loop.
 
-A flight belongs to its key until it ends or the key is invalidated. One that no longer belongs still answers those who
-wait for it, all of whom began before the invalidation ended; it stores nothing, and nobody new joins it.
+An invalidation detaches the flight of its key (`single_flight`): all who wait for it began before the invalidation
+ended.
 """
 
 import asyncio

@@ -6,6 +6,7 @@ nothing here counts attempts for the retry policy (the worker owns retries, brok
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from typing import Any, Protocol, runtime_checkable
 
 
@@ -33,6 +34,9 @@ class Delivery:
     def age_seconds(self, now: float) -> float:
         """How long ago it was first published; 0 when the clock was ahead then."""
         return max(0.0, now - self.enqueued_at)
+
+
+WORKER_VERSION = version("fairlead")  # what a failure is recorded with
 
 
 @dataclass(frozen=True, slots=True)

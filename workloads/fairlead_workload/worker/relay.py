@@ -222,7 +222,7 @@ class Relay:
         if now < self._lease_until <= now + LEASE_SECONDS:
             return True
         (stored,) = await self._store.records([(LEASES, LEASE_ID)])
-        return stored is None or self._is_own(stored) or _ahead(stored, now)
+        return self._may_take(stored, now)
 
     async def _acquire_lease(self) -> bool:
         """Whether this process holds the lease for a while; takes or renews it when need be."""
@@ -230,7 +230,7 @@ class Relay:
         if RENEW_BEFORE_SECONDS < self._lease_until - now <= LEASE_SECONDS:
             return True
         (stored,) = await self._store.records([(LEASES, LEASE_ID)])
-        if stored is not None and not self._is_own(stored) and not _ahead(stored, now):
+        if not self._may_take(stored, now):
             return False
         try:
             await self._store.commit(Unit(records=(self._lease(stored, now + LEASE_SECONDS),)))
@@ -239,6 +239,9 @@ class Relay:
             return False
         self._lease_until = now + LEASE_SECONDS
         return True
+
+    def _may_take(self, stored: StoredRecord | None, now: float) -> bool:
+        return stored is None or self._is_own(stored) or _ahead(stored, now)
 
     def _is_own(self, stored: StoredRecord) -> bool:
         return msgspec.json.decode(stored.value, type=LeaseValue).owner == self._owner

@@ -6,6 +6,7 @@ another one (`fairlead dlq redrive`) are found by looking twice a second.
 
 import asyncio
 import math
+import sqlite3
 import time
 from collections.abc import Callable, Sequence
 
@@ -51,9 +52,13 @@ class SqliteQueue:
         messages = Messages(found, clock)
         dead = letters.Letters(messages, origin=name, clock=clock)
         self._waits = Waits(visibility_seconds, longest_delay_seconds)
+
+        def begin(connection: sqlite3.Connection) -> None:
+            messages.hold_to_clock(connection, [self._waits])
+            dead.expire(connection, [(retention_seconds, _ALL)])
+
         if database.exclusive:
-            database.migrate(lambda connection: messages.hold_to_clock(connection, [self._waits]))
-            database.migrate(lambda connection: dead.expire(connection, [(retention_seconds, _ALL)]))
+            database.migrate(begin)
         self._database = database
         self._clock = clock
         self._visibility_seconds = visibility_seconds

@@ -8,13 +8,12 @@ import re
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import astuple
-from importlib.metadata import version
 from itertools import takewhile
 from typing import Any
 
 import msgspec
 
-from fairlead_workload.queues.base import DeadLetter, Delivery, Failure, LetterFilter, Message
+from fairlead_workload.queues.base import WORKER_VERSION, DeadLetter, Delivery, Failure, LetterFilter, Message
 from fairlead_workload.queues.sqlite.messages import Messages, Row
 
 _FAILURE = (
@@ -37,7 +36,6 @@ _EXPIRE = (
     " '', '' FROM _messages WHERE position = ?5"
 )
 _REMOVE = "DELETE FROM _messages WHERE position = ?"
-_VERSION = version("fairlead")
 _ID = re.compile(r"[1-9][0-9]{0,17}")
 _MESSAGE_LIMIT = 1000  # characters of `error_message` kept
 
@@ -83,7 +81,7 @@ class Letters:
         rows = connection.execute(_OLDEST, (now, limit)).fetchall()  # positions grow with the time of the publish
         expired = list(takewhile(lambda row: row[1] <= now - seconds, rows))
         reason = f"it was in the queue for more than {seconds / 3600:.0f} hours"
-        connection.executemany(_EXPIRE, ((self._origin, reason, now, _VERSION, row[0]) for row in expired))
+        connection.executemany(_EXPIRE, ((self._origin, reason, now, WORKER_VERSION, row[0]) for row in expired))
         connection.executemany(_REMOVE, ((row[0],) for row in expired))
         self._messages.unblock(connection, (row[2] for row in expired))
         return len(expired)

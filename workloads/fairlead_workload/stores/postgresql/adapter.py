@@ -36,6 +36,7 @@ from fairlead_workload.stores.postgresql.servers import Servers
 from fairlead_workload.stores.postgresql.statements import Catalogue, DocumentSql, RecordSql
 from fairlead_workload.stores.postgresql.sweeping import SweepSql
 from fairlead_workload.stores.postgresql.units import Lane, PreparedUnit, prepare
+from fairlead_workload.stores.relational.outbox import outbox_rows, refused_events
 from fairlead_workload.stores.relational.queries import PageStatement, page_statement
 from fairlead_workload.stores.relational.rows import RowCodec
 
@@ -148,7 +149,7 @@ class PostgresqlStore:
 
     async def unpublished(self, limit: int, *, held: Collection[str] = ()) -> list[OutboxRow]:
         [rows] = await self._servers.read([self._outbox_sql.unpublished(limit, held)])
-        return outbox.outbox_rows(rows)
+        return outbox_rows(rows)
 
     async def outbox_size(self, limit: int) -> OutboxSize:
         [[(pending, refused)]] = await self._servers.read([self._outbox_sql.size(limit)])
@@ -162,7 +163,7 @@ class PostgresqlStore:
 
     async def refused(self, limit: int, *, after: int = 0) -> list[RefusedEvent]:
         [rows] = await self._servers.read([self._outbox_sql.refused(limit, after)])
-        return outbox.refused_events(rows)
+        return refused_events(rows)
 
     async def unrefuse(self, numbers: Sequence[int]) -> list[int]:
         rows = await self._servers.write(self._outbox_sql.unrefuse(numbers))

@@ -9,12 +9,11 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from fairlead_workload.stores.base import OutboxEvent, OutboxRow, RefusedEvent
+from fairlead_workload.stores.base import OutboxRow
 from fairlead_workload.stores.postgresql import tables
-from fairlead_workload.stores.postgresql.connections import Rows, Statement
+from fairlead_workload.stores.postgresql.connections import Statement
 from fairlead_workload.stores.postgresql.dialect import array_text
-
-_EVENT = "id, key, body, mutation, version"
+from fairlead_workload.stores.relational.outbox import EVENT, REFUSAL
 
 
 class OutboxSql:
@@ -22,7 +21,7 @@ class OutboxSql:
 
     def __init__(self, schema: str) -> None:
         outbox, refused = (tables.name(schema, table) for table in ("_outbox", "_refused_events"))
-        read = f"SELECT position, {_EVENT} FROM {outbox}"
+        read = f"SELECT position, {EVENT} FROM {outbox}"
         self._unpublished = f"{read} ORDER BY position LIMIT $1::bigint".encode()
         self._free = f"{read} WHERE key <> ALL($2::text[]) ORDER BY position LIMIT $1::bigint".encode()
         counted = "(SELECT count(*) FROM (SELECT 1 FROM {} LIMIT $1::bigint) AS c)"
@@ -31,17 +30,17 @@ class OutboxSql:
         self._refuse = (
             f"WITH r AS (SELECT * FROM json_to_recordset($1::json) AS r (position bigint, reason text)),"
             f" o AS (DELETE FROM {outbox} AS o USING r WHERE o.position = r.position RETURNING o.*)"
-            f" INSERT INTO {refused} (position, {_EVENT}, reason, refused_at)"
-            f" SELECT position, {_EVENT}, reason, $2::float8 FROM o JOIN r USING (position)"
+            f" INSERT INTO {refused} (position, {EVENT}, {REFUSAL})"
+            f" SELECT position, {EVENT}, reason, $2::float8 FROM o JOIN r USING (position)"
         ).encode()
         self._refused = (
-            f"SELECT position, {_EVENT}, reason, refused_at FROM {refused}"
+            f"SELECT position, {EVENT}, {REFUSAL} FROM {refused}"
             " WHERE position > $1::bigint ORDER BY position LIMIT $2::bigint"
         ).encode()
         self._discard_refused = f"DELETE FROM {refused} WHERE position = ANY($1::bigint[]) RETURNING position".encode()
         self._unrefuse = (
             f"WITH r AS (DELETE FROM {refused} WHERE position = ANY($1::bigint[]) RETURNING *)"
-            f" INSERT INTO {outbox} (position, {_EVENT}) SELECT position, {_EVENT} FROM r RETURNING position"
+            f" INSERT INTO {outbox} (position, {EVENT}) SELECT position, {EVENT} FROM r RETURNING position"
         ).encode()
 
     def unpublished(self, limit: int, held: Collection[str]) -> Statement:
@@ -68,14 +67,3 @@ class OutboxSql:
 
     def discard_refused(self, numbers: Sequence[int]) -> Statement:
         return Statement(self._discard_refused, (array_text(numbers),))
-
-
-def outbox_rows(rows: Rows) -> list[OutboxRow]:
-    return [OutboxRow(position, OutboxEvent(*event), event[-1]) for position, *event in rows]
-
-
-def refused_events(rows: Rows) -> list[RefusedEvent]:
-    return [
-        RefusedEvent(position, OutboxEvent(*event), event[-1], reason, refused_at)
-        for position, *event, reason, refused_at in rows
-    ]

@@ -1,8 +1,8 @@
 """Reading pages: a query of the seam to one SQL statement that an index answers.
 
 Pages go on from the values of the last document in the order's own columns, so that inserts between pages neither
-repeat nor skip what was there. With a partition the order is the sort value, then the primary key; without one it is
-the primary key's own order. A bound is turned into one of the column's own type, so that the index serves it.
+repeat nor skip what was there; `paging` says what the order is. A bound is turned into one of the column's own type, so
+that the index serves it.
 """
 
 import math
@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from fairlead_workload.errors import Refused
-from fairlead_workload.stores.base import Page, Query, Range, Scalar
-from fairlead_workload.stores.relational.layout import Column, Index, Kind
+from fairlead_workload.stores.base import Page, Query, Scalar
+from fairlead_workload.stores.relational.layout import Column, Kind
+from fairlead_workload.stores.relational.paging import bounds_of, columns_of, index_of, order_of
 from fairlead_workload.stores.relational.statements import LIVE, Table
 from fairlead_workload.stores.relational.values import (
     COMPARABLE,
@@ -24,7 +25,6 @@ from fairlead_workload.stores.relational.values import (
     scalar_text,
 )
 
-_OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "eq": "="}
 _Bound = tuple[str, Any]  # operator and value
 
 
@@ -66,14 +66,15 @@ class _Builder:
         self._query = query
         self._empty = False
         self._values: list[Any] = []
-        index = self._index()
+        index = index_of(table.layout, query)
         self._terms = [LIVE] if index is None else table.index_condition(index)
-        partition, sort = self._columns(index)
+        partition, sort = columns_of(table.layout, index)
         if query.partition is not None:
             self._compare(partition, "=", query.partition)
         if query.sort is not None:
-            self._bound(sort, query.sort)
-        self._order = self._ordering(sort)
+            for bound in bounds_of(table.layout, sort, query.sort):
+                self._compare(*bound)
+        self._order = order_of(table.layout, query, sort)
         if query.after is not None:
             self._continue(query.after)
 
@@ -89,36 +90,9 @@ class _Builder:
         )
         return PageStatement(self._table, sql, tuple(self._values), self._query.limit, tuple(self._order))
 
-    def _index(self) -> Index | None:
-        if self._query.index is None:
-            return None
-        for index in self._table.layout.indexes:
-            if index.name == self._query.index:
-                return index
-        raise Refused("datastore", f"{self._table.resource} has no index '{self._query.index}'")
-
-    def _columns(self, index: Index | None) -> tuple[Column, Column | None]:
-        layout = self._table.layout
-        partition, sort = (*layout.key, None)[:2] if index is None else (index.partition, index.sort)
-        return layout.column(str(partition)), None if sort is None else layout.column(sort)
-
-    def _ordering(self, sort: Column | None) -> list[Column]:
-        layout = self._table.layout
-        key = [layout.column(property_) for property_ in layout.key]
-        leading = [sort] if sort is not None and self._query.partition is not None else []
-        return list(dict.fromkeys(leading + key))
-
     def _parameter(self, value: Any, kind: Kind) -> str:
         self._values.append(value)
         return self._table.dialect.parameter(len(self._values), kind)
-
-    def _bound(self, sort: Column | None, bounds: Range) -> None:
-        if sort is None:
-            raise Refused("datastore", f"{self._table.resource}: a range needs an index or key with a sort property")
-        for name, operator in _OPERATORS.items():
-            value = getattr(bounds, name)
-            if value is not None:
-                self._compare(sort, operator, value)
 
     def _compare(self, column: Column, operator: str, value: Scalar) -> None:
         bounds = _bounds(operator, value, column.kind)

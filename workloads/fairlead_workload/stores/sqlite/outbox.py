@@ -9,26 +9,26 @@ from collections.abc import Collection, Iterable, Sequence
 
 import msgspec
 
-from fairlead_workload.stores.base import OutboxEvent, OutboxRow, OutboxSize, RefusedEvent
+from fairlead_workload.stores.base import OutboxRow, OutboxSize, RefusedEvent
+from fairlead_workload.stores.relational.outbox import EVENT, REFUSAL, outbox_rows, refused_events
 
-_EVENT = "id, key, body, mutation, version"
-_READ = f"SELECT position, {_EVENT} FROM _outbox"  # noqa: S608
+_READ = f"SELECT position, {EVENT} FROM _outbox"  # noqa: S608
 _FREE = " WHERE key NOT IN (SELECT value FROM json_each(?))"
 _SIZE = (
     "SELECT (SELECT count(*) FROM (SELECT 1 FROM _outbox LIMIT ?1)),"
     " (SELECT count(*) FROM (SELECT 1 FROM _refused_events LIMIT ?1))"
 )
 _REFUSE = (
-    f"INSERT INTO _refused_events (position, {_EVENT}, reason, refused_at)"  # noqa: S608
-    f" SELECT position, {_EVENT}, ?, ? FROM _outbox WHERE position = ?"
+    f"INSERT INTO _refused_events (position, {EVENT}, {REFUSAL})"  # noqa: S608
+    f" SELECT position, {EVENT}, ?, ? FROM _outbox WHERE position = ?"
 )
 _REMOVE = "DELETE FROM _outbox WHERE position = ?"
 _REFUSED = (
-    f"SELECT position, reason, refused_at, {_EVENT} FROM _refused_events"  # noqa: S608
+    f"SELECT position, {EVENT}, {REFUSAL} FROM _refused_events"  # noqa: S608
     " WHERE position > ? ORDER BY position LIMIT ?"
 )
 _UNREFUSE = (
-    f"INSERT INTO _outbox (position, {_EVENT}) SELECT position, {_EVENT} FROM _refused_events"  # noqa: S608
+    f"INSERT INTO _outbox (position, {EVENT}) SELECT position, {EVENT} FROM _refused_events"  # noqa: S608
     " WHERE position = ?"
 )
 _REMOVE_REFUSED = "DELETE FROM _refused_events WHERE position = ?"
@@ -38,7 +38,7 @@ def unpublished(
     connection: sqlite3.Connection, requests: Sequence[tuple[int, Collection[str]]]
 ) -> list[list[OutboxRow]]:
     """Unpublished events, oldest first, without those of the keys that are held."""
-    return [list(map(_row, _unpublished(connection, *request))) for request in requests]
+    return [outbox_rows(_unpublished(connection, *request)) for request in requests]
 
 
 def _unpublished(connection: sqlite3.Connection, limit: int, held: Collection[str]) -> Iterable[tuple[object, ...]]:
@@ -46,11 +46,6 @@ def _unpublished(connection: sqlite3.Connection, limit: int, held: Collection[st
         return connection.execute(f"{_READ} ORDER BY position LIMIT ?", (limit,))
     keys = msgspec.json.encode(list(held)).decode()
     return connection.execute(f"{_READ}{_FREE} ORDER BY position LIMIT ?", (keys, limit))
-
-
-def _row(row: tuple[object, ...]) -> OutboxRow:
-    position, *event = row
-    return OutboxRow(position, OutboxEvent(*event), event[-1])  # type: ignore[arg-type]  # columns are typed
 
 
 def sizes(connection: sqlite3.Connection, limits: Sequence[int]) -> list[OutboxSize]:
@@ -76,13 +71,7 @@ def refuse(
 
 def refused(connection: sqlite3.Connection, requests: Sequence[tuple[int, int]]) -> list[list[RefusedEvent]]:
     """Pages of refused events."""
-    return [
-        [
-            RefusedEvent(position, OutboxEvent(*event), event[-1], reason, refused_at)
-            for position, reason, refused_at, *event in connection.execute(_REFUSED, (after, limit))
-        ]
-        for limit, after in requests
-    ]
+    return [refused_events(connection.execute(_REFUSED, (after, limit))) for limit, after in requests]
 
 
 def unrefuse(connection: sqlite3.Connection, requests: Sequence[Sequence[int]]) -> list[list[int]]:

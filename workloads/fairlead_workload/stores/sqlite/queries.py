@@ -1,20 +1,19 @@
 """Reading pages: a query of the seam to one SQL statement that an index answers.
 
 Pages go on from the values of the last document in the order's own columns, so that inserts between pages neither
-repeat nor skip what was there. With a partition the order is the sort value, then the primary key; without one it is
-the primary key's own order.
+repeat nor skip what was there; `relational.paging` says what the order is.
 """
 
 import sqlite3
 from typing import Any
 
 from fairlead_workload.errors import Refused
-from fairlead_workload.stores.base import Page, Query, Range, Scalar
-from fairlead_workload.stores.relational.layout import Column, Index, Kind, quoted
+from fairlead_workload.stores.base import Page, Query, Scalar
+from fairlead_workload.stores.relational.layout import Column, Kind, quoted
+from fairlead_workload.stores.relational.paging import bounds_of, columns_of, index_of, order_of
 from fairlead_workload.stores.sqlite.rows import comparable
 from fairlead_workload.stores.sqlite.units import Table
 
-_OPERATORS = {"gt": ">", "gte": ">=", "lt": "<", "lte": "<=", "eq": "="}
 _NOTHING = Page([], None)
 
 
@@ -38,48 +37,19 @@ class _Statement:
         self.empty = False
         self.values: list[Scalar] = []
         self._terms = ["_deleted_at IS NULL"]
-        partition, sort = self._columns()
-        if query.index is not None:
+        index = index_of(table.layout, query)
+        partition, sort = columns_of(table.layout, index)
+        if index is not None:
             self._terms += [f"{quoted(column.name)} IS NOT NULL" for column in (partition, sort) if column]
         if query.partition is not None:
             self._compare(partition, "=", query.partition)
         if query.sort is not None:
-            self._bound(sort, query.sort)
-        self._order = self._ordering(sort)
+            for bound in bounds_of(table.layout, sort, query.sort):
+                self._compare(*bound)
+        self._order = order_of(table.layout, query, sort)
         self._selected = list(table.layout.columns)
         if query.after is not None:
             self._continue(query.after)
-
-    def _columns(self) -> tuple[Column, Column | None]:
-        layout = self._table.layout
-        if self._query.index is None:
-            names = (*layout.key, None)
-        else:
-            index = self._index(self._query.index)
-            names = (index.partition, index.sort)
-        return layout.column(names[0]), layout.column(names[1]) if names[1] else None  # type: ignore[arg-type]
-
-    def _index(self, name: str) -> Index:
-        for index in self._table.layout.indexes:
-            if index.name == name:
-                return index
-        raise Refused("datastore", f"{self._table.layout.table} has no index '{name}'")
-
-    def _ordering(self, sort: Column | None) -> list[Column]:
-        layout = self._table.layout
-        key = [layout.column(property_) for property_ in layout.key]
-        leading = [sort] if sort is not None and self._query.partition is not None else []
-        return list(dict.fromkeys(leading + key))
-
-    def _bound(self, sort: Column | None, bounds: Range) -> None:
-        if sort is None:
-            raise Refused(
-                "datastore", f"{self._table.layout.table}: a range needs an index or key with a sort property"
-            )
-        for name, operator in _OPERATORS.items():
-            value = getattr(bounds, name)
-            if value is not None:
-                self._compare(sort, operator, value)
 
     def _compare(self, column: Column, operator: str, value: Scalar) -> None:
         bound = comparable(value, column.kind)

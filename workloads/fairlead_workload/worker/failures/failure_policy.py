@@ -7,7 +7,6 @@ handled, when the shared cache has not confirmed it; that is no failure, and not
 
 from contextlib import suppress
 from dataclasses import replace
-from importlib.metadata import version
 
 from msgspec import structs
 
@@ -16,7 +15,7 @@ from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import Conflict, DependencyError, Unavailable
 from fairlead_workload.events.cloudevents import UndecodableEvent
 from fairlead_workload.model import problems, retention
-from fairlead_workload.queues.base import Delivery, Failure
+from fairlead_workload.queues.base import WORKER_VERSION, Delivery, Failure
 from fairlead_workload.stores.base import RecordWrite, Unit
 from fairlead_workload.worker import inbox
 from fairlead_workload.worker.batches.cache_update import CACHE_NOT_CONFIRMED, may_be_outdated, refresh_cache
@@ -36,7 +35,6 @@ from fairlead_workload.worker.failures.retry_policy import (
 )
 from fairlead_workload.worker.stats import WorkerStats
 
-WORKER_VERSION = version("fairlead")
 UNCONFIRMED_SECONDS = 1.0  # before a write-back is tried again whose end the cache has not confirmed
 
 

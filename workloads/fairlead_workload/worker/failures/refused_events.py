@@ -5,16 +5,14 @@ They never reached the queue, so the datastore keeps them. A redrive has the rel
 
 import re
 from collections.abc import Sequence
-from importlib.metadata import version
 
 from fairlead_workload.events.cloudevents import UndecodableEvent, decode
-from fairlead_workload.queues.base import DeadLetter, DeadLetters, Failure, LetterFilter, Message
+from fairlead_workload.queues.base import WORKER_VERSION, DeadLetter, DeadLetters, Failure, LetterFilter, Message
 from fairlead_workload.stores.base import OutboxSource, RefusedEvent
 
 ORIGIN = "outbox"
 PAGE = 100
 _ID = re.compile(rf"{ORIGIN}-([1-9][0-9]{{0,17}})")
-_VERSION = version("fairlead")
 
 
 class AllDeadLetters:
@@ -52,7 +50,7 @@ class AllDeadLetters:
 def _letter(refused: RefusedEvent) -> DeadLetter:
     event_type, traceparent = _described(refused.event.body)
     at = refused.refused_at
-    failure = Failure("Refused", "queue", refused.reason, 0, at, at, _VERSION, traceparent, event_type)
+    failure = Failure("Refused", "queue", refused.reason, 0, at, at, WORKER_VERSION, traceparent, event_type)
     message = Message(refused.event.id, refused.event.key, refused.event.body)
     return DeadLetter(f"{ORIGIN}-{refused.number}", message, ORIGIN, at, 0, failure)
 
