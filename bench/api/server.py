@@ -11,15 +11,15 @@ import yaml
 
 from fairlead_cli.run.embedded import embed
 from fairlead_contract.spec.apiservice import ApiService
+from fairlead_workload.adapters import Surroundings
 from fairlead_workload.process import garbage
-from fairlead_workload.service import Role, Service
+from fairlead_workload.service import Role, Service, Workload
 
 
 async def serve(file: Path, data_dir: Path, port: int, admin_port: int, roles: frozenset[Role]) -> None:
     document = embed(ApiService.model_validate(yaml.safe_load(file.read_text())))
-    service = await Service.open(
-        document, data_dir=data_dir, port=port, admin_port=admin_port, log_format="json", roles=roles
-    )
+    workload = Workload(document, Surroundings(data_dir), port=port, admin_port=admin_port, roles=roles)
+    service = Service(workload)
     await service.start()
     garbage.freeze_gc()
     await service.wait()

@@ -9,7 +9,15 @@ from typing import Annotated, Literal
 import typer
 
 from fairlead_cli.dlq import commands
-from fairlead_cli.options import DataDir, Files, Recursive
+from fairlead_cli.options import (
+    ConnectTo,
+    DataDir,
+    Files,
+    Recursive,
+    SecretFolders,
+    read_addresses,
+    read_secrets,
+)
 
 app = typer.Typer(
     name="fairlead",
@@ -58,23 +66,43 @@ def run(
         list[str] | None,
         typer.Option(metavar="NAME=URL", help="Where a service is that handlers call. May be repeated."),
     ] = None,
+    bindings: Annotated[
+        Literal["embedded", "declared"],
+        typer.Option(help="What to run on: inside this process, or what the resource declares."),
+    ] = "embedded",
+    role: Annotated[Literal["api", "worker", "all"], typer.Option(help="What this process does.")] = "all",
+    secret: SecretFolders = None,
+    connect_to: ConnectTo = None,
     log_format: Annotated[Literal["console", "json"], typer.Option(help="How log lines look.")] = "console",
 ) -> None:
     """Serve ApiServices on this machine.
 
-    API and worker run in one process, on an embedded datastore, cache and queue, whatever the resource binds. Several
-    ApiServices take consecutive ports. Ctrl-C finishes what is under way and exits; a second one exits at once.
+    API and worker run in one process, on an embedded datastore, cache and queue, whatever the resource binds. With
+    --bindings declared they run on what it binds, and bring it to the resource first, as the provision Job does on a
+    cluster. Several ApiServices take consecutive ports. Ctrl-C finishes what is under way and exits; a second one exits
+    at once.
     """
     from fairlead_cli.run import checks
 
     services = _services(service or [])
-    admitted = checks.admit(files, recursive=recursive, mapped=frozenset(services))
+    chosen = checks.Chosen(declared=bindings == "declared", role=role, services=frozenset(services))
+    secrets, addresses = read_secrets(secret), read_addresses(connect_to)
+    admitted = checks.admit(files, recursive=recursive, chosen=chosen)
     if admitted is None:
         raise typer.Exit(1)
     from fairlead_cli.run import serving
 
     options = serving.Options(
-        host=host, port=port, admin_port=admin_port, data_dir=data_dir, services=services, log_format=log_format
+        host=host,
+        port=port,
+        admin_port=admin_port,
+        data_dir=data_dir,
+        services=services,
+        log_format=log_format,
+        declared=bindings == "declared",
+        role=role,
+        secrets=secrets,
+        addresses=addresses,
     )
     raise typer.Exit(serving.serve(serving.local_services(admitted, options), options))
 

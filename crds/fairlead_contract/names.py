@@ -24,12 +24,15 @@ TERMINATION_LOG_BYTES = 4096
 class SecretFolder(StrEnum):
     """The folders in SECRETS_DIR, and the keys that each has."""
 
-    DATASTORE = "datastore"  # username, password
+    DATASTORE = "datastore"  # username, and password where there is one
     DATASTORE_CA = "datastore-ca"  # ca.crt
+    DATASTORE_CLIENT = "datastore-client"  # tls.crt, tls.key
     CACHE = "cache"  # username, password
     CACHE_CA = "cache-ca"  # ca.crt
+    CACHE_CLIENT = "cache-client"  # tls.crt, tls.key
     QUEUE = "queue"  # username, password
     QUEUE_CA = "queue-ca"  # ca.crt
+    QUEUE_CLIENT = "queue-client"  # tls.crt, tls.key
     API_KEYS = "api-keys"  # keys
     TLS = "tls"  # tls.crt, tls.key
     GRPC = "grpc"  # tls.crt, tls.key, ca.crt

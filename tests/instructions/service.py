@@ -45,7 +45,7 @@ async def open_service(resource: bytes, data_dir: Path) -> Counted:
     document = derive(ApiService.model_validate(yaml.safe_load(resource)))
     stack = AsyncExitStack()
     bindings = await adapters.bind(
-        document, await stack.enter_async_context(adapters.opened(document, data_dir=data_dir))
+        document, await stack.enter_async_context(adapters.opened(document, adapters.Surroundings(data_dir)))
     )
     nowhere = os.open(os.devnull, os.O_WRONLY)
     telemetry = HttpTelemetry(CollectorRegistry(), access.AccessLog(lambda lines: os.write(nowhere, lines)))

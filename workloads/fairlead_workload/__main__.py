@@ -20,14 +20,17 @@ from fairlead_contract.names import (
     DATA_DIR,
     PUBLIC_PORT,
     RUNTIME_FILE,
+    SECRETS_DIR,
     TERMINATION_LOG,
 )
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload import provisioning
+from fairlead_workload.adapters import Surroundings
+from fairlead_workload.credentials import mounted_secrets
 from fairlead_workload.process import lifecycle, runtime_file, termination_message
-from fairlead_workload.process.lifecycle import NotServed, Workload
+from fairlead_workload.process.lifecycle import NotServed
 from fairlead_workload.process.runtime_file import InvalidRuntimeDocument
-from fairlead_workload.service import EVERYTHING, Role, Service
+from fairlead_workload.service import EVERYTHING, Role, Service, Workload
 from fairlead_workload.telemetry import logs
 
 TERMINATION_LOG_VARIABLE = "FAIRLEAD_TERMINATION_LOG"
@@ -65,7 +68,7 @@ def _run_task(options: argparse.Namespace) -> int:
     runtime_file.require_served(document, roles)
     workload = Workload(
         document=document,
-        data_dir=options.data_dir,
+        surroundings=Surroundings(data_dir=options.data_dir, secrets=mounted_secrets(options.secrets_dir)),
         host=options.host,
         port=options.port,
         admin_port=options.admin_port,
@@ -110,6 +113,7 @@ def parser() -> argparse.ArgumentParser:
     parser_.add_argument("task", choices=[*ROLES, *_JOBS])
     parser_.add_argument("--runtime", type=Path, default=RUNTIME_FILE, metavar="FILE", help="the runtime document")
     parser_.add_argument("--data-dir", type=Path, default=DATA_DIR, metavar="DIR", help="data of embedded bindings")
+    parser_.add_argument("--secrets-dir", type=Path, default=SECRETS_DIR, metavar="DIR", help="Secrets, by role")
     parser_.add_argument("--host", default="0.0.0.0", help="address to listen on")  # noqa: S104 - the pod's own
     parser_.add_argument("--port", type=int, default=PUBLIC_PORT)
     parser_.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="port of probes and metrics")

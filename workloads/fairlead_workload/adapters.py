@@ -9,13 +9,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import TypeVar
 
 from fairlead_contract.runtime import RuntimeDocument
-from fairlead_contract.spec.bindings import CacheType, DatastoreType, QueueType
+from fairlead_contract.spec.bindings import CacheType, Datastore, DatastoreType, QueueType
 from fairlead_contract.spec.model import seconds
 from fairlead_workload.api.reads.fetching import fetcher
 from fairlead_workload.bindings import Bindings
@@ -23,6 +23,7 @@ from fairlead_workload.caches.base import Cache
 from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import policy_of
 from fairlead_workload.caches.strategy import DocumentCache
+from fairlead_workload.credentials import NO_SECRETS, Secrets
 from fairlead_workload.errors import Conflict, Misconfigured
 from fairlead_workload.model.operations import OperationIds
 from fairlead_workload.model.resource import Resource
@@ -49,20 +50,36 @@ class Adapters:
     disk: Disk | None
 
 
-class Opening:
-    """What adapters are opened with. `exclusive` False opens beside a running server, for tools."""
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a process has beside the document: where embedded bindings keep data, and where Secrets are.
 
-    def __init__(self, document: RuntimeDocument, stack: AsyncExitStack, *, data_dir: Path, exclusive: bool) -> None:
+    `addresses`: where hosts are that the document names, if not where their names lead: an IP address and a port.
+    `provisions`: bring the bindings to the document first, as no Job does it. `exclusive` False opens beside a running
+    server, for tools.
+    """
+
+    data_dir: Path
+    secrets: Secrets = NO_SECRETS
+    addresses: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    provisions: bool = False
+    exclusive: bool = True
+
+
+class Opening:
+    """What adapters are opened with."""
+
+    def __init__(self, document: RuntimeDocument, surroundings: Surroundings, stack: AsyncExitStack) -> None:
         self.document = document
+        self.surroundings = surroundings
         self.database: Database | None = None
         self._stack = stack
-        self._data_dir = data_dir
-        self._exclusive = exclusive
 
     async def embedded(self) -> Database:
         """The embedded database; opened once, and closed after all that use it."""
         if self.database is None:
-            self.database = await asyncio.to_thread(Database.open, self._data_dir, exclusive=self._exclusive)
+            data_dir, exclusive = self.surroundings.data_dir, self.surroundings.exclusive
+            self.database = await asyncio.to_thread(Database.open, data_dir, exclusive=exclusive)
             self._stack.push_async_callback(self.database.close)
         return self.database
 
@@ -74,6 +91,27 @@ class Opening:
 async def _sqlite_store(opening: Opening) -> Store:
     database = await opening.embedded()
     store = await asyncio.to_thread(SqliteStore, database, opening.document.api.resources)
+    opening.closing(store.close)
+    return store
+
+
+async def _postgresql_store(opening: Opening) -> Store:
+    from fairlead_workload.stores import postgresql  # its driver takes a while to import
+
+    document, spec = opening.document, opening.document.datastore.postgresql
+    assert spec is not None  # noqa: S101 - the contract demands it for this type
+    servers = postgresql.bound_servers(spec, opening.surroundings.secrets, opening.surroundings.addresses)
+    schema = postgresql.schema_name(document.namespace, document.name)
+    if opening.surroundings.provisions:
+        await postgresql.provision(servers.direct, schema, document.api.resources)
+    store = await postgresql.PostgresqlStore.open(
+        servers.primary,
+        document.api.resources,
+        schema=schema,
+        pool_size=spec.pool.max,
+        replica=servers.replica,
+        listen=servers.listen,
+    )
     opening.closing(store.close)
     return store
 
@@ -105,18 +143,21 @@ async def _no_cache(opening: Opening) -> Cache | None:
 
 
 Opener = Callable[[Opening], Awaitable[T]]
-STORES: Mapping[DatastoreType, Opener[Store]] = {DatastoreType.SQLITE: _sqlite_store}
+STORES: Mapping[DatastoreType, Opener[Store]] = {
+    DatastoreType.SQLITE: _sqlite_store,
+    DatastoreType.POSTGRESQL: _postgresql_store,
+}
 CACHES: Mapping[CacheType, Opener[Cache | None]] = {CacheType.MEMORY: _memory_cache, CacheType.NONE: _no_cache}
 QUEUES: Mapping[QueueType, Opener[Queue]] = {QueueType.SQLITE: _sqlite_queue}
 
 
 @asynccontextmanager
-async def opened(document: RuntimeDocument, *, data_dir: Path, exclusive: bool = True) -> AsyncIterator[Adapters]:
+async def opened(document: RuntimeDocument, surroundings: Surroundings) -> AsyncIterator[Adapters]:
     """The adapters that `document` names, closed at the end. Raises Misconfigured, Unavailable."""
     for refusal in not_served(document):
         raise refusal
     async with AsyncExitStack() as stack:
-        opening = Opening(document, stack, data_dir=data_dir, exclusive=exclusive)
+        opening = Opening(document, surroundings, stack)
         store = await STORES[document.datastore.type](opening)
         cache = await CACHES[document.cache.type](opening)
         queue = await QUEUES[document.queue.type](opening) if document.queue is not None else None
@@ -141,19 +182,26 @@ def not_served(document: RuntimeDocument) -> list[Misconfigured]:
 async def bind(document: RuntimeDocument, adapters: Adapters) -> Bindings:
     """What API and worker are given. Raises Unavailable."""
     resources = {spec.name: Resource(spec) for spec in document.api.resources}
+    lag_seconds = _lag_seconds(document.datastore)
     return Bindings(
         document=document,
         resources=resources,
         store=adapters.store,
-        caches={name: _document_cache(resource, adapters) for name, resource in resources.items()},
+        caches={name: _document_cache(resource, adapters, lag_seconds) for name, resource in resources.items()},
         cache=adapters.cache,
         queue=adapters.queue,
         operations=OperationIds(await _secret(adapters.store)),
     )
 
 
-def _document_cache(resource: Resource, adapters: Adapters) -> DocumentCache:
-    policy = policy_of(resource.spec.cache, strong=resource.spec.reads == "Strong")
+def _lag_seconds(datastore: Datastore) -> float:
+    """For how long a read replica may not have a write: twice the lag to expect. 0: there is none."""
+    server = datastore.postgresql or datastore.mysql
+    return 2 * seconds(server.read_replica.max_lag) if server is not None and server.read_replica is not None else 0.0
+
+
+def _document_cache(resource: Resource, adapters: Adapters, lag_seconds: float) -> DocumentCache:
+    policy = policy_of(resource.spec.cache, strong=resource.spec.reads == "Strong", lag_seconds=lag_seconds)
     return DocumentCache(resource.name, policy, adapters.cache, fetcher(resource, adapters.store))
 
 

@@ -20,7 +20,7 @@ from fairlead_cli.run import embedded
 from fairlead_contract.findings import Finding
 from fairlead_contract.json_schema.write_only import write_only
 from fairlead_contract.spec.apiservice import ApiService
-from fairlead_workload.adapters import opened
+from fairlead_workload.adapters import Surroundings, opened
 from fairlead_workload.errors import DependencyError, Misconfigured
 from fairlead_workload.events.redaction import Hidden
 from fairlead_workload.queues.base import DeadLetters, LetterFilter
@@ -99,7 +99,7 @@ async def _open(origin: Document, resource: ApiService, folder: Path) -> AsyncIt
         raise NotPossible(origin.notice(Finding("spec.queue", "there is no queue, so there are no dead letters")))
     async with AsyncExitStack() as stack:
         try:
-            adapters = await stack.enter_async_context(opened(document, data_dir=folder, exclusive=False))
+            adapters = await stack.enter_async_context(opened(document, Surroundings(folder, exclusive=False)))
         except Misconfigured as error:
             raise NotPossible(origin.notice(Finding(error.path, error.message, remedy=error.remedy))) from None
         if not isinstance(adapters.queue, DeadLetters) or not isinstance(adapters.store, OutboxSource):

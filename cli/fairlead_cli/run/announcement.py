@@ -20,7 +20,10 @@ _FIRST_ID = """| tee /dev/stderr | sed 's/^{"id":"\\([^"]*\\)".*/\\1/'"""
 
 
 def announce(document: RuntimeDocument, *, url: str, admin_url: str) -> str:
-    """The addresses of a service that serves, and requests to paste."""
+    """The addresses of a service that serves, and requests to paste. `url` is empty when only the worker runs."""
+    if not url:
+        addresses = [f"  {name:<13} {address}" for name, address in _admin_addresses(admin_url)]
+        return "\n".join([f"The worker of {document.namespace}/{document.name} runs:", *addresses])
     base = f"{url}/{document.api.version}"
     lines = [
         f"{document.namespace}/{document.name} is served:",
@@ -36,6 +39,10 @@ def _addresses(base: str, url: str, admin_url: str) -> Iterator[tuple[str, str]]
     yield "API", base
     yield "documentation", f"{url}/docs"
     yield "OpenAPI", f"{url}/openapi.json"
+    yield from _admin_addresses(admin_url)
+
+
+def _admin_addresses(admin_url: str) -> Iterator[tuple[str, str]]:
     yield "health", f"{admin_url}/health"
     yield "readiness", f"{admin_url}/ready"
     yield "metrics", f"{admin_url}/metrics"

@@ -5,6 +5,7 @@ Ports count up; what is served is announced on standard output; whatever cannot 
 """
 
 import logging
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,10 +14,13 @@ from typing import Literal
 
 from fairlead_cli.input.documents import Document
 from fairlead_cli.run import announcement, embedded
+from fairlead_contract.runtime import derive
 from fairlead_contract.spec.apiservice import ApiService
+from fairlead_workload.adapters import Surroundings
+from fairlead_workload.credentials import local_secrets
 from fairlead_workload.process import lifecycle
-from fairlead_workload.process.lifecycle import NotServed, Workload
-from fairlead_workload.service import Service
+from fairlead_workload.process.lifecycle import NotServed
+from fairlead_workload.service import EVERYTHING, Role, Service, Workload
 from fairlead_workload.telemetry import logs
 
 _log = logging.getLogger(__name__)
@@ -25,7 +29,8 @@ LogFormat = Literal["console", "json"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """How to serve. `services` maps the services that handlers call to their URLs."""
+    """How to serve. `services` maps the services that handlers call to their URLs, `secrets` names to folders,
+    `addresses` hosts to where they are. `declared`: on the bindings of the resource, not on embedded ones."""
 
     host: str
     port: int
@@ -33,6 +38,10 @@ class Options:
     data_dir: Path | None
     services: Mapping[str, str]
     log_format: LogFormat
+    declared: bool
+    role: Literal["api", "worker", "all"]
+    secrets: Mapping[str, Path]
+    addresses: Mapping[str, tuple[str, int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +61,21 @@ def local_services(services: Sequence[tuple[Document, ApiService]], options: Opt
 
 
 def _workload(resource: ApiService, options: Options, *, position: int, alone: bool) -> Workload:
+    surroundings = Surroundings(
+        embedded.data_dir(resource, options.data_dir, alone=alone),
+        local_secrets(options.secrets, os.environ),
+        options.addresses,
+        provisions=True,
+    )
     return Workload(
-        document=embedded.embed(resource),
-        data_dir=embedded.data_dir(resource, options.data_dir, alone=alone),
+        document=derive(resource) if options.declared else embedded.embed(resource),
+        surroundings=surroundings,
         host=options.host,
         port=options.port + position if options.port else 0,
         admin_port=options.admin_port + position if options.admin_port else 0,
         services=options.services,
         log_format=options.log_format,
+        roles=EVERYTHING if options.role == "all" else frozenset({Role(options.role)}),
     )
 
 

@@ -29,6 +29,9 @@ class Tls(Model):
     ca_secret: SecretName | None = Field(
         default=None, description="Secret with the CA in ca.crt. Default: the system's CAs."
     )
+    client_secret: SecretName | None = Field(
+        default=None, description="Secret with a client certificate in tls.crt and its key in tls.key. Default: none."
+    )
 
 
 class DatastoreType(StrEnum):
@@ -54,16 +57,70 @@ class ReadReplica(Model):
     )
 
 
+class ServerAuthentication(StrEnum):
+    PASSWORD = "Password"  # noqa: S105 - how, not what
+    CERTIFICATE = "Certificate"
+    AWS_IAM = "AwsIam"
+
+
 class RelationalServer(Model):
     """A PostgreSQL or MySQL server."""
 
+    RULES = (
+        Rule(
+            "self.authentication != 'Certificate' || has(self.tls) && has(self.tls.clientSecret)",
+            "authentication Certificate needs tls.clientSecret; add it",
+            ".tls.clientSecret",
+        ),
+    )
     host: Host = Field(description="Host name of the server.")
     port: Port | None = Field(default=None, description="Port. Default: 5432 for PostgreSQL, 3306 for MySQL.")
     database: ShortText = Field(description="Name of the database.")
-    credentials_secret: SecretName = Field(description="Secret with username and password.")
+    authentication: ServerAuthentication = Field(
+        default=ServerAuthentication.PASSWORD,
+        description="Password: that of credentialsSecret. Certificate: the one of tls.clientSecret. AwsIam: a token of"
+        " the pod's AWS identity.",
+    )
+    credentials_secret: SecretName = Field(
+        description="Secret with username and, for authentication Password, password."
+    )
     tls: Tls = Field(default=Tls(), description="TLS towards the server.")
     pool: Pool = Field(default=Pool(), description="Connection pool.")
+    statement_timeout: Duration = Field(default="10s", description="Longest that a statement may take.")
+    lock_timeout: Duration = Field(default="2s", description="Longest that a write waits for a lock of others.")
     read_replica: ReadReplica | None = Field(default=None, description="Read replica for Eventual reads.")
+
+
+class PoolerMode(StrEnum):
+    TRANSACTION = "Transaction"
+
+
+class DirectServer(Model):
+    """The server behind a pooler."""
+
+    host: Host = Field(description="Host name of the server.")
+    port: Port | None = Field(default=None, description="Port. Default: 5432.")
+
+
+class Pooler(Model):
+    """A pooler between the service and the server, such as PgBouncer."""
+
+    mode: PoolerMode = Field(
+        default=PoolerMode.TRANSACTION, description="Transaction: each transaction may have another connection."
+    )
+    direct: DirectServer | None = Field(
+        default=None,
+        description="The server itself, for provisioning and for hearing of commits. Default: the pooler is used for"
+        " provisioning, and commits of other pods are found by polling.",
+    )
+
+
+class PostgreSql(RelationalServer):
+    """A PostgreSQL server."""
+
+    pooler: Pooler | None = Field(
+        default=None, description="What stands at host and port when it is a pooler. Default: none."
+    )
 
 
 class Billing(StrEnum):
@@ -112,7 +169,7 @@ class Datastore(Model):
         default=Provision.MANAGED, description="Managed: create and migrate tables. Existing: verify them only."
     )
     dynamodb: DynamoDb | None = Field(default=None, description="Settings for type DynamoDB.")
-    postgresql: RelationalServer | None = Field(default=None, description="Settings for type PostgreSQL.")
+    postgresql: PostgreSql | None = Field(default=None, description="Settings for type PostgreSQL.")
     mysql: RelationalServer | None = Field(default=None, description="Settings for type MySQL.")
     sqlite: Sqlite | None = Field(default=None, description="Settings for type SQLite.")
 

@@ -3,7 +3,17 @@
 from collections.abc import Iterator
 from urllib.parse import urlsplit
 
-from fairlead_contract.spec.bindings import CacheType, Datastore, DatastoreType, Queue, QueueType, Redis, RedisMode
+from fairlead_contract.spec.bindings import (
+    CacheType,
+    Datastore,
+    DatastoreType,
+    DirectServer,
+    Queue,
+    QueueType,
+    Redis,
+    RedisMode,
+    ServerAuthentication,
+)
 from fairlead_operator.plan.children import Binding
 from fairlead_operator.plan.context import PlanRequest
 from fairlead_operator.plan.workload.config_maps import dead_letter_name, source_name
@@ -48,8 +58,11 @@ def _queue_name(queue: Queue) -> str:
 
 def uses_aws(request: PlanRequest) -> bool:
     """Whether the pods call AWS."""
-    queue = request.spec.queue
-    return request.spec.datastore.type is DatastoreType.DYNAMODB or (queue is not None and queue.type in _AWS_QUEUES)
+    queue, datastore = request.spec.queue, request.spec.datastore
+    server = datastore.postgresql or datastore.mysql
+    tokens = server is not None and server.authentication is ServerAuthentication.AWS_IAM
+    aws_queue = queue is not None and queue.type in _AWS_QUEUES
+    return datastore.type is DatastoreType.DYNAMODB or tokens or aws_queue
 
 
 def egress_ports(request: PlanRequest) -> list[int]:
@@ -71,6 +84,15 @@ def _datastore_ports(datastore: Datastore) -> Iterator[int]:
     yield primary
     if server.read_replica is not None:
         yield server.read_replica.port or primary
+    direct = direct_server(datastore)
+    if direct is not None:
+        yield direct.port or _RELATIONAL_PORTS[datastore.type]
+
+
+def direct_server(datastore: Datastore) -> DirectServer | None:
+    """The server behind a pooler, where it is named."""
+    pooler = datastore.postgresql.pooler if datastore.postgresql is not None else None
+    return pooler.direct if pooler is not None else None
 
 
 def _redis_ports(redis: Redis | None) -> Iterator[int]:

@@ -158,9 +158,9 @@ def _plain(model: Model) -> Manifest:
 
 def _provision_hash(document: Manifest, class_: ApiServiceClass) -> str:
     """A hash of all that provisioning reads: bindings, keys, indexes and schemas, but not what only a pod needs."""
-    server = ("postgresql", "mysql")
+    server, of_pods = ("postgresql", "mysql"), ("pool", "statementTimeout", "lockTimeout")
     datastore = {
-        name: _without(value, "pool") if name in server else value for name, value in document["datastore"].items()
+        name: _without(value, *of_pods) if name in server else value for name, value in document["datastore"].items()
     }
     bindings = {"datastore": datastore, "cache": document["cache"]}
     if "queue" in document:
@@ -171,5 +171,5 @@ def _provision_hash(document: Manifest, class_: ApiServiceClass) -> str:
     return digest(canonical({"bindings": bindings, "resources": resources, "aws": _plain(class_.spec.aws)}))
 
 
-def _without(value: Manifest, name: str) -> Manifest:
-    return {key: inner for key, inner in value.items() if key != name}
+def _without(value: Manifest, *names: str) -> Manifest:
+    return {key: inner for key, inner in value.items() if key not in names}

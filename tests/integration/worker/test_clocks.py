@@ -5,7 +5,7 @@ import pytest
 from fairlead_workload.model.effects import Action
 from fairlead_workload.stores.base import LEASES
 from fairlead_workload.worker.relay import LEASE_ID, Relay
-from fairlead_workload.worker.stats import WorkerStats
+from fairlead_workload.worker.stats import RelayStats
 
 HOUR = 3600.0
 CHARGE = {
@@ -114,7 +114,7 @@ async def test_the_relay_publishes_and_another_can_take_over(lab):
         return True
 
     def relay(owner):
-        stats = WorkerStats(frozenset())
+        stats = RelayStats()
         return Relay(lab.store, lab.queue, owner=owner, invalidate=invalidate, stats=stats, clock=lab.clock)
 
     async def commit_one(id_):

@@ -11,7 +11,7 @@ from fairlead_workload.model.effects import Action
 from fairlead_workload.stores.base import LEASES, OPERATIONS, PROGRESS
 from fairlead_workload.worker.failures.outage import THRESHOLD
 from fairlead_workload.worker.relay import LEASE_ID, LEASE_SECONDS, PAGE, Relay
-from fairlead_workload.worker.stats import WorkerStats
+from fairlead_workload.worker.stats import RelayStats
 
 CONFIRM = {"event": "orders.created", "steps": [{"name": "confirm", "set": {"status": "'CONFIRMED'"}}]}
 
@@ -355,7 +355,7 @@ async def test_one_relay_at_a_time_publishes_and_another_takes_over(lab):
         return True
 
     def relay(owner):
-        stats = WorkerStats(frozenset())
+        stats = RelayStats()
         return Relay(lab.store, lab.queue, owner=owner, invalidate=invalidate, stats=stats, clock=lab.clock)
 
     first, second = relay("first"), relay("second")

@@ -14,7 +14,7 @@ from fairlead_workload.errors import Unavailable
 from fairlead_workload.model.effects import Action
 from fairlead_workload.stores.base import INBOX, Mutation, OutboxEvent, Unit
 from fairlead_workload.worker.relay import MAX_UNCONFIRMED, PAGE, UNCONFIRMED_SECONDS, Relay
-from fairlead_workload.worker.stats import WorkerStats
+from fairlead_workload.worker.stats import RelayStats
 
 COUNT = {"name": "count", "set": {"quantity": "document.quantity + 1"}}
 CHARGE = {"name": "charge", "call": {"service": {"name": "payments", "path": "/charge"}}}
@@ -217,7 +217,7 @@ async def relayed(lab, *ids):
     """A relay, and facts in the outbox about these orders."""
     lab.open()
     shared = Shared()
-    stats = WorkerStats(frozenset())
+    stats = RelayStats()
     relay = Relay(lab.store, lab.queue, owner="me", invalidate=shared.invalidate, stats=stats, clock=lab.clock)
     await add(lab, *ids)
     return relay, shared, stats
@@ -245,7 +245,7 @@ async def test_a_published_event_stays_until_the_cache_has_confirmed_it(lab):
     for _ in range(3):
         assert not await relay.flush(), "nothing waits to be published"
         assert await left(lab) == ["orders/a", "orders/b"]
-    assert (await waiting(lab), stats.published, stats.relay_lag_seconds) == (2, 2, 0.0)
+    assert (await waiting(lab), stats.published, stats.lag_seconds) == (2, 2, 0.0)
     shared.down = False
     assert not await relay.flush()
     assert (shared.confirmed, await left(lab)) == (["orders/a", "orders/b"], [])

@@ -14,7 +14,7 @@ from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.bindings import CacheType
 from fairlead_workload import adapters
 from fairlead_workload.caches.memory import MemoryCache
-from fairlead_workload.service import Service
+from fairlead_workload.service import Service, Workload
 
 T = TypeVar("T")
 
@@ -48,7 +48,7 @@ async def test_a_read_that_waits_for_the_cache_ends_with_the_service(
 
     monkeypatch.setattr(adapters, "CACHES", {CacheType.MEMORY: open_cache})
     document = RuntimeDocument.model_validate(runtime())
-    service = await Service.open(document, data_dir=tmp_path, port=0, admin_port=0)
+    service = Service(Workload(document, adapters.Surroundings(tmp_path), port=0, admin_port=0))
     await service.start()
     async with httpx.AsyncClient(base_url=service.url) as client:
         reading = asyncio.create_task(client.get("/v1/products/p1"))

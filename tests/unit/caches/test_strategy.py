@@ -402,3 +402,33 @@ def test_the_policy_is_what_the_resource_declares() -> None:
     assert not policy_of(declared, strong=True).caches
     assert policy_of(declared, strong=False).caches
     assert not policy_of(ResourceCache(), strong=False).caches
+
+
+# A read replica of the store.
+
+
+@pytest.mark.parametrize("policy", [Policy(strategy=CacheStrategy.NONE, lag_seconds=90), Policy(lag_seconds=90)])
+async def test_what_this_process_wrote_is_read_strongly_for_as_long_as_the_replica_lags(policy) -> None:
+    stage = set_stage(policy)
+    stage.origin.versions[KEY] = 5
+    await stage.documents.invalidate(KEY, 5)
+    stage.clock.now += 89
+    await stage.documents.read(KEY, revalidate=False)
+    stage.clock.now += 90 + policy.ttl_seconds
+    await stage.documents.read(KEY)
+    assert stage.origin.fetches == [(KEY, True), (KEY, False)]
+
+
+@pytest.mark.parametrize("note", ["maybe_written", "pending"])
+async def test_a_write_whose_end_is_not_known_is_read_strongly_without_a_cache_too(note) -> None:
+    stage = set_stage(Policy(strategy=CacheStrategy.NONE, lag_seconds=2))
+    await (stage.documents.pending(KEY) if note == "pending" else stage.documents.maybe_written(KEY, 5))
+    await stage.documents.read(KEY)
+    assert stage.origin.fetches == [(KEY, True)]
+
+
+async def test_without_a_replica_no_write_makes_reads_strong_that_go_past_the_cache() -> None:
+    stage = set_stage(Policy(strategy=CacheStrategy.NONE))
+    await stage.documents.invalidate(KEY, 5)
+    await stage.documents.read(KEY)
+    assert stage.origin.fetches == [(KEY, False)]

@@ -13,7 +13,7 @@ from tests.unit.cli.resources import QUEUE, service
 from fairlead_cli.dlq import commands, dead_letters
 from fairlead_cli.dlq.dead_letters import Target, carry_out
 from fairlead_cli.run import embedded
-from fairlead_workload.adapters import opened
+from fairlead_workload.adapters import Surroundings, opened
 from fairlead_workload.events.redaction import Hidden
 from fairlead_workload.queues.base import DeadLetters, Failure, LetterFilter, Message, Queue
 
@@ -37,7 +37,7 @@ async def target(tmp_path: Path) -> Target:
 async def service_with_dead_letters(tmp_path: Path, **codes: str) -> Target:
     """A service with a dead letter for each document that is named, because of this code."""
     (tmp_path / "a.yaml").write_text(YAML.replace("NAME", "things"))
-    async with opened(embedded.embed(service(queue=QUEUE)), data_dir=tmp_path / "data") as adapters:
+    async with opened(embedded.embed(service(queue=QUEUE)), Surroundings(tmp_path / "data")) as adapters:
         assert adapters.queue is not None
         for name, code in codes.items():
             await adapters.queue.publish([Message(name, f"things/{name}", b'{"n": 1}')])
@@ -185,7 +185,7 @@ async def test_what_is_write_only_is_not_shown(
 ) -> None:
     type_, data, is_shown = EVENTS[case]
     body = json.dumps({"id": "1", "type": type_, "specversion": "1.0", "data": data}).encode()
-    async with opened(embedded.embed(service(queue=QUEUE)), data_dir=tmp_path) as adapters:
+    async with opened(embedded.embed(service(queue=QUEUE)), Surroundings(tmp_path)) as adapters:
         queue = adapters.queue
         assert isinstance(queue, DeadLetters)
         assert isinstance(queue, Queue)

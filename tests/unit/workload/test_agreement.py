@@ -10,7 +10,8 @@ import yaml
 
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload.__main__ import ROLES, parser
-from fairlead_workload.process.lifecycle import Workload
+from fairlead_workload.adapters import Surroundings
+from fairlead_workload.service import Workload
 
 CASES = Path(__file__).parents[2] / "golden" / "plan"
 # What draining may take beyond its own time: outbox, admin listener, closing of the store.
@@ -47,7 +48,7 @@ def test_every_pod_of_the_plan_suits_the_workload(case: Path) -> None:
         places = {mount["mountPath"] for mount in container["volumeMounts"]}
         assert str(Path(options.runtime).parent) in places
         if options.task in ROLES:
-            workload = Workload(document, Path(), "", 0, 0, roles=ROLES[options.task])
+            workload = Workload(document, Surroundings(Path()), roles=ROLES[options.task])
             drain_seconds = before_the_signal(container) + workload.grace_seconds + CLOSE_SECONDS
             assert drain_seconds <= pod["terminationGracePeriodSeconds"]
             ports = {port["name"]: port["containerPort"] for port in container["ports"]}

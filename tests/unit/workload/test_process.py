@@ -7,8 +7,8 @@ import pytest
 from tests.integration.workload.documents import PRODUCTS, runtime
 
 from fairlead_contract.runtime import RuntimeDocument
-from fairlead_workload.process.lifecycle import COMMIT_SECONDS, Workload
-from fairlead_workload.service import EVERYTHING, Role
+from fairlead_workload.adapters import Surroundings
+from fairlead_workload.service import COMMIT_SECONDS, EVERYTHING, Role, Workload
 
 API, WORKER = frozenset({Role.API}), frozenset({Role.WORKER})
 SYNC = {"resources": [{name: value for name, value in PRODUCTS.items() if name != "writes"}]}
@@ -24,5 +24,5 @@ CASES: dict[str, tuple[dict[str, Any], frozenset[Role], float]] = {
 @pytest.mark.parametrize(("spec", "roles", "expected_seconds"), CASES.values(), ids=CASES)
 def test_the_grace_period_suits_the_role(spec: dict[str, Any], roles: frozenset[Role], expected_seconds: float) -> None:
     document = RuntimeDocument.model_validate(runtime(**spec))
-    workload = Workload(document, Path(), "127.0.0.1", 0, 0, roles=roles)
+    workload = Workload(document, Surroundings(Path()), port=0, admin_port=0, roles=roles)
     assert workload.grace_seconds == expected_seconds + COMMIT_SECONDS

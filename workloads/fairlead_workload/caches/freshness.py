@@ -8,16 +8,19 @@ from collections.abc import Callable
 
 from fairlead_workload.caches.ttl_map import TtlMap
 
-TOMBSTONE_SECONDS = 60.0  # longer than any fetch of anyone who shares the cache, and than the lag of a replica
+TOMBSTONE_SECONDS = 60.0  # longer than any fetch of anyone who shares the cache; more where a replica lags for longer
 PENDING_SECONDS = 30.0  # how long an accepted write is waited for before its key is cached as usual again
 
 
 class Freshness:
-    """What is known of writes, by key. `stale_seconds`: for how long the cache may have what a write has replaced."""
+    """What is known of writes, by key. `stale_seconds`: for how long the cache may have what a write has replaced.
 
-    def __init__(self, *, stale_seconds: float, clock: Callable[[], float]) -> None:
+    `tombstone_seconds`: for how long a fetch, or a replica of the store, may bring something older than a write.
+    """
+
+    def __init__(self, *, stale_seconds: float, tombstone_seconds: float, clock: Callable[[], float]) -> None:
         self._pending = TtlMap(PENDING_SECONDS, clock=clock)
-        self._committed = TtlMap(TOMBSTONE_SECONDS, clock=clock)
+        self._committed = TtlMap(tombstone_seconds, clock=clock)
         self._floors = TtlMap(stale_seconds, clock=clock)
 
     def accepted(self, key: str) -> None:

@@ -13,7 +13,10 @@ JITTER = 0.1  # by which times to live vary, both ways
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How one resource uses the cache. `strong`: reads must not be answered from it, so it is not used at all."""
+    """How one resource uses the cache. `strong`: reads must not be answered from it, so it is not used at all.
+
+    `lag_seconds`: for how long a replica that the store reads from may not have a write; 0 where there is no replica.
+    """
 
     strategy: CacheStrategy = CacheStrategy.READ_THROUGH
     ttl_seconds: float = 60.0
@@ -21,6 +24,7 @@ class Policy:
     local_ttl_seconds: float = 0.0  # 0: no layer of its own before a shared cache
     local_max_entries: int = 10_000
     strong: bool = False
+    lag_seconds: float = 0.0
 
     @property
     def caches(self) -> bool:
@@ -33,7 +37,7 @@ class Policy:
         return max(self.ttl_seconds, self.negative_ttl_seconds) * (1 + JITTER)
 
 
-def policy_of(cache: ResourceCache, *, strong: bool) -> Policy:
+def policy_of(cache: ResourceCache, *, strong: bool, lag_seconds: float = 0.0) -> Policy:
     """The policy a resource declares; `strong` is its `reads: Strong`."""
     return Policy(
         strategy=cache.strategy,
@@ -42,6 +46,7 @@ def policy_of(cache: ResourceCache, *, strong: bool) -> Policy:
         local_ttl_seconds=seconds(cache.local.ttl) if cache.local else 0.0,
         local_max_entries=cache.local.max_entries if cache.local else 1,
         strong=strong,
+        lag_seconds=lag_seconds,
     )
 
 

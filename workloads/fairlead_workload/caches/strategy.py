@@ -66,8 +66,11 @@ class DocumentCache:
         self._random = random
         self._flights = SingleFlight[Lookup]()
         self._calls = SharedCalls(clock=clock, sleep=sleep)
-        self.stale_seconds = max(TOMBSTONE_SECONDS, policy.longest_ttl_seconds)
-        self._freshness = Freshness(stale_seconds=self.stale_seconds, clock=clock)
+        self._tombstone_seconds = max(TOMBSTONE_SECONDS, policy.lag_seconds)
+        self.stale_seconds = max(self._tombstone_seconds, policy.longest_ttl_seconds)
+        self._freshness = Freshness(
+            stale_seconds=self.stale_seconds, tombstone_seconds=self._tombstone_seconds, clock=clock
+        )
         self._gate = asyncio.Semaphore(degraded_concurrency)
         self.hits = 0
         self.negative_hits = 0
@@ -108,7 +111,8 @@ class DocumentCache:
         """
         if self._shared is None:
             self.bypasses += 1
-            return Lookup(await self._load(key, strong=self._policy.strong or revalidate), Status.BYPASS)
+            strong = self._policy.strong or revalidate or self._freshness.is_written(key)
+            return Lookup(await self._load(key, strong=strong), Status.BYPASS)
         if revalidate:
             return await asyncio.shield(self._flights.start(key, self._through(key, revalidate=True)))
         entry = self._near_peek(key)
@@ -141,9 +145,11 @@ class DocumentCache:
         Also for those who did not commit it, such as the relay, or an operation that is answered as Succeeded; what is
         invalidated already costs nothing.
         """
-        if self._shared is None or self._freshness.is_invalidated(key, version):
+        if self._shared is None:
+            return self._note(key, version)
+        if self._freshness.is_invalidated(key, version):
             return True
-        call = self._shared.invalidate(key, version, ttl_seconds=TOMBSTONE_SECONDS)
+        call = self._shared.invalidate(key, version, ttl_seconds=self._tombstone_seconds)
         return await self._advance(key, version, call, committed=version)
 
     async def maybe_written(self, key: str, version: int) -> bool:
@@ -152,9 +158,15 @@ class DocumentCache:
         Whoever reads from now on gets what the store has.
         """
         if self._shared is None:
-            return True
-        call = self._shared.invalidate(key, version, ttl_seconds=TOMBSTONE_SECONDS)
+            return self._note(key, version)
+        call = self._shared.invalidate(key, version, ttl_seconds=self._tombstone_seconds)
         return await self._advance(key, version, call, committed=version - 1)
+
+    def _note(self, key: str, version: int) -> bool:
+        """Without a cache, only a replica may have something older: the key is read strongly for a while. True."""
+        if self._policy.lag_seconds:
+            self._freshness.committed(key, version)
+        return True
 
     async def pending(self, key: str) -> None:
         """A write of this document was accepted and will be applied later. Never raises.
@@ -163,6 +175,8 @@ class DocumentCache:
         strong and cached for `PENDING_TTL_SECONDS` at most.
         """
         if self._shared is None:
+            if self._policy.lag_seconds:
+                self._freshness.accepted(key)
             return
         if not self._alone or self._near_peek(key) is not None:
             # Version 1 is older than any document and newer than an absence somebody has read.
@@ -345,7 +359,7 @@ class DocumentCache:
     async def _invalidate_again(self, key: str) -> None:
         version = self._freshness.floor(key)
         if version and self._shared is not None:
-            await self._shared.invalidate(key, version, ttl_seconds=TOMBSTONE_SECONDS)
+            await self._shared.invalidate(key, version, ttl_seconds=self._tombstone_seconds)
             self._freshness.confirmed(key, version)
 
     def _detach_fetch(self, key: str, version: int) -> None:

@@ -1,4 +1,4 @@
-"""A process that runs ApiServices: opens them in order, starts them together, waits for a signal, and drains.
+"""A process that runs ApiServices: takes their ports in order, starts them together, waits for a signal, and drains.
 
 The first SIGINT or SIGTERM drains, a second one ends the process at once with 128 + its number; one service that cannot
 be served, or that ends by itself, ends them all. The images and `fairlead run` both live here.
@@ -8,50 +8,19 @@ import asyncio
 import logging
 import os
 import signal
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import uvloop
 
 from fairlead_contract.findings import Finding
-from fairlead_contract.runtime import RuntimeDocument, drain_seconds
 from fairlead_workload.api.servers import open_files
 from fairlead_workload.errors import FairleadError, Misconfigured
 from fairlead_workload.process import garbage
-from fairlead_workload.service import EVERYTHING, Role, Service
-from fairlead_workload.telemetry import logs
+from fairlead_workload.service import Role, Service, Workload
 
 _log = logging.getLogger(__name__)
-COMMIT_SECONDS = 3.0  # on top of the longest handler: for storing what it did
-
-
-@dataclass(frozen=True, slots=True)
-class Workload:
-    """One ApiService to run in this process, and where. Port 0 is any free one."""
-
-    document: RuntimeDocument
-    data_dir: Path
-    host: str
-    port: int
-    admin_port: int
-    services: Mapping[str, str] | None = None
-    log_format: logs.Form = "json"
-    roles: frozenset[Role] = EVERYTHING
-
-    @property
-    def grace_seconds(self) -> float:
-        """Longest that it may drain."""
-        serves, works = Role.API in self.roles, Role.WORKER in self.roles
-        return drain_seconds(self.document, serves=serves, works=works) + COMMIT_SECONDS
-
-    @property
-    def max_calls(self) -> int:
-        """Most connections to called services: one for each handler at work, and one that is kept for the next."""
-        worker = self.document.worker
-        return 2 * worker.concurrency if worker is not None and Role.WORKER in self.roles else 0
 
 
 class NotServed(Exception):
@@ -75,15 +44,30 @@ async def _run(workloads: Sequence[Workload], on_started: Callable[[Sequence[Ser
     async with AsyncExitStack() as stack:
         running: list[tuple[Workload, Service]] = []
         for workload in workloads:
-            service = await _open(workload, max_connections)
+            service = _made(workload, max_connections)
             stack.push_async_callback(service.stop, grace_seconds=workload.grace_seconds)
             running.append((workload, service))
-        for workload, service in running:
-            await _start(workload, service)
-        garbage.freeze_gc()
-        on_started([service for _, service in running])
-        await _until(stopping, running)
+        if await _started(stopping, running):
+            garbage.freeze_gc()
+            on_started([service for _, service in running])
+            await _until(stopping, running)
     _log.info("stopped")
+
+
+async def _started(stopping: asyncio.Event, running: Sequence[tuple[Workload, Service]]) -> bool:
+    """Start all of them. False: a signal came first. Raises NotServed."""
+    stop = asyncio.create_task(stopping.wait())
+    starting = [asyncio.create_task(_start(workload, service)) for workload, service in running]
+    started = asyncio.gather(*starting)
+    either: list[asyncio.Future[Any]] = [stop, started]
+    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    ended = started.done()
+    for task in (stop, *starting):
+        task.cancel()
+    await asyncio.gather(stop, *starting, return_exceptions=True)
+    if ended:
+        started.result()
+    return ended
 
 
 def _max_connections(workloads: Sequence[Workload]) -> int:
@@ -98,23 +82,11 @@ def _max_connections(workloads: Sequence[Workload]) -> int:
         raise NotServed(workloads[0], error.finding) from None
 
 
-async def _open(workload: Workload, max_connections: int) -> Service:
+def _made(workload: Workload, max_connections: int) -> Service:
     try:
-        return await Service.open(
-            workload.document,
-            data_dir=workload.data_dir,
-            host=workload.host,
-            port=workload.port,
-            admin_port=workload.admin_port,
-            services=workload.services,
-            log_format=workload.log_format,
-            roles=workload.roles,
-            max_connections=max_connections,
-        )
+        return Service(workload, max_connections=max_connections)
     except Misconfigured as error:
         raise NotServed(workload, error.finding) from None
-    except FairleadError as error:
-        raise NotServed(workload, Finding(str(workload.data_dir), str(error))) from None
 
 
 async def _start(workload: Workload, service: Service) -> None:
@@ -122,6 +94,8 @@ async def _start(workload: Workload, service: Service) -> None:
         await service.start()
     except Misconfigured as error:
         raise NotServed(workload, error.finding) from None
+    except FairleadError as error:
+        raise NotServed(workload, Finding(str(workload.surroundings.data_dir), str(error))) from None
 
 
 async def _until(stopping: asyncio.Event, running: Sequence[tuple[Workload, Service]]) -> None:

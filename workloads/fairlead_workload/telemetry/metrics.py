@@ -21,7 +21,7 @@ from fairlead_workload.errors import DependencyError
 from fairlead_workload.queues.base import Depth, Queue
 from fairlead_workload.sqlite.disk import Disk
 from fairlead_workload.stores.base import OutboxSize, OutboxSource
-from fairlead_workload.worker.stats import WorkerStats
+from fairlead_workload.worker.stats import RelayStats, WorkerStats
 
 INTERVAL_SECONDS = 5.0
 LAG_INTERVAL_SECONDS = 0.5
@@ -32,21 +32,26 @@ def register(
     registry: CollectorRegistry,
     bindings: Bindings,
     *,
-    health: Health,
-    process: "ProcessMetrics",
     depths: "Depths",
     disk: Disk | None,
+    relay: RelayStats | None = None,
     worker: WorkerStats | None = None,
 ) -> None:
-    """Add every collector of one service to `registry`. `process` is shared by the services of a process."""
-    registry.register(process)
-    registry.register(DependencyMetrics(health))
+    """Add the collectors of what is bound to `registry`."""
     registry.register(CacheMetrics(bindings.caches))
     registry.register(depths)
     if disk is not None:
         registry.register(DiskMetrics(disk))
+    if relay is not None:
+        registry.register(RelayMetrics(relay))
     if worker is not None:
         registry.register(WorkerMetrics(worker))
+
+
+def register_process(registry: CollectorRegistry, process: "ProcessMetrics", health: Health) -> None:
+    """Add the collectors of the process, which are there before anything is bound."""
+    registry.register(process)
+    registry.register(DependencyMetrics(health))
 
 
 class ProcessMetrics(Collector):
@@ -210,6 +215,19 @@ class Depths(Collector):
             )
 
 
+class RelayMetrics(Collector):
+    """What the relay published, and what waits for it."""
+
+    def __init__(self, stats: RelayStats) -> None:
+        self._stats = stats
+
+    def collect(self) -> Iterable[Metric]:
+        yield CounterMetricFamily("fairlead_outbox_published", "Outbox events published.", value=self._stats.published)
+        yield GaugeMetricFamily(
+            "fairlead_outbox_lag_seconds", "Age of the oldest event not published.", value=self._stats.lag_seconds
+        )
+
+
 class WorkerMetrics(Collector):
     """What the worker counted. Types are declared ones, or `other`."""
 
@@ -227,7 +245,6 @@ class WorkerMetrics(Collector):
         for type_, timing in list(stats.handler_seconds.items()):
             durations.add_metric([type_], count_value=timing.count, sum_value=timing.seconds)
         yield durations
-        yield CounterMetricFamily("fairlead_outbox_published", "Outbox events published.", value=stats.published)
         yield GaugeMetricFamily("fairlead_worker_events_in_flight", "Events being handled.", value=stats.in_flight)
         yield GaugeMetricFamily(
             "fairlead_worker_outage",
@@ -235,9 +252,6 @@ class WorkerMetrics(Collector):
             value=stats.outage,
         )
         yield self._called_services()
-        yield GaugeMetricFamily(
-            "fairlead_outbox_lag_seconds", "Age of the oldest event not published.", value=stats.relay_lag_seconds
-        )
 
     def _events(self) -> Metric:
         stats = self._stats

@@ -10,7 +10,6 @@ import contextlib
 import logging
 import random as randomness
 from collections.abc import Callable, Iterable, Sequence
-from uuid import uuid4
 
 from fairlead_contract.spec.model import seconds
 from fairlead_workload.bindings import Bindings
@@ -33,13 +32,12 @@ from fairlead_workload.worker.handlers.slots import Slots, limits
 from fairlead_workload.worker.handlers.unhandled import Unhandled
 from fairlead_workload.worker.housekeeping import Housekeeping
 from fairlead_workload.worker.lease_renewal import LeaseRenewer
-from fairlead_workload.worker.relay import OutboxStore, Relay
+from fairlead_workload.worker.relay import relay_of
 from fairlead_workload.worker.stats import WorkerStats
 
 BATCH = 256
 FETCHERS = 2
 WAIT_SECONDS = 1.0
-FLUSH_SECONDS = 2.0
 QUEUE_DOWN_SECONDS = 1.0
 SLACK_SECONDS = 60.0  # by which a try may come later than planned
 BACKLOG = 1_000  # events with calls that may wait here for their turn
@@ -96,7 +94,7 @@ class Worker:
         )
         self._unhandled = Unhandled(bindings, document.queue, self._failure_policy)
         self._suspects = Suspects(bindings, document.queue)
-        self._relay = _relay(bindings, self.stats)
+        self.relay = relay_of(bindings)
         self._housekeeping = Housekeeping(bindings.store, self._queue, clock=self._clock, random=random)
         self._lease_renewer = LeaseRenewer(self._queue, stats=self.stats)
         self._acknowledger = Acknowledger(
@@ -115,8 +113,8 @@ class Worker:
     async def run(self) -> None:
         """Handle events until `drain`. Outages are waited out; a defect of one event harms no other."""
         background = [asyncio.create_task(self._lease_renewer.run()), asyncio.create_task(self._housekeeping.run())]
-        if self._relay is not None:
-            background.append(asyncio.create_task(self._relay.run()))
+        if self.relay is not None:
+            background.append(asyncio.create_task(self.relay.run()))
         self._fetching = [asyncio.create_task(self._fetch(number)) for number in range(self._fetchers)]
         fetching = asyncio.gather(*self._fetching)
         watching = asyncio.gather(*background)
@@ -144,11 +142,8 @@ class Worker:
         await _cancelled([*self._fetching, *self._running])
         with contextlib.suppress(DependencyError):
             await self._lease_renewer.release()
-        if self._relay is not None:
-            with contextlib.suppress(DependencyError, TimeoutError):
-                async with asyncio.timeout(FLUSH_SECONDS):
-                    await self.publish_outbox()
-                    await self._relay.release()
+        if self.relay is not None:
+            await self.relay.drain()
         await self._caller.close()
 
     async def handle(self, deliveries: Sequence[Delivery]) -> None:
@@ -159,7 +154,7 @@ class Worker:
 
     async def publish_outbox(self) -> bool:
         """Publish what is in the outbox. True: something has to wait."""
-        return self._relay is not None and await self._relay.flush()
+        return self.relay is not None and await self.relay.flush()
 
     # Fetching
 
@@ -325,18 +320,6 @@ class Worker:
             return await self._failure_policy.retry_or_dead_letter(item, error)
         finally:
             self.stats.observe_duration(item.event.type, asyncio.get_running_loop().time() - began)
-
-
-def _relay(bindings: Bindings, stats: WorkerStats) -> Relay | None:
-    store, queue = bindings.store, bindings.queue
-    if queue is None or not isinstance(store, OutboxStore):
-        return None
-
-    async def invalidate(path: str, version: int) -> bool:
-        cache = bindings.caches.get(path.partition("/")[0])
-        return cache is None or await cache.invalidate(path, version)
-
-    return Relay(store, queue, owner=uuid4().hex, invalidate=invalidate, stats=stats, clock=bindings.clock)
 
 
 async def _cancelled(tasks: Iterable[asyncio.Task[None]]) -> None:

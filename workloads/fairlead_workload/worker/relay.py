@@ -1,12 +1,13 @@
 """The outbox relay: committed events on their way to the queue, per document in order of version.
 
-One holder of a lease publishes; it is taken when there is something to publish, so an idle relay writes nothing.
-Unpublished rows are read, never a watermark, so late commits are found. A row goes when the queue has acknowledged its
-event: after a crash in between it is published again under the same id, and the inbox notices. The cache entry is
-invalidated too, because the process that committed may have died before it could; while the shared cache does not
-confirm that, some rows stay for a while, so that another process can do it. What the queue refuses for good is kept
-aside, with the reason, and the later events of its document go on; while the queue does not take an event yet, they
-wait, and those of other documents do not.
+Every process has a relay, API or worker, so that events are published while there is no worker. One holder of a lease
+publishes; it is taken when there is something to publish, so an idle relay writes nothing. Unpublished rows are read,
+never a watermark, so late commits are found. A row goes when the queue has acknowledged its event: after a crash in
+between it is published again under the same id, and the inbox notices. The cache entry is invalidated too, because the
+process that committed may have died before it could; while the shared cache does not confirm that, some rows stay for
+a while, so that another process can do it. What the queue refuses for good is kept aside, with the reason, and the
+later events of its document go on; while the queue does not take an event yet, they wait, and those of other documents
+do not.
 """
 
 import asyncio
@@ -16,9 +17,11 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
+from uuid import uuid4
 
 import msgspec
 
+from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import Conflict, DependencyError, Refused
 from fairlead_workload.events.cloudevents import CONTENT_TYPE, with_sequence
 from fairlead_workload.queues.base import Message, Queue
@@ -32,13 +35,14 @@ from fairlead_workload.stores.base import (
     StoredRecord,
     Unit,
 )
-from fairlead_workload.worker.stats import WorkerStats
+from fairlead_workload.worker.stats import RelayStats
 
 LEASE_ID = "outbox-relay"
 LEASE_SECONDS = 15.0
 RENEW_BEFORE_SECONDS = 8.0
 POLL_SECONDS = 1.0
 MAX_PAUSE_SECONDS = 15.0
+DRAIN_SECONDS = 2.0
 PAGE = 500
 UNCONFIRMED_SECONDS = 60.0
 MAX_UNCONFIRMED = 100  # rows; less than a page, so that others are always reached
@@ -56,6 +60,19 @@ class LeaseValue(msgspec.Struct, frozen=True):
     """Who holds the lease."""
 
     owner: str
+
+
+def relay_of(bindings: Bindings) -> "Relay | None":
+    """The relay of one process; None where there is no queue, or no outbox."""
+    store, queue = bindings.store, bindings.queue
+    if queue is None or not isinstance(store, OutboxStore):
+        return None
+
+    async def invalidate(path: str, version: int) -> bool:
+        cache = bindings.caches.get(path.partition("/")[0])
+        return cache is None or await cache.invalidate(path, version)
+
+    return Relay(store, queue, owner=uuid4().hex, invalidate=invalidate, stats=RelayStats(), clock=bindings.clock)
 
 
 @dataclass(slots=True)
@@ -94,7 +111,7 @@ class Relay:
         *,
         owner: str,
         invalidate: Callable[[str, int], Awaitable[bool]],
-        stats: WorkerStats,
+        stats: RelayStats,
         clock: Callable[[], float],
         poll_seconds: float = POLL_SECONDS,
     ) -> None:
@@ -102,9 +119,9 @@ class Relay:
         self._queue = queue
         self._owner = owner
         self._invalidate = invalidate
-        self._stats = stats
         self._clock = clock
         self._poll_seconds = poll_seconds
+        self.stats = stats
         self._woken = asyncio.Event()
         self._lease_until = 0.0
         self._revision = 0
@@ -121,12 +138,12 @@ class Relay:
                 async with asyncio.timeout(pause or self._poll_seconds):
                     await (self._woken.wait() if not pause else asyncio.sleep(pause))
             self._woken.clear()
-            before = self._stats.published
+            before = self.stats.published
             try:
                 held_back = await self.flush()
             except (DependencyError, Conflict):
                 held_back = True
-            pause = self._pause(pause, held_back, progress=self._stats.published > before)
+            pause = self._pause(pause, held_back, progress=self.stats.published > before)
 
     def _pause(self, former: float, held_back: bool, *, progress: bool) -> float:
         """Seconds until the next attempt: longer and longer, unless it is only some documents that have to wait."""
@@ -179,7 +196,7 @@ class Relay:
 
     async def _end(self, page: _Page, unconfirmed: Sequence[OutboxRow]) -> None:
         """Take from the outbox what is published or refused, and invalidate what the events are about."""
-        self._stats.published += len(page.published)
+        self.stats.published += len(page.published)
         published = [*unconfirmed, *page.published]
         stale = await self._invalidate_caches([*published, *(row for row, _ in page.refused)])
         ended = self._confirm(published, stale)
@@ -250,6 +267,13 @@ class Relay:
         expect = Expect.ABSENT if stored is None else stored.revision
         return RecordWrite(LEASES, LEASE_ID, msgspec.json.encode(LeaseValue(self._owner)), expires_at, expect)
 
+    async def drain(self) -> None:
+        """Publish what is in the outbox, and release the lease, within `DRAIN_SECONDS`. Never raises."""
+        with contextlib.suppress(DependencyError, TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                await self.flush()
+                await self.release()
+
     async def release(self) -> None:
         """Let another process take over at once."""
         if self._lease_until <= self._clock():
@@ -263,7 +287,7 @@ class Relay:
     def _observe_lag(self, rows: Sequence[OutboxRow]) -> None:
         now = self._clock()
         self._waiting_since = {row.event.id: self._waiting_since.get(row.event.id, now) for row in rows}
-        self._stats.relay_lag_seconds = max(0.0, now - min(self._waiting_since.values(), default=now))
+        self.stats.lag_seconds = max(0.0, now - min(self._waiting_since.values(), default=now))
 
 
 def _ahead(lease: StoredRecord, now: float) -> bool:

@@ -16,6 +16,14 @@ class Timing:
 
 
 @dataclass(slots=True)
+class RelayStats:
+    """What the relay of this process has published, and what waits for it."""
+
+    published: int = 0  # outbox events acknowledged by the queue
+    lag_seconds: float = 0.0  # since it first saw the oldest event that it could not publish yet
+
+
+@dataclass(slots=True)
 class WorkerStats:
     """Counters only grow; gauges say how it is now. Keys of the counters are declared event types, or `other`."""
 
@@ -32,11 +40,9 @@ class WorkerStats:
     dead_lettered: Counter[tuple[str, str]] = field(default_factory=Counter)  # (event type, error class)
     duplicates: Counter[str] = field(default_factory=Counter)  # delivered again after they were done
     handler_seconds: dict[str, Timing] = field(default_factory=dict)
-    published: int = 0  # outbox events acknowledged by the queue
     in_flight: int = 0
     outage: bool = False  # of the datastore
     called: Callable[[], Mapping[str, bool]] = dict  # whether the called services answer, those that are known
-    relay_lag_seconds: float = 0.0  # since the relay first saw the oldest event it could not publish yet
 
     def label(self, event_type: str) -> str:
         """`event_type` if it is declared, else `other`."""

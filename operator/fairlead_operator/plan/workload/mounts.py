@@ -8,7 +8,7 @@ the Secrets it uses and no others.
 from collections.abc import Iterator
 
 from fairlead_contract.names import DATA_DIR, DEAD_LETTER_FILE, RUNTIME_FILE, SECRETS_DIR, SecretFolder
-from fairlead_contract.spec.bindings import Tls
+from fairlead_contract.spec.bindings import ServerAuthentication, Tls
 from fairlead_contract.spec.model import SecretName
 from fairlead_operator.manifests import Manifest
 from fairlead_operator.plan.context import PlanRequest
@@ -82,18 +82,19 @@ _Secret = tuple[SecretFolder, SecretName, tuple[str, ...]]
 def _secrets(request: PlanRequest, *, serves: bool) -> Iterator[_Secret]:
     server = request.spec.datastore.postgresql or request.spec.datastore.mysql
     if server is not None:
-        yield SecretFolder.DATASTORE, server.credentials_secret, _LOGIN
-        yield from _ca(SecretFolder.DATASTORE_CA, server.tls)
+        keys = _LOGIN if server.authentication is ServerAuthentication.PASSWORD else _LOGIN[:1]
+        yield SecretFolder.DATASTORE, server.credentials_secret, keys
+        yield from _tls(server.tls, SecretFolder.DATASTORE_CA, SecretFolder.DATASTORE_CLIENT)
     redis = request.spec.cache.redis
     if redis is not None:
         if redis.credentials_secret is not None:
             yield SecretFolder.CACHE, redis.credentials_secret, _LOGIN
-        yield from _ca(SecretFolder.CACHE_CA, redis.tls)
+        yield from _tls(redis.tls, SecretFolder.CACHE_CA, SecretFolder.CACHE_CLIENT)
     kafka = request.spec.queue.kafka if request.spec.queue is not None else None
     if kafka is not None:
         if kafka.sasl is not None:
             yield SecretFolder.QUEUE, kafka.sasl.credentials_secret, _LOGIN
-        yield from _ca(SecretFolder.QUEUE_CA, kafka.tls)
+        yield from _tls(kafka.tls, SecretFolder.QUEUE_CA, SecretFolder.QUEUE_CLIENT)
     if serves:
         yield from _served(request)
 
@@ -109,6 +110,8 @@ def _served(request: PlanRequest) -> Iterator[_Secret]:
         yield SecretFolder.GRPC, grpc.mtls.secret, (*_PAIR, *_CA)
 
 
-def _ca(folder: SecretFolder, tls: Tls | None) -> Iterator[_Secret]:
+def _tls(tls: Tls | None, ca: SecretFolder, client: SecretFolder) -> Iterator[_Secret]:
     if tls is not None and tls.ca_secret is not None:
-        yield folder, tls.ca_secret, _CA
+        yield ca, tls.ca_secret, _CA
+    if tls is not None and tls.client_secret is not None:
+        yield client, tls.client_secret, _PAIR

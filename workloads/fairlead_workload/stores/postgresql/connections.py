@@ -78,6 +78,8 @@ class Limits:
 class Server:
     """A server and a database on it. `host` may name several, of which the first that fits `session` is taken.
 
+    `address`, if it is known, is where `host` is; certificates have the name of the host.
+
     `pooler`: there is one in between that changes the server's connection with each transaction.
     """
 
@@ -85,6 +87,7 @@ class Server:
     database: str
     credentials: CredentialSource
     port: int = 5432
+    address: str = ""
     tls: Tls = Tls()
     limits: Limits = Limits()
     pooler: bool = False
@@ -93,7 +96,7 @@ class Server:
 
 async def connect(server: Server) -> Connection:
     """A new connection. Raises `Unavailable`, which never has the password."""
-    credentials = server.credentials()
+    credentials = await asyncio.to_thread(server.credentials)
     try:
         connection = await psycopg.AsyncConnection.connect(
             **_parameters(server),
@@ -115,6 +118,7 @@ def _parameters(server: Server) -> dict[str, Any]:
     limits = server.limits
     return {
         "host": server.host,
+        **({"hostaddr": server.address} if server.address else {}),
         "port": server.port,
         "dbname": server.database,
         "connect_timeout": max(1, round(limits.connect)),
