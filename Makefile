@@ -1,6 +1,6 @@
 # Everything a newcomer needs. `make help` lists the verbs; each needs only git, make and Python >= 3.11.
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-thorough check manifests golden bench images images-test images-ci
+.PHONY: help setup run test test-thorough check manifests golden bench services-up services-down images images-test images-ci
 
 PYTHON_BIN := .venv/bin/python
 READY := .venv/.ready
@@ -22,7 +22,7 @@ test: $(READY) ## Run the tests, with a third of the long matrices; ARGS="--help
 	@scripts/tool.sh wrk wrk
 	@scripts/tool.sh jq jq
 	@$(if $(filter instructions,$(FAIRLEAD_SKIP)),:,scripts/tool.sh valgrind valgrind)
-	@$(if $(filter postgresql,$(FAIRLEAD_SKIP)),:,scripts/postgresql.sh)
+	@$(if $(filter postgresql,$(FAIRLEAD_SKIP)),:,scripts/postgresql.sh >/dev/null)
 	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh java default-jre-headless)
 	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh go golang-go)
 	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh npm npm)
@@ -53,6 +53,12 @@ golden: $(READY) ## Refresh the golden files; look at the diff
 bench: $(READY) ## Measure against bare servers; ARGS="api worker start" for parts, ARGS=--help for options
 	@scripts/tool.sh wrk wrk
 	$(PYTHON_BIN) -m bench $(ARGS)
+
+services-up: $(READY) ## Start the servers that the examples name, in Docker or as processes
+	@$(PYTHON_BIN) scripts/services.py up
+
+services-down: $(READY) ## Stop them; ARGS=--delete deletes their data
+	@$(PYTHON_BIN) scripts/services.py down $(ARGS)
 
 images: ## Build both images with docker, podman or buildah; BASE_IMAGE=... and ARGS="--build-arg ..." for options
 	@BASE_IMAGE=$(BASE_IMAGE) scripts/images.sh $(ARGS)

@@ -13,7 +13,7 @@ import httpx
 import pytest
 from tests.images.engine import ROOT, Engine, Mount, Started, output
 from tests.integration.process.server import free_ports
-from tests.integration.workload.documents import POSTGRESQL, Json, runtime, write
+from tests.integration.workload.documents import MYSQL, Json, runtime, write
 from tests.integration.workload.waiting import until
 
 from fairlead_contract.names import DATA_DIR, RUNTIME_FILE, WORKLOAD_USER_ID
@@ -107,10 +107,10 @@ def test_the_workload_answers_on_its_probes_and_on_the_api_and_drains(served: tu
 
 
 def test_the_workload_ends_with_the_reason_when_it_is_asked_for_more(engine: Engine, stage: Stage) -> None:
-    with engine.running(WORKLOAD, "serve", **stage.settings(runtime(datastore=POSTGRESQL))) as started:
+    with engine.running(WORKLOAD, "serve", **stage.settings(runtime(datastore=MYSQL))) as started:
         code, log = started.wait()
     assert code == 1, log
-    assert stage.message.read_text() == "datastore.type: PostgreSQL is not served yet; use SQLite"
+    assert stage.message.read_text() == "datastore.type: MySQL is not served yet; use SQLite or PostgreSQL"
 
 
 def test_the_provision_job_reports_its_result(engine: Engine, stage: Stage) -> None:

@@ -84,8 +84,8 @@ def from_folder(folder: Path, *, dependency: str, passwordless: bool = False) ->
 
     def read() -> Credentials:
         behind = state_of(folder)
-        password = "" if passwordless else _read(behind, "password", dependency)
-        return Credentials(_read(behind, "username", dependency), password)
+        username = _read(behind, "username", dependency)
+        return Credentials(username, "" if passwordless else _read(behind, "password", dependency))
 
     return read
 

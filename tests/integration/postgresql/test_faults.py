@@ -159,9 +159,8 @@ async def test_a_server_that_does_not_answer_is_given_up(own_service: Service) -
         for pid in stopped:
             os.kill(pid, signal.SIGSTOP)
         try:
-            results = await asyncio.gather(
-                read(store, "a"), write(store, put("a", n=2)), store.check(), return_exceptions=True
-            )
+            results = await asyncio.gather(read(store, "a"), write(store, put("a", n=2)), return_exceptions=True)
+            results += await asyncio.gather(store.check(), return_exceptions=True)
             assert [isinstance(result, Unavailable) for result in results] == [True] * 3
         finally:
             for pid in stopped:
@@ -181,6 +180,20 @@ async def test_a_connection_that_is_given_up_leaves_its_place_at_once(own_servic
             assert await read(store, "a") == {"id": "a", "n": 1}
         finally:
             os.kill(pid, signal.SIGCONT)
+
+
+async def test_what_was_answered_lately_is_a_check_though_every_connection_is_busy(service: Service) -> None:
+    async with opened(service, pool_size=1, limits=IMPATIENT) as store:
+        await read(store, "a")
+        pool_is_busy = service.server.connect()
+        pool_is_busy.execute(f"BEGIN; LOCK TABLE {service.table('orders')} IN ACCESS EXCLUSIVE MODE".encode())
+        reading = asyncio.ensure_future(read(store, "a"))
+        try:
+            await until(service.server.waiting)
+            await asyncio.wait_for(store.check(), 0.5)
+        finally:
+            pool_is_busy.close()
+            await asyncio.gather(reading, return_exceptions=True)
 
 
 async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(own_service: Service) -> None:

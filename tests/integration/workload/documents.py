@@ -26,9 +26,9 @@ EMBEDDED: Json = {
     "queue": {"type": "SQLite"},
     "worker": {"timeout": "5s"},
 }
-POSTGRESQL: Json = {
-    "type": "PostgreSQL",
-    "postgresql": {"host": "db.shop.svc", "database": "shop", "credentialsSecret": {"name": "shop-db"}},
+MYSQL: Json = {
+    "type": "MySQL",
+    "mysql": {"host": "db.shop.svc", "database": "shop", "credentialsSecret": {"name": "shop-db"}},
 }
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.integration.workload.container import Folder
-from tests.integration.workload.documents import POSTGRESQL, PRODUCTS, runtime
+from tests.integration.workload.documents import MYSQL, PRODUCTS, runtime
 
 NEWER = (
     "version: 2 is not known, this image knows 1; "
@@ -13,9 +13,7 @@ NEWER = (
 )
 API_KEYS = {"authentication": {"anonymous": "Allow", "apiKeys": {"secret": {"name": "keys"}}}}
 REDIS = {"type": "Redis", "redis": {"address": "redis:6379"}}
-BINDINGS = (
-    "datastore.type: PostgreSQL is not served yet; use SQLite\ncache.type: Redis is not served yet; use Memory or None"
-)
+BINDINGS = "datastore.type: MySQL is not served yet; use SQLite or PostgreSQL\ncache.type: Redis is not served yet; use Memory or None"
 SYNC = {"resources": [{name: value for name, value in PRODUCTS.items() if name != "writes"}]}
 REFUSED = {
     "a version it does not know": ("serve", runtime() | {"version": 2}, NEWER),
@@ -24,7 +22,7 @@ REFUSED = {
         runtime(security=API_KEYS),
         "security.authentication.apiKeys: apiKeys is not served yet; leave it out",
     ),
-    "a store and a cache": ("work", runtime(datastore=POSTGRESQL, cache=REDIS), BINDINGS),
+    "a store and a cache": ("work", runtime(datastore=MYSQL, cache=REDIS), BINDINGS),
     "no queue to work on": (
         "work",
         runtime(api=SYNC, queue=None, worker=None),
@@ -75,11 +73,11 @@ def test_a_job_has_nothing_to_do_for_embedded_bindings(folder: Folder, task: str
 
 @pytest.mark.parametrize("task", ["provision", "teardown"])
 def test_a_job_fails_for_a_binding_that_is_not_served(folder: Folder, task: str) -> None:
-    container = folder.start(task, runtime(datastore=POSTGRESQL))
+    container = folder.start(task, runtime(datastore=MYSQL))
     assert container.wait() == 1
     datastore, *others = json.loads(container.message)["bindings"]
     assert (datastore["state"], datastore["reason"]) == ("Failed", "NotServed")
-    assert datastore["message"] == "PostgreSQL is not served yet; use SQLite"
+    assert datastore["message"] == "MySQL is not served yet; use SQLite or PostgreSQL"
     assert {each["state"] for each in others} == {"Ready"}
 
 

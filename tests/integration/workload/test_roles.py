@@ -3,10 +3,11 @@
 import httpx
 import pytest
 from tests.integration.workload.container import Container, Folder
-from tests.integration.workload.documents import runtime
+from tests.integration.workload.documents import PRODUCTS, runtime
 from tests.integration.workload.waiting import until
 
 PRODUCT = {"id": "p1", "price": 2.5}
+SYNC = {"resources": [{name: value for name, value in PRODUCTS.items() if name != "writes"}]}
 
 
 def accept(container: Container) -> str:
@@ -74,3 +75,19 @@ def test_probes_and_metrics_answer_on_the_admin_port(folder: Folder, task: str) 
     assert (health.status_code, ready.status_code) == (200, 200)
     assert "fairlead_" in httpx.get(f"{container.admin_url}/metrics", timeout=10).text
     assert container.stop() == 0
+
+
+def test_an_api_publishes_events_while_there_is_no_worker(folder: Folder) -> None:
+    handlers = [{"event": "products.created", "steps": [{"name": "touch", "set": {"price": "1.0"}}]}]
+    document = runtime(api=SYNC, worker={"timeout": "5s", "handlers": handlers})
+    api = folder.start("serve", document)
+    api.wait_ready()
+    assert httpx.post(f"{api.url}/v1/products", json=PRODUCT, timeout=10).status_code == 201
+    published = "fairlead_outbox_published_total 1.0"
+    until(lambda: published in httpx.get(f"{api.admin_url}/metrics", timeout=10).text, "the event to be published")
+    assert api.stop() == 0
+
+    worker = folder.start("work", document)
+    worker.wait_ready()
+    until(lambda: handled(worker) > 0, "the event to be handled")
+    assert worker.stop() == 0

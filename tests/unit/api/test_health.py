@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from fairlead_workload.api.health import Health, Status
+from fairlead_workload.api.health import AGAIN_SECONDS, INTERVAL_SECONDS, Health, Status
 from fairlead_workload.errors import Unavailable
 
 
@@ -78,6 +78,40 @@ async def test_reports_why_and_since_when() -> None:
         "since": "2026-01-01T00:01:00.000000Z",
         "error": "connection refused",
     }
+
+
+async def test_one_failed_check_is_none_and_the_next_one_comes_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    pauses: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == 3:
+            raise asyncio.CancelledError
+
+    dependencies = Dependencies()
+    health = Health(dependencies.checks("datastore"), random=lambda: 0.5)
+    monkeypatch.setattr("fairlead_workload.api.health.asyncio.sleep", sleep)
+    await health.check()
+    dependencies.down.add("datastore")
+    await health.check()
+    assert health.status is Status.READY
+    with pytest.raises(asyncio.CancelledError):
+        await health.run()
+    assert (health.status, pauses) == (Status.UNREADY, [AGAIN_SECONDS, INTERVAL_SECONDS, INTERVAL_SECONDS])
+
+
+async def test_what_a_process_waits_for_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    health = Health()
+    assert health.status is Status.UNREADY
+    for _ in range(2):
+        health.wait_for("datastore", "connection refused")
+    report = health.report()
+    assert (report["status"], report["waiting"]) == ("unready", True)
+    assert report["dependencies"]["datastore"]["error"] == "connection refused"
+    assert [record.message for record in caplog.records] == ["waiting for a dependency"], "once for each reason"
+    health.watch(Dependencies().checks(*NAMES))
+    await health.check()
+    assert (health.status, "waiting" in health.report()) == (Status.READY, False)
 
 
 async def test_a_dependency_that_hangs_is_down_and_keeps_none_of_the_others_waiting() -> None:

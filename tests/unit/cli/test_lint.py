@@ -14,7 +14,7 @@ INVALID = sorted((EXAMPLES / "invalid").iterdir())
 
 def test_the_examples_are_sound(capsys: pytest.CaptureFixture[str]) -> None:
     assert linting.lint([str(EXAMPLES)], recursive=False, output="text") == 0
-    assert "2 resources sound, 0 errors" in capsys.readouterr().out
+    assert "3 resources sound, 0 errors" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("file", INVALID, ids=lambda file: file.stem)

@@ -82,7 +82,11 @@ def test_every_rule_is_there_in_words(kind: Kind) -> None:
         ("spec.api.version", "string, `^v[1-9][0-9]{0,2}$`", "`v1`"),
         ("spec.datastore", "[object](#specdatastore)", "its defaults"),
         ("spec.datastore.postgresql.pool.max", "integer, 1 to 200", "`10`"),
-        ("spec.datastore.mysql", "[as spec.datastore.postgresql](#specdatastorepostgresql)", ""),
+        (
+            "spec.datastore.mysql.readReplica",
+            "[as spec.datastore.postgresql.readReplica](#specdatastorepostgresqlreadreplica)",
+            "",
+        ),
         ("spec.queue.retry.maxAge", "[duration](#formats)", "`24h`"),
         ("spec.worker.handlers[].steps[].when", "string (1 to 1024 characters)", ""),
         ("spec.worker.handlers[].steps[].set", "map of string (1 to 1024 characters) (1 to 32 entries)", ""),

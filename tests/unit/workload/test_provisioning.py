@@ -1,6 +1,6 @@
 """What a Job reports, and that the operator reads it."""
 
-from tests.integration.workload.documents import POSTGRESQL, runtime
+from tests.integration.workload.documents import MYSQL, runtime
 
 from fairlead_contract.provisioning import ProvisionResult
 from fairlead_contract.runtime import RuntimeDocument
@@ -10,7 +10,7 @@ from fairlead_workload import provisioning
 
 
 def test_the_operator_takes_the_result_of_its_own_hash_only() -> None:
-    document = RuntimeDocument.model_validate(runtime(datastore=POSTGRESQL))
+    document = RuntimeDocument.model_validate(runtime(datastore=MYSQL))
     text = provisioning.provision(document, asked_hash="0123456789").text()
     bindings = parse(text, expected="0123456789")
     assert bindings is not None

@@ -56,18 +56,18 @@ async def _run(workloads: Sequence[Workload], on_started: Callable[[Sequence[Ser
 
 async def _started(stopping: asyncio.Event, running: Sequence[tuple[Workload, Service]]) -> bool:
     """Start all of them. False: a signal came first. Raises NotServed."""
-    stop = asyncio.create_task(stopping.wait())
-    starting = [asyncio.create_task(_start(workload, service)) for workload, service in running]
-    started = asyncio.gather(*starting)
-    either: list[asyncio.Future[Any]] = [stop, started]
-    await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-    ended = started.done()
-    for task in (stop, *starting):
+    stop: asyncio.Task[Any] = asyncio.create_task(stopping.wait())
+    starting = {asyncio.create_task(_start(workload, service)) for workload, service in running}
+    pending = {stop, *starting}
+    while not stop.done() and pending != {stop} and not any(task.done() and task.exception() for task in starting):
+        _, pending = await asyncio.wait(pending, return_when=asyncio.FIRST_COMPLETED)
+    for task in pending:
         task.cancel()
-    await asyncio.gather(stop, *starting, return_exceptions=True)
-    if ended:
-        started.result()
-    return ended
+    await asyncio.gather(*pending, return_exceptions=True)
+    if stop in pending:  # no signal came
+        for task in starting:
+            task.result()
+    return stop in pending
 
 
 def _max_connections(workloads: Sequence[Workload]) -> int:

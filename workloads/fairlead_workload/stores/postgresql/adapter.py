@@ -43,6 +43,7 @@ from fairlead_workload.stores.relational.rows import RowCodec
 T = TypeVar("T")
 
 POOL_SIZE = 10
+ANSWERED_SECONDS = 4.0  # less than between two checks
 QUERIES_LIMIT = 32  # a list is much work for one answer
 _Wanted = tuple[str, Query, PageStatement]
 
@@ -133,6 +134,8 @@ class PostgresqlStore:
         return await _all([self._record_reads.share(None, place) for place in ids])
 
     async def check(self) -> None:
+        if self._servers.primary.has_answered(ANSWERED_SECONDS):
+            return  # traffic is a check; one more would wait for a connection while all are busy
         [[(read_only,)], _] = await self._servers.read(
             [Statement(b"SELECT current_setting('transaction_read_only')"), Statement(self._record_sql.floor)]
         )

@@ -222,6 +222,7 @@ class Pool:
         self._opening = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._generation = 0
+        self._answered_at = float("-inf")
         self._closed = False
         limits = server.limits
         self._deadline = limits.statement + limits.lock + limits.connect  # no statement that is alive takes longer
@@ -239,12 +240,17 @@ class Pool:
             self._abandon(kept, task)
             raise
         if not done:
+            self._answered_at = float("-inf")
             self._abandon(kept, task)
             raise Unavailable(DATASTORE, f"PostgreSQL did not answer within {self._deadline:g} s")
         try:
-            return task.result()
+            result = task.result()
+            self._answered_at = time.monotonic()
+            return result
         except psycopg.Error as error:
             failure = faults.converted(error)
+            if isinstance(failure, Unavailable):
+                self._answered_at = float("-inf")
             if isinstance(failure, faults.ReadOnly):
                 self.renew()
             raise failure from None
@@ -264,6 +270,10 @@ class Pool:
     def renew(self) -> None:
         """Use none of the connections that there are now again."""
         self._generation += 1
+
+    def has_answered(self, seconds: float) -> bool:
+        """Whether something that was asked for in so many seconds was done."""
+        return time.monotonic() - self._answered_at < seconds
 
     async def _take(self) -> _Kept:
         if self._closed:
@@ -304,6 +314,7 @@ class Pool:
             connection = await connect(self.server)
         except Exception as error:  # noqa: BLE001 - whatever went wrong must reach those who wait
             failure = error
+            self._answered_at = float("-inf")
         finally:
             self._opening -= 1
             self._open -= connection is None
