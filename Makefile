@@ -22,7 +22,7 @@ test: $(READY) ## Run the tests, with a third of the long matrices; ARGS="--help
 	@scripts/tool.sh wrk wrk
 	@scripts/tool.sh jq jq
 	@$(if $(filter instructions,$(FAIRLEAD_SKIP)),:,scripts/tool.sh valgrind valgrind)
-	@$(if $(filter postgresql,$(FAIRLEAD_SKIP)),:,scripts/postgresql.sh >/dev/null)
+	@$(if $(filter postgresql,$(FAIRLEAD_SKIP)),:,scripts/postgresql.sh >/dev/null && scripts/pgbouncer.sh)
 	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh java default-jre-headless)
 	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh go golang-go)
 	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh npm npm)

@@ -66,7 +66,7 @@ def has_docker() -> bool:
 
 
 class Cluster:
-    """PostgreSQL's data folder, and the server on it. As root it runs as the user `postgres`, outside of root's home."""
+    """PostgreSQL's data folder and the server on it. As root it runs as the user `postgres`, outside of root's home."""
 
     def __init__(self) -> None:
         self._user: str | None = None
@@ -83,7 +83,7 @@ class Cluster:
         settings = f"-c port={PORT} -c listen_addresses=127.0.0.1 -c unix_socket_directories=''"
         started = self._control("start", "--wait", "--log", self._folder / "server.log", "--options", settings)
         if started.returncode != 0:
-            sys.exit(f"PostgreSQL did not start: {started.stdout}{started.stderr}See {self._folder / 'server.log'}")
+            sys.exit(f"PostgreSQL did not start: {started.stdout}See {self._folder / 'server.log'}")
         self._make_database()
 
     def _make(self) -> None:
@@ -99,7 +99,7 @@ class Cluster:
         )
         password.unlink()
         if made.returncode != 0:
-            sys.exit(f"PostgreSQL's data could not be made in {self._folder}: {made.stderr}")
+            sys.exit(f"PostgreSQL's data could not be made in {self._folder}: {made.stdout}")
 
     def _make_database(self) -> None:
         import psycopg

@@ -17,7 +17,9 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from .left_out import skip_if_left_out
+from .servers import pgbouncer as pgbouncer_server
 from .servers import postgresql as postgresql_server
+from .servers.pgbouncer import PgBouncer
 from .servers.postgresql import PostgreSQL
 from .summary import LINES
 from .thorough import Share, third_of_commit
@@ -59,6 +61,13 @@ def postgresql() -> Iterator[PostgreSQL]:
     skip_if_left_out(postgresql_server.PART)
     with postgresql_server.running(postgresql_server.NO_FSYNC) as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def pgbouncer(postgresql: PostgreSQL) -> Iterator[PgBouncer]:
+    """A pooler in front of that server, in transaction mode. Tests that use it carry the same group."""
+    with pgbouncer_server.running(postgresql) as pooler:
+        yield pooler
 
 
 @pytest.hookimpl(tryfirst=True)  # before they are shuffled: each third is the same in every order

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from tests.embedded import open_database
 from tests.postgresql import open_schema, open_several
-from tests.servers.postgresql import PostgreSQL
+from tests.servers.pgbouncer import PgBouncer
+from tests.servers.postgresql import GROUP, PostgreSQL
 from tests.wrapped import WrappedStore
 
 from fairlead_contract.spec.api import Resource
@@ -35,9 +36,9 @@ Open = Callable[[Sequence[Resource], Clock, Any], AbstractAsyncContextManager[St
 class StoreRow:
     """One adapter.
 
-    `server` is the fixture of the server that it needs, if any. `outbox`: it keeps an outbox for the relay
-    (`OutboxSource`). `sweeper`: it does not expire records and tombstones by itself (`Sweeper`). `nul`: it can store
-    strings with the character NUL; else it refuses them, naming the property.
+    `server` is the fixture of the server that it needs, if any, and `group` what runs in one process. `outbox`: it
+    keeps an outbox for the relay (`OutboxSource`). `sweeper`: it does not expire records and tombstones by itself
+    (`Sweeper`). `nul`: it can store strings with the character NUL; else it refuses them, naming the property.
     """
 
     name: str
@@ -46,6 +47,7 @@ class StoreRow:
     sweeper: bool
     nul: bool
     server: str | None = None
+    group: str | None = None
 
 
 def open_row(
@@ -58,8 +60,7 @@ def open_row(
 def params(rows: Iterable[StoreRow]) -> list[Any]:
     """The rows as parameters of a fixture: those of one server run in one process."""
     return [
-        pytest.param(row, id=row.name, marks=[pytest.mark.xdist_group(row.server)] if row.server else [])
-        for row in rows
+        pytest.param(row, id=row.name, marks=[pytest.mark.xdist_group(row.group)] if row.group else []) for row in rows
     ]
 
 
@@ -91,6 +92,12 @@ async def open_pair(resources: Sequence[Resource], clock: Clock, server: Postgre
         yield Alternating(stores)
 
 
+@asynccontextmanager
+async def open_pooled(resources: Sequence[Resource], clock: Clock, pooler: PgBouncer) -> AsyncIterator[PostgresqlStore]:
+    async with open_schema(pooler.behind, resources, server=pooler.server(), clock=clock) as store:
+        yield store
+
+
 class Alternating(WrappedStore):
     """Adapters of one datastore that take the calls in turn, as pods of one service do."""
 
@@ -115,6 +122,9 @@ class Alternating(WrappedStore):
 STORES = [
     StoreRow("sqlite", open_sqlite, outbox=True, sweeper=True, nul=True),
     StoreRow("wrapped", open_wrapped, outbox=True, sweeper=True, nul=True),  # what other tests stand on
-    StoreRow("postgresql", open_postgresql, outbox=True, sweeper=True, nul=False, server="postgresql"),
-    StoreRow("two on one postgresql", open_pair, outbox=True, sweeper=True, nul=False, server="postgresql"),
+    StoreRow("postgresql", open_postgresql, outbox=True, sweeper=True, nul=False, server="postgresql", group=GROUP),
+    StoreRow(
+        "two on one postgresql", open_pair, outbox=True, sweeper=True, nul=False, server="postgresql", group=GROUP
+    ),
+    StoreRow("pgbouncer", open_pooled, outbox=True, sweeper=True, nul=False, server="pgbouncer", group=GROUP),
 ]

@@ -59,8 +59,7 @@ class Shop:
         """Processes of it that serve."""
         started: list[Running] = []
         try:
-            for name in names:
-                started.append(self.start(name))
+            started.extend(map(self.start, names))
             for process in started:
                 process.wait_ready()
             yield started

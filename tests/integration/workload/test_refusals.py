@@ -13,7 +13,9 @@ NEWER = (
 )
 API_KEYS = {"authentication": {"anonymous": "Allow", "apiKeys": {"secret": {"name": "keys"}}}}
 REDIS = {"type": "Redis", "redis": {"address": "redis:6379"}}
-BINDINGS = "datastore.type: MySQL is not served yet; use SQLite or PostgreSQL\ncache.type: Redis is not served yet; use Memory or None"
+BINDINGS = """\
+datastore.type: MySQL is not served yet; use SQLite or PostgreSQL
+cache.type: Redis is not served yet; use Memory or None"""
 SYNC = {"resources": [{name: value for name, value in PRODUCTS.items() if name != "writes"}]}
 REFUSED = {
     "a version it does not know": ("serve", runtime() | {"version": 2}, NEWER),

@@ -12,7 +12,8 @@ ROOT = Path(__file__).parents[3]
 def services() -> ModuleType:
     """scripts/services.py."""
     found = importlib.util.spec_from_file_location("services", ROOT / "scripts/services.py")
-    assert found is not None and found.loader is not None
+    assert found is not None
+    assert found.loader is not None
     module = importlib.util.module_from_spec(found)
     found.loader.exec_module(module)
     return module
