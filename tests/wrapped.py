@@ -108,6 +108,10 @@ class WrappedQueue:
     def lease_seconds(self) -> float | None:
         return self.inner.lease_seconds
 
+    @property
+    def blocks_keys(self) -> bool:
+        return self.inner.blocks_keys
+
     async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
         return await self._around("publish", lambda: self.inner.publish(messages, delay_seconds=delay_seconds))
 

@@ -218,6 +218,7 @@ class Lab:
         self.worker_spec: dict[str, Any] = {}
         self.queue_spec: dict[str, Any] = {"type": "SQLite"}
         self.visibility_seconds = VISIBILITY_SECONDS
+        self.delivers_runs = False  # the queue does not know of keys, whatever the order of the binding
         self.crashes = Crashes()
         self.resources = [PRODUCTS, ORDERS]
         self.callers: list[Caller] = []
@@ -248,7 +249,7 @@ class Lab:
         self.real_store = SqliteStore(self.database, document.api.resources, clock=self.clock)
         self.real_queue = SqliteQueue(
             self.database,
-            order=document.queue.order or Order.NONE,
+            order=Order.NONE if self.delivers_runs else document.queue.order or Order.NONE,
             visibility_seconds=self.visibility_seconds,
             retention_seconds=RETENTION_SECONDS,
             longest_delay_seconds=seconds(document.queue.retry.backoff.max),

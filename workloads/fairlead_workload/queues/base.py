@@ -105,6 +105,14 @@ class Queue(Protocol):
     def lease_seconds(self) -> float | None:
         """How long a delivery is leased; None where there is nothing to renew."""
 
+    @property
+    def blocks_keys(self) -> bool:
+        """Whether it is the queue that keeps `order: Key` among all processes.
+
+        Then nothing behind a message that is leased, or waits for its delay, is delivered, but in the same `receive` as
+        the message itself. Else a key belongs to one process at a time, whose gate keeps the order (`queues/gate.py`).
+        """
+
     async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
         """Publish durably. One result per message, in order: None, or the error for which it is not in the queue.
 

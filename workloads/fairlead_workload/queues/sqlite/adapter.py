@@ -90,6 +90,10 @@ class SqliteQueue:
     def lease_seconds(self) -> float | None:
         return self._visibility_seconds
 
+    @property
+    def blocks_keys(self) -> bool:
+        return self._order is Order.KEY
+
     async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
         now = self._clock()
         results: list[Exception | None] = []
