@@ -5,6 +5,7 @@ proven by the conformance suites, of which each is a row.
 """
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from fairlead_workload.caches.base import Cache, Entry
@@ -150,6 +151,14 @@ class WrappedQueue:
 
     async def sweep(self, *, limit: int = 1000) -> int:
         return await self._around("sweep", lambda: self.inner.sweep(limit=limit))
+
+
+class UncountedQueue(WrappedQueue):
+    """A queue that does not know how often it delivered a message, as Kafka and Kinesis."""
+
+    async def receive(self, limit: int, *, wait_seconds: float) -> list[Delivery]:
+        found = await super().receive(limit, wait_seconds=wait_seconds)
+        return [replace(delivery, deliveries=None, lost=0) for delivery in found]
 
 
 class WrappedCache:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.wrapped import Around, WrappedCache, WrappedQueue, WrappedStore
+from tests.wrapped import Around, UncountedQueue, WrappedCache, WrappedQueue, WrappedStore
 
 from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_contract.spec.apiservice import ApiService
@@ -218,6 +218,7 @@ class Lab:
         self.worker_spec: dict[str, Any] = {}
         self.queue_spec: dict[str, Any] = {"type": "SQLite"}
         self.visibility_seconds = VISIBILITY_SECONDS
+        self.counts_deliveries = True
         self.delivers_runs = False  # the queue does not know of keys, whatever the order of the binding
         self.crashes = Crashes()
         self.resources = [PRODUCTS, ORDERS]
@@ -256,7 +257,8 @@ class Lab:
             clock=self.clock,
         )
         self.store = WrappedStore(self.real_store, self.crashes.around)
-        self.queue = WrappedQueue(self.real_queue, self.crashes.around)
+        wrapped = WrappedQueue if self.counts_deliveries else UncountedQueue
+        self.queue = wrapped(self.real_queue, self.crashes.around)
         self.cache = MemoryCache(1000, clock=self.clock)
         self.bindings = Bindings(
             document,

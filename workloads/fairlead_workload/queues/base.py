@@ -2,6 +2,10 @@
 
 This module defines messages, deliveries and dead letters, and what every adapter promises. Delivery is at least once;
 nothing here counts attempts for the retry policy (the worker owns retries, brokers only wait).
+
+An ending (`ack`, `retry`, `dead_letter`) that raised is none, as far as the worker knows: it forgets the delivery, and
+the adapter delivers the message again by itself, unless the ending had its effect after all. Where leases run out, that
+does it. An adapter without leases has to keep the message for that, and may not count it as done.
 """
 
 from collections.abc import Sequence
@@ -26,10 +30,17 @@ class Delivery:
 
     message: Message
     receipt: Any
-    deliveries: int  # how often the broker delivered it, this one included
+    deliveries: int | None  # how often the broker delivered it, this one included; None: it does not count
     enqueued_at: float
     redrives: int = 0  # how often it came back from the dead letters
-    lost: int = 0  # how many leases before this one, in a row, were not ended: their worker died, or they ran out
+    lost: int = (
+        0  # how many leases before this one, in a row, were not ended: their worker died, or they ran out; 0: unknown
+    )
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether it may have been delivered before."""
+        return self.deliveries is None or self.deliveries > 1
 
     def age_seconds(self, now: float) -> float:
         """How long ago it was first published; 0 when the clock was ahead then."""

@@ -254,7 +254,7 @@ class Worker:
         return outcomes, batch, stepwise
 
     async def _find_suspects(self, items: Sequence[Item]) -> list[Item]:
-        repeated = [item for item in items if item.delivery.deliveries > 1]
+        repeated = [item for item in items if item.delivery.may_be_repeated]
         return await self._suspects.among(repeated) if repeated else []
 
     async def _apply_in_turn(self, batch: list[Item]) -> dict[Item, Outcome]:
