@@ -4,10 +4,11 @@ A new adapter adds its row and passes unchanged. A case that needs a capability 
 """
 
 import asyncio
-from collections.abc import AsyncIterator
-from typing import Protocol, runtime_checkable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Protocol, TypeVar, runtime_checkable
 
 import pytest
+from tests.wrapped import WrappedQueue
 
 from fairlead_contract.spec.bindings import Order
 from fairlead_workload.errors import Unavailable
@@ -15,6 +16,7 @@ from fairlead_workload.queues.base import DeadLetters, Delivery, Failure, Letter
 
 from .queue_capabilities import NAME, QUEUES, VISIBILITY_SECONDS, Clock, QueueRow
 
+T = TypeVar("T")
 PATIENCE_SECONDS = 10.0  # how long a case waits for what must come; a working queue takes milliseconds
 
 
@@ -246,6 +248,60 @@ async def test_depth_counts_what_waits(timed: Queue, clock: Clock) -> None:
     assert (await timed.depth()).oldest_seconds == 0
     clock.now += VISIBILITY_SECONDS
     assert (await timed.depth()).ready == 2
+
+
+# Endings that raise
+
+
+ENDINGS = {
+    "ack": lambda queue, one: queue.ack([one]),
+    "retry": lambda queue, one: queue.retry(one, delay_seconds=0),
+    "dead_letter": lambda queue, one: queue.dead_letter(one, failure()),
+}
+
+
+class Interrupted(WrappedQueue):
+    """A queue whose next ending raises: before it has had its effect, or after."""
+
+    def __init__(self, inner: Queue, *, has_effect: bool) -> None:
+        super().__init__(inner, self._interrupt)  # type: ignore[arg-type]  # of its methods, the case uses the queue's
+        self._has_effect = has_effect
+        self.is_due = True
+
+    async def _interrupt(self, name: str, call: Callable[[], Awaitable[T]]) -> T:
+        if name not in ENDINGS or not self.is_due:
+            return await call()
+        self.is_due = False
+        if self._has_effect:
+            await call()
+        raise Unavailable("queue", "no answer")
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_an_ending_that_raised_leaves_the_message_to_be_delivered_again(
+    timed: Queue, clock: Clock, ending: str
+) -> None:
+    await publish(timed, "1", "2")
+    (first,) = await take(timed, 1)
+    with pytest.raises(Unavailable):
+        await ENDINGS[ending](Interrupted(timed, has_effect=False), first)
+    clock.now += VISIBILITY_SECONDS
+    (again,) = [one for one in await take(timed) if one.message.id == "1"]
+    await ENDINGS[ending](timed, again)
+    left = await taken(timed)
+    assert left == (["1"] if ending == "retry" else [])
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+async def test_an_ending_that_had_its_effect_although_it_raised_is_one(timed: Queue, clock: Clock, ending: str) -> None:
+    await publish(timed, "1")
+    (first,) = await take(timed)
+    with pytest.raises(Unavailable):
+        await ENDINGS[ending](Interrupted(timed, has_effect=True), first)
+    await ENDINGS[ending](timed, first)  # as one who does not know does
+    clock.now += VISIBILITY_SECONDS
+    assert await taken(timed) == (["1"] if ending == "retry" else [])
+    assert (await timed.depth()).dead == (ending == "dead_letter")
 
 
 # Waiting
