@@ -82,7 +82,7 @@ class Bench:
         if failures(worker.stats):
             raise Failed(await self._cause(worker, messages))
         depth = await self._queue.depth()
-        if depth.ready + depth.leased + depth.delayed + depth.dead:
+        if any((depth.ready, depth.leased, depth.delayed, depth.dead)):
             raise Failed(f"the queue is not empty: {depth}")
         return Result(worker.stats.succeeded.total(), seconds, spent, worker.stats.retried.total())
 

@@ -95,7 +95,8 @@ class Service:
             worker = _worker(bindings, services) if Role.WORKER in roles and document.queue is not None else None
             health = Health(checks(bindings))
             registry, process = CollectorRegistry(), ProcessMetrics()
-            depths = Depths(opened.queue, opened.store if isinstance(opened.store, OutboxSource) else None)
+            outbox = opened.store if isinstance(opened.store, OutboxSource) else None
+            depths = Depths(opened.queue, outbox) if worker is not None else Depths(None, None)
             stats = worker.stats if worker is not None else None
             metrics.register(
                 registry, bindings, health=health, process=process, depths=depths, disk=opened.disk, worker=stats

@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+import pytest
 from prometheus_client.registry import Collector, CollectorRegistry
 from tests.embedded import open_database
 from tests.wrapped import WrappedCache, WrappedQueue, WrappedStore
@@ -13,7 +15,7 @@ from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import Fetched, Policy
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Unavailable
-from fairlead_workload.queues.base import Failure, Message
+from fairlead_workload.queues.base import Depth, Failure, Message
 from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.sqlite.disk import Disk
 from fairlead_workload.stores.base import OutboxEvent, Unit
@@ -70,6 +72,24 @@ async def test_depths_are_those_of_the_last_refresh() -> None:
         await depths.refresh()
     for name in ("fairlead_dead_letters", "fairlead_outbox_pending"):
         assert found.get_sample_value(name) is None, "what is not known is not reported"
+
+
+@pytest.mark.parametrize("unknown", ["ready", "delayed", "leased", "dead", "oldest_seconds"])
+async def test_what_the_broker_does_not_know_has_no_metric(unknown: str) -> None:
+    class Vague(WrappedQueue):
+        async def depth(self) -> Depth:
+            return replace(await super().depth(), **{unknown: None})
+
+    async with open_database() as database:
+        depths = Depths(Vague(SqliteQueue(database)), None)
+        await depths.refresh()
+    found = registry(depths)
+    values: dict[str, float | None] = {
+        state: found.get_sample_value("fairlead_queue_messages", {"state": state}) for state in STATES
+    }
+    values["dead"] = found.get_sample_value("fairlead_dead_letters")
+    values["oldest_seconds"] = found.get_sample_value("fairlead_queue_oldest_seconds")
+    assert values == {name: None if name == unknown else 0 for name in values}
 
 
 def test_a_full_disk_has_a_metric(tmp_path: Path) -> None:

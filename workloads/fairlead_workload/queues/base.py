@@ -92,13 +92,16 @@ class LetterFilter:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How full a queue is. `oldest_seconds` is the age of the oldest message that waits or is leased."""
+    """How full a queue is, as exactly as the broker says it; None: it does not say that.
 
-    ready: int
-    delayed: int
-    leased: int
-    dead: int
-    oldest_seconds: float
+    `oldest_seconds` is the age of the oldest message that waits or is leased.
+    """
+
+    ready: int | None
+    delayed: int | None
+    leased: int | None
+    dead: int | None
+    oldest_seconds: float | None
 
 
 @runtime_checkable
