@@ -5,6 +5,7 @@ A new adapter adds its row and passes unchanged. A case that needs a capability 
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from typing import Protocol, TypeVar, runtime_checkable
 
 import pytest
@@ -12,7 +13,7 @@ from tests.wrapped import WrappedQueue
 
 from fairlead_contract.spec.bindings import Order
 from fairlead_workload.errors import Unavailable
-from fairlead_workload.queues.base import DeadLetters, Delivery, Failure, LetterFilter, Message, Queue
+from fairlead_workload.queues.base import DeadLetter, DeadLetters, Delivery, Failure, LetterFilter, Message, Queue
 
 from .queue_capabilities import NAME, QUEUES, VISIBILITY_SECONDS, Clock, QueueRow
 
@@ -432,18 +433,24 @@ async def test_each_key_keeps_its_order_with_many_receivers(ordered: Queue) -> N
 # Dead letters
 
 
-async def dead_letter(letterbox: Letterbox, id_: str, *, key: str = "k", **changes: object) -> str:
-    """Publish a message and make it a dead letter; the letter's id."""
+async def letters_of(letterbox: Letterbox, match: LetterFilter | None = None) -> list[DeadLetter]:
+    """The letters that match, in order of their last failure."""
+    found = [letter async for letter in letterbox.scan(match or LetterFilter())]
+    return sorted(found, key=lambda letter: letter.failure.last_failed_at)
+
+
+async def dead_letter(letterbox: Letterbox, id_: str, *, key: str = "k", **changes: object) -> DeadLetter:
+    """Publish a message and make it a dead letter, which is returned."""
+    before = {letter.id for letter in await letters_of(letterbox)}
     await publish(letterbox, id_, key=key)
     (delivery,) = await take(letterbox)
     await letterbox.dead_letter(delivery, failure(**changes))
-    letters = await letterbox.letters(LetterFilter(), limit=1000)
-    return letters[-1].id
+    (letter,) = [letter for letter in await letters_of(letterbox) if letter.id not in before]
+    return letter
 
 
 async def test_a_dead_letter_has_its_bytes_and_everything_known_of_it(letterbox: Letterbox, clock: Clock) -> None:
-    await dead_letter(letterbox, "1")
-    (letter,) = await letterbox.letters(LetterFilter(), limit=10)
+    letter = await dead_letter(letterbox, "1")
     assert letter.message == message("1")
     assert letter.failure == failure()
     assert (letter.origin, letter.enqueued_at, letter.redrives) == (NAME, clock.now, 0)
@@ -451,8 +458,7 @@ async def test_a_dead_letter_has_its_bytes_and_everything_known_of_it(letterbox:
 
 
 async def test_error_messages_are_cut(letterbox: Letterbox) -> None:
-    await dead_letter(letterbox, "1", error_message="x" * 5000)
-    (letter,) = await letterbox.letters(LetterFilter(), limit=10)
+    letter = await dead_letter(letterbox, "1", error_message="x" * 5000)
     assert letter.failure.error_message == "x" * 1000
 
 
@@ -477,46 +483,58 @@ async def test_filters_of_letters(letterbox: Letterbox, match: LetterFilter, exp
     await dead_letter(letterbox, "b", event_type="orders.update", last_failed_at=20.0)
     await dead_letter(letterbox, "c", error_code="http-404", last_failed_at=30.0)
     await dead_letter(letterbox, "d", key="x", error_code="http-404", last_failed_at=40.0)
-    letters = await letterbox.letters(match, limit=10)
+    letters = await letters_of(letterbox, match)
     assert [letter.message.id for letter in letters] == list(expected)
     known = tuple(letter.id for letter in letters)
-    assert [letter.id for letter in await letterbox.letters(LetterFilter(ids=known), limit=10)] == list(known)
+    assert [letter.id for letter in await letters_of(letterbox, LetterFilter(ids=known))] == list(known)
 
 
-async def test_letters_come_in_pages_that_go_on_although_the_former_ones_left(letterbox: Letterbox) -> None:
-    for n in range(5):
-        await dead_letter(letterbox, str(n), last_failed_at=float(n))
-    found, after = [], None
-    while page := await letterbox.letters(LetterFilter(), limit=2, after=after):
-        found += [letter.message.id for letter in page]
-        after = page[-1].id
-        await letterbox.purge([letter.id for letter in page])
-    assert found == list("01234")
+@pytest.mark.parametrize("leave", ["redrive", "purge"])
+async def test_a_scan_goes_on_although_the_former_letters_left(letterbox: Letterbox, leave: str) -> None:
+    await publish(letterbox, *map(str, range(250)))
+    while deliveries := await take(letterbox):
+        for delivery in deliveries:
+            await letterbox.dead_letter(delivery, failure())
+    found = []
+    async for letter in letterbox.scan(LetterFilter()):
+        found.append(letter.message.id)
+        assert await getattr(letterbox, leave)([letter]) == [letter]
+    assert sorted(found, key=int) == [str(n) for n in range(250)]
+    assert await letters_of(letterbox) == []
+
+
+async def test_a_scan_that_is_closed_early_keeps_nothing(letterbox: Letterbox) -> None:
+    for n in range(3):
+        await dead_letter(letterbox, str(n))
+    async with aclosing(letterbox.scan(LetterFilter())) as letters:
+        async for _ in letters:
+            break
+    assert len(await letters_of(letterbox)) == 3
 
 
 async def test_a_redriven_letter_returns_with_its_bytes_and_one_redrive_more(
     letterbox: Letterbox, clock: Clock
 ) -> None:
-    id_ = await dead_letter(letterbox, "1")
+    letter = await dead_letter(letterbox, "1")
     published = clock.now
     for redrives in (1, 2):
         clock.now += 100
-        assert await letterbox.redrive([id_, "none"]) == [id_]
-        assert await letterbox.letters(LetterFilter(), limit=10) == []
+        assert await letterbox.redrive([letter]) == [letter]
+        assert await letterbox.redrive([letter]) == []
+        assert await letters_of(letterbox) == []
         (delivery,) = await take(letterbox)
         assert delivery.message == message("1")
         assert (delivery.redrives, delivery.enqueued_at) == (redrives, published)
         await letterbox.dead_letter(delivery, failure())
-        (letter,) = await letterbox.letters(LetterFilter(), limit=10)
+        (letter,) = await letters_of(letterbox)
         assert letter.redrives == redrives
-        id_ = letter.id
 
 
 async def test_a_redriven_letter_returns_beside_another_copy_of_its_message(letterbox: Letterbox) -> None:
     """A copy of the former attempt is acknowledged as a duplicate: the redriven one must not be taken for it."""
-    id_ = await dead_letter(letterbox, "1")
+    letter = await dead_letter(letterbox, "1")
     await publish(letterbox, "1")
-    assert await letterbox.redrive([id_]) == [id_]
+    assert await letterbox.redrive([letter]) == [letter]
     deliveries = await take(letterbox)
     deliveries += [] if len(deliveries) == 2 else await _after(letterbox, deliveries)
     assert sorted(delivery.redrives for delivery in deliveries) == [0, 1]
@@ -529,24 +547,24 @@ async def _after(letterbox: Letterbox, deliveries: list[Delivery]) -> list[Deliv
 
 
 async def test_a_redrive_wakes_a_waiting_receiver(letterbox: Letterbox) -> None:
-    id_ = await dead_letter(letterbox, "1")
+    letter = await dead_letter(letterbox, "1")
     waiting = asyncio.create_task(letterbox.receive(10, wait_seconds=PATIENCE_SECONDS))
     await asyncio.sleep(0)
-    await letterbox.redrive([id_])
+    await letterbox.redrive([letter])
     assert [delivery.redrives for delivery in await waiting] == [1]
 
 
 async def test_a_purged_letter_is_gone(letterbox: Letterbox) -> None:
-    ids = [await dead_letter(letterbox, str(n)) for n in range(3)]
-    assert await letterbox.purge([ids[0], "none", ids[2]]) == [ids[0], ids[2]]
-    assert [letter.id for letter in await letterbox.letters(LetterFilter(), limit=10)] == [ids[1]]
-    assert await letterbox.purge(ids) == [ids[1]]
+    letters = [await dead_letter(letterbox, str(n)) for n in range(3)]
+    assert await letterbox.purge([letters[0], letters[2]]) == [letters[0], letters[2]]
+    assert await letters_of(letterbox) == [letters[1]]
+    assert await letterbox.purge(letters) == [letters[1]]
     assert (await letterbox.depth()).dead == 0
 
 
 async def test_the_same_event_can_be_a_dead_letter_twice(letterbox: Letterbox) -> None:
     first, second = await dead_letter(letterbox, "1"), await dead_letter(letterbox, "1")
-    assert first != second
+    assert first.id != second.id
     assert await letterbox.redrive([first, second]) == [first, second]
 
 

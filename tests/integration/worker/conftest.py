@@ -422,7 +422,7 @@ class Lab:
         return record
 
     async def letters(self) -> list[Any]:
-        return await self.real_queue.letters(LetterFilter(), limit=100)
+        return [letter async for letter in self.real_queue.scan(LetterFilter())]
 
 
 @pytest.fixture

@@ -52,7 +52,7 @@ async def test_a_tool_works_beside_a_running_server(tmp_path: Path) -> None:
     await beside.publish([Message("2", "k", b"2"), Message("3", "l", b"3")])
     received = await queue.receive(10, wait_seconds=0)
     assert [delivery.message.id for delivery in received] == ["1", "3"], "the tool took the server's order"
-    assert await beside.letters(LetterFilter(), limit=10) == []
+    assert [letter async for letter in beside.scan(LetterFilter())] == []
     await tool.close()
     await server.close()
 

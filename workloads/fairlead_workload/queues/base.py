@@ -8,7 +8,7 @@ the adapter delivers the message again by itself, unless the ending had its effe
 does it. An adapter without leases has to keep the message for that, and may not count it as done.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Protocol, runtime_checkable
@@ -68,14 +68,18 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that could not be handled, its bytes unchanged, with the reason and where it came from."""
+    """A message that could not be handled, its bytes unchanged, with the reason and where it came from.
 
-    id: str  # handle for redrive and purge, unique in the queue
+    `receipt` is the adapter's own handle, to send it back or remove it.
+    """
+
+    id: str  # what a person calls it by, unique in the queue
     message: Message
     origin: str  # name of the queue it came from
     enqueued_at: float
     redrives: int
     failure: Failure
+    receipt: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,11 +166,15 @@ class Queue(Protocol):
 class DeadLetters(Protocol):
     """Capability: dead letters that can be looked at, sent back and removed."""
 
-    async def letters(self, match: LetterFilter, *, limit: int, after: str | None = None) -> list[DeadLetter]:
-        """Dead letters in order of their last failure; `after` is the id of the last one seen."""
+    def scan(self, match: LetterFilter) -> AsyncGenerator[DeadLetter, None]:
+        """The dead letters that match, each once, in any order; those that come meanwhile may be among them.
 
-    async def redrive(self, ids: Sequence[str]) -> list[str]:
-        """Send these back to the queue with a redrive count one higher. Returns the ids that were there."""
+        What it has given may be sent back or removed while it goes on, and its receipts hold for that long. Who stops
+        before the end closes it. All of it takes time in proportion to the letters that there are.
+        """
 
-    async def purge(self, ids: Sequence[str]) -> list[str]:
-        """Remove these for good. Returns the ids that were there."""
+    async def redrive(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Send these back to the queue with a redrive count one higher. Returns those that were there."""
+
+    async def purge(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Remove these for good. Returns those that were there."""
