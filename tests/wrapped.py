@@ -114,8 +114,8 @@ class WrappedQueue:
     def blocks_keys(self) -> bool:
         return self.inner.blocks_keys
 
-    async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
-        return await self._around("publish", lambda: self.inner.publish(messages, delay_seconds=delay_seconds))
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
+        return await self._around("publish", lambda: self.inner.publish(messages))
 
     async def receive(self, limit: int, *, wait_seconds: float) -> list[Delivery]:
         return await self._around("receive", lambda: self.inner.receive(limit, wait_seconds=wait_seconds))

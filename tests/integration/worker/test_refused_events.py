@@ -20,7 +20,7 @@ async def with_letters(lab) -> AllDeadLetters:
     lab.open()
     real_publish = lab.real_queue.publish
 
-    async def publish(messages, *, delay_seconds=0):
+    async def publish(messages):
         return [Refused("queue", "it is too large") for _ in messages]
 
     for name in "abc":

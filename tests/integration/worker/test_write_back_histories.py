@@ -165,7 +165,7 @@ class Queue(WrappedQueue):
         self.world = world
         self.fails = ""
 
-    async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
         return await self.world.gates.around("publish", lambda: self._publish(messages))
 
     async def _publish(self, messages: Sequence[Message]) -> list[Exception | None]:

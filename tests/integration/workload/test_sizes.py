@@ -1,4 +1,4 @@
-"""How full queue and outbox are is read by workers, not by every pod of the API."""
+"""A pod of the API only publishes: workers read how full queue and outbox are, and they alone consume."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -20,12 +20,14 @@ T = TypeVar("T")
 
 
 @pytest.mark.parametrize("roles", [{Role.API}, {Role.WORKER}, EVERYTHING], ids=lambda roles: "+".join(sorted(roles)))
-async def test_only_a_worker_reads_sizes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, roles: set[Role]) -> None:
-    asked = asyncio.Event()
+async def test_only_a_worker_reads_sizes_and_consumes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, roles: set[Role]
+) -> None:
+    asked = {"depth": asyncio.Event(), "receive": asyncio.Event()}
 
     async def around(name: str, call: Callable[[], Awaitable[T]]) -> T:
-        if name == "depth":
-            asked.set()
+        if name in asked:
+            asked[name].set()
         return await call()
 
     async def open_queue(opening: adapters.Opening) -> WrappedQueue:
@@ -38,11 +40,12 @@ async def test_only_a_worker_reads_sizes(tmp_path: Path, monkeypatch: pytest.Mon
     async with httpx.AsyncClient(base_url=service.admin_url) as client:
         shown = (await client.get("/metrics")).text
         if Role.WORKER in roles:
-            await asked.wait()
+            await asked["depth"].wait()
+            await asked["receive"].wait()
             while "fairlead_queue_messages{" not in shown:
                 shown = (await client.get("/metrics")).text
         else:
-            assert not asked.is_set()
+            assert not any(event.is_set() for event in asked.values())
             assert "fairlead_queue_messages" not in shown
             assert "fairlead_outbox_pending" not in shown
     await service.stop(grace_seconds=0)

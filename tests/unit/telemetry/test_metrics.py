@@ -42,8 +42,10 @@ async def fill(store: SqliteStore, queue: SqliteQueue) -> None:
     await queue.publish([Message(str(number), "k", b"") for number in range(5)])
     for delivery in (await queue.receive(5, wait_seconds=0))[:4]:
         await queue.dead_letter(delivery, FAILURE)
+    await queue.publish([Message(f"late-{number}", "k", b"") for number in range(2)])
+    for delivery in await queue.receive(2, wait_seconds=0):
+        await queue.retry(delivery, delay_seconds=60)
     await queue.publish([Message(f"ready-{number}", "k", b"") for number in range(3)])
-    await queue.publish([Message(f"late-{number}", "k", b"") for number in range(2)], delay_seconds=60)
     await store.commit(Unit(outbox=tuple(OutboxEvent(str(number), "k", b"", None) for number in range(7))))
 
 

@@ -47,6 +47,10 @@ class Delivery:
         return max(0.0, now - self.enqueued_at)
 
 
+PUBLISH_SECONDS = 6.0
+"""How long a publish may take. The relay's lease lasts at least 8 seconds more when it publishes, that of a process on
+its idempotency keys 30, and a staged write-back is shown for 60: whoever takes over must not publish beside it."""
+
 WORKER_VERSION = version("fairlead")  # what a failure is recorded with
 
 
@@ -131,14 +135,21 @@ class Queue(Protocol):
         the message itself. Else a key belongs to one process at a time, whose gate keeps the order (`queues/gate.py`).
         """
 
-    async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
         """Publish durably. One result per message, in order: None, or the error for which it is not in the queue.
 
-        A message whose id is still in the queue is not added twice, unless that copy was redriven more or less often.
+        It returns within `PUBLISH_SECONDS`, whatever the broker does, with `Unavailable` for what it has not confirmed,
+        which may be in the queue nevertheless. A driver whose own time-out is longer is given this one.
+        Where the broker can tell, a message whose id is still in the queue is not added twice, unless that copy was
+        redriven more or less often.
         """
 
     async def receive(self, limit: int, *, wait_seconds: float) -> list[Delivery]:
-        """Lease up to `limit` messages, waiting up to `wait_seconds` for the first."""
+        """Lease up to `limit` messages, waiting up to `wait_seconds` for the first.
+
+        Consuming begins with the first call, and not before: who only publishes, as a pod of the API, joins no consumer
+        group, takes no partition or shard, and polls nothing.
+        """
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Remove handled messages. A lease that has run out meanwhile is ignored."""

@@ -95,13 +95,13 @@ class SqliteQueue:
     def blocks_keys(self) -> bool:
         return self._order is Order.KEY
 
-    async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
         now = self._clock()
         results: list[Exception | None] = []
         rows: list[Row] = []
         for message in messages:
             try:
-                rows.append(row(message, now=now, visible_at=now + delay_seconds))
+                rows.append(row(message, now=now))
                 results.append(None)
             except FairleadError as error:
                 results.append(error)
