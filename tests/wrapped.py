@@ -4,7 +4,9 @@ There is no second implementation of a store, queue or cache in the tests. That 
 proven by the conformance suites, of which each is a row.
 """
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection, Sequence
+from contextlib import aclosing
+from dataclasses import replace
 from typing import Protocol, TypeVar
 
 from fairlead_workload.caches.base import Cache, Entry
@@ -108,8 +110,12 @@ class WrappedQueue:
     def lease_seconds(self) -> float | None:
         return self.inner.lease_seconds
 
-    async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
-        return await self._around("publish", lambda: self.inner.publish(messages, delay_seconds=delay_seconds))
+    @property
+    def blocks_keys(self) -> bool:
+        return self.inner.blocks_keys
+
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
+        return await self._around("publish", lambda: self.inner.publish(messages))
 
     async def receive(self, limit: int, *, wait_seconds: float) -> list[Delivery]:
         return await self._around("receive", lambda: self.inner.receive(limit, wait_seconds=wait_seconds))
@@ -135,17 +141,30 @@ class WrappedQueue:
     async def close(self) -> None:
         await self._around("close", self.inner.close)
 
-    async def letters(self, match: LetterFilter, *, limit: int, after: str | None = None) -> list[DeadLetter]:
-        return await self._around("letters", lambda: self.inner.letters(match, limit=limit, after=after))
+    async def scan(self, match: LetterFilter) -> AsyncGenerator[DeadLetter, None]:
+        async def begin() -> AsyncGenerator[DeadLetter, None]:
+            return self.inner.scan(match)
 
-    async def redrive(self, ids: Sequence[str]) -> list[str]:
-        return await self._around("redrive", lambda: self.inner.redrive(ids))
+        async with aclosing(await self._around("scan", begin)) as letters:
+            async for letter in letters:
+                yield letter
 
-    async def purge(self, ids: Sequence[str]) -> list[str]:
-        return await self._around("purge", lambda: self.inner.purge(ids))
+    async def redrive(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        return await self._around("redrive", lambda: self.inner.redrive(letters))
+
+    async def purge(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        return await self._around("purge", lambda: self.inner.purge(letters))
 
     async def sweep(self, *, limit: int = 1000) -> int:
         return await self._around("sweep", lambda: self.inner.sweep(limit=limit))
+
+
+class UncountedQueue(WrappedQueue):
+    """A queue that does not know how often it delivered a message, as Kafka and Kinesis."""
+
+    async def receive(self, limit: int, *, wait_seconds: float) -> list[Delivery]:
+        found = await super().receive(limit, wait_seconds=wait_seconds)
+        return [replace(delivery, deliveries=None, lost=0) for delivery in found]
 
 
 class WrappedCache:

@@ -82,7 +82,7 @@ class Bench:
         if failures(worker.stats):
             raise Failed(await self._cause(worker, messages))
         depth = await self._queue.depth()
-        if depth.ready + depth.leased + depth.delayed + depth.dead:
+        if any((depth.ready, depth.leased, depth.delayed, depth.dead)):
             raise Failed(f"the queue is not empty: {depth}")
         return Result(worker.stats.succeeded.total(), seconds, spent, worker.stats.retried.total())
 
@@ -99,7 +99,7 @@ class Bench:
     async def _cause(self, worker: Worker, messages: Sequence[Message]) -> str:
         """What the first dead letter, or else the first operation that failed, says."""
         counts = "events failed: " + ", ".join(f"{count} {what}" for what, count in failures(worker.stats).items())
-        for letter in await self._queue.letters(LetterFilter(), limit=1):
+        async for letter in self._queue.scan(LetterFilter()):
             return f"{counts}\nthe first dead letter: {letter.message.key}: {letter.failure}"
         for start in range(0, len(messages), PAGE):
             keys = [(OPERATIONS, message.id) for message in messages[start : start + PAGE]]

@@ -112,7 +112,7 @@ async def _open(origin: Document, resource: ApiService, folder: Path) -> AsyncIt
 
 async def show_list(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, most: int, output: Output) -> int:
     """Print the letters that match, oldest failure first. Exit code 1 when one that is named by id is not there."""
-    letters = [letter async for letter in dead_letters.matching(queue, match, most=most + 1)]
+    letters = await dead_letters.matching(queue, match, most=most + 1)
     shown = letters[:most]
     if output == "json":
         _print_json([text.as_json(letter, hidden) for letter in shown])
@@ -127,7 +127,7 @@ async def show_list(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, 
 
 async def show_in_full(queue: DeadLetters, match: LetterFilter, hidden: Hidden, *, output: Output) -> int:
     """Print the letters named by id in full. Exit code 1 when one is not there."""
-    letters = [letter async for letter in dead_letters.matching(queue, match)]
+    letters = await dead_letters.matching(queue, match)
     if output == "json":
         _print_json([text.as_json(letter, hidden) for letter in letters])
     elif letters:

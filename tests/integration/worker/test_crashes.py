@@ -73,9 +73,13 @@ async def outcome(lab, payments, create, patch):
     }
 
 
-@pytest.mark.parametrize("case", CASES)
-async def test_a_crash_at_any_write_changes_nothing_in_the_end(tmp_path, payments, lab, share, case):
+@pytest.mark.parametrize(
+    ("case", "counts"),
+    [*((case, True) for case in CASES), ("a handler with calls", False), ("a handler that is undone", False)],
+)
+async def test_a_crash_at_any_write_changes_nothing_in_the_end(tmp_path, payments, lab, share, case, counts):
     handlers = CASES[case]
+    lab.counts_deliveries = counts
     lab.worker_spec = {"handlers": handlers}
     lab.directory = tmp_path / "reference"
     create, patch, writes, crashed = await run(lab)

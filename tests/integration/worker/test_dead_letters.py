@@ -1,6 +1,7 @@
 """Dead letters: found, sent back at a rate, removed."""
 
 import pytest
+from tests.wrapped import WrappedQueue
 
 from fairlead_workload.queues.base import LetterFilter, Message
 from fairlead_workload.worker.failures import dlq as dead_letters
@@ -23,7 +24,7 @@ async def failed(lab):
 
 
 async def keys(queue, match, most=None):
-    return [letter.message.key async for letter in dead_letters.matching(queue, match, most=most)]
+    return [letter.message.key for letter in await dead_letters.matching(queue, match, most=most)]
 
 
 async def test_letters_are_found_in_the_order_of_their_failure(failed):
@@ -36,10 +37,57 @@ async def test_letters_are_found_in_the_order_of_their_failure(failed):
     assert await keys(failed.real_queue, LetterFilter(error_code="schema"), most=2) == ["orders/a", "orders/b"]
 
 
-async def test_letters_are_found_beyond_one_page(failed, monkeypatch):
-    monkeypatch.setattr(dead_letters, "PAGE", 2)
-    assert len(await keys(failed.real_queue, ALL)) == 4
-    assert len(await keys(failed.real_queue, ALL, most=3)) == 3
+class Unordered(WrappedQueue):
+    """A queue that gives dead letters the other way round, and counts how often it gives all."""
+
+    def __init__(self, inner):
+        super().__init__(inner)
+        self.scans = self.given = 0
+
+    async def scan(self, match):
+        self.scans += 1
+        for letter in reversed([letter async for letter in super().scan(match)]):
+            self.given += 1
+            yield letter
+
+
+@pytest.mark.parametrize("kept", [1, 100])
+async def test_letters_are_shown_in_order_whatever_the_queue_gives(failed, monkeypatch, kept):
+    monkeypatch.setattr(dead_letters, "KEPT", kept)
+    for letter in await failed.letters():
+        await failed.real_queue.redrive([letter])
+        failed.clock.now += 10
+        await failed.settle()
+    expected = [letter.id for letter in await failed.letters()]
+    for most in (None, 3, 1):
+        found = await dead_letters.matching(Unordered(failed.real_queue), ALL, most=most)
+        assert [letter.id for letter in found] == expected[:most]
+
+
+WORK = {
+    "list": lambda queue, clock: dead_letters.matching(queue, ALL, most=2),
+    "count": lambda queue, clock: dead_letters.count(queue, ALL),
+    "redrive": lambda queue, clock: dead_letters.redrive(queue, ALL, clock=clock, rate_per_second=1e9),
+    "purge": lambda queue, clock: dead_letters.purge(queue, ALL, clock=clock),
+    "absent": lambda queue, clock: dead_letters.absent(queue, LetterFilter(ids=("1", "x"))),
+}
+
+
+@pytest.mark.parametrize("work", WORK)
+async def test_all_work_goes_through_the_letters_once(failed, work):
+    queue = Unordered(failed.real_queue)
+    await WORK[work](queue, failed.clock)
+    assert (queue.scans, queue.given) == (1, 1 if work == "absent" else 4)
+
+
+async def test_a_bounded_redrive_looks_at_no_more_letters(failed):
+    queue = Unordered(failed.real_queue)
+    result = await dead_letters.redrive(queue, ALL, clock=failed.clock, rate_per_second=1e9, most=2)
+    assert (result, queue.scans, queue.given) == (MoveResult(matched=2, moved=2), 1, 2)
+
+
+async def test_a_bound_of_zero_takes_nothing(failed):
+    assert await dead_letters.purge(failed.real_queue, ALL, clock=failed.clock, most=0) == MoveResult()
 
 
 async def test_counting_moves_nothing(failed):

@@ -338,7 +338,7 @@ async def test_compensation_that_fails_for_good_says_so_and_a_redrive_resumes_it
     assert (letter.failure.error_class, letter.failure.error_code) == ("CompensationFailed", "http-400")
     assert (await lab.document_of("a"))["status"] == "PENDING"
     payments.requests.clear()
-    assert await lab.real_queue.redrive([letter.id]) == [letter.id]
+    assert await lab.real_queue.redrive([letter]) == [letter]
     await lab.settle()
     assert [request.path for request in payments.requests] == ["/refund"]
     assert (await lab.document_of("a"))["status"] == "REJECTED"
@@ -354,7 +354,7 @@ async def test_a_redrive_after_compensation_runs_everything_again_under_new_keys
     first = payments.keys
     payments.requests = []
     (letter,) = await lab.letters()
-    await lab.real_queue.redrive([letter.id])
+    await lab.real_queue.redrive([letter])
     await lab.settle()
     assert [request.path for request in payments.requests] == ["/charge", "/ship"]
     assert not set(first) & set(payments.keys)

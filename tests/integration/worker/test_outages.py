@@ -254,7 +254,7 @@ async def test_the_relay_keeps_the_order_of_a_document_when_the_queue_fails(lab)
     real_publish = lab.real_queue.publish
     failing = {"orders/a"}
 
-    async def publish(messages, *, delay_seconds=0):
+    async def publish(messages):
         errors = []
         for message in messages:
             if message.key in failing and b"created" in message.body:  # the later ones could be published
@@ -304,7 +304,7 @@ def answer_publishes(lab, keys, error):
     real_publish = lab.real_queue.publish
     published = []
 
-    async def publish(messages, *, delay_seconds=0):
+    async def publish(messages):
         errors = []
         for message in messages:
             if message.key in keys:

@@ -1,9 +1,13 @@
 """Events that the queue refuses are dead letters to a person: listed, sent back, removed, beside those of the queue."""
 
+from tests.wrapped import WrappedStore
+
 from fairlead_workload.errors import Refused
 from fairlead_workload.model.effects import Action
 from fairlead_workload.queues.base import LetterFilter
+from fairlead_workload.stores.base import OutboxEvent, Unit
 from fairlead_workload.worker.failures import dlq as dead_letters
+from fairlead_workload.worker.failures import refused_events
 from fairlead_workload.worker.failures.refused_events import AllDeadLetters
 
 CONFIRM = {"event": "orders.created", "steps": [{"name": "confirm", "set": {"status": "'CONFIRMED'"}}]}
@@ -16,7 +20,7 @@ async def with_letters(lab) -> AllDeadLetters:
     lab.open()
     real_publish = lab.real_queue.publish
 
-    async def publish(messages, *, delay_seconds=0):
+    async def publish(messages):
         return [Refused("queue", "it is too large") for _ in messages]
 
     for name in "abc":
@@ -30,9 +34,8 @@ async def with_letters(lab) -> AllDeadLetters:
 
 
 async def every(letters: AllDeadLetters, **match) -> list[str]:
-    return [
-        f"{each.origin}: {each.message.key}" async for each in dead_letters.matching(letters, LetterFilter(**match))
-    ]
+    found = await dead_letters.matching(letters, LetterFilter(**match))
+    return [f"{each.origin}: {each.message.key}" for each in found]
 
 
 async def test_they_are_listed_behind_those_of_the_queue(lab):
@@ -42,12 +45,10 @@ async def test_they_are_listed_behind_those_of_the_queue(lab):
     assert await every(letters, event_type="orders.created") == refused
     assert await every(letters, error_code="queue") == refused
     assert await every(letters, keys=("orders/b",)) == ["outbox: orders/b"]
-    first = await letters.letters(LetterFilter(), limit=2)
-    rest = await letters.letters(LetterFilter(), limit=9, after=first[-1].id)
-    assert [each.id for each in first + rest] == [each.id for each in await letters.letters(LetterFilter(), limit=9)]
-    failure = first[-1].failure
+    (refused_one,) = await dead_letters.matching(letters, LetterFilter(keys=("orders/a",), error_code="queue"))
+    failure = refused_one.failure
     assert (failure.error_class, failure.error_message, failure.attempts) == ("Refused", "it is too large", 0)
-    assert await every(letters, ids=(first[-1].id,)) == ["outbox: orders/a"]
+    assert await every(letters, ids=(refused_one.id,)) == ["outbox: orders/a"]
 
 
 async def test_a_redrive_has_them_published(lab):
@@ -63,6 +64,25 @@ async def test_a_redrive_has_them_published(lab):
 
 async def test_a_purge_removes_them(lab):
     letters = await with_letters(lab)
-    (_, a, _, c) = await letters.letters(LetterFilter(), limit=9)
-    assert await letters.purge([c.id, "outbox-999", a.id, "outbox-x"]) == [c.id, a.id]
-    assert await every(letters) == ["queue: orders/a", "outbox: orders/b"]
+    (of_queue, a, _, c) = await dead_letters.matching(letters, LetterFilter())
+    assert await letters.purge([c, a]) == [c, a]
+    assert await letters.purge([c, of_queue, a]) == [of_queue]
+    assert await every(letters) == ["outbox: orders/b"]
+
+
+async def test_refused_events_are_read_once_however_many_there_are(lab, monkeypatch):
+    """The pages that are read grow with the events, not with their square, also when each is sent back at once."""
+    monkeypatch.setattr(refused_events, "PAGE", 2)
+    pages = []
+
+    async def around(name, call):
+        pages.extend([name] * (name == "refused"))
+        return await call()
+
+    lab.open()
+    rows = tuple(OutboxEvent(f"e{number}", f"orders/{number}", b"{}", None) for number in range(10))
+    await lab.real_store.commit(Unit(outbox=rows))
+    await lab.real_store.refuse([(row, "it is too large") for row in await lab.real_store.unpublished(100)])
+    letters = AllDeadLetters(lab.real_queue, WrappedStore(lab.real_store, around))
+    result = await dead_letters.redrive(letters, LetterFilter(), clock=lambda: 1e12, rate_per_second=1e9)
+    assert (result.moved, len(pages)) == (10, 6)

@@ -29,7 +29,7 @@ async def the_letter(lab):
 
 async def redriven(lab):
     letter = await the_letter(lab)
-    assert await lab.real_queue.redrive([letter.id]) == [letter.id]
+    assert await lab.real_queue.redrive([letter]) == [letter]
 
 
 FACTS = {

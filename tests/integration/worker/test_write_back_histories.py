@@ -165,7 +165,7 @@ class Queue(WrappedQueue):
         self.world = world
         self.fails = ""
 
-    async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
         return await self.world.gates.around("publish", lambda: self._publish(messages))
 
     async def _publish(self, messages: Sequence[Message]) -> list[Exception | None]:
@@ -332,7 +332,7 @@ class World:
         self.clock.now += STAGED_SECONDS
 
     async def check(self) -> None:
-        letters = await self.queue.letters(LetterFilter(), limit=1000)
+        letters = [letter async for letter in self.queue.scan(LetterFilter())]
         dead = {json.loads(letter.message.body)["data"]["body"]["items"] for letter in letters}
         answered = [write for write in self.writes.values() if write.answered and write.number not in dead]
         self.check_history(answered, dead)

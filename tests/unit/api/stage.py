@@ -87,9 +87,9 @@ class FaultyQueue(WrappedQueue):
         self.faults = Faults()
         super().__init__(inner, self.faults.around)
 
-    async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
         try:
-            return await super().publish(messages, delay_seconds=delay_seconds)
+            return await super().publish(messages)
         except Unavailable as error:  # reported as the embedded queue reports it
             return [error] * len(messages)
 

@@ -196,7 +196,7 @@ async def test_what_is_write_only_is_not_shown(
         await dead_letters.show_in_full(queue, LetterFilter(), hidden, output=output)
         await dead_letters.show_list(queue, LetterFilter(), hidden, most=9, output=output)
         assert (SECRET in capsys.readouterr().out) is is_shown
-        (letter,) = await queue.letters(LetterFilter(), limit=9)
+        (letter,) = [letter async for letter in queue.scan(LetterFilter())]
         assert letter.message.body == body, "what is stored keeps what it needs"
 
 

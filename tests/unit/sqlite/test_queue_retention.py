@@ -41,7 +41,7 @@ async def test_what_was_not_acknowledged_before_a_long_stop_is_a_dead_letter(tmp
     queue = opened(database, clock)
     await queue.publish([Message("new", "k", b"3")])
     assert [each.message.id for each in await taken(queue)] == ["new"]
-    letters = {letter.message.id: letter for letter in await queue.letters(LetterFilter(), limit=10)}
+    letters = {letter.message.id: letter async for letter in queue.scan(LetterFilter())}
     assert set(letters) == {"old", "never"}
     assert letters["old"].message.body == b"1"
     assert (letters["old"].failure.error_class, letters["old"].failure.error_code) == ("Expired", "retention")
@@ -57,8 +57,8 @@ async def test_a_redriven_message_has_its_retention_anew(tmp_path: Path) -> None
     (delivery,) = await taken(queue)
     await queue.dead_letter(delivery, REJECTED)
     clock.now += 100 * HOUR
-    (letter,) = await queue.letters(LetterFilter(), limit=10)
-    await queue.redrive([letter.id])
+    (letter,) = [letter async for letter in queue.scan(LetterFilter())]
+    await queue.redrive([letter])
     clock.now += 47 * HOUR
     await queue.sweep()
     assert (await queue.depth()).ready == 1

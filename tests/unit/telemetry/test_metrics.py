@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import NoReturn, TypeVar
 
+import pytest
 from prometheus_client.registry import Collector, CollectorRegistry
 from tests.embedded import open_database
 from tests.wrapped import WrappedCache, WrappedQueue, WrappedStore
@@ -13,7 +15,7 @@ from fairlead_workload.caches.memory import MemoryCache
 from fairlead_workload.caches.policy import Fetched, Policy
 from fairlead_workload.caches.strategy import DocumentCache
 from fairlead_workload.errors import Unavailable
-from fairlead_workload.queues.base import Failure, Message
+from fairlead_workload.queues.base import Depth, Failure, Message
 from fairlead_workload.queues.sqlite import SqliteQueue
 from fairlead_workload.sqlite.disk import Disk
 from fairlead_workload.stores.base import OutboxEvent, Unit
@@ -40,8 +42,10 @@ async def fill(store: SqliteStore, queue: SqliteQueue) -> None:
     await queue.publish([Message(str(number), "k", b"") for number in range(5)])
     for delivery in (await queue.receive(5, wait_seconds=0))[:4]:
         await queue.dead_letter(delivery, FAILURE)
+    await queue.publish([Message(f"late-{number}", "k", b"") for number in range(2)])
+    for delivery in await queue.receive(2, wait_seconds=0):
+        await queue.retry(delivery, delay_seconds=60)
     await queue.publish([Message(f"ready-{number}", "k", b"") for number in range(3)])
-    await queue.publish([Message(f"late-{number}", "k", b"") for number in range(2)], delay_seconds=60)
     await store.commit(Unit(outbox=tuple(OutboxEvent(str(number), "k", b"", None) for number in range(7))))
 
 
@@ -70,6 +74,24 @@ async def test_depths_are_those_of_the_last_refresh() -> None:
         await depths.refresh()
     for name in ("fairlead_dead_letters", "fairlead_outbox_pending"):
         assert found.get_sample_value(name) is None, "what is not known is not reported"
+
+
+@pytest.mark.parametrize("unknown", ["ready", "delayed", "leased", "dead", "oldest_seconds"])
+async def test_what_the_broker_does_not_know_has_no_metric(unknown: str) -> None:
+    class Vague(WrappedQueue):
+        async def depth(self) -> Depth:
+            return replace(await super().depth(), **{unknown: None})
+
+    async with open_database() as database:
+        depths = Depths(Vague(SqliteQueue(database)), None)
+        await depths.refresh()
+    found = registry(depths)
+    values: dict[str, float | None] = {
+        state: found.get_sample_value("fairlead_queue_messages", {"state": state}) for state in STATES
+    }
+    values["dead"] = found.get_sample_value("fairlead_dead_letters")
+    values["oldest_seconds"] = found.get_sample_value("fairlead_queue_oldest_seconds")
+    assert values == {name: None if name == unknown else 0 for name in values}
 
 
 def test_a_full_disk_has_a_metric(tmp_path: Path) -> None:

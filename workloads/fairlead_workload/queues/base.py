@@ -2,9 +2,13 @@
 
 This module defines messages, deliveries and dead letters, and what every adapter promises. Delivery is at least once;
 nothing here counts attempts for the retry policy (the worker owns retries, brokers only wait).
+
+An ending (`ack`, `retry`, `dead_letter`) that raised is none, as far as the worker knows: it forgets the delivery, and
+the adapter delivers the message again by itself, unless the ending had its effect after all. Where leases run out, that
+does it. An adapter without leases has to keep the message for that, and may not count it as done.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, Protocol, runtime_checkable
@@ -26,15 +30,26 @@ class Delivery:
 
     message: Message
     receipt: Any
-    deliveries: int  # how often the broker delivered it, this one included
+    deliveries: int | None  # how often the broker delivered it, this one included; None: it does not count
     enqueued_at: float
     redrives: int = 0  # how often it came back from the dead letters
-    lost: int = 0  # how many leases before this one, in a row, were not ended: their worker died, or they ran out
+    lost: int = (
+        0  # how many leases before this one, in a row, were not ended: their worker died, or they ran out; 0: unknown
+    )
+
+    @property
+    def may_be_repeated(self) -> bool:
+        """Whether it may have been delivered before."""
+        return self.deliveries is None or self.deliveries > 1
 
     def age_seconds(self, now: float) -> float:
         """How long ago it was first published; 0 when the clock was ahead then."""
         return max(0.0, now - self.enqueued_at)
 
+
+PUBLISH_SECONDS = 6.0
+"""How long a publish may take. The relay's lease lasts at least 8 seconds more when it publishes, that of a process on
+its idempotency keys 30, and a staged write-back is shown for 60: whoever takes over must not publish beside it."""
 
 WORKER_VERSION = version("fairlead")  # what a failure is recorded with
 
@@ -57,14 +72,18 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """A message that could not be handled, its bytes unchanged, with the reason and where it came from."""
+    """A message that could not be handled, its bytes unchanged, with the reason and where it came from.
 
-    id: str  # handle for redrive and purge, unique in the queue
+    `receipt` is the adapter's own handle, to send it back or remove it.
+    """
+
+    id: str  # what a person calls it by, unique in the queue
     message: Message
     origin: str  # name of the queue it came from
     enqueued_at: float
     redrives: int
     failure: Failure
+    receipt: Any = field(default=None, compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +100,16 @@ class LetterFilter:
 
 @dataclass(frozen=True, slots=True)
 class Depth:
-    """How full a queue is. `oldest_seconds` is the age of the oldest message that waits or is leased."""
+    """How full a queue is, as exactly as the broker says it; None: it does not say that.
 
-    ready: int
-    delayed: int
-    leased: int
-    dead: int
-    oldest_seconds: float
+    `oldest_seconds` is the age of the oldest message that waits or is leased.
+    """
+
+    ready: int | None
+    delayed: int | None
+    leased: int | None
+    dead: int | None
+    oldest_seconds: float | None
 
 
 @runtime_checkable
@@ -105,14 +127,29 @@ class Queue(Protocol):
     def lease_seconds(self) -> float | None:
         """How long a delivery is leased; None where there is nothing to renew."""
 
-    async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
+    @property
+    def blocks_keys(self) -> bool:
+        """Whether it is the queue that keeps `order: Key` among all processes.
+
+        Then nothing behind a message that is leased, or waits for its delay, is delivered, but in the same `receive` as
+        the message itself. Else a key belongs to one process at a time, whose gate keeps the order (`queues/gate.py`).
+        """
+
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
         """Publish durably. One result per message, in order: None, or the error for which it is not in the queue.
 
-        A message whose id is still in the queue is not added twice, unless that copy was redriven more or less often.
+        It returns within `PUBLISH_SECONDS`, whatever the broker does, with `Unavailable` for what it has not confirmed,
+        which may be in the queue nevertheless. A driver whose own time-out is longer is given this one.
+        Where the broker can tell, a message whose id is still in the queue is not added twice, unless that copy was
+        redriven more or less often.
         """
 
     async def receive(self, limit: int, *, wait_seconds: float) -> list[Delivery]:
-        """Lease up to `limit` messages, waiting up to `wait_seconds` for the first."""
+        """Lease up to `limit` messages, waiting up to `wait_seconds` for the first.
+
+        Consuming begins with the first call, and not before: who only publishes, as a pod of the API, joins no consumer
+        group, takes no partition or shard, and polls nothing.
+        """
 
     async def ack(self, deliveries: Sequence[Delivery]) -> None:
         """Remove handled messages. A lease that has run out meanwhile is ignored."""
@@ -140,11 +177,15 @@ class Queue(Protocol):
 class DeadLetters(Protocol):
     """Capability: dead letters that can be looked at, sent back and removed."""
 
-    async def letters(self, match: LetterFilter, *, limit: int, after: str | None = None) -> list[DeadLetter]:
-        """Dead letters in order of their last failure; `after` is the id of the last one seen."""
+    def scan(self, match: LetterFilter) -> AsyncGenerator[DeadLetter, None]:
+        """The dead letters that match, each once, in any order; those that come meanwhile may be among them.
 
-    async def redrive(self, ids: Sequence[str]) -> list[str]:
-        """Send these back to the queue with a redrive count one higher. Returns the ids that were there."""
+        What it has given may be sent back or removed while it goes on, and its receipts hold for that long. Who stops
+        before the end closes it. All of it takes time in proportion to the letters that there are.
+        """
 
-    async def purge(self, ids: Sequence[str]) -> list[str]:
-        """Remove these for good. Returns the ids that were there."""
+    async def redrive(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Send these back to the queue with a redrive count one higher. Returns those that were there."""
+
+    async def purge(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        """Remove these for good. Returns those that were there."""

@@ -167,7 +167,10 @@ def _results(cache: DocumentCache) -> Iterable[tuple[str, int]]:
 
 
 class Depths(Collector):
-    """How full queue and outbox are. `run` reads them until it is cancelled; a scrape shows the last values."""
+    """How full queue and outbox are. `run` reads them until it is cancelled; a scrape shows the last values.
+
+    What the broker does not know has no metric. Only workers read the sizes, as they are those of all pods.
+    """
 
     def __init__(self, queue: Queue | None, outbox: OutboxSource | None) -> None:
         self._queue = queue
@@ -193,25 +196,30 @@ class Depths(Collector):
             self.outbox = None
 
     def collect(self) -> Iterable[Metric]:
-        depth = self.depth
-        if depth is not None:
-            messages = GaugeMetricFamily("fairlead_queue_messages", "Messages in the queue.", labels=("state",))
-            for state, count in (("ready", depth.ready), ("delayed", depth.delayed), ("leased", depth.leased)):
-                messages.add_metric([state], count)
-            yield messages
-            yield GaugeMetricFamily(
-                "fairlead_dead_letters",
-                "Dead letters kept, and events that the queue refuses.",
-                value=depth.dead + (self.outbox.refused if self.outbox is not None else 0),
-            )
-            yield GaugeMetricFamily(
-                "fairlead_queue_oldest_seconds", "Age of the oldest message in the queue.", value=depth.oldest_seconds
-            )
+        if self.depth is not None:
+            yield from self._of_queue(self.depth)
         if self.outbox is not None:
             yield GaugeMetricFamily(
                 "fairlead_outbox_pending",
                 f"Events not published yet, counted to {MAX_OUTBOX}.",
                 value=self.outbox.pending,
+            )
+
+    def _of_queue(self, depth: Depth) -> Iterable[Metric]:
+        messages = GaugeMetricFamily("fairlead_queue_messages", "Messages in the queue.", labels=("state",))
+        for state, count in (("ready", depth.ready), ("delayed", depth.delayed), ("leased", depth.leased)):
+            if count is not None:
+                messages.add_metric([state], count)
+        yield messages
+        if depth.dead is not None:
+            yield GaugeMetricFamily(
+                "fairlead_dead_letters",
+                "Dead letters kept, and events that the queue refuses.",
+                value=depth.dead + (self.outbox.refused if self.outbox is not None else 0),
+            )
+        if depth.oldest_seconds is not None:
+            yield GaugeMetricFamily(
+                "fairlead_queue_oldest_seconds", "Age of the oldest message in the queue.", value=depth.oldest_seconds
             )
 
 

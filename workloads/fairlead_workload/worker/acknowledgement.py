@@ -10,11 +10,12 @@ from collections.abc import Callable, Sequence
 
 from fairlead_workload.errors import DependencyError
 from fairlead_workload.events.cloudevents import Event
-from fairlead_workload.queues.base import Delivery, Queue
+from fairlead_workload.queues.base import Delivery
 from fairlead_workload.worker.decisions import DeadLettered, Done, Outcome, Retry
 from fairlead_workload.worker.failures import log_lines
 from fairlead_workload.worker.failures.failure_policy import FailurePolicy
 from fairlead_workload.worker.failures.outage import Outage
+from fairlead_workload.worker.key_order import DeliveryQueue
 from fairlead_workload.worker.lease_renewal import LeaseRenewer
 from fairlead_workload.worker.stats import WorkerStats
 
@@ -29,7 +30,7 @@ class Acknowledger:
 
     def __init__(
         self,
-        queue: Queue,
+        queue: DeliveryQueue,
         failure_policy: FailurePolicy,
         lease_renewer: LeaseRenewer,
         *,

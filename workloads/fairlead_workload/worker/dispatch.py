@@ -40,7 +40,7 @@ class Item:
     @property
     def fresh(self) -> bool:
         """Whether nothing can be on record about it, as far as the broker knows."""
-        return self.delivery.deliveries <= 1 and self.delivery.redrives == 0
+        return not self.delivery.may_be_repeated and self.delivery.redrives == 0
 
 
 @dataclass(slots=True, eq=False, kw_only=True)

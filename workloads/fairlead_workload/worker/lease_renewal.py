@@ -51,4 +51,9 @@ class LeaseRenewer:
         deliveries = [delivery for delivery, _ in self._renewed_at.values()]
         self._renewed_at.clear()
         self._stats.in_flight = 0
-        await asyncio.gather(*(self._queue.retry(delivery, delay_seconds=0) for delivery in deliveries))
+        results = await asyncio.gather(
+            *(self._queue.retry(delivery, delay_seconds=0) for delivery in deliveries), return_exceptions=True
+        )
+        for result in results:  # all have been tried
+            if isinstance(result, BaseException):
+                raise result

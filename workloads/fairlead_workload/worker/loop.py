@@ -11,6 +11,7 @@ import logging
 import random as randomness
 from collections.abc import Callable, Iterable, Sequence
 
+from fairlead_contract.spec.bindings import Order
 from fairlead_contract.spec.model import seconds
 from fairlead_workload.bindings import Bindings
 from fairlead_workload.errors import DependencyError, Misconfigured
@@ -31,6 +32,7 @@ from fairlead_workload.worker.handlers.plans import build_plans
 from fairlead_workload.worker.handlers.slots import Slots, limits
 from fairlead_workload.worker.handlers.unhandled import Unhandled
 from fairlead_workload.worker.housekeeping import Housekeeping
+from fairlead_workload.worker.key_order import DeliveryQueue, KeyOrder
 from fairlead_workload.worker.lease_renewal import LeaseRenewer
 from fairlead_workload.worker.relay import relay_of
 from fairlead_workload.worker.stats import WorkerStats
@@ -61,7 +63,7 @@ class Worker:
         document = bindings.document
         if bindings.queue is None or document.queue is None or document.worker is None:
             raise Misconfigured("queue", "a worker needs a queue", "add spec.queue")
-        self._queue: Queue = bindings.queue
+        queue: Queue = bindings.queue
         self._store = bindings.store
         self._clock = bindings.clock
         self._batch = batch
@@ -95,8 +97,10 @@ class Worker:
         self._unhandled = Unhandled(bindings, document.queue, self._failure_policy)
         self._suspects = Suspects(bindings, document.queue)
         self.relay = relay_of(bindings)
-        self._housekeeping = Housekeeping(bindings.store, self._queue, clock=self._clock, random=random)
-        self._lease_renewer = LeaseRenewer(self._queue, stats=self.stats)
+        self._housekeeping = Housekeeping(bindings.store, queue, clock=self._clock, random=random)
+        self._lease_renewer = LeaseRenewer(queue, stats=self.stats)
+        self._key_order = KeyOrder(queue, self._lease_renewer) if document.queue.order is Order.KEY else None
+        self._queue: DeliveryQueue = self._key_order or queue
         self._acknowledger = Acknowledger(
             self._queue,
             self._failure_policy,
@@ -126,6 +130,7 @@ class Worker:
                 fetching.result()
         finally:
             await _cancelled([*background, *self._fetching])
+            await self._stop_receiving()
             await asyncio.gather(fetching, watching, return_exceptions=True)
 
     async def drain(self, deadline_seconds: float) -> None:
@@ -140,11 +145,16 @@ class Worker:
                     await asyncio.wait(tasks)
                     self._fetching = [task for task in self._fetching if not task.done()]
         await _cancelled([*self._fetching, *self._running])
+        await self._stop_receiving()
         with contextlib.suppress(DependencyError):
             await self._lease_renewer.release()
         if self.relay is not None:
             await self.relay.drain()
         await self._caller.close()
+
+    async def _stop_receiving(self) -> None:
+        if self._key_order is not None:
+            await self._key_order.stop()
 
     async def handle(self, deliveries: Sequence[Delivery]) -> None:
         """Handle leased deliveries, and whatever else runs, to the end. `run` does not wait for the slow ones."""
@@ -239,7 +249,7 @@ class Worker:
         return outcomes, batch, stepwise
 
     async def _find_suspects(self, items: Sequence[Item]) -> list[Item]:
-        repeated = [item for item in items if item.delivery.deliveries > 1]
+        repeated = [item for item in items if item.delivery.may_be_repeated]
         return await self._suspects.among(repeated) if repeated else []
 
     async def _apply_in_turn(self, batch: list[Item]) -> dict[Item, Outcome]:

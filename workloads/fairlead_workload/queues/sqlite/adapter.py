@@ -8,7 +8,7 @@ import asyncio
 import math
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 
 from fairlead_contract.spec.bindings import Order
 from fairlead_workload.errors import FairleadError, Unavailable
@@ -23,6 +23,7 @@ _SHORTEST_WAIT_SECONDS = 0.001
 _STEP_SECONDS = 1.0  # by how much a clock is set back, if not by a slow correction
 RETENTION_SECONDS = 4 * 24 * 3600.0  # as with the default of SQS
 _ALL = -1  # SQLite's LIMIT for no limit
+PAGE = 100  # dead letters that are read at once
 _POLL_SECONDS = 0.5  # how long a publish of another process may go unnoticed
 
 
@@ -90,13 +91,17 @@ class SqliteQueue:
     def lease_seconds(self) -> float | None:
         return self._visibility_seconds
 
-    async def publish(self, messages: Sequence[Message], *, delay_seconds: float = 0) -> list[Exception | None]:
+    @property
+    def blocks_keys(self) -> bool:
+        return self._order is Order.KEY
+
+    async def publish(self, messages: Sequence[Message]) -> list[Exception | None]:
         now = self._clock()
         results: list[Exception | None] = []
         rows: list[Row] = []
         for message in messages:
             try:
-                rows.append(row(message, now=now, visible_at=now + delay_seconds))
+                rows.append(row(message, now=now))
                 results.append(None)
             except FairleadError as error:
                 results.append(error)
@@ -174,18 +179,24 @@ class SqliteQueue:
         self._closed = True
         self._wake()
 
-    async def letters(self, match: LetterFilter, *, limit: int, after: str | None = None) -> list[DeadLetter]:
-        found: list[DeadLetter] = await self._database.reader.submit(self._reads, (match, limit, after))
-        return found
+    async def scan(self, match: LetterFilter) -> AsyncGenerator[DeadLetter, None]:
+        after = 0
+        while page := await self._database.reader.submit(self._reads, (match, PAGE, after)):
+            for letter in page:
+                yield letter
+            after = page[-1].receipt
 
-    async def redrive(self, ids: Sequence[str]) -> list[str]:
-        found: list[str] = await self._database.writer.submit(self._redrives, ids)
+    async def redrive(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        found = await self._take(self._redrives, letters)
         self._wake()
         return found
 
-    async def purge(self, ids: Sequence[str]) -> list[str]:
-        found: list[str] = await self._database.writer.submit(self._purges, ids)
-        return found
+    async def purge(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        return await self._take(self._purges, letters)
+
+    async def _take(self, operation: BatchOperation, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        there: set[int] = await self._database.writer.submit(operation, [letter.receipt for letter in letters])
+        return [letter for letter in letters if letter.receipt in there]
 
     async def sweep(self, *, limit: int = 1000) -> int:
         """Move messages that are older than their retention to the dead letters, and remove dead letters that are

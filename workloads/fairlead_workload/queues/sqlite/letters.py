@@ -1,7 +1,7 @@
 """Operations on dead letters, each for many callers in one transaction.
 
-Their order is that in which they failed for good, which is the order of their positions; an id is a position in
-decimal.
+They are read in pages, in the order of their positions, which is that in which they failed for good. A receipt is a
+position, an id the same in decimal.
 """
 
 import re
@@ -56,21 +56,21 @@ class Letters:
         self._messages.acknowledge(connection, [[delivery for delivery, _ in requests]])
         return [None] * len(requests)
 
-    def redrive(self, connection: sqlite3.Connection, requests: Sequence[Sequence[str]]) -> list[list[str]]:
-        """Send letters back to the queue; the ids that were there."""
-        return [[id_ for id_ in ids if self._redrive(connection, id_)] for ids in requests]
+    def redrive(self, connection: sqlite3.Connection, requests: Sequence[Sequence[int]]) -> list[set[int]]:
+        """Send letters at these positions back to the queue; those that were there."""
+        return [{position for position in positions if self._redrive(connection, position)} for positions in requests]
 
-    def _redrive(self, connection: sqlite3.Connection, id_: str) -> bool:
-        taken = _take(connection, id_)
+    def _redrive(self, connection: sqlite3.Connection, position: int) -> bool:
+        taken = _take(connection, position)
         if taken is None:
             return False
         now = self._clock()
         self._messages.publish(connection, [[(*taken, now, now)]])
         return True
 
-    def purge(self, connection: sqlite3.Connection, requests: Sequence[Sequence[str]]) -> list[list[str]]:
-        """Remove letters; the ids that were there."""
-        return [[id_ for id_ in ids if _take(connection, id_) is not None] for ids in requests]
+    def purge(self, connection: sqlite3.Connection, requests: Sequence[Sequence[int]]) -> list[set[int]]:
+        """Remove letters at these positions; those that were there."""
+        return [{at for at in positions if _take(connection, at) is not None} for positions in requests]
 
     def expire(self, connection: sqlite3.Connection, requests: Sequence[tuple[float, int]]) -> list[int]:
         """Move messages that have been in the queue for so many seconds to the dead letters, at most so many."""
@@ -93,16 +93,14 @@ class Letters:
         return [connection.execute(delete, request).rowcount for request in requests]
 
 
-def read(
-    connection: sqlite3.Connection, requests: Sequence[tuple[LetterFilter, int, str | None]]
-) -> list[list[DeadLetter]]:
-    """Pages of dead letters."""
+def read(connection: sqlite3.Connection, requests: Sequence[tuple[LetterFilter, int, int]]) -> list[list[DeadLetter]]:
+    """Pages of dead letters: those that match, so many at most, behind a position."""
     return [_page(connection, *request) for request in requests]
 
 
-def _page(connection: sqlite3.Connection, match: LetterFilter, limit: int, after: str | None) -> list[DeadLetter]:
+def _page(connection: sqlite3.Connection, match: LetterFilter, limit: int, after: int) -> list[DeadLetter]:
     terms = [
-        ("position > ?", _position(after) if after is not None else None),
+        ("position > ?", after),
         ("event_type = ?", match.event_type),
         ("error_code = ?", match.error_code),
         ("last_failed_at >= ?", match.since),
@@ -111,7 +109,7 @@ def _page(connection: sqlite3.Connection, match: LetterFilter, limit: int, after
         ("position IN (SELECT value FROM json_each(?))", _json(_positions(match.ids))),
     ]
     used = [(term, value) for term, value in terms if value is not None]
-    where = " WHERE " + " AND ".join(term for term, _ in used) if used else ""
+    where = " WHERE " + " AND ".join(term for term, _ in used)
     values = [value for _, value in used]
     return [_letter(row) for row in connection.execute(f"{_READ}{where} ORDER BY position LIMIT ?", (*values, limit))]
 
@@ -119,11 +117,11 @@ def _page(connection: sqlite3.Connection, match: LetterFilter, limit: int, after
 def _letter(row: Row) -> DeadLetter:
     position, id_, key, body, headers, origin, enqueued_at, redrives, *failure = row
     message = Message(id_, key, body, {} if headers is None else msgspec.json.decode(headers))
-    return DeadLetter(str(position), message, origin, enqueued_at, redrives, Failure(*failure))
+    return DeadLetter(str(position), message, origin, enqueued_at, redrives, Failure(*failure), position)
 
 
-def _take(connection: sqlite3.Connection, id_: str) -> Row | None:
-    found: list[Row] = connection.execute(_TAKE, (_position(id_),)).fetchall()
+def _take(connection: sqlite3.Connection, position: int) -> Row | None:
+    found: list[Row] = connection.execute(_TAKE, (position,)).fetchall()
     return found[0] if found else None
 
 

@@ -75,7 +75,7 @@ class Leased:
     next_due: float | None
 
 
-def row(message: Message, *, now: float, visible_at: float) -> Row:
+def row(message: Message, *, now: float) -> Row:
     """The row of a message to publish `now` (unix seconds). Raises `Refused` for text that cannot be stored."""
     try:
         message.id.encode()
@@ -83,7 +83,7 @@ def row(message: Message, *, now: float, visible_at: float) -> Row:
         headers = msgspec.json.encode(message.headers).decode() if message.headers else None
     except (UnicodeError, TypeError, msgspec.MsgspecError) as error:
         raise Refused("queue", f"message {message.id!r} cannot be stored: {error}") from None
-    return (message.id, message.key, headers, message.body, now, 0, visible_at, now)
+    return (message.id, message.key, headers, message.body, now, 0, now, now)
 
 
 class Messages:

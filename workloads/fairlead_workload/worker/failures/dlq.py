@@ -2,20 +2,23 @@
 
 A redriven event is processed anew because its redrive count is higher than that of its inbox entry; nothing has to be
 removed first, so a crash in the middle of a redrive loses nothing and repeats nothing. A redrive or purge takes only
-letters that failed before it began, so that one which fails again is not sent in circles.
+letters that failed before it began, so that one which fails again is not sent in circles. It takes them as the queue
+gives them, so it keeps few in memory; those to be shown are put in order.
 """
 
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from urllib.parse import unquote
 
 from fairlead_workload.model import keys
 from fairlead_workload.queues.base import DeadLetter, DeadLetters, LetterFilter
+from fairlead_workload.worker.failures.refused_events import ORIGIN
 
-PAGE = 100
+KEPT = 100  # letters in memory, beside those to be shown
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 
 
@@ -27,29 +30,30 @@ class MoveResult:
     moved: int = 0
     failed: int = 0
 
-    def plus(self, moved: list[str]) -> "MoveResult":
-        """With one more that matched; `moved` is empty when it was gone."""
-        gone = not moved
-        return MoveResult(self.matched + 1, self.moved + (not gone), self.failed + gone)
+    def plus(self, matched: int, moved: int) -> "MoveResult":
+        """With more that matched, of which so many were there."""
+        return MoveResult(self.matched + matched, self.moved + moved, self.failed + matched - moved)
 
 
-async def matching(queue: DeadLetters, match: LetterFilter, *, most: int | None = None) -> AsyncIterator[DeadLetter]:
-    """The letters that match, in order of their last failure, at most `most` of them."""
-    after: str | None = None
-    left = most
-    while left is None or left > 0:
-        page = await queue.letters(match, limit=PAGE if left is None else min(PAGE, left), after=after)
-        if not page:
-            return
-        for letter in page:
-            yield letter
-        after = page[-1].id
-        left = None if left is None else left - len(page)
+async def matching(queue: DeadLetters, match: LetterFilter, *, most: int | None = None) -> list[DeadLetter]:
+    """The letters that match in order of their last failure, those of an outbox last; the first `most` of them."""
+    found: list[DeadLetter] = []
+    async with aclosing(queue.scan(match)) as letters:
+        async for letter in letters:
+            found.append(letter)
+            if most is not None and len(found) >= most + KEPT:  # bodies are large: no more than can be shown
+                found = sorted(found, key=_listed)[:most]
+    return sorted(found, key=_listed)[:most]
+
+
+def _listed(letter: DeadLetter) -> tuple[bool, float]:
+    return letter.origin == ORIGIN, letter.failure.last_failed_at
 
 
 async def count(queue: DeadLetters, match: LetterFilter, *, most: int | None = None) -> int:
     """How many letters a redrive or purge would take."""
-    return sum([1 async for _ in matching(queue, match, most=most)])
+    async with aclosing(_taken(queue, match, most=most, size=KEPT)) as taken:
+        return sum([len(some) async for some in taken])
 
 
 async def redrive(
@@ -63,10 +67,11 @@ async def redrive(
 ) -> MoveResult:
     """Send matching letters back to the queue, at most so many and so fast."""
     result = MoveResult()
-    async for letter in matching(queue, _failed_by(match, clock()), most=most):
-        if result.matched:
-            await sleep(1 / rate_per_second)
-        result = result.plus(await queue.redrive([letter.id]))
+    async with aclosing(_taken(queue, _failed_by(match, clock()), most=most, size=1)) as taken:
+        async for some in taken:
+            if result.matched:
+                await sleep(1 / rate_per_second)
+            result = result.plus(len(some), len(await queue.redrive(some)))
     return result
 
 
@@ -75,15 +80,40 @@ async def purge(
 ) -> MoveResult:
     """Remove matching letters for good."""
     result = MoveResult()
-    async for letter in matching(queue, _failed_by(match, clock()), most=most):
-        result = result.plus(await queue.purge([letter.id]))
+    async with aclosing(_taken(queue, _failed_by(match, clock()), most=most, size=KEPT)) as taken:
+        async for some in taken:
+            result = result.plus(len(some), len(await queue.purge(some)))
     return result
+
+
+async def _taken(
+    queue: DeadLetters, match: LetterFilter, *, most: int | None, size: int
+) -> AsyncGenerator[list[DeadLetter], None]:
+    """At most `most` letters in the order of the scan, up to `size` at a time."""
+    left = most
+    some: list[DeadLetter] = []
+    if most == 0:
+        return
+    async with aclosing(queue.scan(match)) as letters:
+        async for letter in letters:
+            some.append(letter)
+            left = None if left is None else left - 1
+            if len(some) == size or left == 0:
+                yield some
+                some = []
+            if left == 0:
+                return
+        if some:
+            yield some
 
 
 async def absent(queue: DeadLetters, match: LetterFilter) -> list[str]:
     """The ids that `match` names and no matching letter has."""
-    matching_ids = {letter.id async for letter in matching(queue, match)} if match.ids else set()
-    return [id_ for id_ in dict.fromkeys(match.ids or ()) if id_ not in matching_ids]
+    if not match.ids:
+        return []
+    async with aclosing(queue.scan(match)) as letters:
+        found = {letter.id async for letter in letters}
+    return [id_ for id_ in dict.fromkeys(match.ids) if id_ not in found]
 
 
 def spellings(text: str) -> tuple[str, ...]:

@@ -74,8 +74,8 @@ class FailurePolicy:
         failures = count(
             item.history.failures, cause, now=now, deliveries=delivery.deliveries, redrives=delivery.redrives
         )
-        if item.history.failures is None and delivery.deliveries > 1 and cause.kind is ErrorKind.DEPENDENCY:
-            failures = _from_broker(failures, delivery)
+        if item.history.failures is None and cause.kind is ErrorKind.DEPENDENCY:
+            failures = _from_broker(failures, self._tries(delivery))
         since_failed = max(0.0, now - failures.first_failed_at)
         age_seconds = since_failed if anew or delivery.redrives else delivery.age_seconds(now)
         decision = self._retry_policy.decide(cause, failures, age_seconds=age_seconds)
@@ -140,7 +140,13 @@ class FailurePolicy:
 
     def retry_uncounted(self, item: Item, why: ClassifiedError) -> Retry:
         """Try again, when there is no count to go by but the broker's."""
-        return Retry(self._retry_policy.delay_seconds(item.delivery.deliveries), why)
+        return Retry(self._retry_policy.delay_seconds(self._tries(item.delivery)), why)
+
+    def _tries(self, delivery: Delivery) -> int:
+        """How often the broker delivered it; where it does not count, how often it can have, by the age."""
+        if delivery.deliveries is not None:
+            return delivery.deliveries
+        return self._retry_policy.tries_within(0.0 if delivery.redrives else delivery.age_seconds(self._clock()))
 
     async def dead_letter(self, item: Item, failure: Failure, *others: RecordWrite) -> Retry | DeadLettered:
         """Write the inbox entry of a dead letter, with the operation's record for a command, and `others`."""
@@ -201,7 +207,7 @@ class FailurePolicy:
             try:
                 await self._store.commit(Unit(records=(record,)))
             except DependencyError as error:
-                return Retry(self._retry_policy.delay_seconds(rejected.delivery.deliveries), classify(error))
+                return Retry(self._retry_policy.delay_seconds(self._tries(rejected.delivery)), classify(error))
         if rejected.data is not None and rejected.data.version is not None:
             return DeadLettered(failure, staged=(rejected.event.subject, rejected.data.version))
         return DeadLettered(failure)
@@ -232,9 +238,9 @@ def _staged(item: Item) -> tuple[str, int] | None:
     return None
 
 
-def _from_broker(failures: Failures, delivery: Delivery) -> Failures:
-    """Without a record (the store was down), the broker's count of deliveries drives the backoff, and nothing else."""
-    others = delivery.deliveries - failures.total
+def _from_broker(failures: Failures, tries: int) -> Failures:
+    """Without a record (the store was down), the tries that the broker knows of drive the backoff, and nothing else."""
+    others = max(0, tries - failures.total)
     return structs.replace(failures, total=failures.total + others, waited=failures.waited + others)
 
 

@@ -14,13 +14,15 @@ from fairlead_workload.worker.decisions import Retry
 def retry(delivery: Delivery, outcome: Retry, *, now: float) -> dict[str, Any]:
     """An event that is retried. `attempt`: how many were made, or the broker's deliveries where none are on record."""
     why = outcome.why
+    attempt = delivery.deliveries if outcome.attempts is None else outcome.attempts
     answered = {"step": why.step, "called_service": why.service, "status": why.status}
+    counted = {"attempt": attempt}
     return {
         **_about(delivery),
         **{name: value for name, value in answered.items() if value},
         "error_code": why.code,
         "error": why.message,
-        "attempt": delivery.deliveries if outcome.attempts is None else outcome.attempts,
+        **{name: value for name, value in counted.items() if value is not None},
         "delay_seconds": round(outcome.delay_seconds, 3),
         "next_try_at": instants.render(now + outcome.delay_seconds),
     }

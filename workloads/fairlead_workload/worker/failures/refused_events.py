@@ -3,8 +3,9 @@
 They never reached the queue, so the datastore keeps them. A redrive has the relay publish them once more.
 """
 
-import re
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
 
 from fairlead_workload.events.cloudevents import UndecodableEvent, decode
 from fairlead_workload.queues.base import WORKER_VERSION, DeadLetter, DeadLetters, Failure, LetterFilter, Message
@@ -12,7 +13,6 @@ from fairlead_workload.stores.base import OutboxSource, RefusedEvent
 
 ORIGIN = "outbox"
 PAGE = 100
-_ID = re.compile(rf"{ORIGIN}-([1-9][0-9]{{0,17}})")
 
 
 class AllDeadLetters:
@@ -22,29 +22,46 @@ class AllDeadLetters:
         self._queue = queue
         self._outbox = outbox
 
-    async def letters(self, match: LetterFilter, *, limit: int, after: str | None = None) -> list[DeadLetter]:
-        number = None if after is None else _number(after)
-        if number is not None:
-            return await self._refused(match, limit, number)
-        found = await self._queue.letters(match, limit=limit, after=after)
-        return found if len(found) == limit else found + await self._refused(match, limit - len(found), 0)
-
-    async def redrive(self, ids: Sequence[str]) -> list[str]:
-        numbers, others = _parted(ids)
-        done = [*await self._queue.redrive(others), *_ids(await self._outbox.unrefuse(numbers))]
-        return [id_ for id_ in ids if id_ in done]
-
-    async def purge(self, ids: Sequence[str]) -> list[str]:
-        numbers, others = _parted(ids)
-        done = [*await self._queue.purge(others), *_ids(await self._outbox.discard_refused(numbers))]
-        return [id_ for id_ in ids if id_ in done]
-
-    async def _refused(self, match: LetterFilter, limit: int, after: int) -> list[DeadLetter]:
-        found: list[DeadLetter] = []
-        while len(found) < limit and (page := await self._outbox.refused(PAGE, after=after)):
-            found += [letter for letter in map(_letter, page) if _matches(letter, match)]
+    async def scan(self, match: LetterFilter) -> AsyncGenerator[DeadLetter, None]:
+        async with aclosing(self._queue.scan(match)) as letters:
+            async for letter in letters:
+                yield letter
+        after = 0
+        while page := await self._outbox.refused(PAGE, after=after):
+            for letter in map(_letter, page):
+                if _matches(letter, match):
+                    yield letter
             after = page[-1].number
-        return found[:limit]
+
+    async def redrive(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        return await _taken(letters, self._queue.redrive, self._outbox.unrefuse)
+
+    async def purge(self, letters: Sequence[DeadLetter]) -> list[DeadLetter]:
+        return await _taken(letters, self._queue.purge, self._outbox.discard_refused)
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Receipt of a refused event."""
+
+    number: int
+
+
+async def _taken(
+    letters: Sequence[DeadLetter],
+    take: Callable[[Sequence[DeadLetter]], Awaitable[list[DeadLetter]]],
+    take_refused: Callable[[Sequence[int]], Awaitable[list[int]]],
+) -> list[DeadLetter]:
+    """Have those of the queue and those of the outbox taken; returns those that were there, in the given order."""
+    numbers = [letter.receipt.number for letter in letters if isinstance(letter.receipt, _Refused)]
+    others = [letter for letter in letters if not isinstance(letter.receipt, _Refused)]
+    there = {letter.id for letter in await take(others)} if others else set()
+    refused = set(await take_refused(numbers)) if numbers else set()
+    return [
+        letter
+        for letter in letters
+        if (letter.receipt.number in refused if isinstance(letter.receipt, _Refused) else letter.id in there)
+    ]
 
 
 def _letter(refused: RefusedEvent) -> DeadLetter:
@@ -52,7 +69,7 @@ def _letter(refused: RefusedEvent) -> DeadLetter:
     at = refused.refused_at
     failure = Failure("Refused", "queue", refused.reason, 0, at, at, WORKER_VERSION, traceparent, event_type)
     message = Message(refused.event.id, refused.event.key, refused.event.body)
-    return DeadLetter(f"{ORIGIN}-{refused.number}", message, ORIGIN, at, 0, failure)
+    return DeadLetter(f"{ORIGIN}-{refused.number}", message, ORIGIN, at, 0, failure, _Refused(refused.number))
 
 
 def _described(body: bytes) -> tuple[str, str]:
@@ -74,20 +91,3 @@ def _matches(letter: DeadLetter, match: LetterFilter) -> bool:
         and (match.keys is None or letter.message.key in match.keys)
         and (match.ids is None or letter.id in match.ids)
     )
-
-
-def _number(id_: str) -> int | None:
-    found = _ID.fullmatch(id_)
-    return int(found[1]) if found else None
-
-
-def _parted(ids: Sequence[str]) -> tuple[list[int], list[str]]:
-    """Numbers of refused events, and the ids of the queue's letters."""
-    numbers = {id_: _number(id_) for id_ in ids}
-    return [number for number in numbers.values() if number is not None], [
-        id_ for id_, number in numbers.items() if number is None
-    ]
-
-
-def _ids(numbers: Sequence[int]) -> list[str]:
-    return [f"{ORIGIN}-{number}" for number in numbers]

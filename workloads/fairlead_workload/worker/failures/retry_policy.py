@@ -188,6 +188,7 @@ class Failures(msgspec.Struct, frozen=True, kw_only=True):
     redrives: int = 0
     alone: bool = False  # to be tried alone, because workers died of it
     begun: bool = False  # it was begun alone, and nothing has been noted since
+    unended: int = 0  # attempts in a row that called a service and ended in no note, where the broker does not count
 
     @property
     def attempts(self) -> int:
@@ -231,6 +232,15 @@ class RetryPolicy:
         jitter = self._backoff.jitter_percent / 100
         return float(delay * (1 + jitter * (2 * self._random() - 1)))
 
+    def tries_within(self, age_seconds: float) -> int:
+        """How many tries, each after the delay of the former one, an event of this age can have had; 1 at least."""
+        tries, delay = 1, self._initial
+        passed = delay
+        while passed <= age_seconds and delay < self._max:
+            tries, delay = tries + 1, delay * self._backoff.factor
+            passed += delay
+        return tries
+
     def decide(self, cause: ClassifiedError, failures: Failures, *, age_seconds: float) -> float | GiveUp:
         """The delay in seconds before the next attempt, or GiveUp.
 
@@ -246,7 +256,9 @@ class RetryPolicy:
         return max(self.delay_seconds(failures.total), bounded_retry_after_seconds(cause))
 
 
-def count(failures: Failures | None, cause: ClassifiedError, *, now: float, deliveries: int, redrives: int) -> Failures:
+def count(
+    failures: Failures | None, cause: ClassifiedError, *, now: float, deliveries: int | None, redrives: int
+) -> Failures:
     """`failures` with one more, or with every death of a worker; those from before a redrive are forgotten."""
     times = cause.deaths or 1
     if failures is None or failures.redrives < redrives:
@@ -255,7 +267,7 @@ def count(failures: Failures | None, cause: ClassifiedError, *, now: float, deli
         counted=failures.counted + (times if cause.kind is not ErrorKind.DEPENDENCY else 0),
         total=failures.total + times,
         waited=failures.waited + (not cause.attempted),
-        deliveries=deliveries,
+        deliveries=deliveries or 0,
         first_failed_at=failures.first_failed_at,
         redrives=redrives,
         alone=cause.deaths > 0,

@@ -4,6 +4,9 @@ The queue says how many leases of a message in a row were neither acknowledged n
 proves nothing. After two the event is a suspect: it runs alone, so that it cannot fail other events, and a record is
 committed before it begins. When the next delivery finds that record, the worker died of this event: a failure of the
 event as any other, with backoff, limits, undoing and the dead letter. Suspects without such a record go first.
+
+Where the broker does not count deliveries, handlers note each attempt that calls a service before the call (`unended`).
+So an event without calls that ends the process is not found there, and an attempt that a drain cuts short counts.
 """
 
 from collections.abc import Sequence
@@ -35,7 +38,7 @@ class Suspects:
         try:
             histories = await inbox.read_histories(self._store, [item.id for item in items])
         except DependencyError:
-            return [item for item in items if item.delivery.lost >= SUSPICIOUS_DEATHS]
+            return [item for item in items if _lost(item) >= SUSPICIOUS_DEATHS]
         for item, history in zip(items, histories, strict=True):
             item.history = history
         return sorted(filter(_suspicious, items), key=lambda item: _failures(item).counted)
@@ -54,12 +57,18 @@ class Suspects:
 
 def death(item: Item) -> WorkerDied | None:
     """The death of the worker that tried this event alone at its last delivery."""
-    lost = item.delivery.lost
+    lost = _lost(item)
     return WorkerDied(lost) if lost and _failures(item).begun else None
 
 
 def _suspicious(item: Item) -> bool:
-    return item.delivery.lost >= SUSPICIOUS_DEATHS or _failures(item).alone
+    return _lost(item) >= SUSPICIOUS_DEATHS or _failures(item).alone
+
+
+def _lost(item: Item) -> int:
+    """How many attempts before this one, in a row, did not end."""
+    delivery = item.delivery
+    return delivery.lost if delivery.deliveries is not None else max(delivery.lost, _failures(item).unended)
 
 
 def _failures(item: Item) -> Failures:

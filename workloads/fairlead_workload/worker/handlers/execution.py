@@ -159,6 +159,8 @@ class Handlers:
         body = item.event.data if call.body is None else call.body(seen)
         if progress.phase is Phase.FORWARD:  # unknown from here until its answer is on record
             run.progress = structs.replace(progress, unknown=step.id)
+        if run.notes_calls:
+            await self._note_call(run, progress)
         run.called = call.service.name
         try:
             result = await self._caller.call(call, body, headers=self._headers(run, step))
@@ -169,6 +171,18 @@ class Handlers:
         run.called = ""
         results = {**progress.results, step.id: result}
         await self._commit(run, _advanced(progress, done=(step.id,), results=results), last=last)
+
+    async def _note_call(self, run: HandlerRun, former: Progress) -> None:
+        """Put on record that a call is about to be made. When that fails, it is not made."""
+        item, now = run.item, self._clock()
+        failures = run.begun_failures(now)
+        note = inbox.failures_record(item.id, failures, expires_at=now + self._inbox_seconds)
+        try:
+            await self._commit(run, run.progress, others=(note,))
+        except BaseException:
+            run.progress = former
+            raise
+        item.history = replace(item.history, failures=failures)
 
     def _headers(self, run: HandlerRun, step: StepPlan) -> dict[str, str]:
         item = run.item
@@ -265,7 +279,8 @@ class Handlers:
         try:
             if isinstance(decision, Retry):
                 fenced = run.progress_records(run.progress, expires_at=self._clock() + self._progress_seconds)
-                await self._failure_policy.store_failures(item, failures, *(fenced if run.progress.unknown else ()))
+                is_news = run.progress.unknown or run.notes_calls
+                await self._failure_policy.store_failures(item, failures, *(fenced if is_news else ()))
                 return decision
             if not forward:
                 decision = _compensation_failed(decision, run.progress.failure)

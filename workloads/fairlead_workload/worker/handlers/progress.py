@@ -9,11 +9,13 @@ from enum import StrEnum
 from typing import Any
 
 import msgspec
+from msgspec import structs
 
 from fairlead_workload.errors import FairleadError
 from fairlead_workload.queues.base import Failure
 from fairlead_workload.stores.base import INBOX, PROGRESS, Expect, RecordWrite
 from fairlead_workload.worker.dispatch import FactItem
+from fairlead_workload.worker.failures.retry_policy import Failures
 
 
 class Phase(StrEnum):
@@ -51,22 +53,37 @@ class HandlerRun:
     """One event on its way through its steps, as this worker knows it."""
 
     def __init__(self, item: FactItem, *, cache_confirmed: bool) -> None:
+        deliveries = item.delivery.deliveries
         stored = item.history.progress
         self.item = item
         self.progress = Progress() if stored is None else _decoder.decode(stored.value)
         self.step = ""  # the one under way, if any
         self.called = ""  # the service that it waits for, or waited for in vain
         self.cache_confirmed = cache_confirmed  # whether the shared cache has confirmed all that was committed
+        # Without the broker's count, only a note made before a call can show that a worker died during it.
+        self.notes_calls = deliveries is None
+        self._unended = item.history.failures.unended if item.history.failures is not None else 0
         self._revision = 0 if stored is None else stored.revision
         if self.progress.phase is Phase.DEAD_LETTERED:
-            self.progress = Progress(run=self.progress.run + 1, deliveries=item.delivery.deliveries - 1)
+            self.progress = Progress(run=self.progress.run + 1, deliveries=(deliveries or 1) - 1)
 
     @property
     def worker_died(self) -> bool:
         """Whether an earlier delivery was never settled, so that a call may have been made that is not on record."""
+        deliveries = self.item.delivery.deliveries
+        if deliveries is None:
+            return False  # every call is on record before it is made
         failures = self.item.history.failures
         known_deliveries = max(self.progress.deliveries, failures.deliveries if failures is not None else 0)
-        return self.item.delivery.deliveries - 1 > known_deliveries
+        return deliveries - 1 > known_deliveries
+
+    def begun_failures(self, now: float) -> Failures:
+        """The failures on record, with this attempt as one that has not ended."""
+        redrives = self.item.delivery.redrives
+        failures = self.item.history.failures
+        if failures is None or failures.redrives < redrives:
+            failures = Failures(first_failed_at=now, redrives=redrives)
+        return structs.replace(failures, unended=self._unended + 1)
 
     def progress_records(self, progress: Progress, *, expires_at: float) -> tuple[RecordWrite, ...]:
         """The records of a commit that leaves the event at `progress`."""
