@@ -91,10 +91,6 @@ class RelationalServer(Model):
     read_replica: ReadReplica | None = Field(default=None, description="Read replica for Eventual reads.")
 
 
-class PoolerMode(StrEnum):
-    TRANSACTION = "Transaction"
-
-
 class DirectServer(Model):
     """The server behind a pooler."""
 
@@ -103,11 +99,8 @@ class DirectServer(Model):
 
 
 class Pooler(Model):
-    """A pooler between the service and the server, such as PgBouncer."""
+    """A pooler in transaction mode between the service and the server, such as PgBouncer."""
 
-    mode: PoolerMode = Field(
-        default=PoolerMode.TRANSACTION, description="Transaction: each transaction may have another connection."
-    )
     direct: DirectServer | None = Field(
         default=None,
         description="The server itself, for provisioning and for hearing of commits. Default: the pooler is used for"
@@ -119,7 +112,8 @@ class PostgreSql(RelationalServer):
     """A PostgreSQL server."""
 
     pooler: Pooler | None = Field(
-        default=None, description="What stands at host and port when it is a pooler. Default: none."
+        default=None,
+        description="That a pooler in transaction mode, such as PgBouncer, stands at host and port. Default: none.",
     )
 
 
