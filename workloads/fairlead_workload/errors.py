@@ -7,6 +7,7 @@ FairleadError
 │   ├── Unavailable         not reachable, timed out, overloaded: try again later
 │   │   └── DiskFull        it cannot write, because its disk has no room
 │   └── Refused             reachable, and says no for good (4xx, constraint): trying again does not help
+│       └── Unstorable      a store cannot hold a value of a document; carries its property
 └── Misconfigured           the runtime document or the machine cannot be served; carries path and remedy
 """
 
@@ -82,6 +83,15 @@ class DiskFull(Unavailable):
 
 class Refused(DependencyError):
     """Reachable, and says no for good. Trying again does not help."""
+
+
+class Unstorable(Refused):
+    """A value that the store cannot hold. `property` is the document's that has it, `reason` says why."""
+
+    def __init__(self, resource: str, property_: str, reason: str) -> None:
+        super().__init__("datastore", f"{resource}: {property_!r} {reason}")
+        self.property = property_
+        self.reason = reason
 
 
 class Misconfigured(FairleadError):

@@ -18,8 +18,8 @@ from tests.servers.postgresql import GROUP, PostgreSQL
 from tests.unit.sqlite.resources import TEXT, resource
 
 from fairlead_workload.credentials import Credentials, from_folder
-from fairlead_workload.errors import Refused, Unavailable
-from fairlead_workload.stores.base import Unit
+from fairlead_workload.errors import Unavailable, Unstorable
+from fairlead_workload.stores.base import Query, Unit
 from fairlead_workload.stores.postgresql import Limits, PostgresqlStore
 
 from .conftest import RESOURCES, Service, until
@@ -305,5 +305,15 @@ async def test_a_value_that_no_index_takes_is_refused_alone(postgresql: PostgreS
         results = await asyncio.gather(
             *(write(store, put(f"{n}", at=long if n == 3 else "x")) for n in range(8)), return_exceptions=True
         )
-        assert [type(result) for result in results] == [int, int, int, Refused, int, int, int, int]
-        assert "too long for an index" in str(results[3])
+        assert [type(result) for result in results] == [int, int, int, Unstorable, int, int, int, int]
+        assert str(results[3]) == "datastore: orders: 'at' has 9600 bytes, and an index takes 2600 at most"
+
+
+@pytest.mark.parametrize("size", [2599, 2600])
+async def test_the_longest_value_of_an_index_is_stored_and_found(postgresql: PostgreSQL, size: int) -> None:
+    indexed = resource({"id": TEXT, "at": TEXT}, indexes=(("byAt", "at"),))
+    async with open_schema(postgresql, [indexed]) as store:
+        long = secrets.token_hex(size)[: size - 1]
+        await write(store, put("k", at=long))
+        page = await store.query(indexed.name, Query(index="byAt", partition=long, limit=2))
+        assert [record.key for record in page.records] == [("k",)]

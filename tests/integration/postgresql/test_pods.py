@@ -11,7 +11,7 @@ import httpx
 import pytest
 from prometheus_client.registry import CollectorRegistry
 from tests.integration.postgresql.conftest import until
-from tests.integration.workload.documents import runtime
+from tests.integration.workload.documents import PRODUCTS, runtime
 from tests.postgresql import open_several
 from tests.servers.postgresql import GROUP, PostgreSQL
 
@@ -48,22 +48,25 @@ class Pod:
 
 
 @asynccontextmanager
-async def pods(server: PostgreSQL, folder: Path, count: int) -> AsyncIterator[list[Pod]]:
+async def pods(
+    server: PostgreSQL, folder: Path, count: int, document: RuntimeDocument = DOCUMENT
+) -> AsyncIterator[list[Pod]]:
     """They start at the same time."""
     async with AsyncExitStack() as stack:
-        stores = await stack.enter_async_context(open_several(server, DOCUMENT.api.resources, count))
+        stores = await stack.enter_async_context(open_several(server, document.api.resources, count))
         database = Database.open(folder)
         stack.push_async_callback(database.close)
         queue = SqliteQueue(database, order=Order.NONE)
         stack.push_async_callback(queue.close)
-        opened = [Adapters(store, queue, MemoryCache(100), None) for store in stores]
-        bound = await asyncio.gather(*(adapters.bind(DOCUMENT, each) for each in opened))
+        bound_queue = queue if document.queue is not None else None
+        opened = [Adapters(store, bound_queue, MemoryCache(100), None) for store in stores]
+        bound = await asyncio.gather(*(adapters.bind(document, each) for each in opened))
         yield [await _pod(stack, each) for each in bound]
 
 
 async def _pod(stack: AsyncExitStack, bindings: Bindings) -> Pod:
     telemetry = HttpTelemetry(CollectorRegistry(), AccessLog(lambda _: None))
-    app = application(DOCUMENT, Kernel(bindings, http=telemetry), Health(checks(bindings)), telemetry)
+    app = application(bindings.document, Kernel(bindings, http=telemetry), Health(checks(bindings)), telemetry)
     transport = httpx.ASGITransport(app)  # type: ignore[arg-type]  # its types are of another dictionary
     client = httpx.AsyncClient(transport=transport, base_url="http://pod")
     return Pod(bindings, await stack.enter_async_context(client))
@@ -123,7 +126,22 @@ async def test_the_relay_of_a_pod_without_a_worker_publishes_what_another_commit
             event = OutboxEvent("e1", "products/p1", b"{}")
             await one.bindings.store.commit(Unit((Mutation("products", ("p1",), PRODUCT),), outbox=(event,)))
             await until(lambda: relay.stats.published)
+            await relay.drain()
         finally:
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
         assert await one.bindings.store.unpublished(10) == []  # type: ignore[attr-defined]
+
+
+async def test_a_value_that_the_store_cannot_hold_is_an_invalid_document(
+    postgresql: PostgreSQL, tmp_path: Path
+) -> None:
+    indexed = PRODUCTS | {"writes": "Sync", "indexes": [{"name": "byName", "partition": "name"}]}
+    indexed["schema"] = indexed["schema"] | {"properties": {"id": {"type": "string"}, "name": {"type": "string"}}}
+    indexed["schema"]["required"] = ["id"]
+    document = RuntimeDocument.model_validate(runtime(api={"resources": [indexed]}, queue=None, worker=None))
+    async with pods(postgresql, tmp_path, 1, document) as (pod,):
+        answer = await pod.client.post("/v1/products", json={"id": "p1", "name": "ab" * 2000})
+        assert answer.status_code == 422
+        detail = "It has 4000 bytes, and an index takes 2600 at most."
+        assert answer.json()["errors"] == [{"pointer": "/name", "detail": detail}]

@@ -21,7 +21,7 @@ from fairlead_workload.api.servers.base import Receive, Scope, Send
 from fairlead_workload.api.writes.idempotency import IdempotencyKeys
 from fairlead_workload.api.writes.writer import Writer
 from fairlead_workload.bindings import Bindings
-from fairlead_workload.errors import DiskFull, Problem, Refused, Unavailable
+from fairlead_workload.errors import DiskFull, Problem, Refused, Unavailable, Unstorable
 from fairlead_workload.model import problems
 from fairlead_workload.model.resource import Resource
 from fairlead_workload.telemetry.http import UNMATCHED, HttpTelemetry, RouteMetrics
@@ -169,6 +169,9 @@ class Kernel:
         elif isinstance(error, Unavailable):
             _log.warning("dependency unavailable", extra=self._log_fields(request, error))
             problem = problems.unavailable(error.dependency, full=isinstance(error, DiskFull))
+        elif isinstance(error, Unstorable):
+            pointer = "/" + error.property.replace("~", "~0").replace("/", "~1")
+            problem = problems.invalid_document(({"pointer": pointer, "detail": f"It {error.reason}."},))
         elif isinstance(error, Refused):
             _log.error("dependency refused", extra=self._log_fields(request, error))
             problem = problems.dependency_refused(error.dependency)

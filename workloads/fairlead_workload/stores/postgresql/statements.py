@@ -19,7 +19,10 @@ EVENT_FIELDS = "position int, id text, key text, body text, mutation int, versio
 
 
 class DocumentSql:
-    """The table of a resource, and its statements. `fields` name the columns of a row in JSON, the key's first."""
+    """The table of a resource, and its statements.
+
+    `fields` name the columns of a row in JSON, the key's first; `indexed` has the columns of each index, by position.
+    """
 
     def __init__(self, table: Table) -> None:
         self.table = table
@@ -31,6 +34,7 @@ class DocumentSql:
         definitions = [f"{field} {type_}" for field, type_ in zip(columns, types, strict=True)]
         self.fields = (*columns, "x")
         self.key_fields = columns[: len(layout.key)]
+        self.indexed = list(_indexed(layout))
         self.definitions = ", ".join([*definitions, "x json"])
         self.key_definitions = ", ".join(definitions[: len(layout.key)])
         self.get = self._get().encode()
@@ -90,6 +94,15 @@ class DocumentSql:
     def matched(self, rows: str) -> str:
         pairs = zip(self.table.key, self.key_fields, strict=True)
         return " AND ".join(f"t.{name} = {rows}.{field}" for name, field in pairs)
+
+
+def _indexed(layout: Layout) -> Iterator[list[int]]:
+    """The positions of the columns of the primary key, and of each index, which ends in the key."""
+    positions = {column.property: position for position, column in enumerate(layout.columns)}
+    yield [positions[property_] for property_ in layout.key]
+    for index in layout.indexes:
+        names = dict.fromkeys([index.partition, *([index.sort] if index.sort else []), *layout.key])
+        yield [positions[property_] for property_ in names]
 
 
 class Catalogue:

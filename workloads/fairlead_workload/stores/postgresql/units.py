@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from fairlead_workload.errors import Refused
+from fairlead_workload.errors import Refused, Unstorable
 from fairlead_workload.stores.base import Key, Mutation, OutboxEvent, RecordWrite, Unit
 from fairlead_workload.stores.postgresql.faults import DATASTORE
 from fairlead_workload.stores.postgresql.statements import Catalogue, DocumentSql
@@ -19,6 +19,7 @@ from fairlead_workload.stores.relational.values import is_text
 
 Lane = DocumentSql | Catalogue | None  # the units of one table of documents; of several; of none
 
+INDEX_BYTES = 2_600  # of the values of one document in an index; PostgreSQL takes 2,704 with what it adds
 BYTES_OF_WEIGHT = 16_384  # a batch of 256 has about 4 MiB at most
 
 _encode = msgspec.json.Encoder().encode
@@ -94,7 +95,19 @@ def _row(table: DocumentSql, mutation: Mutation) -> bytes:
         raise Refused(DATASTORE, f"{table.resource}: a value cannot be stored as JSON: {error}") from None
     if b"\\u0000" in text:
         _check_nul(table, row)
+    if len(text) > INDEX_BYTES:
+        _check_indexes(table, row)
     return text[1:]
+
+
+def _check_indexes(table: DocumentSql, row: Row) -> None:
+    """Raise `Unstorable` for the longest of values that together are too long for an index."""
+    for columns in table.indexed:
+        sizes = {column: len(row[column].encode()) for column in columns if isinstance(row[column], str)}
+        if sum(sizes.values()) > INDEX_BYTES:
+            longest = max(sizes, key=lambda column: sizes[column])
+            reason = f"has {sizes[longest]} bytes, and an index takes {INDEX_BYTES} at most"
+            raise Unstorable(table.resource, table.table.layout.columns[longest].property, reason)
 
 
 def _check_nul(table: DocumentSql, row: Row) -> None:
@@ -105,8 +118,9 @@ def _check_nul(table: DocumentSql, row: Row) -> None:
     values |= extra[0] if isinstance(extra, list) else extra or {}
     for property_, value in values.items():
         if _has_nul(value) or "\0" in property_:
-            what = "a string with the character NUL, which PostgreSQL cannot store"
-            raise Refused(DATASTORE, f"{table.resource}: {property_!r} has {what}")
+            raise Unstorable(
+                table.resource, property_, "has a string with the character NUL, which PostgreSQL cannot store"
+            )
 
 
 def _has_nul(value: Any) -> bool:
