@@ -96,7 +96,9 @@ def tail(text: str) -> str:
 class Background:
     """A command that runs until `end`; what it prints goes to a file. `environment` is added to this process's."""
 
-    def __init__(self, command: Sequence[str], log: Path, environment: Mapping[str, str] = MappingProxyType({})) -> None:
+    def __init__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._log = log
         with log.open("ab") as output:
             self._child = spawn(command, stdout=output, stderr=output, env={**os.environ, **environment})

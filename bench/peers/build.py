@@ -1,5 +1,6 @@
-"""Building the Go service. What is built stays in a cache outside the work tree, under the hash of its sources and of its
-lock file, and arrives there by a rename."""
+"""Building the Go service. What is built stays in a cache outside the work tree, under the hash of its sources and of
+its lock file, and arrives there by a rename.
+"""
 
 import hashlib
 import os
@@ -36,7 +37,13 @@ def _digest() -> str:
 
 
 def _go(*arguments: str) -> None:
-    environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off", "GOFLAGS": "-mod=readonly"}
+    environment = {
+        **os.environ,
+        "CGO_ENABLED": "0",
+        "GOTOOLCHAIN": "local",
+        "GOWORK": "off",
+        "GOFLAGS": "-mod=readonly",
+    }
     try:
         command: Sequence[str] = [*find_go(), *arguments]
     except BuildError as error:

@@ -1,8 +1,8 @@
 """Whether the sides do the same: the requests of the cases, one of each kind, and what may differ in the answers.
 
-The same: status, the document or documents, that there is an ETag and that it counts, and that a condition on it holds or
-not. Other: the number in an ETag, the text of a cursor (what it leads to is the same), and header fields that only one of
-them has.
+The same: status, the document or documents, that there is an ETag and that it counts, and that a condition on it holds
+or not. Other: the number in an ETag, the text of a cursor (what it leads to is the same), and header fields that only
+one of them has.
 """
 
 from collections.abc import Mapping

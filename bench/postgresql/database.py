@@ -1,13 +1,13 @@
 """The PostgreSQL server under test, and the documents in it: a schema for Fairlead, and one for each peer.
 
-It runs where this process runs, which is the core of the load, with the durability of its defaults: a commit is synced.
-Nothing runs by itself during a measurement: no checkpoint falls due, and what autovacuum would do is done after each run
-that has written.
+It runs where this process runs, which is the core of the load, with the durability of its defaults: a commit is
+synced. Nothing runs by itself during a measurement: no checkpoint falls due, and what autovacuum would do is done
+after each run that has written.
 """
 
 import asyncio
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -90,10 +90,11 @@ class Database:
     def address(self, schema: str) -> Address:
         return Address(self._server.host, self._server.port, USER, PASSWORD, schema)
 
-    def fill(self) -> None:
+    def fill(self, numbers: Iterable[int] = range(documents.COUNT)) -> None:
         """Make the tables of every side, with the same documents."""
-        asyncio.run(_fill_ours(self.address(FAIRLEAD)))
-        rows = json.dumps(list(documents.documents()))
+        made = list(map(documents.document, numbers))
+        asyncio.run(_fill_ours(self.address(FAIRLEAD), made))
+        rows = json.dumps(made)
         with self._server.connect() as connection:
             for schema in PEERS:
                 connection.execute(f"CREATE SCHEMA {schema}")
@@ -109,8 +110,13 @@ class Database:
 
     def tidy(self, schema: str) -> None:
         """Forget the events that were written, and remove what updates have left."""
-        outbox = "_outbox" if schema == FAIRLEAD else "outbox"
-        for sql in (f"TRUNCATE {schema}.{outbox}", f"VACUUM ANALYZE {schema}.articles"):
+        if schema == FAIRLEAD:
+            emptied = f"TRUNCATE {schema}._outbox; DELETE FROM {schema}._records WHERE space IN ('inbox', 'operation')"
+            vacuumed = f"VACUUM ANALYZE {schema}.articles, {schema}._records"
+        else:
+            emptied = f"TRUNCATE {schema}.outbox, {schema}.inbox, {schema}.operations"
+            vacuumed = f"VACUUM ANALYZE {schema}.articles"
+        for sql in (emptied, vacuumed):
             self._server.execute(sql)
 
     def events(self, schema: str) -> int:
@@ -125,12 +131,11 @@ class Database:
         return str(version)
 
 
-async def _fill_ours(address: Address) -> None:
+async def _fill_ours(address: Address, made: Sequence[documents.Document]) -> None:
     resources = service().api.resources
     await provision(address.server, address.schema, resources)
     store = await PostgresqlStore.open(address.server, resources, schema=address.schema)
     try:
-        made = list(documents.documents())
         for start in range(0, len(made), FILLED):
             units = [Unit((Mutation("articles", (each["id"],), each),)) for each in made[start : start + FILLED]]
             await asyncio.gather(*map(store.commit, units))

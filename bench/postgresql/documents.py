@@ -1,12 +1,12 @@
 """The documents, the same for every side, and which of them are asked for. Pure.
 
-Decided here: a document has 1 KB as compact JSON; each category has twice as many as a list shows, so that a list has a
-next page. Keys follow a Zipf distribution: the n-th document is asked for about 1/n as often as the first, as in YCSB.
+Decided here: a document has 1 KB as compact JSON; each category has twice as many as a list shows, so that a list has
+a next page. Keys follow a Zipf distribution: the n-th document is asked for about 1/n as often as the first, as in
+YCSB.
 """
 
 import json
 import random
-from collections.abc import Iterator
 from itertools import accumulate
 from typing import Any
 
@@ -45,11 +45,6 @@ def document(number: int, *, edition: int = 0) -> Document:
     }
     made["description"] = (_WORDS * 20)[: BYTES - len(text(made))]
     return made
-
-
-def documents() -> Iterator[Document]:
-    """All of them."""
-    return map(document, range(COUNT))
 
 
 def key(number: int) -> str:

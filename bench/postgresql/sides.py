@@ -1,10 +1,10 @@
 """Starting the sides: Fairlead and the two peers for the whole part, the bare Starlette application for each case.
 
-Before anything is measured, all have to give the same answers to the same requests; how, `answers` says. Each server is
-on the server's core, and those that are not under load have nothing to do.
+`check` is to be called before anything is measured: it asks all the same, and the answers have to be the same. Each
+server is on the server's core, and those that are not under load have nothing to do.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 
 from bench import processes
-from bench.api import servers, wrk
+from bench.api import servers
 from bench.api.load import Target
 from bench.errors import Failed
 from bench.machine import Cores
@@ -34,6 +34,12 @@ class Sides:
     folder: Path
     cores: Cores
 
+    def check(self) -> None:
+        """Raises Failed when a peer does not answer as Fairlead does."""
+        answers.require_same({side: target.url for side, target in self.services.items()})
+        for side in self.services:
+            self.database.tidy(SCHEMAS[side])
+
     @contextmanager
     def under_load(self, case: Case) -> Iterator[dict[str, Target]]:
         """The sides of a case, A included, each with what is to be done after a run. Raises Failed."""
@@ -41,25 +47,30 @@ class Sides:
         with httpx.Client(base_url=self.services[OURS].url) as client:
             answer = servers.sample(client, request, expects=case.expects)
         with servers.bare(A, answer, request, self.folder, self.cores, reads=True) as bare:
-            yield {A: bare} | {side: self._tidied(side, case) for side in self.services}
+            yield {A: bare} | {side: self.tidied(side, case) for side in self.services}
 
-    def _tidied(self, side: str, case: Case) -> Target:
+    def tidied(self, side: str, case: Case) -> Target:
+        """A side that is as before after each run."""
         target = self.services[side]
 
         def settle() -> None:
             target.settle()
-            if case.writes:
-                if not self.database.events(SCHEMAS[side]):
-                    raise Failed("the outbox is empty after updates")
-                self.database.tidy(SCHEMAS[side])
-            target.process.forget()
+            self.tidy(side, case)
 
         return Target(side, target.url, target.process, settle)
+
+    def tidy(self, side: str, case: Case) -> None:
+        """Remove what a run has left. Raises Failed when it should have left something."""
+        if case.writes:
+            if not self.database.events(SCHEMAS[side]):
+                raise Failed("the outbox is empty after updates")
+            self.database.tidy(SCHEMAS[side])
+        self.services[side].process.forget()
 
 
 @contextmanager
 def running(found: Database, folder: Path, cores: Cores, *, go: bool = True) -> Iterator[Sides]:
-    """All of them, ready, with the same answers. `go`: whether C is one of them. Raises Failed."""
+    """All of them, ready. `go`: whether C is one of them. Raises Failed."""
     program = build.go_service() if go else None
     with ExitStack() as stack:
         services = {
@@ -68,9 +79,6 @@ def running(found: Database, folder: Path, cores: Cores, *, go: bool = True) -> 
         }
         if program is not None:
             services[C] = stack.enter_context(_peer(C, lambda port: [str(program), str(port)], found, folder, cores))
-        answers.require_same({side: target.url for side, target in services.items()})
-        for side in services:
-            found.tidy(SCHEMAS[side])
         yield Sides(found, services, folder, cores)
 
 
@@ -92,7 +100,9 @@ def _python(port: int) -> list[str]:
 
 
 @contextmanager
-def _peer(side: str, command_of, found: Database, folder: Path, cores: Cores) -> Iterator[Target]:  # noqa: ANN001
+def _peer(
+    side: str, command_of: Callable[[int], list[str]], found: Database, folder: Path, cores: Cores
+) -> Iterator[Target]:
     port = processes.free_port()
     url = f"http://127.0.0.1:{port}"
     command = processes.on_core(cores.server, command_of(port))

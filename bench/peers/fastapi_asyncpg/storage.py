@@ -54,19 +54,22 @@ class Articles:
 
     async def put(self, made: Article, expected: int | None) -> int | None:
         """Write an article and an event about it; its version. None: it has another version than is expected."""
-        values = [made.id, made.category, made.title, made.price, made.stock, made.active]
-        values += [made.tags, made.attributes.model_dump(), made.description]
         async with self._pool.acquire() as connection, connection.transaction():
-            if expected is None:
-                version = await connection.fetchval(_PUT, *values)
-            else:
-                version = await connection.fetchval(_REPLACE, *values, expected)
-                if version is None:
-                    return None
-            if version > 1:
-                event = updated(made)
-                await connection.execute(_PUBLISH, event["id"], f"articles/{made.id}", version, event)
-        return version
+            return await write(connection, made, expected)
+
+
+async def write(connection: asyncpg.Connection, made: Article, expected: int | None = None) -> int | None:
+    """The same in a transaction of the caller's."""
+    values = [made.id, made.category, made.title, made.price, made.stock, made.active]
+    values += [made.tags, made.attributes.model_dump(), made.description]
+    if expected is None:
+        version = await connection.fetchval(_PUT, *values)
+    else:
+        version = await connection.fetchval(_REPLACE, *values, expected)
+    if version is not None and version > 1:
+        event = updated(made)
+        await connection.execute(_PUBLISH, event["id"], f"articles/{made.id}", version, event)
+    return version
 
 
 def article(row: asyncpg.Record) -> Article:
