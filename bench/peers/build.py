@@ -4,6 +4,7 @@ its lock file, and arrives there by a rename.
 
 import hashlib
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -26,6 +27,12 @@ def go_service() -> Path:
             _go("build", "-trimpath", "-o", str(built), ".")
             built.rename(program)
     return program
+
+
+def locked_version() -> str:
+    """The version of pgx."""
+    found = re.search(r"jackc/pgx/v5 (v\S+)", (SOURCES / "go.mod").read_text())
+    return found[1] if found else "unknown"
 
 
 def _digest() -> str:

@@ -1,5 +1,6 @@
 """The part `postgresql`: every case in turn, its result as text, and the tables."""
 
+import importlib.metadata
 import statistics
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,6 +13,7 @@ from bench.api.load import Load, Target
 from bench.api.part import FULL, WARM_SECONDS
 from bench.errors import Failed
 from bench.machine import Cores
+from bench.peers import build
 from bench.postgresql import database, effects, memory, paced, sides
 from bench.postgresql.cases import ROWS, Case, get, list_, put
 from bench.postgresql.database import Database
@@ -81,10 +83,16 @@ def run(
     return "\n\n".join([*tables, *([watched] if watched else []), _legend(rounds)])
 
 
+def _versions() -> str:
+    libraries = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in ("fastapi", "asyncpg", "uvicorn"))
+    return f"{libraries}; pgx {build.locked_version()}"
+
+
 def _introduction(found: Database, rounds: int, seconds: int) -> str:
     return (
         f"postgresql: PostgreSQL {found.version()} on the core of the load, commits synced; A = a bare Starlette\n"
-        "application that returns the same bytes, B = FastAPI with asyncpg, C = Go with pgx, both written by hand.\n"
+        "application that returns the same bytes, B = FastAPI with asyncpg, C = Go with pgx, both written by hand\n"
+        f"({_versions()}).\n"
         f"{load.CONNECTIONS} connections; {rounds} rounds, {seconds} s per side, in turn, every second round in\n"
         f"reverse. Figures: median ({pairs.described(rounds)}). A goal that is missed is no error.\n"
     )
