@@ -186,10 +186,16 @@ def _latency(running: Sides, rounds: int, seconds: int) -> Iterator[list[str]]:
         found = pairs.measure(rounds, measured)
         yield [
             case.title,
-            pairs.spread([each[DIRECT].p90 for each in found]).text(),
-            *(pairs.spread([each[side].p90 - each[DIRECT].p90 for each in found]).text() for side in (OURS, B, C)),
+            _added([each[DIRECT].p90 for each in found]),
+            *(_added([each[side].p90 - each[DIRECT].p90 for each in found]) for side in (OURS, B, C)),
             " / ".join(format(_middle(found, side, lambda latency: latency.p99), ".2f") for side in (OURS, B, C)),
         ]
+
+
+def _added(milliseconds: Sequence[float]) -> str:
+    """A figure that may be below zero: a faster driver makes up for the server."""
+    found = pairs.spread(milliseconds)
+    return f"{found.median:.2f} ({found.low:.2f} to {found.high:.2f})"
 
 
 def _paced(running: Sides, side: str, case: Case, seconds: int) -> Callable[[], Latency]:
