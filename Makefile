@@ -24,7 +24,7 @@ test: $(READY) ## Run the tests, with a third of the long matrices; ARGS="--help
 	@$(if $(filter instructions,$(FAIRLEAD_SKIP)),:,scripts/tool.sh valgrind valgrind)
 	@$(if $(filter postgresql,$(FAIRLEAD_SKIP)),:,scripts/postgresql.sh >/dev/null && scripts/pgbouncer.sh)
 	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh java default-jre-headless)
-	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh go golang-go)
+	@$(if $(filter clients,$(FAIRLEAD_SKIP)),$(if $(filter go,$(FAIRLEAD_SKIP)),:,scripts/tool.sh go golang-go),scripts/tool.sh go golang-go)
 	@$(if $(filter clients,$(FAIRLEAD_SKIP)),:,scripts/tool.sh npm npm)
 	@$(PYTHON_BIN) scripts/run_tests.py $(ARGS)
 
@@ -52,6 +52,7 @@ golden: $(READY) ## Refresh the golden files; look at the diff
 
 bench: $(READY) ## Measure against bare servers; ARGS="api worker start" for parts, ARGS=--help for options
 	@scripts/tool.sh wrk wrk
+	@$(if $(filter-out postgresql,$(filter api worker start scale postgresql,$(ARGS))),$(if $(filter postgresql,$(ARGS)),scripts/postgresql.sh,:),scripts/postgresql.sh)
 	$(PYTHON_BIN) -m bench $(ARGS)
 
 services-up: $(READY) ## Start the servers that the examples name, in Docker or as processes

@@ -19,7 +19,7 @@ from bench.errors import Failed
 from bench.machine import Cores
 from bench.worker import part as worker
 
-NEEDED = {"api": ("wrk", "taskset"), "worker": ("taskset",), "start": ("taskset",)}
+NEEDED = {"api": ("wrk", "taskset"), "worker": ("taskset",), "postgresql": ("wrk", "taskset"), "start": ("taskset",)}
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -78,6 +78,20 @@ def _worker(options: Options, cores: Cores, folder: Path) -> str:
     return worker.run(options.cases["worker"], rounds=options.pairs, events=options.events, cores=cores, folder=folder)
 
 
+def _postgresql(options: Options, cores: Cores, folder: Path) -> str:
+    from bench.postgresql import part  # it needs what only the services written by hand and tests need
+
+    return part.run(
+        options.cases["postgresql"],
+        rounds=options.pairs,
+        seconds=options.seconds,
+        events=options.events,
+        minutes=options.minutes,
+        cores=cores,
+        folder=folder,
+    )
+
+
 def _start(options: Options, cores: Cores, folder: Path) -> str:
     return start.run(rounds=options.pairs, cores=cores, folder=folder)
 
@@ -88,7 +102,12 @@ def _scale(options: Options) -> None:
     report.run(list(options.sizes), with_floor=options.with_floor)
 
 
-_PARTS: dict[str, Callable[[Options, Cores, Path], str]] = {"api": _api, "worker": _worker, "start": _start}
+_PARTS: dict[str, Callable[[Options, Cores, Path], str]] = {
+    "api": _api,
+    "worker": _worker,
+    "postgresql": _postgresql,
+    "start": _start,
+}
 
 
 if __name__ == "__main__":

@@ -11,15 +11,17 @@ from dataclasses import dataclass
 from typing import NoReturn
 
 from bench.api.cases import CASES
+from bench.postgresql.cases import CASES as POSTGRESQL
 from bench.worker.kinds import KINDS
 
 PARTS = {
     "api": "requests to the API, beside a bare Starlette application and a bare ASGI one",
     "worker": "events that the worker applies, beside a bare loop over SQLite",
+    "postgresql": "requests and events on PostgreSQL, beside A and services written by hand (needs PostgreSQL and Go)",
     "start": "start-up and idle memory",
     "scale": "the operator at scale, beside a bare script (starts a control plane; far longer than the others)",
 }
-NAMES = {"api": tuple(CASES), "worker": tuple(KINDS)}  # of the cases
+NAMES = {"api": tuple(CASES), "worker": tuple(KINDS), "postgresql": tuple(POSTGRESQL)}  # of the cases
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,7 @@ class Options:
     pairs: int
     seconds: int
     events: int
+    minutes: int
     sizes: tuple[int, ...]
     with_floor: bool
 
@@ -44,8 +47,8 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _listed() -> str:
-    parts = "\n".join(f"  {name:<8} {text}" for name, text in PARTS.items())
-    cases = "\n".join(f"  {part:<8} {', '.join(names)}" for part, names in NAMES.items())
+    parts = "\n".join(f"  {name:<11} {text}" for name, text in PARTS.items())
+    cases = "\n".join(f"  {part:<11} {', '.join(names)}" for part, names in NAMES.items())
     return f"parts (all of them if none is given):\n{parts}\n\ncases:\n{cases}"
 
 
@@ -61,7 +64,9 @@ def parse(arguments: Sequence[str]) -> Options:
     if unknown := [name for name in wanted if name not in offered]:
         parser.error(f"unknown case: {', '.join(unknown)}")
     cases = {part: tuple(name for name in names if not wanted or name in wanted) for part, names in NAMES.items()}
-    return Options(parts, cases, given.pairs, given.seconds, given.events, given.sizes, not given.without_floor)
+    return Options(
+        parts, cases, given.pairs, given.seconds, given.events, given.minutes, given.sizes, not given.without_floor
+    )
 
 
 def _parts_of(cases: Sequence[str]) -> Sequence[str]:
@@ -80,10 +85,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("parts", nargs="*", metavar="PART", help="what to measure; see below")
-    add("--cases", metavar="NAMES", help="only these cases of api and worker, with commas; see below")
+    add("--cases", metavar="NAMES", help="only these cases, with commas; see below")
     add("--pairs", type=_positive, default=10, help="rounds per case, and starts (default: 10)")
     add("--seconds", type=_positive, default=4, help="of load per side and round (default: 4)")
     add("--events", type=_positive, default=10_000, help="writes per run of the worker (default: 10000)")
+    add("--minutes", type=_positive, default=0, help="postgresql: of load while the memory is watched (default: none)")
     add("--sizes", type=_sizes, default=(100, 1000), help="numbers of ApiServices, with commas (default: 100,1000)")
     add("--without-floor", action="store_true", help="scale: measure the operator alone")
     return parser

@@ -86,6 +86,18 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def resident_mib(pid: int) -> float:
+    """Memory that a process has now. Raises Failed when it has ended."""
+    try:
+        status = Path(f"/proc/{pid}/status").read_text()
+    except OSError:
+        status = ""
+    found = re.search(r"VmRSS:\s+(\d+)", status)
+    if found is None:
+        raise Failed(f"process {pid} has ended")
+    return int(found[1]) / 1024
+
+
 def description(command: str, folder: Path) -> str:
     """What a figure has to be cited with: command, commit, versions, processor, and where the data is."""
     versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in LIBRARIES)

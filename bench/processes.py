@@ -1,13 +1,15 @@
 """Child processes of the bench: each is known here, so that none is left behind, however the command ends."""
 
+import os
 import signal
 import socket
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from bench.errors import Failed
@@ -92,12 +94,14 @@ def tail(text: str) -> str:
 
 
 class Background:
-    """A command that runs until `end`; what it prints goes to a file."""
+    """A command that runs until `end`; what it prints goes to a file. `environment` is added to this process's."""
 
-    def __init__(self, command: Sequence[str], log: Path) -> None:
+    def __init__(
+        self, command: Sequence[str], log: Path, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
         self._log = log
         with log.open("ab") as output:
-            self._child = spawn(command, stdout=output, stderr=output)
+            self._child = spawn(command, stdout=output, stderr=output, env={**os.environ, **environment})
 
     @property
     def pid(self) -> int:
@@ -111,6 +115,10 @@ class Background:
             last = deque((line for line in log if ACCESS not in line), maxlen=LOG_LINES)
         said = f":\n{tail(''.join(last))}" if last else " has nothing but answered requests"
         return f"the server {ended}; the end of its log{said}"
+
+    def forget(self) -> None:
+        """Empty the file: an access log grows by a megabyte a second."""
+        os.truncate(self._log, 0)
 
     def require_running(self) -> None:
         """Raises Failed, with the end of the log, when it has ended."""

@@ -5,7 +5,6 @@ A is the bare Starlette application on the same server. Bytecode is compiled by 
 
 import http.client
 import json
-import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -92,7 +91,7 @@ def _started(side: str, cores: Cores, folder: Path) -> Start:
             cpu_seconds = machine.cpu_seconds(child.pid)
             time.sleep(IDLE_SECONDS)
             child.require_running()
-            return Start(seconds, cpu_seconds, _resident_mib(child.pid), usage)
+            return Start(seconds, cpu_seconds, machine.resident_mib(child.pid), usage)
         finally:
             child.end()
 
@@ -131,10 +130,3 @@ def _answer(port: int, path: str) -> tuple[int, str] | None:
         return None
     finally:
         connection.close()
-
-
-def _resident_mib(pid: int) -> float:
-    found = re.search(r"VmRSS:\s+(\d+)", Path(f"/proc/{pid}/status").read_text())
-    if found is None:
-        raise Failed(f"process {pid} has ended")
-    return int(found[1]) / 1024

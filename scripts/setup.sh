@@ -70,8 +70,8 @@ cd "$(dirname "$0")/.."
 python=$(find_python)
 uv=$(get_uv "$python")
 if [ -x .venv/bin/python ] && is_fit .venv/bin/python; then
-    "$uv" sync --frozen --all-extras --compile-bytecode
+    "$uv" sync --frozen --all-extras --group bench --compile-bytecode
 else
-    "$uv" sync --frozen --all-extras --compile-bytecode --python "$python"
+    "$uv" sync --frozen --all-extras --group bench --compile-bytecode --python "$python"
 fi
 touch .venv/.ready

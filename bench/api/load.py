@@ -38,12 +38,21 @@ class Target:
     settle: Callable[[], None]
 
 
-def measure(target: Target, requests: Sequence[wrk.Request], *, expects: int, seconds: int, cores: Cores) -> Load:
+def measure(
+    target: Target,
+    requests: Sequence[wrk.Request],
+    *,
+    expects: int,
+    seconds: int,
+    cores: Cores,
+    timeout_seconds: int = TIMEOUT_SECONDS,
+) -> Load:
     """Send `requests` in turn for so many seconds. Raises Failed at any error; its text says which, and where."""
     try:
         target.process.require_running()
+        script = wrk.script(requests, expects=expects, run=secrets.token_hex(8))
         cpu, ticks = machine.cpu_seconds(target.process.pid), machine.ticks()
-        result = _run(target, requests, expects=expects, seconds=seconds, cores=cores)
+        result = _run(target, script, seconds=seconds, timeout_seconds=timeout_seconds, cores=cores)
         usage, under_load = machine.usage(ticks, machine.ticks()), machine.cpu_seconds(target.process.pid) - cpu
         if (fault := wrk.fault(result, expects=expects)) is not None:
             raise Failed(fault)
@@ -62,12 +71,12 @@ def measure(target: Target, requests: Sequence[wrk.Request], *, expects: int, se
     )
 
 
-def _run(target: Target, requests: Sequence[wrk.Request], *, expects: int, seconds: int, cores: Cores) -> wrk.Result:
-    options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "--timeout", f"{TIMEOUT_SECONDS}s"]
-    with tempfile.NamedTemporaryFile("w", suffix=".lua") as script:
-        script.write(wrk.script(requests, expects=expects, run=secrets.token_hex(8)))
-        script.flush()
-        command = processes.on_core(cores.load, ["wrk", *options, "-s", script.name, target.url])
+def _run(target: Target, script: str, *, seconds: int, timeout_seconds: int, cores: Cores) -> wrk.Result:
+    options = ["-t1", f"-c{CONNECTIONS}", f"-d{seconds}", "--timeout", f"{timeout_seconds}s"]
+    with tempfile.NamedTemporaryFile("w", suffix=".lua") as file:
+        file.write(script)
+        file.flush()
+        command = processes.on_core(cores.load, ["wrk", *options, "-s", file.name, target.url])
         out, err = processes.run(command, timeout_seconds=seconds + EXTRA_SECONDS)
         return wrk.parse(out + err)
 

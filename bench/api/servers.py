@@ -6,10 +6,11 @@ anything is measured. All run on the server's core; the two that are not under l
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import httpx
 
@@ -42,7 +43,7 @@ class Fairlead:
     process: processes.Background
 
     def settle(self) -> None:
-        """Return when no request is under way and, beside a worker, no event is left. Raises Failed.
+        """Return when no request is under way. Raises Failed.
 
         wrk does not see a request that is never answered: its connection just has no part in the load any more.
         """
@@ -79,7 +80,7 @@ def running(case: Case, folder: Path, cores: Cores) -> Iterator[tuple[dict[str, 
         requests, answer = _prepared(case, ours)
         settle = ours.drain if case.worker else ours.settle
         targets = {
-            side: stack.enter_context(_bare(side, answer, requests[0], folder, cores, reads=case.reads))
+            side: stack.enter_context(bare(side, answer, requests[0], folder, cores, reads=case.reads))
             for side in (FLOOR, A)
         }
         yield targets | {OURS: Target(OURS, ours.url, ours.process, settle)}, requests
@@ -90,7 +91,7 @@ def _prepared(case: Case, ours: Fairlead) -> tuple[tuple[wrk.Request, ...], http
     with httpx.Client(base_url=ours.url) as client:
         try:
             requests = case.prepare(client)
-            return requests, _sample(client, requests[0], expects=case.expects)
+            return requests, sample(client, requests[0], expects=case.expects)
         except httpx.TransportError as error:
             raise Failed(f"before the measurement: {error!r}\n{ours.process.state()}") from None
 
@@ -102,12 +103,12 @@ def _fairlead(case: Case, folder: Path, cores: Cores) -> Iterator[Fairlead]:
     options = ["--worker"] if case.worker else []
     command = processes.module("bench.api.server", str(SERVICE), str(data_dir), str(port), str(admin_port), *options)
     url = f"http://127.0.0.1:{port}"
-    with _started(processes.on_core(cores.server, command), folder / "ours.log", f"{url}/health") as process:
+    with started(processes.on_core(cores.server, command), folder / "ours.log", f"{url}/health") as process:
         yield Fairlead(url, f"http://127.0.0.1:{admin_port}", data_dir, process)
 
 
 @contextmanager
-def _bare(
+def bare(
     side: str, answer: httpx.Response, request: wrk.Request, folder: Path, cores: Cores, *, reads: bool
 ) -> Iterator[Target]:
     """A server that answers like `answer`."""
@@ -117,15 +118,18 @@ def _bare(
     url = f"http://127.0.0.1:{port}"
     options = [] if reads else ["--unread"]
     command = processes.module("bench.api.baseline", KINDS[side], str(port), str(file), *options)
-    with _started(processes.on_core(cores.server, command), folder / f"{side}.log", url + request.path) as process:
+    with started(processes.on_core(cores.server, command), folder / f"{side}.log", url + request.path) as process:
         with httpx.Client(base_url=url) as client:
-            _require_same(side, answer, _sample(client, request, expects=answer.status_code))
+            _require_same(side, answer, sample(client, request, expects=answer.status_code))
         yield Target(side, url, process, lambda: None)
 
 
 @contextmanager
-def _started(command: list[str], log: Path, url: str) -> Iterator[processes.Background]:
-    process = processes.Background(command, log)
+def started(
+    command: list[str], log: Path, url: str, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[processes.Background]:
+    """A server that answers at `url`; killed at the end. Raises Failed."""
+    process = processes.Background(command, log, environment)
     try:
         _wait_for(url, process)
         yield process
@@ -146,7 +150,8 @@ def _wait_for(url: str, process: processes.Background) -> None:
             time.sleep(0.05)
 
 
-def _sample(client: httpx.Client, request: wrk.Request, *, expects: int) -> httpx.Response:
+def sample(client: httpx.Client, request: wrk.Request, *, expects: int) -> httpx.Response:
+    """The answer to a request. Raises Failed when its status is another one."""
     headers = {name: value.replace(wrk.KEY, "sample") for name, value in request.headers.items()}
     answer = client.request(request.method, request.path, headers=headers, content=request.body or None)
     if answer.status_code != expects:

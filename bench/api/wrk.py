@@ -13,6 +13,7 @@ from bench.errors import Failed
 KEY = "@@KEY@@"  # in a request, stands for an Idempotency-Key that no other request has
 BODY_BYTES = 2000  # kept of the first error answer
 _MARK = "bench-result "
+_AT_ONCE = 1000  # requests in one function of Lua, which has at most 65,536 constants
 
 _SCRIPT = """
 local requests, sent = {}, 0
@@ -81,9 +82,15 @@ class Result:
 
 def script(requests: Sequence[Request], *, expects: int, run: str) -> str:
     """The script that sends `requests` in turn. `run` begins the keys of this run, and of no other."""
+    parts = [_added(requests[start : start + _AT_ONCE]) for start in range(0, len(requests), _AT_ONCE)]
+    head = f"local EXPECTED, BODY_BYTES, RUN = {expects}, {BODY_BYTES}, {_quoted(run)}\nlocal REQUESTS = {{}}\n"
+    return head + "".join(parts) + _SCRIPT
+
+
+def _added(requests: Sequence[Request]) -> str:
+    """These requests, in a function of their own."""
     rows = "".join(f"  {_lua(request)},\n" for request in requests)
-    head = f"local EXPECTED, BODY_BYTES, RUN = {expects}, {BODY_BYTES}, {_quoted(run)}\nlocal REQUESTS = {{\n{rows}}}\n"
-    return head + _SCRIPT
+    return f"(function()\nfor _, r in ipairs({{\n{rows}}}) do table.insert(REQUESTS, r) end\nend)();\n"
 
 
 def _lua(request: Request) -> str:

@@ -155,7 +155,7 @@ class Go:
 
     def run(self, arguments: Sequence[str], *, folder: str, label: str) -> str:
         """Run in the module `folder` and return the standard output, with a line of progress every half minute."""
-        self.command = self.command or _find_go()
+        self.command = self.command or find_go()
         environment = {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOWORK": "off"}
         started = time.monotonic()
         with tempfile.TemporaryFile("w+") as output:
@@ -187,7 +187,8 @@ def _wait(process: subprocess.Popen[bytes], label: str) -> None:
             return
 
 
-def _find_go() -> list[str]:
+def find_go() -> list[str]:
+    """The command of a Go that is new enough. Raises BuildError with a way out."""
     wanted = ".".join(map(str, MINIMUM_GO))
     found = shutil.which("go")
     if found and _go_version(found) >= MINIMUM_GO:

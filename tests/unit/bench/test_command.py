@@ -7,9 +7,10 @@ from bench import command, machine
 from bench.api.cases import CASES
 from bench.errors import Failed
 from bench.machine import Cores
+from bench.postgresql.cases import CASES as POSTGRESQL
 from bench.worker.kinds import KINDS
 
-ALL = ("api", "worker", "start", "scale")
+ALL = ("api", "worker", "postgresql", "start", "scale")
 
 
 @pytest.mark.parametrize(
@@ -21,6 +22,7 @@ ALL = ("api", "worker", "start", "scale")
         (["start", "scale", "start"], ("start", "scale")),
         (["--cases", "get"], ("api",)),
         (["--cases", "get,mixed"], ("api", "worker")),
+        (["--cases", "pg-put"], ("postgresql",)),
         (["--pairs", "2", "--seconds", "1", "worker"], ("worker",)),
     ],
 )
@@ -29,11 +31,16 @@ def test_parts_are_chosen_by_name_and_run_in_their_own_order(arguments: list[str
 
 
 def test_without_a_choice_every_case_is_measured() -> None:
-    assert command.parse([]).cases == {"api": tuple(CASES), "worker": tuple(KINDS)}
+    assert command.parse([]).cases == {
+        "api": tuple(CASES),
+        "worker": tuple(KINDS),
+        "postgresql": tuple(POSTGRESQL),
+    }
 
 
 def test_cases_are_chosen_by_name() -> None:
-    assert command.parse(["--cases", "put,get,mixed"]).cases == {"api": ("get", "put"), "worker": ("mixed",)}
+    chosen = command.parse(["--cases", "put,get,mixed"]).cases
+    assert chosen == {"api": ("get", "put"), "worker": ("mixed",), "postgresql": ()}
 
 
 def test_a_figure_is_of_at_least_ten_pairs_unless_asked_otherwise() -> None:
@@ -49,6 +56,7 @@ def test_a_figure_is_of_at_least_ten_pairs_unless_asked_otherwise() -> None:
         (["--pair", "2"], "unrecognized arguments: --pair"),
         (["--cases", "gets"], "unknown case: gets"),
         (["worker", "--cases", "get"], "unknown case: get"),
+        (["--minutes", "0"], "argument --minutes: invalid"),
         (["--pairs", "0"], "argument --pairs: invalid"),
         (["--sizes", "100,many"], "argument --sizes: invalid"),
     ],

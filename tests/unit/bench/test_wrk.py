@@ -68,6 +68,13 @@ def test_answers_that_the_script_did_not_see_are_a_fault() -> None:
     assert "its script 4000" in (wrk.fault(dataclasses.replace(GOOD, answers=4001), expects=200) or "")
 
 
+def test_a_script_has_any_number_of_requests() -> None:
+    requests = [Request("GET", f"/v1/x/{number}") for number in range(2500)]
+    script = wrk.script(requests, expects=200, run="5f3a")
+    assert [f"path=[==[/v1/x/{number}]==]" in script for number in (0, 999, 1000, 2499)] == [True] * 4
+    assert script.count("method=") == 2500
+
+
 def test_the_script_has_the_requests_the_status_and_the_beginning_of_the_keys() -> None:
     request = Request("POST", "/v1/orders", {"Idempotency-Key": wrk.KEY}, '{"a":"]]"}')
     script = wrk.script([request, Request("GET", "/v1/x")], expects=202, run="5f3a")

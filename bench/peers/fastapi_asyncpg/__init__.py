@@ -1,0 +1,1 @@
+"""Peer B: FastAPI, asyncpg, pydantic and uvicorn."""
