@@ -29,7 +29,7 @@ from fairlead_workload.stores.postgresql import PostgresqlStore, Server, Tls, pr
 
 SERVICE = Path(__file__).with_name("service.yaml")
 PEER_TABLES = Path(__file__).parents[1] / "peers" / "schema.sql"
-FAIRLEAD, B, C = "bench_fairlead", "bench_b", "bench_c"  # schemas
+FAIRLEAD, B, C = "bench_articles", "bench_b", "bench_c"  # schemas; the first is that of bench/articles
 PEERS = (B, C)
 FILLED = 1000  # documents at a time
 SETTINGS = {

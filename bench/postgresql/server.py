@@ -10,36 +10,20 @@ import uvloop
 
 from bench.postgresql import database
 from bench.postgresql.database import Address
-from fairlead_contract.spec.bindings import DatastoreType
-from fairlead_workload import adapters
+from fairlead_workload import service as running
+from fairlead_workload.adapters import Surroundings
+from fairlead_workload.credentials import local_secrets
 from fairlead_workload.process import garbage
-from fairlead_workload.service import Role, Service
-from fairlead_workload.stores.base import Store
-from fairlead_workload.stores.postgresql import PostgresqlStore, provision
-
-
-def store_opener(address: Address) -> adapters.Opener[Store]:
-    """Opens the PostgreSQL store by hand: the workload has no opener for it yet."""
-
-    async def open_store(opening: adapters.Opening) -> Store:
-        resources = opening.document.api.resources
-        await provision(address.server, address.schema, resources)
-        store = await PostgresqlStore.open(address.server, resources, schema=address.schema, listen=address.server)
-        opening.closing(store.close)
-        return store
-
-    return open_store
+from fairlead_workload.service import Role
 
 
 async def serve(address: Address, data_dir: Path, port: int, admin_port: int) -> None:
-    adapters.STORES = {**adapters.STORES, DatastoreType.POSTGRESQL: store_opener(address)}
-    service = await Service.open(
-        database.service(),
-        data_dir=data_dir,
-        port=port,
-        admin_port=admin_port,
-        log_format="json",
-        roles=frozenset({Role.API}),
+    secrets = local_secrets({}, {"PGUSER": address.user, "PGPASSWORD": address.password})
+    surroundings = Surroundings(data_dir, secrets, {address.host: (address.host, address.port)})
+    roles = frozenset({Role.API})
+    running.relay_of = lambda _: None  # a worker elsewhere publishes what is in the outbox
+    service = running.Service(
+        running.Workload(database.service(), surroundings, port=port, admin_port=admin_port, roles=roles)
     )
     await service.start()
     garbage.freeze_gc()
