@@ -87,11 +87,11 @@ class Server:
     database: str
     credentials: CredentialSource
     port: int = 5432
-    address: str = ""
     tls: Tls = Tls()
     limits: Limits = Limits()
     pooler: bool = False
     session: str = "read-write"  # target_session_attrs of libpq
+    address: str = ""
 
 
 async def connect(server: Server) -> Connection:
