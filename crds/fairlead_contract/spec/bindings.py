@@ -72,6 +72,11 @@ class RelationalServer(Model):
             "authentication Certificate needs tls.clientSecret; add it",
             ".tls.clientSecret",
         ),
+        Rule(
+            "self.authentication != 'AwsIam' || !has(self.tls) || self.tls.mode != 'Disable'",
+            "authentication AwsIam needs TLS, or everybody on the way could take the token; leave tls.mode out",
+            ".tls.mode",
+        ),
     )
     host: Host = Field(description="Host name of the server.")
     port: Port | None = Field(default=None, description="Port. Default: 5432 for PostgreSQL, 3306 for MySQL.")
@@ -79,7 +84,7 @@ class RelationalServer(Model):
     authentication: ServerAuthentication = Field(
         default=ServerAuthentication.PASSWORD,
         description="Password: that of credentialsSecret. Certificate: the one of tls.clientSecret. AwsIam: a token of"
-        " the pod's AWS identity.",
+        " the pod's AWS identity, for RDS and Aurora.",
     )
     credentials_secret: SecretName = Field(
         description="Secret with username and, for authentication Password, password."

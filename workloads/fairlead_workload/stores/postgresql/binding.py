@@ -12,6 +12,7 @@ from fairlead_contract.names import SecretFolder
 from fairlead_contract.spec.bindings import PostgreSql, ServerAuthentication
 from fairlead_contract.spec.bindings import Tls as TlsSpec
 from fairlead_contract.spec.model import seconds
+from fairlead_workload.aws.database_tokens import tokens
 from fairlead_workload.credentials import Secrets
 from fairlead_workload.stores.postgresql.connections import Limits, Server, Tls
 
@@ -42,12 +43,18 @@ def bound_servers(spec: PostgreSql, secrets: Secrets, addresses: Mapping[str, tu
     if spec.pooler is not None and spec.pooler.direct is not None:
         server = spec.pooler.direct
         direct = listen = replace(primary, host=server.host, port=server.port or PORT, pooler=False)
-    return BoundServers(
-        _at(primary, addresses),
-        _at(direct, addresses),
-        replica and _at(replica, addresses),
-        listen and _at(listen, addresses),
-    )
+
+    def found(server: Server) -> Server:
+        return _at(_with_tokens(server, spec), addresses)
+
+    return BoundServers(found(primary), found(direct), replica and found(replica), listen and found(listen))
+
+
+def _with_tokens(server: Server, spec: PostgreSql) -> Server:
+    """A token is for one host and port."""
+    if spec.authentication is not ServerAuthentication.AWS_IAM:
+        return server
+    return replace(server, credentials=tokens(server.credentials, host=server.host, port=server.port, path=PATH))
 
 
 def _at(server: Server, addresses: Mapping[str, tuple[str, int]]) -> Server:
