@@ -6,12 +6,7 @@ from every other. A server opens the file alone: leases that it finds are those 
 `leased` counts leases in a row that nobody ended, with the present one.
 
 `queued_at` is when this attempt was published, or sent back from the dead letters. A message is in the queue once for
-each redrive count: a redriven one is another attempt, which a copy of the former
-attempt must not stand for.
-
-`queued_at` is when this attempt was published, or sent back from the dead letters. A message is in the queue once for
-each redrive count: a redriven one is another attempt, which a copy of the former
-attempt must not stand for.
+each redrive count: a redriven one is another attempt, which a copy of the former attempt must not stand for.
 
 With `order: Key` a message behind another of its key is `blocked` until that one has left the queue.
 """
