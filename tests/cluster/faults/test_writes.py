@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from tests.thorough import Share
 
-from fairlead_operator.kube.pacing import AT_ONCE
+from fairlead_operator.kube import pacing
 
 from ..access import OperatorAccess
 from ..waiting import eventually
