@@ -14,8 +14,6 @@ from pathlib import Path
 import pytest
 from tests.thorough import Share
 
-from fairlead_operator.kube import pacing
-
 from ..access import OperatorAccess
 from ..waiting import eventually
 from . import actions
