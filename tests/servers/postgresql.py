@@ -224,3 +224,19 @@ def running(settings: Mapping[str, str] = MappingProxyType({}), **options: Any) 
         yield server
     finally:
         server.close()
+
+
+@contextmanager
+def running_with_tls(*, certificate: bytes, key: bytes, authority: bytes, hba: str) -> Iterator[PostgreSQL]:
+    """A server with a certificate; clients' are to be signed by `authority`, and `hba` says who may log in how."""
+    server = PostgreSQL(
+        {"ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key", "ssl_ca_file": "ca.crt"}
+    )
+    try:
+        files = {"server.crt": certificate, "server.key": key, "ca.crt": authority, "pg_hba.conf": hba.encode()}
+        for name, content in files.items():
+            server.add_file(f"data/{name}", content)
+        server.start()
+        yield server
+    finally:
+        server.close()

@@ -8,6 +8,8 @@ FairleadError
 │   │   └── DiskFull        it cannot write, because its disk has no room
 │   └── Refused             reachable, and says no for good (4xx, constraint): trying again does not help
 └── Misconfigured           the runtime document or the machine cannot be served; carries path and remedy
+
+A reason names what is to be corrected (docs/postgresql.md has those of PostgreSQL).
 """
 
 from enum import StrEnum
@@ -64,12 +66,16 @@ class Conflict(FairleadError):
 
 
 class DependencyError(FairleadError):
-    """A dependency could not do its part. `dependency` is datastore, cache, queue or a service's name."""
+    """A dependency could not do its part. `dependency` is datastore, cache, queue or a service's name.
 
-    def __init__(self, dependency: str, message: str) -> None:
+    `reason`, where it is known, is stable and documented: what somebody has to correct.
+    """
+
+    def __init__(self, dependency: str, message: str, *, reason: str = "") -> None:
         super().__init__(f"{dependency}: {message}")
         self.dependency = dependency
         self.message = message
+        self.reason = reason
 
 
 class Unavailable(DependencyError):
@@ -87,11 +93,12 @@ class Refused(DependencyError):
 class Misconfigured(FairleadError):
     """The runtime document, or the machine it runs on, cannot be served."""
 
-    def __init__(self, path: str, message: str, remedy: str = "") -> None:
+    def __init__(self, path: str, message: str, remedy: str = "", *, reason: str = "") -> None:
         super().__init__(f"{path}: {message}" + (f" ({remedy})" if remedy else ""))
         self.path = path
         self.message = message
         self.remedy = remedy
+        self.reason = reason
 
     @property
     def finding(self) -> Finding:
