@@ -185,9 +185,10 @@ class PostgreSQL:
         """A connection of the administrator, outside of the adapter."""
         return psycopg.connect(**self._parameters(self.port), autocommit=True)  # type: ignore[arg-type]
 
-    def execute(self, sql: str) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, *, database: str = "postgres") -> list[tuple[Any, ...]]:
         """The rows of a statement of the administrator."""
-        with self.connect() as connection:
+        parameters = self._parameters(self.port) | {"dbname": database}
+        with psycopg.connect(**parameters, autocommit=True) as connection:  # type: ignore[arg-type]
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
 

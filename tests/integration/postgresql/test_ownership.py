@@ -84,6 +84,18 @@ async def test_a_schema_with_what_others_made_is_refused_and_not_changed(
     assert (removal.reason, content(postgresql, schema)) == (Reason.SCHEMA_NOT_OURS, before)
 
 
+async def test_a_schema_that_the_role_may_not_even_look_into_is_not_asked_for(
+    postgresql: PostgreSQL, schema: str
+) -> None:
+    role = f"role_{secrets.token_hex(4)}"
+    postgresql.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
+    postgresql.execute(f"CREATE SCHEMA {schema}; CREATE TABLE {schema}.orders (id text)")
+    server = postgresql.server(credentials=lambda: Credentials(role, PASSWORD))
+    assert (await refusal(server, schema)).reason == Reason.SCHEMA_NOT_OURS
+    assert (await teardown(server, schema, OURS)).reason == Reason.SCHEMA_NOT_OURS
+    postgresql.execute(f"DROP ROLE {role}")
+
+
 async def test_the_schema_of_another_apiservice_is_refused_and_not_changed(postgresql: PostgreSQL, schema: str) -> None:
     await provision(postgresql.server(), schema, [ORDERS], owner=Owner("shop", "others"))
     before = content(postgresql, schema)

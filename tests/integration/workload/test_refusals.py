@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from tests.integration.workload.container import Folder
-from tests.integration.workload.documents import POSTGRESQL, PRODUCTS, runtime
+from tests.integration.workload.documents import MYSQL, PRODUCTS, runtime
 
 NEWER = (
     "version: 2 is not known, this image knows 1; "
@@ -14,7 +14,8 @@ NEWER = (
 API_KEYS = {"authentication": {"anonymous": "Allow", "apiKeys": {"secret": {"name": "keys"}}}}
 REDIS = {"type": "Redis", "redis": {"address": "redis:6379"}}
 BINDINGS = (
-    "datastore.type: PostgreSQL is not served yet; use SQLite\ncache.type: Redis is not served yet; use Memory or None"
+    "datastore.type: MySQL is not served yet; use SQLite or PostgreSQL\n"
+    "cache.type: Redis is not served yet; use Memory or None"
 )
 SYNC = {"resources": [{name: value for name, value in PRODUCTS.items() if name != "writes"}]}
 REFUSED = {
@@ -24,7 +25,7 @@ REFUSED = {
         runtime(security=API_KEYS),
         "security.authentication.apiKeys: apiKeys is not served yet; leave it out",
     ),
-    "a store and a cache": ("work", runtime(datastore=POSTGRESQL, cache=REDIS), BINDINGS),
+    "a store and a cache": ("work", runtime(datastore=MYSQL, cache=REDIS), BINDINGS),
     "no queue to work on": (
         "work",
         runtime(api=SYNC, queue=None, worker=None),
@@ -75,12 +76,21 @@ def test_a_job_has_nothing_to_do_for_embedded_bindings(folder: Folder, task: str
 
 @pytest.mark.parametrize("task", ["provision", "teardown"])
 def test_a_job_fails_for_a_binding_that_is_not_served(folder: Folder, task: str) -> None:
-    container = folder.start(task, runtime(datastore=POSTGRESQL))
+    container = folder.start(task, runtime(datastore=MYSQL))
     assert container.wait() == 1
     datastore, *others = json.loads(container.message)["bindings"]
     assert (datastore["state"], datastore["reason"]) == ("Failed", "NotServed")
-    assert datastore["message"] == "PostgreSQL is not served yet; use SQLite"
+    assert datastore["message"] == "MySQL is not served yet; use SQLite or PostgreSQL"
     assert {each["state"] for each in others} == {"Ready"}
+
+
+@pytest.mark.parametrize("task", ["provision", "teardown"])
+def test_a_job_fails_for_what_it_is_only_to_verify(folder: Folder, task: str) -> None:
+    container = folder.start(task, runtime(datastore={"type": "SQLite", "provision": "Existing"}))
+    assert container.wait() == 1
+    datastore, *_ = json.loads(container.message)["bindings"]
+    assert (datastore["state"], datastore["reason"]) == ("Failed", "NotServed")
+    assert datastore["message"] == "provision: Existing is not served yet; leave it out"
 
 
 def test_a_wrong_argument_is_a_usage_error(folder: Folder) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.integration.workload.documents import POSTGRESQL, runtime
+from tests.integration.workload.documents import MYSQL, runtime
 
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_workload.process import runtime_file
@@ -84,7 +84,7 @@ def test_what_is_no_document_is_refused(tmp_path: Path, data: bytes, message: st
 
 def test_everything_that_is_not_served_is_reported_at_once() -> None:
     document = RuntimeDocument.model_validate(
-        runtime(datastore=POSTGRESQL, grpc={"enabled": True}, security={"rateLimit": {"requests": 1, "period": "1s"}})
+        runtime(datastore=MYSQL, grpc={"enabled": True}, security={"rateLimit": {"requests": 1, "period": "1s"}})
     )
     with pytest.raises(InvalidRuntimeDocument) as refused:
         runtime_file.require_served(document, EVERYTHING)

@@ -14,6 +14,7 @@ from fairlead_workload.stores.postgresql.causes import Reason
 from fairlead_workload.stores.postgresql.connections import Connection
 from fairlead_workload.stores.postgresql.dialect import DIALECT
 
+MARKER = "_owner"
 _RELATIONS = (
     b"SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
     b" WHERE n.nspname = $1::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') ORDER BY 1"
@@ -53,11 +54,10 @@ async def relations(connection: Connection, schema: str) -> list[str]:
 
 async def marker(connection: Connection, schema: str) -> Marker | None:
     """The marker of a schema; None when it has none."""
-    table = tables.name(schema, "_owner")
-    there = await connection.execute(b"SELECT to_regclass($1::text) IS NOT NULL", (table,))
-    if await there.fetchone() != (True,):
+    # The catalogue shows everybody what there is; anything else would ask for rights on what is not ours.
+    if MARKER not in await relations(connection, schema):
         return None
-    cursor = await connection.execute(f"SELECT namespace, name, mark FROM {table}".encode())
+    cursor = await connection.execute(f"SELECT namespace, name, mark FROM {tables.name(schema, MARKER)}".encode())
     row = await cursor.fetchone()
     return None if row is None else Marker(Owner(row[0], row[1]), row[2])
 
@@ -84,7 +84,7 @@ async def claim(connection: Connection, schema: str, owner: Owner, *, expected: 
 
 
 async def _write(connection: Connection, schema: str, owner: Owner) -> str:
-    table, mark = tables.name(schema, "_owner"), secrets.token_hex(8)
+    table, mark = tables.name(schema, MARKER), secrets.token_hex(8)
     await connection.execute(tables.create_owner(schema).encode())
     await connection.execute(
         f"INSERT INTO {table} (namespace, name, mark) VALUES ($1::text, $2::text, $3::text)".encode(),
