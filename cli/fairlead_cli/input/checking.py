@@ -75,7 +75,7 @@ def sizes(checked: Checked) -> list[Notice]:
 
 def connections(services: Iterable[tuple[Document, ApiService]]) -> list[Notice]:
     """Where a server on a cluster may have too few connections. A laptop has one replica."""
-    from fairlead_contract.connections import connection_findings  # for `lint` only, as `sizes` is
+    from fairlead_contract.validation.connections import connection_findings  # for `lint` only, as `sizes` is
 
     return [
         document.notice(finding) for document, resource in services for finding in connection_findings(resource.spec)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import Any
 
-from fairlead_contract.connections import demand
 from fairlead_contract.names import LABEL_APISVC
 from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_contract.spec.apiservice import ApiService, ApiServiceSpec
@@ -17,6 +16,7 @@ from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_contract.spec.bindings import DatastoreType
 from fairlead_contract.spec.metadata import API_VERSION
 from fairlead_contract.spec.model import Model
+from fairlead_contract.validation.connections import demand
 from fairlead_operator.manifests import LABEL_COMPONENT, Manifest
 from fairlead_operator.plan.children import Capabilities, Child, Stage
 from fairlead_operator.plan.hashing import canonical, digest

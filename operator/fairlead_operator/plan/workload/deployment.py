@@ -7,9 +7,9 @@ scales by hand, and a value once owned and then dropped would fall back to 1. No
 
 import math
 
-from fairlead_contract.connections import SURGE_PERCENT
 from fairlead_contract.names import ADMIN_PORT, GRPC_PORT, PUBLIC_PORT, PUBLIC_TLS_PORT
 from fairlead_contract.runtime import drain_seconds
+from fairlead_contract.validation.connections import SURGE_PERCENT
 from fairlead_operator.manifests import Manifest
 from fairlead_operator.plan.children import Child, Stage
 from fairlead_operator.plan.context import PlanRequest
