@@ -14,7 +14,8 @@ Output = Literal["text", "json"]
 def lint(sources: Sequence[str], *, recursive: bool, output: Output) -> int:
     """Print what was found in `sources`. Returns the exit code."""
     checked = checking.check(documents.load(sources, recursive=recursive))
-    notices = checked.notices + checking.unserved(checked.services, severity=Severity.WARNING) + checking.sizes(checked)
+    notices = checked.notices + checking.unserved(checked.services, severity=Severity.WARNING)
+    notices += checking.connections(checked.services) + checking.sizes(checked)
     if not checked.resources and not has_errors(notices):
         notices.append(_nothing(sources, len(checked.foreign)))
     if output == "json":

@@ -10,10 +10,10 @@ from typing import Any
 from fairlead_contract.findings import Finding, Severity
 from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.apiservice import ApiService
-from fairlead_contract.spec.bindings import Format
+from fairlead_contract.spec.bindings import Format, Provision
 from fairlead_contract.spec.security import Anonymous, FilterMode
 
-Part = Any  # ApiServiceSpec or RuntimeDocument: both have api, queue, security and grpc
+Part = Any  # ApiServiceSpec or RuntimeDocument: both have api, datastore, queue, security and grpc
 
 
 def _authentication(part: Part) -> Any:
@@ -21,6 +21,16 @@ def _authentication(part: Part) -> Any:
 
 
 UNSERVED: tuple[tuple[str, Callable[[Part], bool], str], ...] = (
+    (
+        "datastore.provision",
+        lambda part: part.datastore.provision is Provision.EXISTING,
+        "provision: Existing",
+    ),
+    (
+        "queue.provision",
+        lambda part: bool(part.queue and part.queue.provision is Provision.EXISTING),
+        "provision: Existing",
+    ),
     (
         "security.authentication.anonymous",
         lambda part: bool((a := _authentication(part)) and a.anonymous is Anonymous.DENY),

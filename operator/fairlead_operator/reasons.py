@@ -31,6 +31,7 @@ class Reason(StrEnum):
     CONFLICT = "Conflict"
     REFUSED = "Refused"
     PROVISION_FAILED = "ProvisionFailed"
+    STORE_CHANGED = "StoreChanged"
     ROLLOUT_FAILED = "RolloutFailed"
     TEARDOWN_FAILED = "TeardownFailed"
     TEARDOWN_SKIPPED = "TeardownSkipped"

@@ -185,9 +185,10 @@ class PostgreSQL:
         """A connection of the administrator, outside of the adapter."""
         return psycopg.connect(**self._parameters(self.port), autocommit=True)  # type: ignore[arg-type]
 
-    def execute(self, sql: str) -> list[tuple[Any, ...]]:
+    def execute(self, sql: str, *, database: str = "postgres") -> list[tuple[Any, ...]]:
         """The rows of a statement of the administrator."""
-        with self.connect() as connection:
+        parameters = self._parameters(self.port) | {"dbname": database}
+        with psycopg.connect(**parameters, autocommit=True) as connection:  # type: ignore[arg-type]
             cursor = connection.execute(sql.encode())
             return cursor.fetchall() if cursor.description else []
 
@@ -220,6 +221,22 @@ def running(settings: Mapping[str, str] = MappingProxyType({}), **options: Any) 
     """A server of its own for a test that stops it, or changes its settings."""
     server = PostgreSQL(settings, **options)
     try:
+        server.start()
+        yield server
+    finally:
+        server.close()
+
+
+@contextmanager
+def running_with_tls(*, certificate: bytes, key: bytes, authority: bytes, hba: str) -> Iterator[PostgreSQL]:
+    """A server with a certificate; clients' are to be signed by `authority`, and `hba` says who may log in how."""
+    server = PostgreSQL(
+        {"ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key", "ssl_ca_file": "ca.crt"}
+    )
+    try:
+        files = {"server.crt": certificate, "server.key": key, "ca.crt": authority, "pg_hba.conf": hba.encode()}
+        for name, content in files.items():
+            server.add_file(f"data/{name}", content)
         server.start()
         yield server
     finally:

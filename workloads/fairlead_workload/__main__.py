@@ -30,6 +30,7 @@ from fairlead_workload.credentials import mounted_secrets
 from fairlead_workload.process import lifecycle, runtime_file, termination_message
 from fairlead_workload.process.lifecycle import NotServed
 from fairlead_workload.process.runtime_file import InvalidRuntimeDocument
+from fairlead_workload.provisioning import Work
 from fairlead_workload.service import EVERYTHING, Role, Service, Workload
 from fairlead_workload.telemetry import logs
 
@@ -80,7 +81,14 @@ def _run_task(options: argparse.Namespace) -> int:
 
 
 def _run_job(document: RuntimeDocument, options: argparse.Namespace) -> int:
-    result = _JOBS[options.task](document, asked_hash=options.hash)
+    work = Work(
+        document,
+        secrets=mounted_secrets(options.secrets_dir),
+        asked_hash=options.hash,
+        connections=options.connections,
+        expected_mark=options.expected_mark,
+    )
+    result = _JOBS[options.task](work)
     for binding in result.bindings:
         level = logging.INFO if binding.state == "Ready" else logging.ERROR
         state = {"role": binding.role, "type": binding.type, "state": binding.state}
@@ -118,6 +126,8 @@ def parser() -> argparse.ArgumentParser:
     parser_.add_argument("--port", type=int, default=PUBLIC_PORT)
     parser_.add_argument("--admin-port", type=int, default=ADMIN_PORT, help="port of probes and metrics")
     parser_.add_argument("--hash", default="", help="what a Job's result is to be known by")
+    parser_.add_argument("--connections", type=int, default=0, help="the most that all replicas open to the datastore")
+    parser_.add_argument("--expected-mark", default="", help="the mark of the store that was provisioned before")
     parser_.add_argument(
         "--termination-log",
         type=Path,

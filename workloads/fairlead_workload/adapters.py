@@ -103,7 +103,8 @@ async def _postgresql_store(opening: Opening) -> Store:
     servers = postgresql.bound_servers(spec, opening.surroundings.secrets, opening.surroundings.addresses)
     schema = postgresql.schema_name(document.namespace, document.name)
     if opening.surroundings.provisions:
-        await postgresql.provision(servers.direct, schema, document.api.resources)
+        owner = postgresql.Owner(document.namespace, document.name)
+        await postgresql.provision(servers.direct, schema, document.api.resources, owner=owner)
     store = await postgresql.PostgresqlStore.open(
         servers.primary,
         document.api.resources,

@@ -200,4 +200,6 @@ class Coalescer(Generic[Lane, Item, Result]):
 
 def _of_its_own(error: Exception) -> Exception:
     """The error for one of several callers: each adds its traceback to its own."""
-    return type(error)(error.dependency, error.message) if isinstance(error, DependencyError) else error
+    if not isinstance(error, DependencyError):
+        return error
+    return type(error)(error.dependency, error.message, reason=error.reason)

@@ -14,6 +14,9 @@ from fairlead_contract.names import SecretFolder
 from fairlead_contract.spec.model import SecretName
 from fairlead_workload.errors import Misconfigured, Unavailable
 
+CREDENTIALS_UNREADABLE = "CredentialsUnreadable"
+"""The reason of what has no credentials."""
+
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
@@ -101,4 +104,5 @@ def _read(folder: Path, name: str, dependency: str) -> str:
         return (folder / name).read_text().removesuffix("\n").removesuffix("\r")
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is no text"
-        raise Unavailable(dependency, f"the credentials in {folder / name} cannot be read: {reason}") from None
+        message = f"the credentials in {folder / name} cannot be read: {reason}; have the Secret have the key {name}"
+        raise Unavailable(dependency, message, reason=CREDENTIALS_UNREADABLE) from None

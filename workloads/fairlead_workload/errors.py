@@ -9,6 +9,8 @@ FairleadError
 │   └── Refused             reachable, and says no for good (4xx, constraint): trying again does not help
 │       └── Unstorable      a store cannot hold a value of a document; carries its property
 └── Misconfigured           the runtime document or the machine cannot be served; carries path and remedy
+
+A reason names what is to be corrected (docs/postgresql.md has those of PostgreSQL).
 """
 
 from enum import StrEnum
@@ -65,12 +67,16 @@ class Conflict(FairleadError):
 
 
 class DependencyError(FairleadError):
-    """A dependency could not do its part. `dependency` is datastore, cache, queue or a service's name."""
+    """A dependency could not do its part. `dependency` is datastore, cache, queue or a service's name.
 
-    def __init__(self, dependency: str, message: str) -> None:
+    `reason`, where it is known, is stable and documented: what somebody has to correct.
+    """
+
+    def __init__(self, dependency: str, message: str, *, reason: str = "") -> None:
         super().__init__(f"{dependency}: {message}")
         self.dependency = dependency
         self.message = message
+        self.reason = reason
 
 
 class Unavailable(DependencyError):
@@ -97,11 +103,12 @@ class Unstorable(Refused):
 class Misconfigured(FairleadError):
     """The runtime document, or the machine it runs on, cannot be served."""
 
-    def __init__(self, path: str, message: str, remedy: str = "") -> None:
+    def __init__(self, path: str, message: str, remedy: str = "", *, reason: str = "") -> None:
         super().__init__(f"{path}: {message}" + (f" ({remedy})" if remedy else ""))
         self.path = path
         self.message = message
         self.remedy = remedy
+        self.reason = reason
 
     @property
     def finding(self) -> Finding:

@@ -1,48 +1,139 @@
-"""What the provision and teardown Jobs do: nothing for embedded bindings; what nothing serves yet fails by name.
+"""What the provision and teardown Jobs do, binding by binding. What nothing serves yet fails by name.
 
-Each binding is reported by its role, as the operator lists them; dead letters share the fate of their queue.
+Each binding is reported by its role, as the operator lists them; dead letters share the fate of their queue. One that
+fails keeps no other from being brought up to date: both are idempotent, and a Job is tried again.
 """
 
-from collections.abc import Iterator
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
 
 from fairlead_contract.provisioning import EMBEDDED, NOT_SERVED, RESULT_VERSION, ProvisionResult
 from fairlead_contract.runtime import RuntimeDocument
-from fairlead_contract.spec.bindings import CacheType
+from fairlead_contract.spec.bindings import CacheType, DatastoreType
 from fairlead_contract.spec.status import BindingStatus
+from fairlead_contract.unserved import unserved
 from fairlead_workload import adapters
-from fairlead_workload.errors import Misconfigured
+from fairlead_workload.credentials import NO_SECRETS, Secrets
+from fairlead_workload.errors import DependencyError, Misconfigured
+
+INCOMPATIBLE = "IncompatibleChange"
+_LIVES_IN_POD = "made with the service's data; there is nothing to provision"
+_WENT_WITH_POD = "gone with the service's data; there is nothing to delete"
 
 
-def provision(document: RuntimeDocument, *, asked_hash: str) -> ProvisionResult:
-    """Bring the bindings to what `document` asks for. `asked_hash` comes back in the result."""
-    return _result(document, asked_hash, "made with the service's data; there is nothing to provision")
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a Job is to do. `asked_hash` comes back in the result, and `expected_mark` is of the store of earlier.
+
+    `connections`: the most that the replicas together open to the datastore; 0 is not known.
+    """
+
+    document: RuntimeDocument
+    secrets: Secrets = NO_SECRETS
+    asked_hash: str = ""
+    connections: int = 0
+    expected_mark: str = ""
 
 
-def teardown(document: RuntimeDocument, *, asked_hash: str) -> ProvisionResult:
-    """Delete what the bindings hold. `asked_hash` comes back in the result."""
-    return _result(document, asked_hash, "gone with the service's data; there is nothing to delete")
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of a binding that is as it should be. `mark` distinguishes a store from a later one in its place."""
+
+    reason: str
+    message: str
+    mark: str = ""
 
 
-def _result(document: RuntimeDocument, asked_hash: str, embedded: str) -> ProvisionResult:
-    refused = {error.path.partition(".")[0]: error for error in adapters.not_served(document)}
-    bindings = tuple(
-        _state(role, type_, refused.get("queue" if role == "deadLetter" else role), embedded)
-        for role, type_ in _bindings(document)
-    )
-    return ProvisionResult(version=RESULT_VERSION, hash=asked_hash, bindings=bindings)
+Step = Callable[[Work], Awaitable[Outcome]]
 
 
-def _bindings(document: RuntimeDocument) -> Iterator[tuple[str, str]]:
-    yield "datastore", document.datastore.type
+async def _provision_postgresql(work: Work) -> Outcome:
+    from fairlead_workload.stores import postgresql  # its driver takes a while to import
+
+    document, spec = work.document, work.document.datastore.postgresql
+    assert spec is not None  # noqa: S101 - the contract demands it for this type
+    server = postgresql.bound_servers(spec, work.secrets, {}).direct
+    schema = postgresql.schema_name(document.namespace, document.name)
+    owner = postgresql.Owner(document.namespace, document.name)
+    mark = await postgresql.provision(server, schema, document.api.resources, owner=owner, expected=work.expected_mark)
+    message, shortage = f'the schema "{schema}" has the tables of every resource', ""
+    with suppress(DependencyError):  # what is only to be said fails nothing
+        shortage = await postgresql.shortage(server, work.connections) if work.connections else ""
+    if shortage:
+        return Outcome(postgresql.Reason.TOO_FEW_CONNECTIONS, f"{message}; {shortage}", mark)
+    return Outcome(postgresql.Reason.PROVISIONED, message, mark)
+
+
+async def _teardown_postgresql(work: Work) -> Outcome:
+    from fairlead_workload.stores import postgresql
+
+    document, spec = work.document, work.document.datastore.postgresql
+    assert spec is not None  # noqa: S101 - the contract demands it for this type
+    server = postgresql.bound_servers(spec, work.secrets, {}).direct
+    owner = postgresql.Owner(document.namespace, document.name)
+    removal = await postgresql.teardown(server, postgresql.schema_name(document.namespace, document.name), owner)
+    return Outcome(removal.reason, removal.message)
+
+
+_PROVISION: Mapping[tuple[str, str], Step] = {("datastore", DatastoreType.POSTGRESQL): _provision_postgresql}
+_TEARDOWN: Mapping[tuple[str, str], Step] = {("datastore", DatastoreType.POSTGRESQL): _teardown_postgresql}
+
+
+def provision(work: Work) -> ProvisionResult:
+    """Bring the bindings to what the document asks for."""
+    return asyncio.run(_carried_out(work, _PROVISION, embedded=_LIVES_IN_POD))
+
+
+def teardown(work: Work) -> ProvisionResult:
+    """Delete what the bindings hold."""
+    return asyncio.run(_carried_out(work, _TEARDOWN, embedded=_WENT_WITH_POD))
+
+
+async def _carried_out(work: Work, steps: Mapping[tuple[str, str], Step], *, embedded: str) -> ProvisionResult:
+    refused = _refused(work.document)
+    bindings = []
+    for binding in _bindings(work.document):
+        known = refused.get("queue" if binding.role == "deadLetter" else binding.role)
+        step = steps.get((binding.role, binding.type))
+        if known is not None:
+            bindings.append(_with(binding, "Failed", NOT_SERVED, known))
+        elif step is not None:
+            bindings.append(await _done(binding, work, step))
+        else:
+            bindings.append(_with(binding, "Ready", EMBEDDED, embedded))
+    return ProvisionResult(version=RESULT_VERSION, hash=work.asked_hash, bindings=tuple(bindings))
+
+
+async def _done(binding: BindingStatus, work: Work, step: Step) -> BindingStatus:
+    try:
+        outcome = await step(work)
+    except Misconfigured as error:
+        message = f"{error.path}: {error.message}; {error.remedy}"
+        return _with(binding, "Failed", error.reason or INCOMPATIBLE, message)
+    except DependencyError as error:
+        return _with(binding, "Failed", error.reason or type(error).__name__, error.message)
+    return _with(binding, "Ready", outcome.reason, outcome.message, outcome.mark)
+
+
+def _with(binding: BindingStatus, state: str, reason: str, message: str, mark: str = "") -> BindingStatus:
+    return binding.model_copy(update={"state": state, "reason": str(reason), "message": message, "mark": mark})
+
+
+def _refused(document: RuntimeDocument) -> dict[str, str]:
+    """Why a role is not served, if it is not."""
+    errors = [error.finding for error in adapters.not_served(document)]
+    fields = [finding for finding in unserved(document) if finding.path.endswith(".provision")]
+    return {finding.path.partition(".")[0]: f"{finding.message}; {finding.remedy}" for finding in [*fields, *errors]}
+
+
+def _bindings(document: RuntimeDocument) -> Iterator[BindingStatus]:
+    server = document.datastore.postgresql or document.datastore.mysql
+    name = f"{server.host}/{server.database}" if server is not None else ""
+    yield BindingStatus(role="datastore", type=document.datastore.type, name=name, state="Pending")
     if document.cache.type is not CacheType.NONE:
-        yield "cache", document.cache.type
+        yield BindingStatus(role="cache", type=document.cache.type, state="Pending")
     if document.queue is not None:
-        yield "queue", document.queue.type
-        yield "deadLetter", document.queue.type
-
-
-def _state(role: str, type_: str, refused: Misconfigured | None, embedded: str) -> BindingStatus:
-    if refused is None:
-        return BindingStatus(role=role, type=type_, state="Ready", reason=EMBEDDED, message=embedded)
-    message = f"{refused.message}; {refused.remedy}"
-    return BindingStatus(role=role, type=type_, state="Failed", reason=NOT_SERVED, message=message)
+        for role in ("queue", "deadLetter"):
+            yield BindingStatus(role=role, type=document.queue.type, state="Pending")

@@ -146,7 +146,7 @@ class Service:
             try:
                 return await self._open()
             except Unavailable as error:
-                self._health.wait_for(error.dependency, error.message)
+                self._health.wait_for(error.dependency, error.message, reason=error.reason)
             await asyncio.sleep(pause * random.uniform(0.8, 1.2))  # noqa: S311 - no secret
             pause = min(pause * 2, LONGEST_PAUSE_SECONDS)
 

@@ -73,6 +73,15 @@ def sizes(checked: Checked) -> list[Notice]:
     return notices
 
 
+def connections(services: Iterable[tuple[Document, ApiService]]) -> list[Notice]:
+    """Where a server on a cluster may have too few connections. A laptop has one replica."""
+    from fairlead_contract.validation.connections import connection_findings  # for `lint` only, as `sizes` is
+
+    return [
+        document.notice(finding) for document, resource in services for finding in connection_findings(resource.spec)
+    ]
+
+
 def _repeated(resources: Iterable[tuple[Document, AnyResource]]) -> list[Notice]:
     seen: dict[tuple[str, str, str], Document] = {}
     notices: list[Notice] = []

@@ -38,6 +38,9 @@ class BindingStatus(Model):
     state: Literal["Pending", "Ready", "Failed"] = Field(description="Pending, Ready or Failed.")
     reason: str = Field(default="", max_length=253, description="Stable reason.")
     message: str = Field(default="", max_length=4096, description="What to know, for humans.")
+    mark: str = Field(
+        default="", max_length=64, description="What distinguishes this store from one that is made later in its place."
+    )
 
 
 class ChildStatus(Model):
@@ -68,6 +71,7 @@ class ProvisionStatus(Model):
     job: str = Field(
         default="", max_length=64, description="Hash of the Job that was last started, until one has succeeded."
     )
+    mark: str = Field(default="", max_length=64, description="Mark of the store that was provisioned, if it has one.")
     without_result: tuple[Annotated[str, Field(max_length=64)], ...] = Field(
         default=(),
         max_length=3,

@@ -10,7 +10,7 @@ from typing import Any
 from fairlead_operator.diagnosis.redaction import redact
 from fairlead_operator.plan.children import Binding
 
-FIELDS = ("role", "type", "name", "state", "reason", "message")
+FIELDS = ("role", "type", "name", "state", "reason", "message", "mark")
 STATES = frozenset({"Pending", "Ready", "Failed"})
 # What the status holds, one of each role. An image that says more must not make the status unwritable.
 MOST_BINDINGS = 16

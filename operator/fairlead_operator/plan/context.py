@@ -16,6 +16,7 @@ from fairlead_contract.spec.apiserviceclass import ApiServiceClass
 from fairlead_contract.spec.bindings import DatastoreType
 from fairlead_contract.spec.metadata import API_VERSION
 from fairlead_contract.spec.model import Model
+from fairlead_contract.validation.connections import demand
 from fairlead_operator.manifests import LABEL_COMPONENT, Manifest
 from fairlead_operator.plan.children import Capabilities, Child, Stage
 from fairlead_operator.plan.hashing import canonical, digest
@@ -28,7 +29,10 @@ RUNBOOKS = f"https://fairlead.dev/docs/v{version('fairlead')}/alerts.md"
 
 @dataclass(frozen=True, slots=True)
 class PlanRequest:
-    """One ApiService to plan for. Made by `plan_request`."""
+    """One ApiService to plan for. Made by `plan_request`.
+
+    `connections`: the most that its pods open to the datastore; 0 where that is nobody's limit.
+    """
 
     resource: ApiService
     class_: ApiServiceClass
@@ -40,6 +44,7 @@ class PlanRequest:
     runtime_text: str
     runtime_hash: str
     provision_hash: str | None
+    connections: int
 
     @property
     def name(self) -> str:
@@ -135,6 +140,8 @@ def plan_request(
     document = derive(resource)
     plain = _plain(document)
     text = canonical(plain)
+    embedded, asked = document.datastore.type is DatastoreType.SQLITE, demand(resource.spec)
+    connections = asked.connections if asked is not None else 0
     own_image = resource.spec.runtime.image if resource.spec.runtime else None
     return PlanRequest(
         resource=resource,
@@ -146,7 +153,8 @@ def plan_request(
         document=document,
         runtime_text=text,
         runtime_hash=digest(text),
-        provision_hash=None if document.datastore.type is DatastoreType.SQLITE else _provision_hash(plain, class_),
+        provision_hash=None if embedded else _provision_hash(plain, class_, connections=connections),
+        connections=connections,
     )
 
 
@@ -156,8 +164,11 @@ def _plain(model: Model) -> Manifest:
     return plain
 
 
-def _provision_hash(document: Manifest, class_: ApiServiceClass) -> str:
-    """A hash of all that provisioning reads: bindings, keys, indexes and schemas, but not what only a pod needs."""
+def _provision_hash(document: Manifest, class_: ApiServiceClass, *, connections: int) -> str:
+    """A hash of all that provisioning reads: bindings, keys, indexes and schemas, but not what only a pod needs.
+
+    Connections are compared with what the server has, so more of them, by replicas or pool, provision again.
+    """
     server, of_pods = ("postgresql", "mysql"), ("pool", "statementTimeout", "lockTimeout")
     datastore = {
         name: _without(value, *of_pods) if name in server else value for name, value in document["datastore"].items()
@@ -168,7 +179,8 @@ def _provision_hash(document: Manifest, class_: ApiServiceClass) -> str:
         bindings["queue"] = _without(document["queue"], "retry") | {"deadLetter": dead_letter}
     shape = ("name", "key", "schema", "indexes", "timestamps")
     resources = [{word: each[word] for word in shape if word in each} for each in document["api"]["resources"]]
-    return digest(canonical({"bindings": bindings, "resources": resources, "aws": _plain(class_.spec.aws)}))
+    read: Manifest = {"bindings": bindings, "resources": resources, "aws": _plain(class_.spec.aws)}
+    return digest(canonical(read | ({"connections": connections} if connections else {})))
 
 
 def _without(value: Manifest, *names: str) -> Manifest:

@@ -3,11 +3,13 @@
 The result stays in the status, so a Job that is deleted afterwards is not run again; until it
 is written, the message is remembered. The status also says which Job was started and which ended without a result, so
 whoever reads it goes on where the last operator stopped: a Job that fails or is stuck gives way to another one once
-that is requested, and one without a result is run again a few times, with growing pauses.
+that is requested, and one without a result is run again a few times, with growing pauses. It has the mark of the store,
+too, which later Jobs are given: none begins a store anew because the one that was there is gone.
 """
 
+import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fairlead_contract import names
@@ -72,6 +74,17 @@ class ProvisionRequest:
         known: Mapping[str, Any] = self.previous.get("provision", {})
         return known if known.get("hash") == self.expected else {}
 
+    @property
+    def mark(self) -> str:
+        """The mark of the store that was provisioned, be it for another hash; empty when there is none."""
+        return str(self.previous.get("provision", {}).get("mark", ""))
+
+    @property
+    def has_succeeded(self) -> bool:
+        """Whether the status has the result of this very provisioning."""
+        known = {name: value for name, value in self.known.items() if name != "mark"}
+        return known == {"hash": self.expected, "state": "Succeeded"}
+
 
 @dataclass(frozen=True)
 class _Run:
@@ -116,10 +129,14 @@ class Provisioner:
 
     async def advance(self, request: ProvisionRequest, *, applied: Applied) -> Provisioning:
         """One step. When the Job is made, `applied` has the outcome."""
-        owner, uid, job = request.owner, request.uid, request.job
-        if request.known == {"hash": request.expected, "state": "Succeeded"}:
-            self.forget(owner)
+        if request.has_succeeded:
+            self.forget(request.owner)
             return Provisioning(dict(request.known), list(request.previous.get("bindings", ())))
+        found = await self._advance(_expecting(request), applied=applied)
+        return _marked(found, request.mark)
+
+    async def _advance(self, request: ProvisionRequest, *, applied: Applied) -> Provisioning:
+        owner, uid, job = request.owner, request.uid, request.job
         remembered, succeeded = self._succeeded.get(owner, (None, None))
         if succeeded is not None and remembered == (uid, request.expected):
             return succeeded
@@ -151,8 +168,14 @@ class Provisioner:
             return await self._anew(run)
         if end.state == "Succeeded" and result is None:
             return await self._without_result(run)
+        is_changed = any(each.get("reason") == Reason.STORE_CHANGED for each in result or ())
         failure = causes.failure(
-            run.ref, end, pods, reported=run.reported, reason=Reason.PROVISION_FAILED, remedy=f"correct it and {REMEDY}"
+            run.ref,
+            end,
+            pods,
+            reported=run.reported,
+            reason=Reason.STORE_CHANGED if is_changed else Reason.PROVISION_FAILED,
+            remedy=f"correct it and {REMEDY}",
         )
         return _failed(run.status, result or listed(run.request.bindings, "Failed"), failure)
 
@@ -175,6 +198,24 @@ class Provisioner:
         """Make room; the deletion brings us back."""
         await self._applier.delete(run.request.owner, run.ref, run.child)
         return _running(_started(run.request.expected, run.request.job.digest), run.request.bindings)
+
+
+def _expecting(request: ProvisionRequest) -> ProvisionRequest:
+    """The same with a Job that refuses another store than the one that was provisioned before."""
+    if not request.mark:
+        return request
+    manifest = copy.deepcopy(request.job.manifest)
+    [container] = manifest["spec"]["template"]["spec"]["containers"]
+    container["args"] += ["--expected-mark", request.mark]
+    return replace(request, job=DesiredChild.of(manifest))
+
+
+def _marked(found: Provisioning, mark: str) -> Provisioning:
+    """The same with the mark of the store in its status: the one that it was given, else that of before."""
+    given = next((each["mark"] for each in found.bindings if each["role"] == "datastore" and each.get("mark")), mark)
+    if found.status is None or not given:
+        return found
+    return replace(found, status=found.status | {"mark": given})
 
 
 def _started(expected: str, digest: str, known: Mapping[str, Any] | None = None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from tests.cluster.certificates import Authority
 from tests.conformance.store_cases import put, read, write
 from tests.left_out import skip_if_left_out
 from tests.postgresql import new_schema, open_schema
-from tests.servers.postgresql import GROUP, PART, PASSWORD, PostgreSQL, running
+from tests.servers.postgresql import GROUP, PART, PASSWORD, PostgreSQL, running, running_with_tls
 
 from fairlead_contract.spec.bindings import TlsMode
 from fairlead_workload.credentials import Credentials
@@ -53,28 +53,15 @@ def authorities() -> tuple[Authority, Authority]:
 
 
 @pytest.fixture(scope="module")
-def tls_server(
-    authorities: tuple[Authority, Authority], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[PostgreSQL]:
+def tls_server(authorities: tuple[Authority, Authority]) -> Iterator[PostgreSQL]:
     """A server whose certificate is for the name localhost, and not for its address."""
-    server = PostgreSQL(
-        {"ssl": "on", "ssl_cert_file": "server.crt", "ssl_key_file": "server.key", "ssl_ca_file": "ca.crt"}
-    )
-    try:
-        pair = authorities[0].issue("server", addresses=["localhost"])
-        for name, content in (
-            ("server.crt", pair.public),
-            ("server.key", pair.private),
-            ("ca.crt", authorities[0].certificate),
-            ("pg_hba.conf", HBA.encode()),
-        ):
-            server.add_file(f"data/{name}", content)
-        server.start()
+    pair = authorities[0].issue("server", addresses=["localhost"])
+    with running_with_tls(
+        certificate=pair.public, key=pair.private, authority=authorities[0].certificate, hba=HBA
+    ) as server:
         server.execute(f"CREATE ROLE encrypted SUPERUSER LOGIN PASSWORD '{PASSWORD}'")
         server.execute("CREATE ROLE by_certificate SUPERUSER LOGIN")
         yield server
-    finally:
-        server.close()
 
 
 @pytest.fixture

@@ -30,6 +30,10 @@ MYSQL: Json = {
     "type": "MySQL",
     "mysql": {"host": "db.shop.svc", "database": "shop", "credentialsSecret": {"name": "shop-db"}},
 }
+MYSQL: Json = {
+    "type": "MySQL",
+    "mysql": {"host": "db.shop.svc", "database": "shop", "credentialsSecret": {"name": "shop-db"}},
+}
 
 
 def runtime(**spec: Any) -> Json:

@@ -13,9 +13,10 @@ NEWER = (
 )
 API_KEYS = {"authentication": {"anonymous": "Allow", "apiKeys": {"secret": {"name": "keys"}}}}
 REDIS = {"type": "Redis", "redis": {"address": "redis:6379"}}
-BINDINGS = """\
-datastore.type: MySQL is not served yet; use SQLite or PostgreSQL
-cache.type: Redis is not served yet; use Memory or None"""
+BINDINGS = (
+    "datastore.type: MySQL is not served yet; use SQLite or PostgreSQL\n"
+    "cache.type: Redis is not served yet; use Memory or None"
+)
 SYNC = {"resources": [{name: value for name, value in PRODUCTS.items() if name != "writes"}]}
 REFUSED = {
     "a version it does not know": ("serve", runtime() | {"version": 2}, NEWER),
@@ -81,6 +82,15 @@ def test_a_job_fails_for_a_binding_that_is_not_served(folder: Folder, task: str)
     assert (datastore["state"], datastore["reason"]) == ("Failed", "NotServed")
     assert datastore["message"] == "MySQL is not served yet; use SQLite or PostgreSQL"
     assert {each["state"] for each in others} == {"Ready"}
+
+
+@pytest.mark.parametrize("task", ["provision", "teardown"])
+def test_a_job_fails_for_what_it_is_only_to_verify(folder: Folder, task: str) -> None:
+    container = folder.start(task, runtime(datastore={"type": "SQLite", "provision": "Existing"}))
+    assert container.wait() == 1
+    datastore, *_ = json.loads(container.message)["bindings"]
+    assert (datastore["state"], datastore["reason"]) == ("Failed", "NotServed")
+    assert datastore["message"] == "provision: Existing is not served yet; leave it out"
 
 
 def test_a_wrong_argument_is_a_usage_error(folder: Folder) -> None:

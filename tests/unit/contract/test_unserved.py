@@ -39,6 +39,8 @@ def service(**spec: Any) -> ApiService:
         ({"security": {**ALLOW, "tls": {"secret": {"name": "tls"}}}}, "security.tls"),
         ({"grpc": {"enabled": True}}, "grpc.enabled"),
         ({"queue": {**ORDERS["spec"]["queue"], "format": "Avro"}}, "queue.format"),
+        ({"queue": {**ORDERS["spec"]["queue"], "provision": "Existing"}}, "queue.provision"),
+        ({"datastore": {**ORDERS["spec"]["datastore"], "provision": "Existing"}}, "datastore.provision"),
     ],
 )  # fmt: skip
 def test_what_is_not_served_is_named(spec: dict[str, Any], path: str) -> None:

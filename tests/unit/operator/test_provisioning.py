@@ -122,6 +122,7 @@ class Stage:
         self.events: list[dict[str, Any]] = []
         self.read: list[str] = []
         self.written: list[str] = []
+        self.sent = ""
         self.status: dict[str, Any] = {}
         self.jobs = 1
         self.now = NOW
@@ -140,6 +141,7 @@ class Stage:
             self.read.append(request.path.rpartition("/")[2])
             return page(*(self.pods if request.path.endswith("/pods") else self.events))
         self.written.append(request.method)
+        self.sent = await request.text()
         metadata = {"namespace": "shop", "name": "orders-provision-abc", "uid": "job", "resourceVersion": "7"}
         return web.json_response({"metadata": metadata, "spec": {}})
 
@@ -290,6 +292,44 @@ async def test_a_job_at_work_is_not_disturbed_by_an_edit(stage: Stage) -> None:
     stage.pods = [RUNS]
     await stage.advance(AT_WORK, desired=OTHER)
     assert stage.written == ["PATCH"]
+
+
+def job_with(image: str) -> DesiredChild:
+    """A Job as it is planned."""
+    container = {"name": "provision", "image": image, "args": ["provision", "--hash", "abc"]}
+    spec = {"template": {"spec": {"containers": [container]}}}
+    return DesiredChild.of(WANTED.manifest | {"spec": spec})
+
+
+async def test_a_store_that_was_provisioned_is_expected_by_every_later_job(stage: Stage) -> None:
+    first = job_with("i:1")
+    await stage.advance(None, desired=first)
+    assert "--expected-mark" not in stage.sent
+    stage.pods = [pod(said(BINDING | {"mark": "m1"}))]
+    found = await stage.advance(SUCCEEDED, desired=first)
+    assert found.status == {"hash": "abc", "state": "Succeeded", "mark": "m1"}
+    stage.written.clear()
+    stage.start()
+    assert (await stage.advance(None, desired=first)).done, "it is not run again"
+    assert stage.written == []
+
+    stage.status["provision"] = {"hash": "before", "state": "Succeeded", "mark": "m1"}
+    await stage.advance(None, desired=first)
+    assert json.loads(stage.sent)["spec"]["template"]["spec"]["containers"][0]["args"][3:] == ["--expected-mark", "m1"]
+    stage.pods = [RUNS]
+    for _ in range(2):
+        found = await stage.advance(AT_WORK, desired=first)
+        assert found.status is not None
+        assert (found.status["state"], found.status["mark"]) == ("Running", "m1")
+    assert stage.written == ["PATCH"]
+    changed = {"state": "Failed", "reason": "StoreChanged", "message": "the schema is gone"}
+    stage.pods = [pod(said(BINDING | changed), exit_code=1, phase="Failed")]
+    found = await stage.advance(JobEnd("Failed", "BackoffLimitExceeded: x", started_at=STARTED), desired=first)
+    assert found.stalled is not None
+    assert found.stalled.reason == "StoreChanged"
+    assert "the schema is gone" in found.stalled.message
+    assert found.status is not None
+    assert found.status["mark"] == "m1"
 
 
 async def end_without_result(stage: Stage, *, restart: bool, reported: bool = True) -> int:

@@ -5,6 +5,7 @@ import pytest
 
 from fairlead_workload.errors import DiskFull, Refused, Unavailable
 from fairlead_workload.stores.postgresql import faults
+from fairlead_workload.stores.postgresql.causes import Login, Reason
 from fairlead_workload.stores.postgresql.faults import ConnectionLost, Contended, ReadOnly
 
 
@@ -24,6 +25,20 @@ def test_states(state: str, expected: type[Exception]) -> None:
     found = faults.converted(error)
     assert type(found) is expected
     assert "private" not in str(found)
+
+
+@pytest.mark.parametrize(
+    ("state", "reason"),
+    [
+        ("25006", Reason.READ_ONLY_SERVER), ("53100", Reason.DISK_FULL), ("53300", Reason.TOO_MANY_CONNECTIONS),
+        ("26000", Reason.POOLER_NOT_DECLARED), ("42501", Reason.MISSING_RIGHT), ("42P01", Reason.NOT_PROVISIONED),
+        ("42703", Reason.NOT_PROVISIONED), ("3F000", Reason.NOT_PROVISIONED), ("57014", ""),
+    ],
+)  # fmt: skip
+def test_what_somebody_has_to_correct_has_a_reason(state: str, reason: str) -> None:
+    found = faults.converted(psycopg.errors.lookup(state)("what happened"))
+    assert isinstance(found, Unavailable)
+    assert found.reason == reason
 
 
 def test_only_a_lock_that_was_waited_for_is_not_tried_again_at_once() -> None:
@@ -50,6 +65,6 @@ def test_errors_of_the_driver(error: psycopg.Error, expected: type[Exception]) -
 
 def test_a_password_is_in_no_message() -> None:
     error = psycopg.OperationalError("connection failed: user=u password=secret host=h\nmore with secret")
-    found = faults.at_connect(error, "secret")
+    found = faults.at_connect(error, Login(where="h:5432"), "secret")
     assert "secret" not in str(found)
     assert "connection failed" in str(found)

@@ -7,11 +7,12 @@ from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.status import BindingStatus
 from fairlead_operator.diagnosis.job_result import parse
 from fairlead_workload import provisioning
+from fairlead_workload.provisioning import Work
 
 
 def test_the_operator_takes_the_result_of_its_own_hash_only() -> None:
     document = RuntimeDocument.model_validate(runtime(datastore=MYSQL))
-    text = provisioning.provision(document, asked_hash="0123456789").text()
+    text = provisioning.provision(Work(document, asked_hash="0123456789")).text()
     bindings = parse(text, expected="0123456789")
     assert bindings is not None
     assert [(each["role"], each["state"]) for each in bindings] == [

@@ -24,7 +24,7 @@ TIMEOUT_SECONDS = 2.0
 AGAIN_SECONDS = 1.0  # after a failure that does not count yet
 FAILURES = 2
 JITTER = 0.2  # of the interval, so that replicas do not ask together
-MAX_ERROR_LENGTH = 200
+MAX_ERROR_LENGTH = 500
 
 Check = Callable[[], Awaitable[None]]
 _log = logging.getLogger(__name__)
@@ -38,16 +38,22 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Dependency:
-    """What is known of one dependency. `since` is unix seconds of its last change; `error` says why it is down."""
+    """What is known of one dependency. `since` is unix seconds of its last change; `error` says why it is down.
+
+    `reason` is the stable word for that, where there is one.
+    """
 
     up: bool
     since: float
     error: str | None = None
+    reason: str = ""
 
     def describe(self) -> dict[str, Any]:
         """As `/ready` shows it."""
         described = {"state": "up" if self.up else "down", "since": instants.render(self.since)}
-        return described if self.error is None else described | {"error": self.error}
+        if self.error is None:
+            return described
+        return described | {"error": self.error} | ({"reason": self.reason} if self.reason else {})
 
 
 class Health:
@@ -98,13 +104,14 @@ class Health:
         unknown = {name: Dependency(False, self._clock(), "not checked yet") for name in checks}
         self.dependencies = {name: self.dependencies.get(name, unknown[name]) for name in checks}
 
-    def wait_for(self, name: str, error: str) -> None:
+    def wait_for(self, name: str, error: str, *, reason: str = "") -> None:
         """The process cannot begin before this dependency answers; `error` is what it says now."""
         before = self.dependencies.get(name)
         error = error[:MAX_ERROR_LENGTH]
-        self.dependencies[name] = Dependency(False, before.since if before is not None else self._clock(), error)
+        since = before.since if before is not None else self._clock()
+        self.dependencies[name] = Dependency(False, since, error, reason)
         if before is None or before.error != error:
-            _log.warning("waiting for a dependency", extra={"dependency": name, "reason": error})
+            _log.warning("waiting for a dependency", extra={"dependency": name, "reason": error, "code": reason})
 
     def drain(self) -> None:
         """Be unready from now on."""
@@ -124,18 +131,19 @@ class Health:
 
     async def _check(self, name: str, check: Check) -> None:
         error: str | None = None
+        reason = ""
         try:
             async with asyncio.timeout(self._timeout_seconds):
                 await check()
         except TimeoutError:
             error = f"no answer within {self._timeout_seconds:g} s"
         except DependencyError as failure:
-            error = failure.message[:MAX_ERROR_LENGTH]
+            error, reason = failure.message[:MAX_ERROR_LENGTH], failure.reason
         except Exception as failure:  # noqa: BLE001 - the checker outlives any defect of a check
             error = f"the check failed: {type(failure).__name__}"
-        self._note(name, error)
+        self._note(name, error, reason)
 
-    def _note(self, name: str, error: str | None) -> None:
+    def _note(self, name: str, error: str | None, reason: str) -> None:
         before = self.dependencies[name]
         if error is None:
             self._failing.pop(name, None)
@@ -147,9 +155,9 @@ class Health:
                 return
             since = since if before.up else before.since
         up = error is None
-        self.dependencies[name] = Dependency(up, since, error)
+        self.dependencies[name] = Dependency(up, since, error, reason)
         if before.up and not up:
-            _log.warning("dependency down", extra={"dependency": name, "reason": error})
+            _log.warning("dependency down", extra={"dependency": name, "reason": error, "code": reason})
         elif up and not before.up:
             _log.info("dependency up", extra={"dependency": name})
 

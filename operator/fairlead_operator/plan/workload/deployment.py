@@ -9,6 +9,7 @@ import math
 
 from fairlead_contract.names import ADMIN_PORT, GRPC_PORT, PUBLIC_PORT, PUBLIC_TLS_PORT
 from fairlead_contract.runtime import drain_seconds
+from fairlead_contract.validation.connections import SURGE_PERCENT
 from fairlead_operator.manifests import Manifest
 from fairlead_operator.plan.children import Child, Stage
 from fairlead_operator.plan.context import PlanRequest
@@ -82,7 +83,7 @@ def _admin_port() -> list[Manifest]:
 
 
 def _rolling() -> Manifest:
-    return {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": "25%"}}
+    return {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": f"{SURGE_PERCENT}%"}}
 
 
 def _probes() -> Manifest:

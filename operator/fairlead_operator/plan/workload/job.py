@@ -24,6 +24,8 @@ GRACE_SECONDS = 30
 def provision_job(request: PlanRequest) -> Child:
     """Creates or verifies what the bindings name, and says so in its termination message."""
     arguments = ["provision", "--hash", request.provision_hash or ""]
+    if request.connections:
+        arguments += ["--connections", str(request.connections)]
     body = _job(request, "provision", arguments, account="api", volumes_of_pod=volumes(request, serves=False))
     suffix = f"provision-{request.provision_hash}"
     return request.child("batch/v1", "Job", suffix, body, component="provision", stage=Stage.PROVISION)

@@ -35,7 +35,8 @@ def test_what_no_workload_reads_changes_neither_hash(before: str, after: str) ->
 @pytest.mark.parametrize(
     ("before", "after"),
     [
-        (PG % "", PG % ", pool: {max: 50}"),
+        (PG % "", PG % ", statementTimeout: 1s"),
+        (PG % ", pooler: {}", PG % ", pooler: {}, pool: {max: 50}"),
         (QUEUE % "", QUEUE % ", retry: {maxAttempts: 9}"),
         (QUEUE % "", QUEUE % ", deadLetter: {alertAfter: 9}"),
         (QUEUE % "", QUEUE % "" + "\nworker: {concurrency: 20}"),
@@ -52,6 +53,8 @@ def test_what_only_a_pod_needs_rolls_it_without_provisioning(before: str, after:
     ("before", "after"),
     [
         (PG % "", PG % ", port: 5433"),
+        (PG % "", PG % ", pool: {max: 50}"),
+        (PG % "", PG % "" + "\nscaling: {api: {max: 3}}"),
         (QUEUE % "", QUEUE % ", deadLetter: {retention: 24h}"),
         (QUEUE % "", QUEUE % ", provision: Existing"),
         (QUEUE % "", "queue: {type: SQS, sqs: {queueName: others}}"),

@@ -78,7 +78,24 @@ def test_the_job_runs_as_the_workload_with_a_deadline_and_without_a_ttl() -> Non
 
 def test_the_job_knows_the_hash_that_it_answers_for() -> None:
     made = golden("full")
-    assert container(child(made, "Job"))["args"] == ["provision", "--hash", made.provision_hash]
+    assert container(child(made, "Job"))["args"][:3] == ["provision", "--hash", made.provision_hash]
+
+
+@pytest.mark.parametrize(
+    ("more", "connections"),
+    [
+        ("", 13 * 11 + 13 * 11),  # 10 of each and 25 % for a rollout, a pool of 10 and one to listen
+        ("scaling: {api: {max: 2}, worker: {max: 1}}", (3 + 2) * 11),
+        ("scaling: {backend: None}", (2 + 2) * 11),
+    ],
+)
+def test_the_job_knows_how_many_connections_the_pods_open(more: str, connections: int) -> None:
+    queue = "queue: {type: SQS, sqs: {queueName: orders}}"
+    server = "{host: db, database: shop, credentialsSecret: {name: db}%s}"
+    bound = f"datastore: {{type: PostgreSQL, postgresql: {server}}}\n{queue}\n{more}"
+    arguments = container(child(planned(bound % ""), "Job"))["args"]
+    assert arguments[3:] == ["--connections", str(connections)]
+    assert container(child(planned(bound % ", pooler: {}"), "Job"))["args"][3:] == []
 
 
 @pytest.mark.parametrize(

@@ -100,8 +100,9 @@ class PostgresqlStore:
         clock: Callable[[], float] = time.time,
     ) -> "PostgresqlStore":
         """Connect, and see that the schema fits. Raises `Unavailable`, and `Misconfigured` when it does not fit."""
-        follower = None if replica is None else Pool(replace(replica, session="any"), pool_size)  # it takes no writes
-        servers = Servers(Pool(server, pool_size), follower)
+        # A replica takes no writes.
+        follower = None if replica is None else Pool(replace(replica, session="any"), pool_size, schema=schema)
+        servers = Servers(Pool(server, pool_size, schema=schema), follower)
         try:
             catalogue = await _read_catalogue(servers.primary, schema, resources)
         except BaseException:
@@ -141,7 +142,7 @@ class PostgresqlStore:
         )
         if read_only != "off":
             self._servers.primary.renew()
-            raise faults.ReadOnly(DATASTORE, "PostgreSQL takes no writes")
+            raise faults.read_only("PostgreSQL takes no writes")
 
     async def close(self) -> None:
         for coalescer in (self._commits, self._gets, self._queries, self._record_reads):

@@ -32,6 +32,7 @@ from fairlead_contract.spec.bindings import TlsMode
 from fairlead_workload.credentials import CredentialSource
 from fairlead_workload.errors import Unavailable
 from fairlead_workload.stores.postgresql import faults
+from fairlead_workload.stores.postgresql.causes import Login
 from fairlead_workload.stores.postgresql.faults import DATASTORE
 
 T = TypeVar("T")
@@ -107,10 +108,18 @@ async def connect(server: Server) -> Connection:
             cursor_factory=psycopg.AsyncRawCursor,
         )
     except (psycopg.Error, OSError) as error:
-        raise faults.at_connect(error, credentials.password) from None
+        login = Login(credentials.username, server.database, where=f"{server.host}:{server.port}")
+        raise faults.at_connect(error, login, credentials.password) from None
     for type_ in ("numeric", "json"):
         connection.adapters.register_loader(type_, TextLoader)
     return connection
+
+
+def login_of(connection: Connection, schema: str = "") -> Login:
+    """Who sends statements about `schema` on a connection; nothing of one that has ended."""
+    if connection.closed:
+        return Login()
+    return Login(connection.info.user, connection.info.dbname, schema)
 
 
 def _parameters(server: Server) -> dict[str, Any]:
@@ -211,10 +220,14 @@ class _Kept:
 
 
 class Pool:
-    """At most `size` connections of one event loop to `server`, made when they are needed."""
+    """At most `size` connections of one event loop to `server`, made when they are needed.
 
-    def __init__(self, server: Server, size: int) -> None:
+    `schema`: what statements are about, for messages.
+    """
+
+    def __init__(self, server: Server, size: int, *, schema: str = "") -> None:
         self.server = server
+        self._schema = schema
         self._size = size
         self._idle: deque[_Kept] = deque()  # used longest ago first
         self._waiting: deque[asyncio.Future[_Kept]] = deque()
@@ -248,7 +261,7 @@ class Pool:
             self._answered_at = time.monotonic()
             return result
         except psycopg.Error as error:
-            failure = faults.converted(error)
+            failure = faults.converted(error, login_of(kept.connection, self._schema))
             if isinstance(failure, Unavailable):
                 self._answered_at = float("-inf")
             if isinstance(failure, faults.ReadOnly):
@@ -375,7 +388,9 @@ async def _close(connection: Connection) -> None:
 
 
 def _again(error: Exception) -> Exception:
-    return Unavailable(error.dependency, error.message) if isinstance(error, Unavailable) else error
+    if not isinstance(error, Unavailable):
+        return error
+    return Unavailable(error.dependency, error.message, reason=error.reason)
 
 
 def _is_at_rest(connection: Connection) -> bool:

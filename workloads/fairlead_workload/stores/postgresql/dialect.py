@@ -12,7 +12,7 @@ from fairlead_workload.stores.relational import names
 from fairlead_workload.stores.relational.layout import Kind, quoted
 
 NAME_BYTES = 63
-OWN_TABLES = ("_records", "_outbox", "_refused_events", "_layouts", "_marks")
+OWN_TABLES = ("_records", "_outbox", "_refused_events", "_layouts", "_marks", "_owner")
 _SYSTEM_COLUMNS = frozenset({"tableoid", "xmin", "cmin", "xmax", "cmax", "ctid"})
 _COLUMN_TYPES = {
     Kind.TEXT: 'text COLLATE "C"',

@@ -1,12 +1,11 @@
 """Bringing the schema of an ApiService to its resources, in one transaction: all of it, or nothing.
 
-One at a time, under an advisory lock that ends with the transaction. Grown are columns and indexes; documents that had
-a value under a new column's property are written again under the new layout. Pods that still have the former layout go
-on: what they write is read by the number of the layout beside it, and `write_again` brings it to the newest. A pod that
-meets a row of a newer layout takes that over (`adapter`).
+One at a time (`schema_changes`), and only in a schema of its owner's (`ownership`). Grown are columns and indexes;
+documents that had a value under a new column's property are written again under the new layout. Pods that still have
+the former layout go on: what they write is read by the number of the layout beside it, and `write_again` brings it to
+the newest. A pod that meets a row of a newer layout takes that over (`adapter`).
 """
 
-import hashlib
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
@@ -14,11 +13,14 @@ import msgspec
 import psycopg
 
 from fairlead_contract.spec.api import Resource
-from fairlead_workload.errors import Misconfigured, Unavailable
-from fairlead_workload.stores.postgresql import faults, tables
-from fairlead_workload.stores.postgresql.connections import Connection, Server, connect
+from fairlead_workload.errors import Misconfigured
+from fairlead_workload.stores.postgresql import faults, ownership, tables
+from fairlead_workload.stores.postgresql.binding import PATH
+from fairlead_workload.stores.postgresql.causes import Reason
+from fairlead_workload.stores.postgresql.connections import Connection, Server
 from fairlead_workload.stores.postgresql.dialect import DIALECT
-from fairlead_workload.stores.postgresql.faults import DATASTORE, Contended
+from fairlead_workload.stores.postgresql.ownership import Owner
+from fairlead_workload.stores.postgresql.schema_changes import changed
 from fairlead_workload.stores.postgresql.statements import DocumentSql
 from fairlead_workload.stores.relational.layout import Layout, plan
 from fairlead_workload.stores.relational.migration import growth, outdated_condition
@@ -26,63 +28,46 @@ from fairlead_workload.stores.relational.rows import RowCodec
 from fairlead_workload.stores.relational.statements import DELETED_AT, EXTRA, Table
 
 OLDEST_SERVER = 130000
-LOCK_SECONDS = 3
-ATTEMPTS = 10
 PAGE = 500
+_NOBODY = Owner()
 _FRESH = "an empty schema"
 _encode = msgspec.json.Encoder().encode
 
 
-async def provision(server: Server, schema: str, resources: Sequence[Resource]) -> None:
-    """Bring `schema` to `resources`; made when it is not there.
+async def provision(
+    server: Server, schema: str, resources: Sequence[Resource], *, owner: Owner = _NOBODY, expected: str = ""
+) -> str:
+    """Bring `schema` to `resources`; made for `owner` when it is not there. Returns its mark, which must be `expected`
+    where that is known.
 
-    Raises `Misconfigured` for what cannot be grown to, and for a server that cannot be used; `Unavailable`.
+    Raises `Misconfigured` for what cannot be grown to, for a server that cannot be used, and for a schema that is not
+    `owner`'s; `Unavailable`.
     """
-    for attempt in range(1, ATTEMPTS + 1):
-        connection = await connect(server)
-        try:
-            async with connection.transaction():
-                await _migrate(connection, schema, resources)
-            return
-        except psycopg.Error as error:
-            failure = faults.converted(error)
-            if not isinstance(failure, Contended):
-                raise failure from None
-            if attempt == ATTEMPTS:
-                raise Unavailable(DATASTORE, f"the tables are in use: {failure}") from None
-        finally:
-            await connection.close()
 
+    async def migrate(connection: Connection) -> str:
+        await _check_server(connection)
+        mark = await ownership.claim(connection, schema, owner, expected=expected)
+        for statement in tables.create_statements(schema):
+            await connection.execute(statement.encode())
+        former = await stored_layouts(connection, schema)
+        for resource in resources:
+            await _grow(connection, schema, resource, former.get(resource.name))
+        return mark
 
-async def _migrate(connection: Connection, schema: str, resources: Sequence[Resource]) -> None:
-    await _check_server(connection)
-    await connection.execute(f"SELECT set_config('lock_timeout', '{LOCK_SECONDS}s', true)".encode())
-    await connection.execute(b"SELECT set_config('statement_timeout', '0', true)")
-    await connection.execute(b"SELECT pg_advisory_xact_lock($1::bigint)", (str(_lock_number(schema)),))
-    found = await connection.execute(b"SELECT 1 FROM pg_namespace WHERE nspname = $1::text", (schema,))
-    if await found.fetchone() is None:
-        await connection.execute(f"CREATE SCHEMA {DIALECT.quoted(schema)}".encode())
-    for statement in tables.create_statements(schema):
-        await connection.execute(statement.encode())
-    former = await stored_layouts(connection, schema)
-    for resource in resources:
-        await _grow(connection, schema, resource, former.get(resource.name))
+    return await changed(server, schema, migrate)
 
 
 async def _check_server(connection: Connection) -> None:
     version = connection.info.server_version
     if version < OLDEST_SERVER:
-        raise Misconfigured("datastore.postgresql", f"the server has version {version // 10000}", "use 13 or later")
+        what = f"the server has version {version // 10000}"
+        raise Misconfigured(PATH, what, "use 13 or later", reason=Reason.SERVER_TOO_OLD)
     cursor = await connection.execute(b"SELECT current_setting('server_encoding')")
     row = await cursor.fetchone()
     if row != ("UTF8",):
         what = f"the database has the encoding {row and row[0]}"
-        raise Misconfigured("datastore.postgresql.database", what, "name a database with the encoding UTF8")
-
-
-def _lock_number(schema: str) -> int:
-    digest = hashlib.sha256(f"fairlead migration of {schema}".encode()).digest()
-    return int.from_bytes(digest[:8], "big", signed=True)
+        remedy = "name a database with the encoding UTF8"
+        raise Misconfigured(f"{PATH}.database", what, remedy, reason=Reason.WRONG_ENCODING)
 
 
 async def stored_layouts(connection: Connection, schema: str) -> dict[str, Layout]:
@@ -98,18 +83,14 @@ async def stored_layouts(connection: Connection, schema: str) -> dict[str, Layou
 def served_layouts(stored: dict[str, Layout], resources: Sequence[Resource]) -> list[Layout]:
     """The layouts by which a pod serves `resources`: the columns that there are, and the indexes of its own.
 
-    Raises `Misconfigured` when the schema has not been brought to them.
+    Raises `Unavailable` when the schema has not been brought to them, `Misconfigured` when it cannot be.
     """
     layouts = []
     for resource in resources:
         found = stored.get(resource.name)
         layout = plan(resource, found, naming=DIALECT.name, fresh=_FRESH)
         if found is None or layout.columns != found.columns:
-            raise Misconfigured(
-                f"api.resources[{resource.name}]",
-                "the datastore has no table for it, or one without its properties",
-                "run the provision Job of this ApiService",
-            )
+            raise faults.not_provisioned(f"the resource {resource.name} has no table, or one without its properties")
         layouts.append(layout)
     return layouts
 

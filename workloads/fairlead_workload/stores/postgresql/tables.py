@@ -5,6 +5,7 @@
 - `_outbox` is written and emptied all the time, so it is vacuumed by the number of rows that went, not by its share.
 - `_marks` has a number above every version and revision that was swept: what is new is above it.
 - `_layouts` has the layout of each resource.
+- `_owner` says whose the schema is (`ownership`).
 """
 
 from fairlead_workload.stores.postgresql.dialect import DIALECT
@@ -41,3 +42,11 @@ def create_statements(schema: str) -> list[str]:
             " refused_at double precision NOT NULL)"
         ),
     ]
+
+
+def create_owner(schema: str) -> str:
+    """What makes the table with the marker, of one row."""
+    return (
+        f"CREATE TABLE IF NOT EXISTS {name(schema, '_owner')} (one boolean PRIMARY KEY DEFAULT true CHECK (one),"
+        " namespace text NOT NULL, name text NOT NULL, mark text NOT NULL)"
+    )
