@@ -15,6 +15,7 @@ from tests.left_out import skip_if_left_out
 from tests.postgresql import new_schema, open_schema
 from tests.servers import postgresql as server_module
 from tests.servers.postgresql import GROUP, PostgreSQL
+from tests.summary import LINES
 from tests.unit.sqlite.resources import TEXT, resource
 
 from fairlead_workload.credentials import Credentials, from_folder
@@ -196,7 +197,20 @@ async def test_what_was_answered_lately_is_a_check_though_every_connection_is_bu
             await asyncio.gather(reading, return_exceptions=True)
 
 
-async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(own_service: Service) -> None:
+@pytest.fixture(scope="module")
+def kills(request: pytest.FixtureRequest) -> Iterator[list[int]]:
+    """The acknowledged units of each kill of the server; the end of the output has their number."""
+    counts: list[int] = []
+    yield counts
+    line = f"PostgreSQL was killed {len(counts)} times, after {sum(counts)} acknowledged units, of which none was lost"
+    request.config.stash[LINES].append(line)
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("number", range(9))
+async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(
+    own_service: Service, kills: list[int], number: int
+) -> None:
     async with opened(own_service) as store:
         acknowledged: set[str] = set()
 
@@ -210,7 +224,7 @@ async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(own_servic
                 acknowledged.add(id_)
 
         commits = [asyncio.ensure_future(commit_until_it_fails(caller)) for caller in range(8)]
-        await until(lambda: len(acknowledged) >= 50)
+        await until(lambda: len(acknowledged) >= 50 * (number + 1))
         await asyncio.to_thread(own_service.server.kill)
         await asyncio.gather(*commits)
         own_service.server.start()
@@ -219,6 +233,7 @@ async def test_nothing_acknowledged_is_lost_when_the_server_is_killed(own_servic
         units = {id_[:-1] for id_ in there}
         assert acknowledged <= units
         assert there == {f"{unit}{half}" for unit in units for half in "ab"}, "a unit is there in part"
+        kills.append(len(acknowledged))
 
 
 async def test_a_server_that_turns_read_only_is_left_until_one_takes_writes(own_service: Service) -> None:
