@@ -181,12 +181,15 @@ async def test_a_schema_that_is_gone_while_a_pod_serves_is_named(postgresql: Pos
     server = postgresql.server()
     await provision(server, schema, [ORDERS], owner=OURS)
     store = await PostgresqlStore.open(server, [ORDERS], schema=schema)
-    await teardown(server, schema, OURS)
-    with pytest.raises(Unavailable) as caught:
-        await store.check()
-    assert caught.value.reason == Reason.NOT_PROVISIONED
-    assert "run the provision Job" in caught.value.message
-    await store.close()
+    try:
+        await teardown(server, schema, OURS)
+        for call in (store.get(ORDERS.name, [("a",)]), store.check()):
+            with pytest.raises(Unavailable) as caught:
+                await call
+            assert caught.value.reason == Reason.NOT_PROVISIONED
+            assert "run the provision Job" in caught.value.message
+    finally:
+        await store.close()
 
 
 # The connections
