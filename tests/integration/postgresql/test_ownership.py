@@ -183,7 +183,7 @@ async def test_a_schema_that_is_gone_while_a_pod_serves_is_named(postgresql: Pos
     store = await PostgresqlStore.open(server, [ORDERS], schema=schema)
     await teardown(server, schema, OURS)
     with pytest.raises(Unavailable) as caught:
-        await store.check()
+        await store.get("orders", [("a",)])
     assert caught.value.reason == Reason.NOT_PROVISIONED
     assert "run the provision Job" in caught.value.message
     await store.close()

@@ -130,7 +130,7 @@ def test_a_process_that_starts_without_its_database_waits_says_so_and_goes_on(tm
             report = ready.json()
             assert (ready.status_code, report["status"], report["waiting"]) == (503, "unready", True)
             assert report["dependencies"]["datastore"]["state"] == "down"
-            assert "refused" in report["dependencies"]["datastore"]["error"]
+            assert report["dependencies"]["datastore"]["reason"] == "ConnectionRefused"
             assert http.get(f"{process.admin_url}/health").status_code == 200
             assert 'fairlead_dependency_up{dependency="datastore"} 0.0' in http.get(f"{process.admin_url}/metrics").text
             server.start()
