@@ -15,7 +15,8 @@ from fairlead_contract.spec.model import SecretName
 from fairlead_workload.errors import Misconfigured, Unavailable
 
 CREDENTIALS_UNREADABLE = "CredentialsUnreadable"
-"""The reason of what has no credentials."""
+NO_AWS_IDENTITY = "NoAwsIdentity"
+"""Reasons of what has no credentials."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,12 +92,12 @@ class Refused(DependencyError):
 
 
 class Unstorable(Refused):
-    """A value that the store cannot hold. `property` is the document's that has it, `reason` says why."""
+    """A value that the store cannot hold. `property` is the document's that has it, `why` what is wrong with it."""
 
-    def __init__(self, resource: str, property_: str, reason: str) -> None:
-        super().__init__("datastore", f"{resource}: {property_!r} {reason}")
+    def __init__(self, resource: str, property_: str, why: str) -> None:
+        super().__init__("datastore", f"{resource}: {property_!r} {why}")
         self.property = property_
-        self.reason = reason
+        self.why = why
 
 
 class Misconfigured(FairleadError):

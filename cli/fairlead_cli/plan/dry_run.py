@@ -26,6 +26,7 @@ from fairlead_operator.manifests import Ref
 from fairlead_operator.plan import RUNBOOKS, Capabilities, Plan, Stage, classes
 from fairlead_operator.reasons import ConditionDetail
 from fairlead_operator.reconcile.planner import Planner, PreparedPlan
+from fairlead_operator.reconcile.provisioning import has_succeeded
 
 _DENIED = re.compile(
     r'cannot (?P<verb>\w+) resource "(?P<resource>[^"]+)" in API group "(?P<group>[^"]*)"'
@@ -193,9 +194,8 @@ async def _children(
     metadata = submitted["metadata"]
     present = await _present(client, metadata["namespace"], metadata["name"], has, notes)
     wanted = [each for stage in Stage for each in prepared.desired[stage]]
-    done = {"hash": prepared.plan.provision_hash, "state": "Succeeded"}
     once = {each.ref for each in prepared.desired[Stage.PROVISION]}
-    is_provisioned = submitted.get("status", {}).get("provision") == done
+    is_provisioned = has_succeeded(submitted.get("status", {}), prepared.plan.provision_hash)
 
     async def one(each: DesiredChild) -> Change:
         if each.ref in once and is_provisioned and each.ref not in present:

@@ -33,6 +33,12 @@ WITHOUT_RESULT = "succeeded without a result that can be read in its pod's termi
 RUNNING = ConditionDetail(Reason.PROVISIONING, "the provision Job runs")
 
 
+def has_succeeded(status: Mapping[str, Any], expected: str | None) -> bool:
+    """Whether the status of an ApiService has the result of provisioning what has this hash: it is not run again."""
+    known = {name: value for name, value in status.get("provision", {}).items() if name != "mark"}
+    return known == {"hash": expected, "state": "Succeeded"}
+
+
 @dataclass(frozen=True)
 class Provisioning:
     """Where provisioning stands. `status` is None when there is nothing to provision.
@@ -79,12 +85,6 @@ class ProvisionRequest:
         """The mark of the store that was provisioned, be it for another hash; empty when there is none."""
         return str(self.previous.get("provision", {}).get("mark", ""))
 
-    @property
-    def has_succeeded(self) -> bool:
-        """Whether the status has the result of this very provisioning."""
-        known = {name: value for name, value in self.known.items() if name != "mark"}
-        return known == {"hash": self.expected, "state": "Succeeded"}
-
 
 @dataclass(frozen=True)
 class _Run:
@@ -129,7 +129,7 @@ class Provisioner:
 
     async def advance(self, request: ProvisionRequest, *, applied: Applied) -> Provisioning:
         """One step. When the Job is made, `applied` has the outcome."""
-        if request.has_succeeded:
+        if has_succeeded(request.previous, request.expected):
             self.forget(request.owner)
             return Provisioning(dict(request.known), list(request.previous.get("bindings", ())))
         found = await self._advance(_expecting(request), applied=applied)

@@ -14,6 +14,7 @@ import psycopg
 import pytest
 from tests.cluster.certificates import Authority
 from tests.left_out import skip_if_left_out
+from tests.servers.pgbouncer import PgBouncer
 from tests.servers.postgresql import GROUP, NO_FSYNC, PART, PASSWORD, PostgreSQL, running, running_with_tls
 from tests.unit.sqlite.resources import TEXT, resource
 
@@ -199,11 +200,8 @@ async def test_what_is_not_postgresql(postgresql: PostgreSQL, mode: TlsMode) -> 
     assert reason == Reason.NOT_POSTGRESQL
 
 
-async def test_a_pooler_that_refuses_our_settings_has_to_be_declared(postgresql: PostgreSQL) -> None:
-    """As PgBouncer answers a start-up with `options`."""
-    said = b"SFATAL\0C08P01\0Munsupported startup parameter in options: enable_seqscan\0\0"
-    async with answering(b"E" + (len(said) + 4).to_bytes(4, "big") + said) as port:
-        reason, message = await cause_of(postgresql.server(port=port))
+async def test_a_pooler_that_refuses_our_settings_has_to_be_declared(pgbouncer: PgBouncer) -> None:
+    reason, message = await cause_of(replace(pgbouncer.server(), pooler=False))
     assert reason == Reason.POOLER_NOT_DECLARED
     assert "set datastore.postgresql.pooler" in message
 
@@ -414,6 +412,7 @@ async def test_a_server_whose_messages_are_not_in_english_is_quoted(postgresql: 
 def test_what_cannot_be_played_here_is_known_by_its_text() -> None:
     texts = {
         "connection to server at 10.0.0.1 failed: No route to host": Reason.HOST_UNREACHABLE,
+        'connection failed: FATAL:  PAM authentication failed for user "r"': Reason.TOKEN_REFUSED,
         "connection failed: FATAL:  the database system is starting up": Reason.SERVER_STARTING,
         "connection failed: FATAL:  no more connections allowed (max_client_conn)": Reason.TOO_MANY_CONNECTIONS,
         "connection failed: FATAL:  pg_hba.conf rejects connection for host x, SSL encryption": Reason.NO_PG_HBA_ENTRY,

@@ -14,7 +14,7 @@ from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.bindings import QueueType
 from fairlead_workload import adapters
 from fairlead_workload.queues.sqlite import SqliteQueue
-from fairlead_workload.service import EVERYTHING, Role, Service
+from fairlead_workload.service import EVERYTHING, Role, Service, Workload
 
 T = TypeVar("T")
 
@@ -35,7 +35,8 @@ async def test_only_a_worker_reads_sizes_and_consumes(
 
     monkeypatch.setattr(adapters, "QUEUES", {QueueType.SQLITE: open_queue})
     document = RuntimeDocument.model_validate(runtime())
-    service = await Service.open(document, data_dir=tmp_path, port=0, admin_port=0, roles=frozenset(roles))
+    workload = Workload(document, adapters.Surroundings(tmp_path), port=0, admin_port=0, roles=frozenset(roles))
+    service = Service(workload)
     await service.start()
     async with httpx.AsyncClient(base_url=service.admin_url) as client:
         shown = (await client.get("/metrics")).text

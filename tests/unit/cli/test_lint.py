@@ -17,6 +17,11 @@ def test_the_examples_are_sound(capsys: pytest.CaptureFixture[str]) -> None:
     assert "3 resources sound, 0 errors" in capsys.readouterr().out
 
 
+def test_more_connections_than_postgresql_has_by_default_are_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    assert linting.lint([str(EXAMPLES / "orders.yaml")], recursive=False, output="text") == 0
+    assert "warning: spec.datastore.postgresql.pool.max: up to 1848 connections" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("file", INVALID, ids=lambda file: file.stem)
 def test_an_invalid_example_is_refused_as_its_comment_expects(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     expected = file.read_text().splitlines()[0].removeprefix("# expect: ")

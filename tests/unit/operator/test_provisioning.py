@@ -15,7 +15,7 @@ from fairlead_operator.diagnosis.job_result import MOST_BINDINGS, failure_messag
 from fairlead_operator.drift.desired import DesiredChild
 from fairlead_operator.kube.client import Client
 from fairlead_operator.reconcile.applier import Applied, Applier
-from fairlead_operator.reconcile.provisioning import Provisioner, Provisioning, ProvisionRequest
+from fairlead_operator.reconcile.provisioning import Provisioner, Provisioning, ProvisionRequest, has_succeeded
 from fairlead_operator.status.conditions import View, assess
 
 from .server import page, serving
@@ -299,6 +299,21 @@ def job_with(image: str) -> DesiredChild:
     container = {"name": "provision", "image": image, "args": ["provision", "--hash", "abc"]}
     spec = {"template": {"spec": {"containers": [container]}}}
     return DesiredChild.of(WANTED.manifest | {"spec": spec})
+
+
+@pytest.mark.parametrize(
+    ("known", "is_done"),
+    [
+        ({"hash": "abc", "state": "Succeeded"}, True),
+        ({"hash": "abc", "state": "Succeeded", "mark": "m1"}, True),
+        ({"hash": "before", "state": "Succeeded", "mark": "m1"}, False),
+        ({"hash": "abc", "state": "Succeeded", "job": "one"}, False),
+        ({"hash": "abc", "state": "Failed", "mark": "m1"}, False),
+        ({}, False),
+    ],
+)
+def test_a_mark_is_no_news_of_provisioning(known: dict[str, str], is_done: bool) -> None:
+    assert has_succeeded({"provision": known}, "abc") is is_done
 
 
 async def test_a_store_that_was_provisioned_is_expected_by_every_later_job(stage: Stage) -> None:

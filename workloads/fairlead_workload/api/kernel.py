@@ -171,7 +171,7 @@ class Kernel:
             problem = problems.unavailable(error.dependency, full=isinstance(error, DiskFull))
         elif isinstance(error, Unstorable):
             pointer = "/" + error.property.replace("~", "~0").replace("/", "~1")
-            problem = problems.invalid_document(({"pointer": pointer, "detail": f"It {error.reason}."},))
+            problem = problems.invalid_document(({"pointer": pointer, "detail": f"It {error.why}."},))
         elif isinstance(error, Refused):
             _log.error("dependency refused", extra=self._log_fields(request, error))
             problem = problems.dependency_refused(error.dependency)

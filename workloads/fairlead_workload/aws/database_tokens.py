@@ -9,7 +9,7 @@ import os
 import re
 from urllib.parse import urlencode
 
-from fairlead_workload.credentials import Credentials, CredentialSource
+from fairlead_workload.credentials import NO_AWS_IDENTITY, Credentials, CredentialSource
 from fairlead_workload.errors import Misconfigured, Unavailable
 
 TOKEN_SECONDS = 900
@@ -50,7 +50,8 @@ def _token(host: str, port: int, username: str, region: str, *, dependency: str)
     try:
         identity = session.get_credentials()
         if identity is None:
-            raise Unavailable(dependency, "there is no AWS identity; give the pod's ServiceAccount a role")
+            message = "there is no AWS identity; give the pod's ServiceAccount a role"
+            raise Unavailable(dependency, message, reason=NO_AWS_IDENTITY)
         signer = RequestSigner(
             ServiceId("RDS"), region, "rds-db", "v4", identity, session.get_component("event_emitter")
         )
@@ -60,5 +61,8 @@ def _token(host: str, port: int, username: str, region: str, *, dependency: str)
             request, operation_name="connect", expires_in=TOKEN_SECONDS, region_name=region
         )
     except BotoCoreError as error:
-        raise Unavailable(dependency, f"the AWS identity cannot be used: {type(error).__name__}") from None
+        message = (
+            f"the AWS identity cannot be used: {type(error).__name__}; look at the role of the pod's ServiceAccount"
+        )
+        raise Unavailable(dependency, message, reason=NO_AWS_IDENTITY) from None
     return url.removeprefix("https://")

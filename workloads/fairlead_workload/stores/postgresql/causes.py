@@ -22,7 +22,9 @@ class Reason(StrEnum):
     WRONG_PASSWORD = "WrongPassword"  # noqa: S105
     ROLE_NOT_FOUND = "RoleNotFound"
     LOGIN_NOT_PERMITTED = "LoginNotPermitted"
+    TOKEN_REFUSED = "TokenRefused"  # noqa: S105
     CREDENTIALS_UNREADABLE = credentials.CREDENTIALS_UNREADABLE
+    NO_AWS_IDENTITY = credentials.NO_AWS_IDENTITY
     DATABASE_NOT_FOUND = "DatabaseNotFound"
     NO_PG_HBA_ENTRY = "NoPgHbaEntry"
     HOST_NOT_FOUND = "HostNotFound"
@@ -91,6 +93,12 @@ _FAILURES = (
         Reason.CLIENT_CERTIFICATE_REFUSED,
         "the client certificate is not one of the role {role}",
         "have one issued whose common name is the role, or map the name in pg_ident.conf",
+    ),
+    _Failure(
+        "PAM authentication failed for user",  # what RDS asks for tokens
+        Reason.TOKEN_REFUSED,
+        "PostgreSQL at {where} refuses the token of the role {role}",
+        "GRANT rds_iam TO {role}, and allow rds-db:connect for it to the pod's AWS identity",
     ),
     _Failure(
         "authentication failed for user|no password supplied|empty password",
