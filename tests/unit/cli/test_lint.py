@@ -17,8 +17,13 @@ def test_the_examples_are_sound(capsys: pytest.CaptureFixture[str]) -> None:
     assert "3 resources sound, 0 errors" in capsys.readouterr().out
 
 
-def test_more_connections_than_postgresql_has_by_default_are_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
-    assert linting.lint([str(EXAMPLES / "orders.yaml")], recursive=False, output="text") == 0
+def test_more_connections_than_postgresql_has_by_default_are_a_warning(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "orders.yaml"
+    lines = (EXAMPLES / "orders.yaml").read_text().splitlines(keepends=True)
+    file.write_text("".join(line for line in lines if "pooler:" not in line))
+    assert linting.lint([str(file)], recursive=False, output="text") == 0
     assert "warning: spec.datastore.postgresql.pool.max: up to 1848 connections" in capsys.readouterr().out
 
 
