@@ -277,6 +277,8 @@ class World:
     def is_by(self, request: Request, at: int) -> bool:
         """Whether the change at this moment is what the request does to the document before."""
         before, after = self.states[at - 1], self.states[at]
+        if before.version == after.version:  # it was the product that changed
+            return False
         if request.body is None:
             return before.document is not None and after.document is None
         return after.document == request.after(before.document)
