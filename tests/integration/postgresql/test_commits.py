@@ -21,6 +21,10 @@ from .conftest import RESOURCES, Service, until
 pytestmark = pytest.mark.xdist_group(GROUP)
 
 SHORT = Limits(lock=0.4, batch_lock=0.05)
+WAITS_FOR_LONG = (
+    "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock'"
+    " AND clock_timestamp() - query_start > interval '150 ms'"
+)
 REQUIRES_NOTHING: tuple[tuple[str, tuple[Any, ...]], ...] = ()
 REQUIRES = (("counters", (1,)),)  # makes a unit one that is committed in steps
 WAYS = pytest.mark.parametrize("requires", [REQUIRES_NOTHING, REQUIRES], ids=["one statement", "steps"])
@@ -159,7 +163,7 @@ async def test_a_lock_that_is_released_in_time_fails_nobody(service: Service) ->
         commits = asyncio.gather(write(store, put("a", n=1)), write(store, put("b", n=1)))
         # The other one, whose property is undeclared, is written meanwhile.
         await until(lambda: service.server.execute(f"SELECT 1 FROM {service.table('orders')} WHERE _extra IS NOT NULL"))
-        await until(service.server.waiting)
+        await until(lambda: service.server.execute(WAITS_FOR_LONG))
         other.commit()
         await commits
 

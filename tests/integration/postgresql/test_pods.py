@@ -34,6 +34,7 @@ pytestmark = pytest.mark.xdist_group(GROUP)
 
 DOCUMENT = RuntimeDocument.model_validate(runtime())
 PRODUCT = {"id": "p1", "price": 2.5}
+WRITERS = 60
 
 
 @dataclass
@@ -145,3 +146,23 @@ async def test_a_value_that_the_store_cannot_hold_is_an_invalid_document(
         assert answer.status_code == 422
         detail = "It has 4000 bytes, and an index takes 2600 at most."
         assert answer.json()["errors"] == [{"pointer": "/name", "detail": detail}]
+
+
+async def test_writers_of_one_document_in_two_pods_all_get_on(postgresql: PostgreSQL, tmp_path: Path) -> None:
+    """Each pod's writers leave the document to each other; none of the other pod's are left behind by that."""
+    document = RuntimeDocument.model_validate(
+        runtime(api={"resources": [PRODUCTS | {"writes": "Sync"}]}, queue=None, worker=None)
+    )
+    async with pods(postgresql, tmp_path, 2, document) as several:
+        assert (await several[0].client.post("/v1/products", json=PRODUCT)).status_code == 201
+        patch = {"content-type": "application/merge-patch+json"}
+
+        async def write(number: int) -> httpx.Response:
+            client = several[number % 2].client
+            return await client.patch("/v1/products/p1", json={f"n{number}": number}, headers=patch)
+
+        answers = await asyncio.gather(*map(write, range(WRITERS)))
+        assert {answer.status_code for answer in answers} == {200}
+        assert len({answer.headers["etag"] for answer in answers}) == WRITERS
+        found = await several[1].get("/v1/products/p1")
+        assert found == PRODUCT | {f"n{number}": number for number in range(WRITERS)}

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from fairlead_workload.errors import Refused
+from fairlead_workload.stores.document_locks import IN_A_ROW
 
 from .stage import Answer, Service, make_service, outage
 
@@ -79,6 +80,38 @@ async def test_writers_of_two_processes_all_succeed(stocked: Service, another: S
     ((review,), (pen,)) = await stocked.stored("reviews"), await stocked.stored("products")
     assert {f"n{number}": number for number in range(MANY)}.items() <= review.document.items()
     assert pen.version == 1000
+
+
+async def test_writers_who_wait_for_each_other_seldom_read(stocked: Service) -> None:
+    answers = await all_at_once(stocked, method="PATCH", url=REVIEW, headers={})
+    assert {answer.status for answer in answers} == {200}
+    reads = [key for resource, key, _ in stocked.store.reads if resource == "reviews"]
+    assert len(reads) == -(-MANY // (IN_A_ROW + 1))
+
+
+async def test_a_writer_of_another_process_gets_its_turn_while_many_wait(stocked: Service, another: Service) -> None:
+    """It commits when somebody here reads, at the latest."""
+    many = asyncio.create_task(all_at_once(stocked, method="PATCH", url=REVIEW, headers={}))
+    answer = await another.send("PATCH", REVIEW, {"other": 1})
+    assert (answer.status, many.done()) == (200, False)
+    assert {each.status for each in await many} == {200}
+
+
+async def test_what_another_process_did_meanwhile_is_not_refused_on_what_was_before(
+    stocked: Service, another: Service
+) -> None:
+    """The second writer takes over a document that is gone by then."""
+    gone: list[int] = []
+
+    async def delete() -> None:
+        gone.append((await another.send("DELETE", REVIEW)).status)
+
+    stocked.store.faults.after["commit"] = delete
+    first, second = await asyncio.gather(
+        stocked.send("PATCH", REVIEW, {"stars": 1}),
+        stocked.send("PUT", REVIEW, {"productId": "pen"}, {"if-none-match": "*"}),
+    )
+    assert (first.status, gone, second.status) == (200, [204], 201)
 
 
 async def test_with_an_etag_one_succeeds_and_the_others_are_refused(stocked: Service) -> None:

@@ -2,7 +2,10 @@
 
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from fairlead_workload.errors import Problem
 from fairlead_workload.model.resource import MAX_ERRORS, pointer
@@ -200,6 +203,28 @@ def test_documents_have_one_encoding() -> None:
     expected = '{"id":"1","customer":"ü","quantity":2,"price":3,"address":{"city":"Ulm","zip":"1"}}'
     assert orders.encode(document).decode() == expected
     assert orders.encode(dict(reversed(document.items()))).decode() == expected
+
+
+NAMES = st.text('ab\uffff\U00010000ü"', max_size=3)
+NESTED = st.recursive(
+    st.none() | st.booleans() | st.integers(-9, 9) | st.sampled_from([1.0, 0.5, 2.0**60]) | NAMES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(NAMES, inner, max_size=4),
+)
+
+
+def in_order(value: Any) -> Any:
+    """`value` with the names of its objects in the order of their characters."""
+    if isinstance(value, dict):
+        return {name: in_order(value[name]) for name in sorted(value)}
+    return [in_order(item) for item in value] if isinstance(value, list) else value
+
+
+@given(st.dictionaries(st.sampled_from(["address", "quantity", "tags", "id"]), NESTED), st.dictionaries(NAMES, NESTED))
+def test_names_are_in_one_order_at_any_depth(declared: dict[str, Any], others: dict[str, Any]) -> None:
+    orders = resource()
+    names = [name for name in orders.properties if name in declared] + sorted(others)
+    expected = {name: in_order((declared | others)[name]) for name in names}
+    assert orders.encode(others | declared) == msgspec.json.encode(expected)
 
 
 def test_patterns_are_matched_in_linear_time() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from fairlead_workload.errors import Refused, Unavailable
-from fairlead_workload.stores.document_locks import DocumentLocks
+from fairlead_workload.stores.base import Record
+from fairlead_workload.stores.document_locks import IN_A_ROW, DocumentLocks
 
 NAME = "products/pen"
 
@@ -149,3 +150,57 @@ async def test_waiting_has_an_end_and_who_gave_up_keeps_nobody_waiting() -> None
     await writers.add()
     assert writers.order == [0, 2]
     await writers.finish()
+
+
+async def in_turn(locks: DocumentLocks, count: int, leaving: Callable[[int], Record | None]) -> list[Record | None]:
+    """What each of `count` writers who wait for each other takes over; each leaves what `leaving` says."""
+    found: list[Record | None] = []
+
+    async def write(number: int) -> None:
+        lock = locks.of(NAME)
+        async with lock:
+            found.append(lock.take_over())
+            if (record := leaving(number)) is not None:
+                lock.leave(record)
+            await settled()
+
+    await asyncio.gather(*map(write, range(count)))
+    return found
+
+
+def record(version: int) -> Record:
+    return Record(("pen",), {"id": "pen"}, version)
+
+
+async def test_what_a_writer_leaves_is_taken_over_by_the_next_and_by_nobody_later() -> None:
+    locks = DocumentLocks()
+    left = await in_turn(locks, 4, lambda number: record(number) if number in (0, 2) else None)
+    assert left == [None, record(0), None, record(2)]
+    assert await in_turn(locks, 1, record) == [None], "nobody waited for the last one"
+    assert await in_turn(locks, 1, record) == [None]
+
+
+async def test_now_and_then_a_writer_takes_over_nothing() -> None:
+    left = await in_turn(DocumentLocks(), 3 * (IN_A_ROW + 1), record)
+    assert [number for number, each in enumerate(left) if each is None] == [0, IN_A_ROW + 1, 2 * (IN_A_ROW + 1)]
+
+
+async def test_who_leaves_while_waiting_takes_nothing_with_him() -> None:
+    locks = DocumentLocks()
+    first = locks.of(NAME)
+    taken: list[Record | None] = []
+
+    async def write() -> None:
+        lock = locks.of(NAME)
+        async with lock:
+            taken.append(lock.take_over())
+
+    async with first:
+        waiting = [asyncio.create_task(write()) for _ in range(2)]
+        await settled()
+        first.leave(record(1))
+    waiting[0].cancel()  # it has its turn, and has not run since
+    await settled()
+    assert taken == [record(1)]
+    assert waiting[0].cancelled()
+    await waiting[1]

@@ -89,6 +89,11 @@ class DocumentCache:
         """Whether the last call of the shared cache failed."""
         return self._calls.degraded
 
+    @property
+    def is_used(self) -> bool:
+        """Whether anything is cached."""
+        return self._shared is not None
+
     # Reads
 
     def peek(self, key: str) -> Entry | None:
@@ -110,9 +115,7 @@ class DocumentCache:
         Raises what fetching raises, to everyone who waits for that fetch; errors are not cached.
         """
         if self._shared is None:
-            self.bypasses += 1
-            strong = self._policy.strong or revalidate or self._freshness.is_written(key)
-            return Lookup(await self._load(key, strong=strong), Status.BYPASS)
+            return await self._past(key, strong=self._policy.strong or revalidate)
         if revalidate:
             return await asyncio.shield(self._flights.start(key, self._through(key, revalidate=True)))
         entry = self._near_peek(key)
@@ -255,6 +258,15 @@ class DocumentCache:
         return confirmed
 
     # Fetching
+
+    async def _past(self, key: str, *, strong: bool) -> Lookup:
+        """What the store says, of a resource without a cache. Nothing of it is kept."""
+        self.bypasses += 1
+        replicated = self._policy.lag_seconds > 0
+        fetched = await self._fetch(key, strong or (replicated and self._freshness.is_written(key)))
+        state = State.ABSENT if fetched.body is None else State.PRESENT
+        now = self._clock()
+        return Lookup(Entry(state, fetched.version, fetched.body, fetched.etag, now, now), Status.BYPASS)
 
     async def _through(self, key: str, *, revalidate: bool = False) -> Lookup:
         found = await self._find(key)

@@ -27,6 +27,7 @@ MAX_ERRORS = 100
 _INTEGER_LIMITS = (keys.INT_MIN, keys.INT_MAX + 1)
 _EXACT = 2**53  # above, every float is an integer
 _encode = msgspec.json.Encoder().encode
+_encode_sorted = msgspec.json.Encoder(order="sorted").encode
 
 
 def pointer(path: Iterable[str | int]) -> str:
@@ -233,7 +234,10 @@ class Resource:
             value = ordered.get(name)
             if isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT:
                 ordered[name] = int(value)
-        return _encode({name: _sorted(value) for name, value in ordered.items()})
+        for name, value in ordered.items():
+            if isinstance(value, (dict, list)):
+                ordered[name] = msgspec.Raw(_encode_sorted(value))
+        return _encode(ordered)
 
     def shown(self, document: Document) -> Document:
         """`document` without what is writeOnly."""
@@ -293,10 +297,3 @@ def _detail(error: ValidationError) -> str:
     if error.kind.as_dict().get("limit") in _INTEGER_LIMITS:
         return "an integer has at most 64 bits"
     return error.message if len(error.message) <= 300 else error.message[:297] + "..."
-
-
-def _sorted(value: Any) -> Any:
-    """`value` with the names of its objects in order."""
-    if isinstance(value, dict):
-        return {name: _sorted(value[name]) for name in sorted(value)}
-    return [_sorted(item) for item in value] if isinstance(value, list) else value

@@ -4,7 +4,6 @@
 the cache, and so does `If-Match`.
 """
 
-from fairlead_contract.spec.api import Reads
 from fairlead_workload.api.messages import conditions
 from fairlead_workload.api.messages.request import Request, decode_segment
 from fairlead_workload.api.messages.responses import JSON, REVALIDATE, Headers, Response
@@ -25,13 +24,12 @@ class DocumentReader:
         self._resource = resource
         self._cache = bindings.caches[resource.name]
         self._clock = bindings.clock
-        self._strong = resource.spec.reads is Reads.STRONG
         self._path_start = len(f"/{bindings.document.api.version}/")
 
     def quick(self, request: Request) -> Response | None:
         """The answer if this process has it, without waiting."""
         headers = request.headers
-        if self._strong or b"cache-control" in headers or b"if-match" in headers:
+        if not self._cache.is_used or b"cache-control" in headers or b"if-match" in headers:
             return None
         # Entries have canonical keys only, so another spelling of the path misses here and is decoded below.
         entry = self._cache.peek(request.raw_path[self._path_start :])

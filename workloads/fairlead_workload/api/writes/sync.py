@@ -2,6 +2,10 @@
 
 Document, facts and idempotency record are one unit, and what another writer changed in between is decided again, for a
 while. The caches are updated after the commit, and after one of unknown outcome: it may have changed the document.
+
+Of writers who wait for each other, one leaves the document that it has committed to the next, which does not read it
+then. Only the commit, which expects exactly that version, shows that nobody has changed it meanwhile: a conflict, and
+whatever would be refused, is decided again on what is read.
 """
 
 import asyncio
@@ -12,7 +16,7 @@ from fairlead_workload.api.writes.idempotency import Claim, IdempotencyKeys
 from fairlead_workload.api.writes.references import References
 from fairlead_workload.api.writes.write import Write, attempts, deleted, written
 from fairlead_workload.bindings import Bindings
-from fairlead_workload.errors import Conflict, ConflictKind, Unavailable
+from fairlead_workload.errors import Conflict, ConflictKind, Problem, Refused, Unavailable
 from fairlead_workload.events.facts import facts
 from fairlead_workload.model import problems, versions
 from fairlead_workload.model.effects import Action, Command, Effect, Fact, effect
@@ -35,6 +39,9 @@ class SyncWrites:
         self._base = f"/{bindings.document.api.version}/"
 
     async def apply(self, write: Write, claim: Claim | None) -> Response:
+        left = None if write.lock is None else write.lock.take_over()
+        if left is not None and (response := await self._attempt(write, left, claim)) is not None:
+            return response
         last_version = 0  # of the key, as conflicts have shown it
         for _ in attempts():
             decided = self._decide(write, await self._current(write))
@@ -49,6 +56,17 @@ class SyncWrites:
                     raise problems.already_exists() from None
                 last_version = max(last_version, conflict.version or 0)
         raise problems.conflict()
+
+    async def _attempt(self, write: Write, left: Record, claim: Claim | None) -> Response | None:
+        """The answer to a write of the document that the writer before has left; None if it has to be read first."""
+        try:
+            return await self._commit(write, self._decide(write, left), claim, 0)
+        except (Problem, Refused):
+            return None
+        except Conflict as conflict:
+            if conflict.kind is ConflictKind.RECORD:  # whatever the document is
+                raise
+            return None
 
     async def resume(self, claim: Claim) -> Response:  # noqa: ARG002 - the seam's
         raise problems.idempotency_in_progress()  # a write that goes another way holds the key
@@ -87,6 +105,8 @@ class SyncWrites:
         )
         unit = Unit(mutations=(mutation,), requires=requires, records=records, outbox=outbox)
         (version,) = (await self._store_unit(write, unit)).versions
+        if write.lock is not None and document is not None:
+            write.lock.leave(Record(write.key, document, version))
         await self._update_cache(write, version, body, gone=document is None)
         return self._response(write, decided, version, body)
 

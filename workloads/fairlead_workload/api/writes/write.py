@@ -12,12 +12,15 @@ from fairlead_workload.api.writes.idempotency import Claim
 from fairlead_workload.model import problems
 from fairlead_workload.model.effects import Action
 from fairlead_workload.stores.base import Document, Expect, Key
-from fairlead_workload.stores.document_locks import PATIENCE_SECONDS
+from fairlead_workload.stores.document_locks import PATIENCE_SECONDS, DocumentLock
 
 
 @dataclass(frozen=True, slots=True)
 class Write:
-    """A client's write, statically checked. `fresh`: its key was generated just now, so nothing can be stored there."""
+    """A client's write, statically checked. `fresh`: its key was generated just now, so nothing can be stored there.
+
+    `lock` is the document's, if this write holds it.
+    """
 
     request: Request
     action: Action
@@ -26,6 +29,7 @@ class Write:
     condition: Condition
     at: float  # unix seconds
     fresh: bool = False
+    lock: DocumentLock | None = None
 
     def expectation(self, version: int | None) -> Expect | int:
         """The condition as the write carries it; `version` is the stored one. Raises Problem: 404, then 412."""

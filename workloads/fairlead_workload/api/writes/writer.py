@@ -5,6 +5,7 @@ at once (`sync`), through the queue (`accepted`), or through the cache (`write_b
 turns, unless they carry an ETag, which lets one of them succeed anyway, or go through the queue.
 """
 
+from dataclasses import replace
 from functools import partial
 
 from fairlead_contract.spec.api import CacheStrategy, Writes
@@ -106,9 +107,10 @@ class Writer:
         write_path = self._write_path(write.request)
         if write_path is self._accepted or isinstance(write.condition.match, frozenset):
             return await self._take(write_path, write, raw)
+        lock = self._document_locks.of(self._resource.path(write.key))
         try:
-            async with self._document_locks.of(self._resource.path(write.key)):
-                return await self._take(write_path, write, raw)
+            async with lock:
+                return await self._take(write_path, replace(write, lock=lock), raw)
         except TimeoutError:
             raise problems.conflict() from None
 

@@ -2,12 +2,14 @@
 
 Units that write one table at most, and require nothing, take one round trip; the others take two. What the locks or
 writes of others stop is done again; many units are then divided by the coalescer, so that the one that has to wait does
-not hold up the others. A commit whose connection is lost may be done or not, and is never repeated.
+not hold up the others. Alone, it may wait for longer: to set that limit takes a statement of its own, so it is set only
+after the common one was not enough. A commit whose connection is lost may be done or not, and is never repeated.
 """
 
 import asyncio
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 import msgspec
 
@@ -32,6 +34,7 @@ from fairlead_workload.stores.settling import Settling
 ATTEMPTS = 5
 BATCH_ATTEMPTS = 2
 Outcomes = list[Committed | Conflict]
+_Work = Callable[[bool, Connection], Awaitable[Outcomes]]
 _encode = msgspec.json.Encoder().encode
 
 
@@ -47,43 +50,44 @@ class Committer:
     async def commit(self, lane: Lane, units: list[PreparedUnit]) -> Outcomes:
         """What has become of each unit. Raises `Contended` for many that others hold up, to be done in parts."""
         work = self._in_steps(units) if isinstance(lane, Catalogue) else self._in_one_statement(lane, units)
-        alone = len(units) == 1
+        limits, alone = self._pool.server.limits, len(units) == 1
         attempts = ATTEMPTS if alone else BATCH_ATTEMPTS
+        patient = False
         for attempt in range(1, attempts + 1):
             try:
-                return await self._pool.run(work)
+                return await self._pool.run(partial(work, patient))
             except Contended as error:
                 if not error.waited and attempt < attempts:
                     await asyncio.sleep(random.uniform(0.001, 0.02))  # noqa: S311 - no secret
+                elif alone and not patient and attempt < attempts and limits.lock > limits.batch_lock:
+                    patient = True
                 elif alone:
                     raise Unavailable(DATASTORE, f"others hold what is to be written: {error}") from None
                 else:
                     raise
         raise AssertionError("the last attempt ends the loop")
 
-    def _in_one_statement(
-        self, documents: DocumentSql | None, units: list[PreparedUnit]
-    ) -> Callable[[Connection], Awaitable[Outcomes]]:
+    def _in_one_statement(self, documents: DocumentSql | None, units: list[PreparedUnit]) -> _Work:
         sql = self._statements.get(documents)
         if sql is None:
             sql = self._statements[documents] = commit_statement(self._records, documents)
         writes, mutations = (_record_writes(units), _events(units)), (_mutations(units),) if documents else ()
 
-        async def work(connection: Connection) -> Outcomes:
+        async def work(patient: bool, connection: Connection) -> Outcomes:
             now = self._clock()
             statement = Statement(sql, (*writes, str(from_time(now)), repr(now), *mutations))
-            rows = (await execute(connection, [*self._settings(units), statement]))[-1]
+            rows = (await execute(connection, [*self._settings(patient), statement]))[-1]
             return _outcomes(units, rows, now)
 
         return work
 
-    def _settings(self, units: Sequence[PreparedUnit]) -> list[Statement]:
-        settings = local_settings(self._pool.server, alone=len(units) == 1)
+    def _settings(self, patient: bool) -> list[Statement]:
+        settings = local_settings(self._pool.server, patient=patient)
         return [] if settings is None else [settings]
 
-    def _in_steps(self, units: list[PreparedUnit]) -> Callable[[Connection], Awaitable[Outcomes]]:
-        async def work(connection: Connection) -> Outcomes:
-            settings = self._settings(units)
+    def _in_steps(self, units: list[PreparedUnit]) -> _Work:
+        async def work(patient: bool, connection: Connection) -> Outcomes:
+            settings = self._settings(patient)
             return await commit_in_steps(connection, units, self._records, settings=settings, now=self._clock())
 
         return work

@@ -66,7 +66,11 @@ class Tls:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Seconds. `lock` bounds how long the only unit of a batch waits for a lock, `batch_lock` how long many wait."""
+    """Seconds. `lock` bounds how long the only unit of a batch waits for a lock, `batch_lock` how long many wait.
+
+    Every transaction waits for `batch_lock` at most, and for less if `lock` is less. What is left of `lock` is for the
+    unit that had to wait, when it is done again.
+    """
 
     connect: float = 5.0
     statement: float = 10.0
@@ -160,16 +164,17 @@ def _system_authorities() -> str:
 
 
 def _options(limits: Limits) -> str:
-    return " ".join(f"-c {name}={value}" for name, value in _settings(limits, limits.batch_lock).items())
+    return " ".join(f"-c {name}={value}" for name, value in _settings(limits).items())
 
 
-def _settings(limits: Limits, lock_seconds: float) -> dict[str, object]:
+def _settings(limits: Limits, *, patient: bool = False) -> dict[str, object]:
+    common = min(limits.lock, limits.batch_lock)
     seconds = {
         "statement_timeout": limits.statement,
-        "lock_timeout": lock_seconds,
+        "lock_timeout": limits.lock - common if patient else common,
         "idle_in_transaction_session_timeout": limits.idle_in_transaction,
     }
-    return {**_PLANNER, **{name: round(value * 1000) for name, value in seconds.items()}}
+    return {**_PLANNER, **{name: max(1, round(value * 1000)) for name, value in seconds.items()}}  # 0: no limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,12 +186,11 @@ class Statement:
     binary: bool = False  # the form of the result
 
 
-def local_settings(server: Server, *, alone: bool = False) -> Statement | None:
-    """What a transaction sets first, if anything. `alone`: of a single unit, which may wait longer for a lock."""
-    if not server.pooler and not alone:
+def local_settings(server: Server, *, patient: bool = False) -> Statement | None:
+    """What a transaction sets first, if anything. `patient`: it has waited for a lock, and may wait for longer."""
+    if not server.pooler and not patient:
         return None
-    limits = server.limits
-    settings = _settings(limits, limits.lock if alone else limits.batch_lock)
+    settings = _settings(server.limits, patient=patient)
     calls = ", ".join(f"set_config('{name}', '{value}', true)" for name, value in settings.items())
     return Statement(f"SELECT {calls}".encode())
 
