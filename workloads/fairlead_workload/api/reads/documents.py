@@ -23,13 +23,14 @@ class DocumentReader:
     def __init__(self, resource: Resource, bindings: Bindings) -> None:
         self._resource = resource
         self._cache = bindings.caches[resource.name]
+        self._is_cached = self._cache.is_used
         self._clock = bindings.clock
         self._path_start = len(f"/{bindings.document.api.version}/")
 
     def quick(self, request: Request) -> Response | None:
         """The answer if this process has it, without waiting."""
         headers = request.headers
-        if not self._cache.is_used or b"cache-control" in headers or b"if-match" in headers:
+        if not self._is_cached or b"cache-control" in headers or b"if-match" in headers:
             return None
         # Entries have canonical keys only, so another spelling of the path misses here and is decoded below.
         entry = self._cache.peek(request.raw_path[self._path_start :])
