@@ -5,6 +5,7 @@ document took; what it says of a schema is never worked out a second time. Only 
 looked at.
 """
 
+from collections.abc import Iterable
 from copy import deepcopy
 from typing import Any
 
@@ -16,7 +17,7 @@ from fairlead_workload.stores.base import Document
 
 def as_integers(document: Document, validator: Draft202012Validator) -> Document:
     """`document`, with a whole number where `validator` (of `with_64_bit_integers`) wants one; unchanged in place."""
-    if not _has_whole_float(document):
+    if not _has_whole_float(document.values()):
         return document
     wanted = [
         annotation["instanceLocation"]
@@ -31,12 +32,18 @@ def as_integers(document: Document, validator: Draft202012Validator) -> Document
     return result
 
 
-def _has_whole_float(value: Any) -> bool:
-    if isinstance(value, float):
-        return value.is_integer()
-    if isinstance(value, dict):
-        return any(map(_has_whole_float, value.values()))
-    return isinstance(value, list) and any(map(_has_whole_float, value))
+def _has_whole_float(values: Iterable[Any]) -> bool:
+    for value in values:
+        kind = type(value)
+        if kind is dict:
+            found = _has_whole_float(value.values())
+        elif kind is list:
+            found = _has_whole_float(value)
+        else:
+            found = kind is float and value.is_integer()
+        if found:
+            return True
+    return False
 
 
 def _replace(document: Any, place: str) -> None:
