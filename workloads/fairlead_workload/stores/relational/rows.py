@@ -157,8 +157,9 @@ class RowCodec:
         extra, layout = row[size], row[size + 2]
         if self._converted or layout < self.layout.number:
             row = list(row)
-            for position in self._later(layout):
-                row[position] = None
+            if layout < self.layout.number:
+                for position in self._later(layout):
+                    row[position] = None
             for position, read in self._converted:
                 if row[position] is not None:
                     row[position] = read(row[position])

@@ -1,6 +1,7 @@
 """The table of a resource, as SQL names it: qualified names, lists of columns, and conditions."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from fairlead_workload.stores.relational.dialect import Dialect
 from fairlead_workload.stores.relational.layout import Index, Layout
@@ -26,7 +27,7 @@ class Table:
     def resource(self) -> str:
         return self.layout.table
 
-    @property
+    @cached_property
     def name(self) -> str:
         return qualified(self.dialect, self.schema, self.layout.table)
 
@@ -39,7 +40,7 @@ class Table:
     def key(self) -> list[str]:
         return self.columns[: len(self.layout.key)]
 
-    @property
+    @cached_property
     def selected(self) -> str:
         """What `RowCodec` reads."""
         return ", ".join([*self.columns, EXTRA, VERSION, LAYOUT])
