@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from fairlead_workload.caches.base import Cache, Entry, Peekable, State
 
@@ -82,7 +82,7 @@ async def test_an_entry_comes_back_with_every_field(cache: Cache, make: Maker) -
     assert await cache.put(KEY, entry)
     got = await look(cache)
     assert got is not None
-    assert replace(got, stored_at=0, expires_at=0) == replace(entry, stored_at=0, expires_at=0)
+    assert structs.replace(got, stored_at=0, expires_at=0) == structs.replace(entry, stored_at=0, expires_at=0)
     assert got.stored_at == pytest.approx(entry.stored_at, abs=0.01)
     assert got.expires_at == pytest.approx(entry.expires_at, abs=0.01)
 

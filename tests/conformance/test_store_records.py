@@ -5,10 +5,10 @@ A new adapter adds its row and passes unchanged. A case that needs a capability 
 
 import asyncio
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Protocol, runtime_checkable
 
 import pytest
+from msgspec import structs
 
 from fairlead_workload.errors import ConflictKind
 from fairlead_workload.stores.base import (
@@ -98,7 +98,7 @@ async def test_of_several_conflicts_records_come_first_then_requirements(store: 
         (put("exists", ABSENT),), (("orders", ("none",)),), (RecordWrite("inbox", "taken", b"2", expect=ABSENT),)
     )
     assert (await conflict(store, unit)).kind is ConflictKind.RECORD
-    assert (await conflict(store, replace(unit, records=()))).kind is ConflictKind.REFERENCE
+    assert (await conflict(store, structs.replace(unit, records=()))).kind is ConflictKind.REFERENCE
 
 
 # Records
@@ -171,7 +171,7 @@ async def test_who_held_an_expired_record_cannot_write_over_its_new_owner(store:
     lease = RecordWrite("lease", "relay", b"first", clock.now + 10, ABSENT)
     (revision,) = (await store.commit(Unit(records=(lease,)))).revisions
     clock.now += 10
-    await store.commit(Unit(records=(replace(lease, value=b"second", expires_at=clock.now + 10),)))
+    await store.commit(Unit(records=(structs.replace(lease, value=b"second", expires_at=clock.now + 10),)))
     found = await conflict(store, Unit(records=(RecordWrite("lease", "relay", b"first", expect=revision),)))
     assert found.kind is ConflictKind.RECORD
 
@@ -181,7 +181,7 @@ async def test_who_held_a_swept_record_cannot_write_over_its_new_owner(swept: Sw
     (revision,) = (await swept.commit(Unit(records=(lease,)))).revisions
     clock.now += 10
     assert await swept.sweep(now=clock.now, tombstones_before=0.0) == 1
-    await swept.commit(Unit(records=(replace(lease, value=b"second", expires_at=clock.now + 10),)))
+    await swept.commit(Unit(records=(structs.replace(lease, value=b"second", expires_at=clock.now + 10),)))
     found = await conflict(swept, Unit(records=(RecordWrite("lease", "relay", b"first", expect=revision),)))
     assert found.kind is ConflictKind.RECORD
 

@@ -3,12 +3,13 @@
 import asyncio
 import itertools
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 from tests.conformance.store_capabilities import Clock, open_sqlite
 from tests.conformance.store_cases import COUNTERS, ORDERS
 from tests.postgresql import new_schema, open_schema
@@ -95,7 +96,7 @@ class Side:
             for name, puts, expect, lives in draft.records
         ]
         events = [OutboxEvent(f"{self.prefix}-{draft.n}-{n}", self.prefix, b"e", None, 4) for n in range(draft.events)]
-        events = [replace(event, mutation=n) for n, event in enumerate(events) if n < len(mutations)]
+        events = [structs.replace(event, mutation=n) for n, event in enumerate(events) if n < len(mutations)]
         requires = tuple((place[0], self.key(place)) for place in draft.requires)
         return Unit(tuple(mutations), requires, tuple(records), tuple(events))
 

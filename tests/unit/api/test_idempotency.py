@@ -1,11 +1,12 @@
 """Idempotency-Key on every kind of write."""
 
 import asyncio
-from dataclasses import replace
+import dataclasses
 from functools import partial
 
 import msgspec
 import pytest
+from msgspec import structs
 from tests.embedded import open_database
 
 from fairlead_contract.runtime import derive
@@ -287,7 +288,7 @@ async def take_over(service: Service, store: RememberingStore, *, former: bool) 
     if former:
         record = store.written[0]
         value = msgspec.msgpack.encode(msgspec.msgpack.decode(record.value)[:8])
-        await store.inner.commit(Unit(records=(replace(record, value=value, expect=Expect.ANY),)))
+        await store.inner.commit(Unit(records=(structs.replace(record, value=value, expect=Expect.ANY),)))
     service.clock.now += 61
     await keys.run_once(request, b"", reserve, resume)
     return resumed[0]
@@ -299,7 +300,7 @@ async def test_a_message_that_is_taken_over_keeps_its_headers(stocked: Service) 
 
 async def test_a_record_without_the_headers_of_its_message_is_read(stocked: Service) -> None:
     taken = await take_over(stocked, RememberingStore(stocked.store.inner), former=True)
-    assert taken == replace(MESSAGE, headers={})
+    assert taken == dataclasses.replace(MESSAGE, headers={})
 
 
 INK = {"id": "ink", "name": "Ink", "price": 1}

@@ -1,8 +1,7 @@
 """What is particular to the in-process cache: its bounds. What every cache promises is in the conformance suite."""
 
-from dataclasses import replace
-
 import pytest
+from msgspec import structs
 
 from fairlead_workload.caches.base import Entry, Peekable, State
 from fairlead_workload.caches.memory import MemoryCache
@@ -62,7 +61,7 @@ async def test_what_is_dirty_is_never_evicted(clock: Clock) -> None:
         cache.put_now(f"clean{number}", present(1))
     assert cache.dirty == 10
     assert cache.entries == 11
-    assert cache.peek("dirty0") == replace(staged(7), state=State.DIRTY, expires_at=1000.0 + 3600)
+    assert cache.peek("dirty0") == structs.replace(staged(7), state=State.DIRTY, expires_at=1000.0 + 3600)
     assert cache.peek("staged0") == staged(7)
     assert cache.peek("clean4") is not None
 

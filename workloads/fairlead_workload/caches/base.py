@@ -11,9 +11,10 @@ whose process ends, leaves no trace.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol, runtime_checkable
+
+import msgspec
 
 
 class State(StrEnum):
@@ -27,8 +28,7 @@ class State(StrEnum):
 UNSTORED = (State.STAGED, State.DIRTY)
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(msgspec.Struct, frozen=True):
     """A cached answer. `body` is the encoded JSON document; `version` is the document's (0 for ABSENT from a read)."""
 
     state: State

@@ -8,7 +8,8 @@ one event-loop tick; the `_now` forms are for callers that must not wait. Not fo
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fairlead_workload.caches.base import Entry, State
 

@@ -4,6 +4,8 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+import msgspec
+
 from fairlead_contract.spec.api import CacheStrategy, ResourceCache
 from fairlead_contract.spec.model import seconds
 from fairlead_workload.caches.base import Entry
@@ -50,8 +52,7 @@ def policy_of(cache: ResourceCache, *, strong: bool, lag_seconds: float = 0.0) -
     )
 
 
-@dataclass(frozen=True, slots=True)
-class Fetched:
+class Fetched(msgspec.Struct, frozen=True):
     """What the store says: the encoded document, its version and quoted etag; or None, 0 and ""."""
 
     body: bytes | None
@@ -73,8 +74,7 @@ class Status(StrEnum):
     BYPASS = "fwd=bypass"  # the cache is not used for this resource, or is down
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(msgspec.Struct, frozen=True):
     """The answer to a read. There is no document when `entry.body` is None, whatever the state."""
 
     entry: Entry

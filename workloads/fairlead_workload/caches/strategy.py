@@ -11,10 +11,11 @@ ended.
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from functools import partial
 from math import log
 from random import random as uniform
+
+from msgspec.structs import replace
 
 from fairlead_contract.spec.api import CacheStrategy
 from fairlead_workload.caches.base import UNSTORED, Cache, Entry, Peekable, State

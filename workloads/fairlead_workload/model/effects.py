@@ -3,8 +3,9 @@
 One function serves the API (Sync) and the worker (Accepted), so both answer alike.
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 from fairlead_workload.model import problems
 from fairlead_workload.model.merge import merge
@@ -25,8 +26,7 @@ class Fact(StrEnum):
     DELETED = "deleted"
 
 
-@dataclass(frozen=True, slots=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """A client's write, checked as far as that needs no stored document.
 
     `body` is the client's document (create, replace), the merge patch (patch) or None (delete). `expect` is the
@@ -43,8 +43,7 @@ class Command:
     version: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Effect:
+class Effect(msgspec.Struct, frozen=True):
     """The mutation that carries out a command, the document after it (None when deleted), and the fact that follows."""
 
     mutation: Mutation

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 
+import msgspec
+
 Scalar = str | int | float | bool
 Key = tuple[Scalar, ...]  # (partition,) or (partition, sort)
 Document = dict[str, Any]
@@ -24,8 +26,7 @@ class Expect(StrEnum):
     PRESENT = "present"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(msgspec.Struct, frozen=True):
     """A stored document. `version` is the document's, in the sense of the module docstring."""
 
     key: Key
@@ -33,8 +34,7 @@ class Record:
     version: int
 
 
-@dataclass(frozen=True, slots=True)
-class Mutation:
+class Mutation(msgspec.Struct, frozen=True):
     """Put `document` at `key`, or delete it when `document` is None."""
 
     resource: str
@@ -44,8 +44,7 @@ class Mutation:
     version: int | None = None  # commit under this version; what is stored being as new or newer is a VERSION conflict
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxEvent:
+class OutboxEvent(msgspec.Struct, frozen=True):
     """An event to publish once the unit is committed. The adapter keeps it until `published`.
 
     `body` is an encoded CloudEvent whose `sequence` is left to the relay: the version of the unit's mutation number
@@ -60,8 +59,7 @@ class OutboxEvent:
     version: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class RecordWrite:
+class RecordWrite(msgspec.Struct, frozen=True):
     """Write (or, with `value` None, delete) one of our records. An expired record counts as absent.
 
     `expect`: ABSENT creates only, PRESENT replaces only, ANY does either, a number replaces only that revision.
@@ -74,8 +72,7 @@ class RecordWrite:
     expect: Expect | int = Expect.ANY
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(msgspec.Struct, frozen=True):
     """One of our records. `revision` starts at unix microseconds and grows by 1 with each write.
 
     So a record that was removed, or expired and was swept, never comes back with a revision that it had: who read the
@@ -104,8 +101,7 @@ LEASES = "lease"
 SECRETS = "secret"
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(msgspec.Struct, frozen=True):
     """What is committed together, or not at all. `requires` are documents that must exist at commit.
 
     A unit has at most one mutation of a document and one write of a record. Conditions are checked in the order
@@ -119,8 +115,7 @@ class Unit:
     outbox: tuple[OutboxEvent, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(msgspec.Struct, frozen=True):
     """What the unit's parts became, in order.
 
     `versions` are those of its mutations; of a delete, the tombstone's (0 when there was nothing to delete).
@@ -142,8 +137,7 @@ class Range:
     eq: Scalar | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Query:
+class Query(msgspec.Struct, frozen=True):
     """One page of a collection. `index` None means the primary key; `partition` None means every document.
 
     Order: by sort value (if the index or key has one), then by primary key; `after` is a former page's `next`. A
@@ -158,8 +152,7 @@ class Query:
     after: tuple[Scalar, ...] | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(msgspec.Struct, frozen=True):
     """Records in order, and the position to go on from (None at the end).
 
     A position has the values of the order's properties: the sort value (of a query with a partition), then the key's,
@@ -170,8 +163,7 @@ class Page:
     next: tuple[Scalar, ...] | None
 
 
-@dataclass(frozen=True, slots=True)
-class OutboxRow:
+class OutboxRow(msgspec.Struct, frozen=True):
     """A committed, unpublished event, about this `version` of its document. `handle` is the adapter's own."""
 
     handle: Any

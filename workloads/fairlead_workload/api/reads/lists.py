@@ -4,10 +4,10 @@ Lists are never cached, and the order is always total: by sort value, if the ind
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from urllib.parse import urlencode
 
 import msgspec
+from msgspec.structs import replace
 
 from fairlead_contract.spec.api import Reads
 from fairlead_workload.api.messages import conditions

@@ -9,7 +9,8 @@ whatever would be refused, is decided again on what is read.
 """
 
 import asyncio
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from fairlead_workload.api.messages.responses import Response
 from fairlead_workload.api.writes.idempotency import Claim, IdempotencyKeys

@@ -1,9 +1,10 @@
 """A write request, and the seam to the three ways of carrying it out."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from time import monotonic
 from typing import Protocol
+
+import msgspec
 
 from fairlead_workload.api.messages.conditions import Condition
 from fairlead_workload.api.messages.request import Request
@@ -15,8 +16,7 @@ from fairlead_workload.stores.base import Document, Expect, Key
 from fairlead_workload.stores.document_locks import PATIENCE_SECONDS, DocumentLock
 
 
-@dataclass(frozen=True, slots=True)
-class Write:
+class Write(msgspec.Struct, frozen=True):
     """A client's write, statically checked. `fresh`: its key was generated just now, so nothing can be stored there.
 
     `lock` is the document's, if this write holds it.

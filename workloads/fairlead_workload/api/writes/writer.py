@@ -5,8 +5,9 @@ at once (`sync`), through the queue (`accepted`), or through the cache (`write_b
 turns, unless they carry an ETag, which lets one of them succeed anyway, or go through the queue.
 """
 
-from dataclasses import replace
 from functools import partial
+
+from msgspec.structs import replace
 
 from fairlead_contract.spec.api import CacheStrategy, Writes
 from fairlead_workload.api.messages import bodies, conditions, content_coding, media_types

@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+import msgspec
 import psycopg
 from psycopg.types.string import TextLoader
 
@@ -177,8 +178,7 @@ def _settings(limits: Limits, *, patient: bool = False) -> dict[str, object]:
     return {**_PLANNER, **{name: max(1, round(value * 1000)) for name, value in seconds.items()}}  # 0: no limit
 
 
-@dataclass(frozen=True, slots=True)
-class Statement:
+class Statement(msgspec.Struct, frozen=True):
     """SQL and its parameters."""
 
     sql: bytes

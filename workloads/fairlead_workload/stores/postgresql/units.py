@@ -5,7 +5,6 @@ A unit is encoded when it is made, so that what cannot be stored is refused alon
 
 from base64 import b64encode
 from collections.abc import Hashable, Iterable
-from dataclasses import dataclass
 from typing import Any
 
 import msgspec
@@ -25,8 +24,7 @@ BYTES_OF_WEIGHT = 16_384  # a batch of 256 has about 4 MiB at most
 _encode = msgspec.json.Encoder().encode
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class PreparedUnit:
+class PreparedUnit(msgspec.Struct, frozen=True, eq=False):
     """A unit with its documents as JSON, for the tables of `catalogue`.
 
     `tables` and `rows` are those of its mutations, `required` those of its requirements that can be there.

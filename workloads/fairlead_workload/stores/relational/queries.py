@@ -7,8 +7,9 @@ that the index serves it.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from fairlead_workload.errors import Refused
 from fairlead_workload.stores.base import Page, Query, Scalar
@@ -28,8 +29,7 @@ from fairlead_workload.stores.relational.values import (
 _Bound = tuple[str, Any]  # operator and value
 
 
-@dataclass(frozen=True, slots=True)
-class PageStatement:
+class PageStatement(msgspec.Struct, frozen=True):
     """A statement whose rows are one more than the page has, if there are more."""
 
     table: Table

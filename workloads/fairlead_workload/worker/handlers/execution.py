@@ -253,7 +253,7 @@ class Handlers:
         else:
             records = run.progress_records(progress, expires_at=now + self._progress_seconds)
         try:
-            committed = await self._store.commit(replace(unit, records=(*records, *others)))
+            committed = await self._store.commit(structs.replace(unit, records=(*records, *others)))
         except Conflict as conflict:
             if conflict.kind is ConflictKind.RECORD:
                 raise Superseded(conflict.subject) from None
