@@ -199,7 +199,5 @@ class Coalescer(Generic[Lane, Item, Result]):
 
 
 def _of_its_own(error: Exception) -> Exception:
-    """The error for one of several callers: each adds its traceback to its own."""
-    if not isinstance(error, DependencyError):
-        return error
-    return type(error)(error.dependency, error.message, reason=error.reason)
+    """The error for one of several callers."""
+    return error.copy() if isinstance(error, DependencyError) else error

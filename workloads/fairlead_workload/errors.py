@@ -14,7 +14,7 @@ A reason names what is to be corrected (docs/postgresql.md has those of PostgreS
 """
 
 from enum import StrEnum
-from typing import Any
+from typing import Any, Self
 
 from fairlead_contract.findings import Finding
 
@@ -77,6 +77,13 @@ class DependencyError(FairleadError):
         self.dependency = dependency
         self.message = message
         self.reason = reason
+
+    def copy(self) -> Self:
+        """The same error once more, for another caller: each adds its traceback to its own."""
+        copied = type(self).__new__(type(self))
+        copied.args = self.args
+        copied.__dict__.update(self.__dict__)
+        return copied
 
 
 class Unavailable(DependencyError):

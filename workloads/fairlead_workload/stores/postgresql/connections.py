@@ -392,9 +392,7 @@ async def _close(connection: Connection) -> None:
 
 
 def _again(error: Exception) -> Exception:
-    if not isinstance(error, Unavailable):
-        return error
-    return Unavailable(error.dependency, error.message, reason=error.reason)
+    return error.copy() if isinstance(error, Unavailable) else error
 
 
 def _is_at_rest(connection: Connection) -> bool:
