@@ -51,8 +51,9 @@ async def test_an_event_whose_ending_raised_ends_once(lab, payments, case, has_e
     running = lab.running()
 
     def ended():
-        lab.clock.now += LEASE_SECONDS / 2
         stats = lab.worker.stats
+        if not stats.in_flight:  # a lease that ran out under the handler would have it run again
+            lab.clock.now += LEASE_SECONDS / 2
         return asked and (stats.succeeded["orders.created"] or stats.dead_lettered or has_effect)
 
     await lab.until(ended)
