@@ -13,7 +13,7 @@ from fairlead_contract.names import LABEL_APISVC
 from fairlead_contract.runtime import RuntimeDocument, derive
 from fairlead_contract.spec.apiservice import ApiService, ApiServiceSpec
 from fairlead_contract.spec.apiserviceclass import ApiServiceClass
-from fairlead_contract.spec.bindings import DatastoreType
+from fairlead_contract.spec.bindings import DatastoreType, ServerAuthentication
 from fairlead_contract.spec.metadata import API_VERSION
 from fairlead_contract.spec.model import Model
 from fairlead_contract.validation.connections import demand
@@ -153,7 +153,7 @@ def plan_request(
         document=document,
         runtime_text=text,
         runtime_hash=digest(text),
-        provision_hash=None if embedded else _provision_hash(plain, class_, connections=connections),
+        provision_hash=None if embedded else _provision_hash(plain, class_),
         connections=connections,
     )
 
@@ -164,15 +164,14 @@ def _plain(model: Model) -> Manifest:
     return plain
 
 
-def _provision_hash(document: Manifest, class_: ApiServiceClass, *, connections: int) -> str:
+def _provision_hash(document: Manifest, class_: ApiServiceClass) -> str:
     """A hash of all that provisioning reads: bindings, keys, indexes and schemas, but not what only a pod needs.
 
-    Connections are compared with what the server has, so more of them, by replicas or pool, provision again.
+    The most connections are compared with what the server has, and yet change no hash: when the server has none left,
+    no Job can run, and nobody could ask for fewer.
     """
-    server, of_pods = ("postgresql", "mysql"), ("pool", "statementTimeout", "lockTimeout")
-    datastore = {
-        name: _without(value, *of_pods) if name in server else value for name, value in document["datastore"].items()
-    }
+    server = ("postgresql", "mysql")
+    datastore = {name: _server(value) if name in server else value for name, value in document["datastore"].items()}
     bindings = {"datastore": datastore, "cache": document["cache"]}
     if "queue" in document:
         dead_letter = _without(document["queue"]["deadLetter"], "alertAfter")
@@ -180,7 +179,13 @@ def _provision_hash(document: Manifest, class_: ApiServiceClass, *, connections:
     shape = ("name", "key", "schema", "indexes", "timestamps")
     resources = [{word: each[word] for word in shape if word in each} for each in document["api"]["resources"]]
     read: Manifest = {"bindings": bindings, "resources": resources, "aws": _plain(class_.spec.aws)}
-    return digest(canonical(read | ({"connections": connections} if connections else {})))
+    return digest(canonical(read))
+
+
+def _server(value: Manifest) -> Manifest:
+    """What provisioning reads of a server. A way to log in that was always the one is left out, as hashes have it."""
+    usual = ["authentication"] if value.get("authentication") == ServerAuthentication.PASSWORD else []
+    return _without(value, "pool", "statementTimeout", "lockTimeout", *usual)
 
 
 def _without(value: Manifest, *names: str) -> Manifest:

@@ -66,18 +66,24 @@ def author(admin: Client, connect: Callable[..., Client], shop: str) -> Client:
 MTLS = {"enabled": True, "mtls": {"secret": SECRET}}
 TLS = {"mode": "VerifyFull", "caSecret": SECRET}
 OTHER = {"name": "other"}
+CLIENT = {"mode": "VerifyFull", "clientSecret": SECRET}
 SASL = {"mechanism": "SCRAM-SHA-512", "credentialsSecret": SECRET}
 NAMES_A_SECRET: dict[str, dict[str, Any]] = {
     "cache.redis.credentialsSecret": {"cache": redis(address="redis:6379", credentialsSecret=SECRET)},
     "cache.redis.tls.caSecret": {"cache": redis(address="redis:6379", tls=TLS)},
+    "cache.redis.tls.clientSecret": {"cache": redis(address="redis:6379", tls=CLIENT)},
     "datastore.mysql.credentialsSecret": {
         "datastore": {"type": "MySQL", "mysql": postgresql()["postgresql"]},
     },
     "datastore.mysql.tls.caSecret": {
         "datastore": {"type": "MySQL", "mysql": postgresql(tls=TLS, credentialsSecret=OTHER)["postgresql"]},
     },
+    "datastore.mysql.tls.clientSecret": {
+        "datastore": {"type": "MySQL", "mysql": postgresql(tls=CLIENT, credentialsSecret=OTHER)["postgresql"]},
+    },
     "datastore.postgresql.credentialsSecret": {"datastore": postgresql()},
     "datastore.postgresql.tls.caSecret": {"datastore": postgresql(tls=TLS, credentialsSecret=OTHER)},
+    "datastore.postgresql.tls.clientSecret": {"datastore": postgresql(tls=CLIENT, credentialsSecret=OTHER)},
     "exposure.ingress.tlsSecret": {
         "exposure": {"type": "Ingress", "ingress": {"hostnames": ["a.example.com"], "tlsSecret": SECRET}},
     },
@@ -86,6 +92,9 @@ NAMES_A_SECRET: dict[str, dict[str, Any]] = {
         "queue": {"type": "Kafka", "kafka": kafka("kafka:9092")["kafka"] | {"sasl": SASL}},
     },
     "queue.kafka.tls.caSecret": {"queue": {"type": "Kafka", "kafka": kafka("kafka:9092")["kafka"] | {"tls": TLS}}},
+    "queue.kafka.tls.clientSecret": {
+        "queue": {"type": "Kafka", "kafka": kafka("kafka:9092")["kafka"] | {"tls": CLIENT}}
+    },
     "security.authentication.apiKeys.secret": {"security": {"authentication": {"apiKeys": {"secret": SECRET}}}},
     "security.tls.secret": {"security": {"tls": {"secret": SECRET}}},
 }

@@ -24,6 +24,7 @@ QUEUE = "queue: {type: SQS, sqs: {queueName: orders}%s}"
         ("", "compute: {api: {requests: {cpu: 1}}}".replace("1", "'1'")),
         ("", "runtime: {image: other}"),
         ("", "deletionPolicy: Delete"),
+        (PG % "", PG % "" + "\nscaling: {api: {max: 3}}"),
         ("", "exposure: {type: Ingress, ingress: {}}"),
     ],
 )
@@ -36,6 +37,7 @@ def test_what_no_workload_reads_changes_neither_hash(before: str, after: str) ->
     ("before", "after"),
     [
         (PG % "", PG % ", statementTimeout: 1s"),
+        (PG % "", PG % ", pool: {max: 50}"),
         (PG % ", pooler: {}", PG % ", pooler: {}, pool: {max: 50}"),
         (QUEUE % "", QUEUE % ", retry: {maxAttempts: 9}"),
         (QUEUE % "", QUEUE % ", deadLetter: {alertAfter: 9}"),
@@ -53,8 +55,6 @@ def test_what_only_a_pod_needs_rolls_it_without_provisioning(before: str, after:
     ("before", "after"),
     [
         (PG % "", PG % ", port: 5433"),
-        (PG % "", PG % ", pool: {max: 50}"),
-        (PG % "", PG % "" + "\nscaling: {api: {max: 3}}"),
         (QUEUE % "", QUEUE % ", deadLetter: {retention: 24h}"),
         (QUEUE % "", QUEUE % ", provision: Existing"),
         (QUEUE % "", "queue: {type: SQS, sqs: {queueName: others}}"),
