@@ -197,7 +197,7 @@ async def bind(document: RuntimeDocument, adapters: Adapters) -> Bindings:
 
 def _lag_seconds(datastore: Datastore) -> float:
     """For how long a read replica may not have a write: twice the lag to expect. 0: there is none."""
-    server = datastore.postgresql or datastore.mysql
+    server = datastore.server
     return 2 * seconds(server.read_replica.max_lag) if server is not None and server.read_replica is not None else 0.0
 
 

@@ -17,7 +17,7 @@ from collections.abc import Awaitable, Callable, Collection, Hashable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from fairlead_workload.errors import DependencyError, Unavailable
+from fairlead_workload.errors import Unavailable, own_copy
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -182,7 +182,7 @@ class Coalescer(Generic[Lane, Item, Result]):
             if future.done():  # the caller was cancelled
                 continue
             if isinstance(result, Exception):
-                future.set_exception(_of_its_own(result))
+                future.set_exception(own_copy(result))
             else:
                 future.set_result(result)
         self._release(call)
@@ -196,8 +196,3 @@ class Coalescer(Generic[Lane, Item, Result]):
             follower.blockers -= 1
             if not follower.blockers:
                 self._enqueue(follower)
-
-
-def _of_its_own(error: Exception) -> Exception:
-    """The error for one of several callers."""
-    return error.copy() if isinstance(error, DependencyError) else error

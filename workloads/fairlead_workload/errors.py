@@ -86,6 +86,11 @@ class DependencyError(FairleadError):
         return copied
 
 
+def own_copy(error: Exception) -> Exception:
+    """What one of several callers is to raise; an error of no dependency is a defect, and shared as it is."""
+    return error.copy() if isinstance(error, DependencyError) else error
+
+
 class Unavailable(DependencyError):
     """Not reachable, timed out or overloaded. Trying again later may help."""
 

@@ -129,7 +129,7 @@ def _refused(document: RuntimeDocument) -> dict[str, str]:
 
 
 def _bindings(document: RuntimeDocument) -> Iterator[BindingStatus]:
-    server = document.datastore.postgresql or document.datastore.mysql
+    server = document.datastore.server
     name = f"{server.host}/{server.database}" if server is not None else ""
     yield BindingStatus(role="datastore", type=document.datastore.type, name=name, state="Pending")
     if document.cache.type is not CacheType.NONE:

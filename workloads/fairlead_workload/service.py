@@ -167,9 +167,10 @@ class Service:
         if Role.WORKER in roles and document.queue is not None:
             self._worker = Worker(bindings, services=ServiceMap(document.namespace, self._workload.services))
         self._relay = self._worker.relay if self._worker is not None else relay_of(bindings)
-        outbox = opened.store if isinstance(opened.store, OutboxSource) else None
-        depths = Depths(opened.queue, outbox) if self._worker is not None else Depths(None, None)
-        self._tasks.append(asyncio.create_task(depths.run()))
+        depths = None
+        if self._worker is not None:
+            depths = Depths(opened.queue, opened.store if isinstance(opened.store, OutboxSource) else None)
+            self._tasks.append(asyncio.create_task(depths.run()))
         metrics.register(
             self._registry,
             bindings,

@@ -172,6 +172,17 @@ class Datastore(Model):
     mysql: RelationalServer | None = Field(default=None, description="Settings for type MySQL.")
     sqlite: Sqlite | None = Field(default=None, description="Settings for type SQLite.")
 
+    @property
+    def server(self) -> RelationalServer | None:
+        """The server of a relational datastore."""
+        return self.postgresql or self.mysql
+
+    @property
+    def direct_server(self) -> DirectServer | None:
+        """The server behind a pooler, where it is named."""
+        pooler = self.postgresql.pooler if self.postgresql is not None else None
+        return pooler.direct if pooler is not None else None
+
 
 class CacheType(StrEnum):
     REDIS = "Redis"

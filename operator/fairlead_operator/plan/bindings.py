@@ -7,7 +7,6 @@ from fairlead_contract.spec.bindings import (
     CacheType,
     Datastore,
     DatastoreType,
-    DirectServer,
     Queue,
     QueueType,
     Redis,
@@ -42,7 +41,7 @@ def _datastore_name(request: PlanRequest) -> str:
     if datastore.type is DatastoreType.DYNAMODB:
         prefix = datastore.dynamodb.table_name if datastore.dynamodb else None
         return prefix or f"{request.namespace}-{request.name}"
-    server = datastore.postgresql or datastore.mysql
+    server = datastore.server
     return f"{server.host}/{server.database}" if server is not None else ""
 
 
@@ -59,7 +58,7 @@ def _queue_name(queue: Queue) -> str:
 def uses_aws(request: PlanRequest) -> bool:
     """Whether the pods call AWS."""
     queue, datastore = request.spec.queue, request.spec.datastore
-    server = datastore.postgresql or datastore.mysql
+    server = datastore.server
     tokens = server is not None and server.authentication is ServerAuthentication.AWS_IAM
     aws_queue = queue is not None and queue.type in _AWS_QUEUES
     return datastore.type is DatastoreType.DYNAMODB or tokens or aws_queue
@@ -77,22 +76,16 @@ def egress_ports(request: PlanRequest) -> list[int]:
 
 
 def _datastore_ports(datastore: Datastore) -> Iterator[int]:
-    server = datastore.postgresql or datastore.mysql
+    server = datastore.server
     if server is None:
         return
     primary = server.port or _RELATIONAL_PORTS[datastore.type]
     yield primary
     if server.read_replica is not None:
         yield server.read_replica.port or primary
-    direct = direct_server(datastore)
+    direct = datastore.direct_server
     if direct is not None:
         yield direct.port or _RELATIONAL_PORTS[datastore.type]
-
-
-def direct_server(datastore: Datastore) -> DirectServer | None:
-    """The server behind a pooler, where it is named."""
-    pooler = datastore.postgresql.pooler if datastore.postgresql is not None else None
-    return pooler.direct if pooler is not None else None
 
 
 def _redis_ports(redis: Redis | None) -> Iterator[int]:

@@ -12,7 +12,6 @@ from fairlead_contract.spec.apiserviceclass import ApiServiceClass, ClassLimits
 from fairlead_contract.spec.bindings import Cache, Datastore, Queue
 from fairlead_contract.spec.hosting import GatewayRef, ScalingBackend
 from fairlead_contract.validation.sizes import OPENAPI_DOCUMENT, REMEDY, RUNTIME_DOCUMENT, oversize
-from fairlead_operator.plan.bindings import direct_server
 from fairlead_operator.plan.children import Plan, Violation
 from fairlead_operator.plan.workload.config_maps import OPENAPI_KEY, RUNTIME_KEY
 
@@ -91,7 +90,7 @@ def _datastore_hosts(datastore: Datastore) -> Iterator[tuple[str, str]]:
         yield f"datastore.{member}.host", server.host
         if server.read_replica is not None:
             yield f"datastore.{member}.readReplica.host", server.read_replica.host
-    direct = direct_server(datastore)
+    direct = datastore.direct_server
     if direct is not None:
         yield "datastore.postgresql.pooler.direct.host", direct.host
 

@@ -33,9 +33,8 @@ class Delivery:
     deliveries: int | None  # how often the broker delivered it, this one included; None: it does not count
     enqueued_at: float
     redrives: int = 0  # how often it came back from the dead letters
-    lost: int = (
-        0  # how many leases before this one, in a row, were not ended: their worker died, or they ran out; 0: unknown
-    )
+    # How many leases before this one, in a row, were not ended: their worker died, or they ran out. 0 if unknown, too.
+    lost: int = 0
 
     @property
     def may_be_repeated(self) -> bool:

@@ -84,11 +84,7 @@ class Gate:
         line = self._line_of(delivery)
         if line is None:
             return []
-        line.popleft()
-        if line and line[0].delivery is not None:
-            self.held -= 1
-            self._ready.append(line[0].delivery)
-            return []
+        self._advance(line)
         return self._settle(delivery.message.key, now)
 
     def returned(self, delivery: Delivery, *, delay_seconds: float, now: float) -> list[GivenBack]:
@@ -120,14 +116,19 @@ class Gate:
         else:
             self.held += 1
 
+    def _advance(self, line: deque[_Place]) -> _Place:
+        """Take the first place out of a line, and hand out the next one if its message is here."""
+        first = line.popleft()
+        if line and line[0].delivery is not None:
+            self.held -= 1
+            self._ready.append(line[0].delivery)
+        return first
+
     def _settle(self, key: str, now: float) -> list[GivenBack]:
         """Give up places that are away for too long, then see to it that nothing is held behind one that is away."""
         line = self._lines[key]
         while line and line[0].delivery is None and line[0].due + self._away_seconds < now:
-            self._away.pop(line.popleft().id, None)
-            if line and line[0].delivery is not None:
-                self.held -= 1
-                self._ready.append(line[0].delivery)
+            self._away.pop(self._advance(line).id, None)
         if not line:
             del self._lines[key]
         elif line[0].delivery is None:

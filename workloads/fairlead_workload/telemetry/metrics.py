@@ -32,14 +32,15 @@ def register(
     registry: CollectorRegistry,
     bindings: Bindings,
     *,
-    depths: "Depths",
+    depths: "Depths | None" = None,
     disk: Disk | None,
     relay: RelayStats | None = None,
     worker: WorkerStats | None = None,
 ) -> None:
     """Add the collectors of what is bound to `registry`."""
     registry.register(CacheMetrics(bindings.caches))
-    registry.register(depths)
+    if depths is not None:
+        registry.register(depths)
     if disk is not None:
         registry.register(DiskMetrics(disk))
     if relay is not None:

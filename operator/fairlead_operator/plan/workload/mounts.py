@@ -80,7 +80,7 @@ _Secret = tuple[SecretFolder, SecretName, tuple[str, ...]]
 
 
 def _secrets(request: PlanRequest, *, serves: bool) -> Iterator[_Secret]:
-    server = request.spec.datastore.postgresql or request.spec.datastore.mysql
+    server = request.spec.datastore.server
     if server is not None:
         keys = _LOGIN if server.authentication is ServerAuthentication.PASSWORD else _LOGIN[:1]
         yield SecretFolder.DATASTORE, server.credentials_secret, keys

@@ -31,7 +31,7 @@ from psycopg.types.string import TextLoader
 
 from fairlead_contract.spec.bindings import TlsMode
 from fairlead_workload.credentials import CredentialSource
-from fairlead_workload.errors import Unavailable
+from fairlead_workload.errors import Unavailable, own_copy
 from fairlead_workload.stores.postgresql import faults
 from fairlead_workload.stores.postgresql.causes import Login
 from fairlead_workload.stores.postgresql.faults import DATASTORE
@@ -345,7 +345,7 @@ class Pool:
         while self._waiting:
             waiter = self._waiting.popleft()
             if not waiter.done():
-                waiter.set_exception(_again(error))
+                waiter.set_exception(own_copy(error))
 
     def _offer(self, kept: _Kept) -> None:
         while self._waiting:
@@ -389,10 +389,6 @@ class Pool:
 async def _close(connection: Connection) -> None:
     with suppress(psycopg.Error):
         await connection.close()
-
-
-def _again(error: Exception) -> Exception:
-    return error.copy() if isinstance(error, Unavailable) else error
 
 
 def _is_at_rest(connection: Connection) -> bool:
