@@ -98,18 +98,16 @@ async def _sqlite_store(opening: Opening) -> Store:
 async def _postgresql_store(opening: Opening) -> Store:
     from fairlead_workload.stores import postgresql  # its driver takes a while to import
 
-    document, spec = opening.document, opening.document.datastore.postgresql
-    assert spec is not None  # noqa: S101 - the contract demands it for this type
-    servers = postgresql.bound_servers(spec, opening.surroundings.secrets, opening.surroundings.addresses)
-    schema = postgresql.schema_name(document.namespace, document.name)
-    if opening.surroundings.provisions:
-        owner = postgresql.Owner(document.namespace, document.name)
-        await postgresql.provision(servers.direct, schema, document.api.resources, owner=owner)
+    document, surroundings = opening.document, opening.surroundings
+    bound = postgresql.binding_of(document, surroundings.secrets, surroundings.addresses)
+    servers, resources = bound.servers, document.api.resources
+    if surroundings.provisions:
+        await postgresql.provision(servers.direct, bound.schema, resources, owner=bound.owner)
     store = await postgresql.PostgresqlStore.open(
         servers.primary,
-        document.api.resources,
-        schema=schema,
-        pool_size=spec.pool.max,
+        resources,
+        schema=bound.schema,
+        pool_size=servers.pool_size,
         replica=servers.replica,
         listen=servers.listen,
     )

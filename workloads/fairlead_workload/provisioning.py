@@ -52,13 +52,10 @@ Step = Callable[[Work], Awaitable[Outcome]]
 async def _provision_postgresql(work: Work) -> Outcome:
     from fairlead_workload.stores import postgresql  # its driver takes a while to import
 
-    document, spec = work.document, work.document.datastore.postgresql
-    assert spec is not None  # noqa: S101 - the contract demands it for this type
-    server = postgresql.bound_servers(spec, work.secrets, {}).direct
-    schema = postgresql.schema_name(document.namespace, document.name)
-    owner = postgresql.Owner(document.namespace, document.name)
-    mark = await postgresql.provision(server, schema, document.api.resources, owner=owner, expected=work.expected_mark)
-    message, shortage = f'the schema "{schema}" has the tables of every resource', ""
+    bound = postgresql.binding_of(work.document, work.secrets)
+    server, resources = bound.servers.direct, work.document.api.resources
+    mark = await postgresql.provision(server, bound.schema, resources, owner=bound.owner, expected=work.expected_mark)
+    message, shortage = f'the schema "{bound.schema}" has the tables of every resource', ""
     with suppress(DependencyError):  # what is only to be said fails nothing
         shortage = await postgresql.shortage(server, work.connections) if work.connections else ""
     if shortage:
@@ -69,11 +66,8 @@ async def _provision_postgresql(work: Work) -> Outcome:
 async def _teardown_postgresql(work: Work) -> Outcome:
     from fairlead_workload.stores import postgresql
 
-    document, spec = work.document, work.document.datastore.postgresql
-    assert spec is not None  # noqa: S101 - the contract demands it for this type
-    server = postgresql.bound_servers(spec, work.secrets, {}).direct
-    owner = postgresql.Owner(document.namespace, document.name)
-    removal = await postgresql.teardown(server, postgresql.schema_name(document.namespace, document.name), owner)
+    bound = postgresql.binding_of(work.document, work.secrets)
+    removal = await postgresql.teardown(bound.servers.direct, bound.schema, bound.owner)
     return Outcome(removal.reason, removal.message)
 
 

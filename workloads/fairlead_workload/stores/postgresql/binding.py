@@ -1,4 +1,4 @@
-"""The servers that `datastore.postgresql` names, and how they are reached.
+"""What an ApiService has on PostgreSQL: its schema, and the servers that `datastore.postgresql` names.
 
 Without a pooler the server itself is asked for everything. Behind one, provisioning and the listener go to the server
 directly, if the resource names it; then commits of other pods are heard of, not only found.
@@ -7,28 +7,67 @@ directly, if the resource names it; then commits of other pods are heard of, not
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 
 from fairlead_contract.names import SecretFolder
+from fairlead_contract.runtime import RuntimeDocument
 from fairlead_contract.spec.bindings import PostgreSql, ServerAuthentication
 from fairlead_contract.spec.bindings import Tls as TlsSpec
 from fairlead_contract.spec.model import seconds
 from fairlead_workload.aws.database_tokens import tokens
 from fairlead_workload.credentials import Secrets
 from fairlead_workload.stores.postgresql.connections import Limits, Server, Tls
+from fairlead_workload.stores.postgresql.dialect import schema_name
 
 PATH = "datastore.postgresql"
 PORT = 5432
+NOWHERE_ELSE: Mapping[str, tuple[str, int]] = MappingProxyType({})
 _VARIABLES = ("PGUSER", "PGPASSWORD")  # of libpq
 
 
 @dataclass(frozen=True, slots=True)
 class BoundServers:
-    """`primary` serves; `direct` is the server itself where it is known, for provisioning and to `listen`."""
+    """`primary` serves; `direct` is the server itself where it is known, for provisioning and to `listen`.
+
+    `pool_size`: the most connections to each that serves.
+    """
 
     primary: Server
     direct: Server
     replica: Server | None
     listen: Server | None
+    pool_size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """An ApiService; without a name nobody in particular, as in tests."""
+
+    namespace: str = ""
+    name: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """The servers of an ApiService, and its schema there, which is to be that of `owner`."""
+
+    servers: BoundServers
+    schema: str
+    owner: Owner
+
+
+def binding_of(
+    document: RuntimeDocument, secrets: Secrets, addresses: Mapping[str, tuple[str, int]] = NOWHERE_ELSE
+) -> Binding:
+    """What the ApiService of `document`, whose datastore is PostgreSQL, is bound to. Raises `Misconfigured`."""
+    spec = document.datastore.postgresql
+    assert spec is not None  # noqa: S101 - the contract demands it for this type
+    namespace, name = document.namespace, document.name
+    servers = bound_servers(spec, secrets, addresses)
+    return Binding(servers, schema_name(namespace, name), Owner(namespace, name))
 
 
 def bound_servers(spec: PostgreSql, secrets: Secrets, addresses: Mapping[str, tuple[str, int]]) -> BoundServers:
@@ -47,7 +86,8 @@ def bound_servers(spec: PostgreSql, secrets: Secrets, addresses: Mapping[str, tu
     def found(server: Server) -> Server:
         return _at(_with_tokens(server, spec), addresses)
 
-    return BoundServers(found(primary), found(direct), replica and found(replica), listen and found(listen))
+    followed, heard = replica and found(replica), listen and found(listen)
+    return BoundServers(found(primary), found(direct), followed, heard, spec.pool.max)
 
 
 def _with_tokens(server: Server, spec: PostgreSql) -> Server:

@@ -15,11 +15,10 @@ import psycopg
 from fairlead_contract.spec.api import Resource
 from fairlead_workload.errors import Misconfigured
 from fairlead_workload.stores.postgresql import faults, ownership, tables
-from fairlead_workload.stores.postgresql.binding import PATH
+from fairlead_workload.stores.postgresql.binding import PATH, Owner
 from fairlead_workload.stores.postgresql.causes import Reason
 from fairlead_workload.stores.postgresql.connections import Connection, Server
 from fairlead_workload.stores.postgresql.dialect import DIALECT
-from fairlead_workload.stores.postgresql.ownership import Owner
 from fairlead_workload.stores.postgresql.schema_changes import changed
 from fairlead_workload.stores.postgresql.statements import DocumentSql
 from fairlead_workload.stores.relational.layout import Layout, plan

@@ -5,31 +5,23 @@ it that the schema is still the same one, and not another that was made, or rest
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fairlead_workload.errors import Misconfigured
 from fairlead_workload.stores.postgresql import tables
-from fairlead_workload.stores.postgresql.binding import PATH
+from fairlead_workload.stores.postgresql.binding import PATH, Owner
 from fairlead_workload.stores.postgresql.causes import Reason
 from fairlead_workload.stores.postgresql.connections import Connection
 from fairlead_workload.stores.postgresql.dialect import DIALECT
 
 MARKER = "_owner"
+TABLES = ("r", "p")  # of pg_class.relkind
+RELATIONS = (*TABLES, "v", "m", "f", "S")
 _RELATIONS = (
     b"SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-    b" WHERE n.nspname = $1::text AND c.relkind IN ('r', 'p', 'v', 'm', 'f', 'S') ORDER BY 1"
+    b" WHERE n.nspname = $1::text AND c.relkind::text = ANY($2::text[]) ORDER BY 1"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Owner:
-    """An ApiService; without a name nobody in particular, as in tests."""
-
-    namespace: str = ""
-    name: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.namespace}/{self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +38,9 @@ async def exists(connection: Connection, schema: str) -> bool:
     return await found.fetchone() is not None
 
 
-async def relations(connection: Connection, schema: str) -> list[str]:
-    """The names of tables, views and sequences in a schema, whoever made them."""
-    cursor = await connection.execute(_RELATIONS, (schema,))
+async def relations(connection: Connection, schema: str, kinds: Sequence[str] = RELATIONS) -> list[str]:
+    """The names of tables, views and sequences in a schema, or of some kinds of them, whoever made them."""
+    cursor = await connection.execute(_RELATIONS, (schema, list(kinds)))
     return [name for (name,) in await cursor.fetchall()]
 
 

@@ -10,11 +10,10 @@ import psycopg
 
 from fairlead_workload.errors import Misconfigured
 from fairlead_workload.stores.postgresql import migration, ownership, tables
-from fairlead_workload.stores.postgresql.binding import PATH
+from fairlead_workload.stores.postgresql.binding import PATH, Owner
 from fairlead_workload.stores.postgresql.causes import Reason
 from fairlead_workload.stores.postgresql.connections import Connection, Server
 from fairlead_workload.stores.postgresql.dialect import DIALECT
-from fairlead_workload.stores.postgresql.ownership import Owner
 from fairlead_workload.stores.postgresql.schema_changes import changed
 
 
@@ -58,12 +57,7 @@ async def _own_tables(connection: Connection, schema: str) -> list[str]:
     others = [name for name in found if not name.startswith("_") and name not in documents]
     if others:
         raise _in_use(schema, f"it has what Fairlead did not make: {', '.join(others[:5])}")
-    cursor = await connection.execute(
-        b"SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace"
-        b" WHERE n.nspname = $1::text AND c.relkind IN ('r', 'p') ORDER BY 1",
-        (schema,),
-    )
-    return [name for (name,) in await cursor.fetchall()]
+    return await ownership.relations(connection, schema, ownership.TABLES)
 
 
 async def _drop_schema(connection: Connection, schema: str) -> Removal:
