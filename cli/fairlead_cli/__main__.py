@@ -3,7 +3,6 @@
 Importing is most of the start-up time of `fairlead run`, so nothing heavy is imported here.
 """
 
-import re
 from typing import Annotated, Literal
 
 import typer
@@ -17,6 +16,7 @@ from fairlead_cli.options import (
     SecretFolders,
     read_addresses,
     read_secrets,
+    read_services,
 )
 
 app = typer.Typer(
@@ -35,7 +35,6 @@ Port = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="Port 
 AdminPort = Annotated[
     int, typer.Option(min=0, max=65535, metavar="PORT", help="Port of /health, /ready and /metrics; 0: any free one.")
 ]
-_SERVICE = re.compile(r"(?P<name>[a-z]([-a-z0-9]{0,61}[a-z0-9])?)=(?P<url>https?://[^\s/?#]+(/[^\s?#]*)?)")
 
 
 def _print_version(requested: bool) -> None:
@@ -84,7 +83,7 @@ def run(
     """
     from fairlead_cli.run import checks
 
-    services = _services(service or [])
+    services = read_services(service)
     chosen = checks.Chosen(declared=bindings == "declared", role=role, services=frozenset(services))
     secrets, addresses = read_secrets(secret), read_addresses(connect_to)
     admitted = checks.admit(files, recursive=recursive, chosen=chosen)
@@ -235,19 +234,6 @@ def plan(
         tell_changes=exit_code,
     )
     raise typer.Exit(command.plan(options))
-
-
-def _services(pairs: list[str]) -> dict[str, str]:
-    services: dict[str, str] = {}
-    for text in pairs:
-        match = _SERVICE.fullmatch(text)
-        if match is None:
-            message = f"{text!r} is not NAME=URL, such as payments=http://127.0.0.1:9000"
-            raise typer.BadParameter(message, param_hint="--service")
-        if match["name"] in services:
-            raise typer.BadParameter(f"{match['name']} is given twice", param_hint="--service")
-        services[match["name"]] = match["url"]
-    return services
 
 
 def main() -> None:

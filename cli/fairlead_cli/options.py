@@ -39,6 +39,15 @@ ConnectTo = Annotated[
 ]
 
 
+_SERVICE = re.compile(r"[a-z]([-a-z0-9]{0,61}[a-z0-9])?=https?://[^\s/?#]+(/[^\s?#]*)?")
+_ANY = re.compile(r"[^=]+=.+", re.DOTALL)
+
+
+def read_services(pairs: list[str] | None) -> dict[str, str]:
+    """The URL of each service by its name. Raises `BadParameter`."""
+    return dict(_pairs(pairs, "--service", "payments=http://127.0.0.1:9000", "NAME=URL", fitting=_SERVICE))
+
+
 def read_secrets(pairs: list[str] | None) -> dict[str, Path]:
     """The folder of each Secret by its name. Raises `BadParameter`."""
     folders: dict[str, Path] = {}
@@ -67,12 +76,14 @@ def read_addresses(pairs: list[str] | None) -> dict[str, tuple[str, int]]:
     return addresses
 
 
-def _pairs(texts: list[str] | None, option: str, example: str, form: str) -> Iterator[tuple[str, str]]:
+def _pairs(
+    texts: list[str] | None, option: str, example: str, form: str, *, fitting: re.Pattern[str] = _ANY
+) -> Iterator[tuple[str, str]]:
     names: set[str] = set()
     for text in texts or ():
-        name, equals, value = text.partition("=")
-        if not (name and equals and value):
+        if fitting.fullmatch(text) is None:
             raise typer.BadParameter(f"{text!r} is not {form}, such as {example}", param_hint=option)
+        name, _, value = text.partition("=")
         if name in names:
             raise typer.BadParameter(f"{name} is given twice", param_hint=option)
         names.add(name)
