@@ -2,13 +2,15 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import pytest
+from tests.cluster.certificates import Authority
 from tests.conformance.store_cases import COUNTERS, ORDERS
 from tests.postgresql import new_schema
-from tests.servers.postgresql import PostgreSQL
+from tests.servers.postgresql import PostgreSQL, running_with_tls
 
 RESOURCES = [ORDERS, COUNTERS]
 PATIENCE_SECONDS = 60.0
@@ -29,6 +31,22 @@ class Service:
 async def service(postgresql: PostgreSQL) -> AsyncIterator[Service]:
     async with new_schema(postgresql, RESOURCES) as schema:
         yield Service(postgresql, schema)
+
+
+@pytest.fixture(scope="module")
+def authorities() -> tuple[Authority, Authority]:
+    """The one that signs the certificates, and one that signs nothing."""
+    return Authority("tests"), Authority("others")
+
+
+@contextmanager
+def running_for_localhost(authority: Authority, *, hba: str) -> Iterator[PostgreSQL]:
+    """A server whose certificate is for the name localhost, and not for its address."""
+    pair = authority.issue("server", addresses=["localhost"])
+    with running_with_tls(
+        certificate=pair.public, key=pair.private, authority=authority.certificate, hba=hba
+    ) as server:
+        yield server
 
 
 async def until(is_so: Callable[[], object]) -> None:

@@ -13,9 +13,10 @@ from pathlib import Path
 import psycopg
 import pytest
 from tests.cluster.certificates import Authority
+from tests.integration.postgresql.conftest import running_for_localhost
 from tests.left_out import skip_if_left_out
 from tests.servers.pgbouncer import PgBouncer
-from tests.servers.postgresql import GROUP, NO_FSYNC, PART, PASSWORD, PostgreSQL, running, running_with_tls
+from tests.servers.postgresql import GROUP, NO_FSYNC, PART, PASSWORD, PostgreSQL, running
 from tests.unit.sqlite.resources import TEXT, resource
 
 from fairlead_contract.spec.bindings import TlsMode
@@ -236,17 +237,8 @@ async def test_a_standby_takes_no_writes() -> None:
 
 
 @pytest.fixture(scope="module")
-def authorities() -> tuple[Authority, Authority]:
-    """The one that signs the certificates, and one that signs nothing."""
-    return Authority("tests"), Authority("others")
-
-
-@pytest.fixture(scope="module")
 def tls_server(authorities: tuple[Authority, Authority]) -> Iterator[PostgreSQL]:
-    pair = authorities[0].issue("server", addresses=["localhost"])
-    with running_with_tls(
-        certificate=pair.public, key=pair.private, authority=authorities[0].certificate, hba=HBA
-    ) as server:
+    with running_for_localhost(authorities[0], hba=HBA) as server:
         for role in ("encrypted", "certified", "unlisted"):
             server.execute(f"CREATE ROLE {role} LOGIN PASSWORD '{PASSWORD}'")
         server.execute("CREATE ROLE by_certificate LOGIN")

@@ -2,14 +2,15 @@
 
 import signal
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
 import pytest
 from tests.integration.postgresql.processes import EXAMPLE, Shop
 from tests.integration.process.server import Running, fairlead, http, running
+from tests.integration.workload.waiting import until
 from tests.servers.postgresql import GROUP, PASSWORD, USER, PostgreSQL
 from tests.servers.postgresql import running as running_postgresql
 from tests.summary import LINES
@@ -17,15 +18,7 @@ from tests.summary import LINES
 pytestmark = pytest.mark.xdist_group(GROUP)
 
 PEN = {"id": "pen", "name": "Pen", "price": 1}
-WAIT_SECONDS = 60.0
 RESTARTS, CLIENTS = 3, 6
-
-
-def until(is_so: Callable[[], object], what: str) -> None:
-    deadline = time.monotonic() + WAIT_SECONDS
-    while not is_so():
-        assert time.monotonic() < deadline, what
-        time.sleep(0.05)
 
 
 def test_two_processes_answer_as_one(tmp_path: Path, postgresql: PostgreSQL) -> None:
@@ -124,42 +117,41 @@ def test_a_rolling_restart_under_load_fails_no_request(
     request.config.stash[LINES].append(line)
 
 
-def test_a_process_that_starts_without_its_database_waits_says_so_and_goes_on(tmp_path: Path) -> None:
+@contextmanager
+def waiting_process(folder: Path) -> Iterator[tuple[PostgreSQL, Running]]:
+    """A server that is stopped, and a process of the shop that has begun to wait for it."""
     with running_postgresql() as server:
-        shop = Shop(tmp_path, server)
+        shop = Shop(folder, server)
         server.stop()
         process = shop.start("waiting")
         try:
             until(lambda: "waiting for a dependency" in process.out + process.err, "a line of the log")
-            ready = http.get(f"{process.admin_url}/ready")
-            report = ready.json()
-            assert (ready.status_code, report["status"], report["waiting"]) == (503, "unready", True)
-            assert report["dependencies"]["datastore"]["state"] == "down"
-            assert "nothing listens at db.shop.svc" in report["dependencies"]["datastore"]["error"]
-            assert http.get(f"{process.admin_url}/health").status_code == 200
-            assert 'fairlead_dependency_up{dependency="datastore"} 0.0' in http.get(f"{process.admin_url}/metrics").text
-            server.start()
-            process.wait_ready()
-            assert http.post(f"{process.url}/v1/products", json=PEN).status_code == 201
-            assert process.stop() == 0
-            assert PASSWORD not in process.err + process.out
+            yield server, process
         finally:
             if process.process.poll() is None:
                 process.kill()
+
+
+def test_a_process_that_starts_without_its_database_waits_says_so_and_goes_on(tmp_path: Path) -> None:
+    with waiting_process(tmp_path) as (server, process):
+        ready = http.get(f"{process.admin_url}/ready")
+        report = ready.json()
+        assert (ready.status_code, report["status"], report["waiting"]) == (503, "unready", True)
+        assert report["dependencies"]["datastore"]["state"] == "down"
+        assert "nothing listens at db.shop.svc" in report["dependencies"]["datastore"]["error"]
+        assert http.get(f"{process.admin_url}/health").status_code == 200
+        assert 'fairlead_dependency_up{dependency="datastore"} 0.0' in http.get(f"{process.admin_url}/metrics").text
+        server.start()
+        process.wait_ready()
+        assert http.post(f"{process.url}/v1/products", json=PEN).status_code == 201
+        assert process.stop() == 0
+        assert PASSWORD not in process.err + process.out
 
 
 def test_a_signal_ends_a_process_that_waits(tmp_path: Path) -> None:
-    with running_postgresql() as server:
-        shop = Shop(tmp_path, server)
-        server.stop()
-        process = shop.start("waiting")
-        try:
-            until(lambda: "waiting for a dependency" in process.out + process.err, "a line of the log")
-            assert process.stop(signal.SIGINT) == 0
-            assert "Traceback" not in process.out + process.err
-        finally:
-            if process.process.poll() is None:
-                process.kill()
+    with waiting_process(tmp_path) as (_, process):
+        assert process.stop(signal.SIGINT) == 0
+        assert "Traceback" not in process.out + process.err
 
 
 def test_a_secret_without_a_folder_is_named_with_both_ways_out() -> None:

@@ -11,7 +11,7 @@ from tests.cluster.certificates import Authority
 from tests.conformance.store_cases import put, read, write
 from tests.left_out import skip_if_left_out
 from tests.postgresql import new_schema, open_schema
-from tests.servers.postgresql import GROUP, PART, PASSWORD, PostgreSQL, running, running_with_tls
+from tests.servers.postgresql import GROUP, PART, PASSWORD, PostgreSQL, running
 
 from fairlead_contract.spec.bindings import TlsMode
 from fairlead_workload.credentials import Credentials
@@ -20,7 +20,7 @@ from fairlead_workload.stores.base import OutboxEvent, Query, Unit
 from fairlead_workload.stores.postgresql import Limits, PostgresqlStore, Tls
 from fairlead_workload.stores.postgresql.connections import connect
 
-from .conftest import RESOURCES, Service, until
+from .conftest import RESOURCES, Service, running_for_localhost, until
 
 pytestmark = pytest.mark.xdist_group(GROUP)
 
@@ -47,18 +47,9 @@ async def opened(service: Service, **options: Any) -> AsyncIterator[PostgresqlSt
 
 
 @pytest.fixture(scope="module")
-def authorities() -> tuple[Authority, Authority]:
-    """The one that signs the certificates, and one that signs nothing."""
-    return Authority("tests"), Authority("others")
-
-
-@pytest.fixture(scope="module")
 def tls_server(authorities: tuple[Authority, Authority]) -> Iterator[PostgreSQL]:
     """A server whose certificate is for the name localhost, and not for its address."""
-    pair = authorities[0].issue("server", addresses=["localhost"])
-    with running_with_tls(
-        certificate=pair.public, key=pair.private, authority=authorities[0].certificate, hba=HBA
-    ) as server:
+    with running_for_localhost(authorities[0], hba=HBA) as server:
         server.execute(f"CREATE ROLE encrypted SUPERUSER LOGIN PASSWORD '{PASSWORD}'")
         server.execute("CREATE ROLE by_certificate SUPERUSER LOGIN")
         yield server
